@@ -1,0 +1,1 @@
+"""CREMA-D: pairs of a face and a spectrogram."""

@@ -1,0 +1,1 @@
+"""RAVDESS: pairs of a face and a spectrogram."""

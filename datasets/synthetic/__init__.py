@@ -1,0 +1,10 @@
+"""Miniature corpora in the official layouts of CREMA-D, RAVDESS and VoxCeleb2, as real media files.
+
+Faces and voices are synthetic and share planted, known emotion and speaker information. Public names: make_corpus,
+Dials.
+"""
+
+from datasets.synthetic.settings import Dials
+from datasets.synthetic.writing import make_corpus
+
+__all__ = ["Dials", "make_corpus"]

@@ -1,0 +1,62 @@
+"""Command: python -m datasets.synthetic --output_dir=DIR --corpus=voxceleb2|crema_d|ravdess --speakers=N --seed=K."""
+
+import dataclasses
+import sys
+
+from absl import app, flags
+
+from datasets.synthetic.settings import FORMATS, Dials
+from datasets.synthetic.writing import make_corpus
+from emogan.errors import UserError
+
+_OUTPUT_DIR = flags.DEFINE_string(
+    "output_dir", None, "Folder of the corpus: new, empty, or of the same settings.", required=True
+)
+_CORPUS = flags.DEFINE_enum("corpus", None, list(FORMATS), "Which corpus to imitate.", required=True)
+_SPEAKERS = flags.DEFINE_integer("speakers", None, "Number of speakers.", required=True)
+_CLIPS = flags.DEFINE_integer(
+    "clips_per_speaker", None, "Clips of each speaker; by default 12, 36 (CREMA-D) or 60 (RAVDESS)."
+)
+_SEED = flags.DEFINE_integer("seed", 1, "Of every random choice.")
+_WORKERS = flags.DEFINE_integer("workers", None, "Number of processes; by default one for each core.")
+_FRAME_SIZE = flags.DEFINE_list("frame_size", None, "Width,height of the pictures, pixels; by default the corpus's.")
+_SECONDS = flags.DEFINE_list("seconds", None, "Shortest,longest clip; by default the corpus's.")
+_DIALS = {
+    field.name: flags.DEFINE_float(field.name, field.default, f"Dial {field.name}; see datasets.synthetic.Dials.")
+    for field in dataclasses.fields(Dials)
+}
+
+
+def _pair(name: str, values: list[str] | None, kind: type) -> tuple | None:
+    if values is None:
+        return None
+    try:
+        first, second = map(kind, values)
+    except ValueError as error:
+        raise UserError(f"{name} is {','.join(values)!r}; it must be two numbers, as in --{name}=3,4") from error
+    return first, second
+
+
+def main(argv: list[str]) -> None:
+    """Makes the corpus that the flags describe."""
+    if len(argv) > 1:
+        raise app.UsageError(f"{argv[1]!r} is not a flag")
+    try:
+        make_corpus(
+            _OUTPUT_DIR.value,
+            _CORPUS.value,
+            speakers=_SPEAKERS.value,
+            clips_per_speaker=_CLIPS.value,
+            seed=_SEED.value,
+            dials=Dials(**{name: flag.value for name, flag in _DIALS.items()}),
+            workers=_WORKERS.value,
+            frame_size=_pair("frame_size", _FRAME_SIZE.value, int),
+            seconds=_pair("seconds", _SECONDS.value, float),
+        )
+    except UserError as error:
+        print(error, file=sys.stderr)
+        sys.exit(2)
+
+
+if __name__ == "__main__":
+    app.run(main)

@@ -1,0 +1,135 @@
+"""One clip: the voice speaks, the face moves with it, and both are encoded.
+
+Public names: ClipMaker.
+"""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from datasets.synthetic import encoders
+from datasets.synthetic.corpora import Take, is_female, speaker_ids, stream
+from datasets.synthetic.expressions import ACTIONS, EXPRESSIONS
+from datasets.synthetic.faces import SWAY_PIXELS, FaceRenderer
+from datasets.synthetic.prosody import draw_prosody
+from datasets.synthetic.settings import CorpusConfig
+from datasets.synthetic.speakers import make_speaker, restage
+from datasets.synthetic.voices import SAMPLE_RATE, Utterance, synthesise
+
+_TRACK_RATE = 200
+"""Values per second of an utterance's tracks."""
+
+_INTENSITY_STEPS = 8
+"""Steps of full intensity and of the open mouth that pictures show, so that warped faces recur and are kept."""
+
+_OPENING_STEPS = 3
+_BLINK = (0.5, 1.0, 1.0, 0.5)
+"""Closing of the eyes in the frames of a blink."""
+
+_SECONDS_BETWEEN_BLINKS = 2.5
+_STYLE_DEVIATION = 0.35
+_LEAK = 0.25
+
+
+class ClipMaker:
+    """Makes the clips of one speaker."""
+
+    def __init__(self, config: CorpusConfig, index: int) -> None:
+        """Draws the speaker at place `index` of `corpora.speaker_ids`."""
+        self._config = config
+        self._index = index
+        speaker_id = speaker_ids(config.corpus, index + 1)[index]
+        female = is_female(config.corpus, index)
+        self.speaker = make_speaker(speaker_id, female, config.dials, stream(config, "speaker", index))
+        self._renderer: FaceRenderer | None = None
+        self._occasion = -1
+
+    def make(self, take: Take, number: int) -> dict[str, bytes]:
+        """The files of a take, keyed by their path below the corpus's root.
+
+        Args:
+            take: what to act.
+            number: the take's place in the speaker's list; it seeds the clip.
+        """
+        utterance = self.speak(take, number)
+        frames = self._frames(take, number, utterance)
+        container_format = take.picture.rpartition(".")[2]
+        silent = container_format == "mp4" and take.sound is not None
+        samples = None if silent else utterance.samples
+        settings = self._config
+        files = {
+            take.picture: encoders.video(
+                container_format, frames, settings.frame_size, settings.format.frame_rate, samples
+            )
+        }
+        if take.sound is not None:
+            encode = encoders.wav if take.sound.endswith(".wav") else encoders.m4a
+            files[take.sound] = encode(utterance.samples)
+        return files
+
+    def speak(self, take: Take, number: int) -> Utterance:
+        """The sound of a take, and the movement of its mouth."""
+        rng = stream(self._config, "voice", self._index, number)
+        prosody = draw_prosody(take.emotion, self._config.dials.voice_emotion * take.intensity, rng)
+        level = self._config.format.room_noise_db + 4 * self._config.dials.speaker_spread * float(rng.uniform(-1, 1))
+        return synthesise(take.phones, self.speaker.voice, prosody, self._config.seconds, level, rng)
+
+    def actions(self, emotion: str, intensity: float) -> tuple[tuple[str, float], ...]:
+        """Names and amounts of the facial actions of an emotion, each speaker acting it in an own way.
+
+        A speaker's style strengthens or weakens each action and leaks some of another emotion into this one.
+        """
+        rng = stream(self._config, "style", self._index, list(EXPRESSIONS).index(emotion))
+        amounts = dict.fromkeys(ACTIONS, 0.0)
+        other = str(rng.choice(list(EXPRESSIONS)))
+        leak = _LEAK * rng.uniform()
+        for shown, weight in ((emotion, 1 - leak), (other, leak)):
+            for name, amount in EXPRESSIONS[shown].items():
+                amounts[name] += weight * amount * float(np.exp(_STYLE_DEVIATION * rng.normal()))
+        strength = self._config.dials.face_emotion * intensity
+        return tuple((name, strength * amount) for name, amount in amounts.items() if strength * amount)
+
+    def _frames(self, take: Take, number: int, utterance: Utterance) -> Iterator[np.ndarray]:
+        config = self._config
+        renderer = self._render_on(take.occasion)
+        rng = stream(config, "clip", self._index, number)
+        seconds = len(utterance.samples) / SAMPLE_RATE
+        count = round(seconds * config.format.frame_rate)
+        times = np.arange(count) / float(config.format.frame_rate)
+        places = np.minimum((times * _TRACK_RATE).astype(int), len(utterance.opening) - 1)
+        openings = np.round(utterance.opening[places] * _OPENING_STEPS) / _OPENING_STEPS
+        shares = 0.7 + 0.3 * np.sin(np.pi * np.clip(times / seconds + rng.uniform(-0.15, 0.15), 0, 1))
+        intensities = np.round(take.intensity * shares * _INTENSITY_STEPS) / _INTENSITY_STEPS
+        actions = {intensity: self.actions(take.emotion, float(intensity)) for intensity in np.unique(intensities)}
+        blinks = self._blinks(count, rng)
+        sway = self._sway(times, rng)
+        for i in range(count):
+            yield renderer.frame(actions[intensities[i]], float(openings[i]), float(blinks[i]), sway[i])
+
+    def _render_on(self, occasion: int) -> FaceRenderer:
+        if self._renderer is None or occasion != self._occasion:
+            config = self._config
+            look = self.speaker.look
+            if occasion > 0:
+                look = restage(look, config.dials, stream(config, "occasion", self._index, occasion))
+            wall = stream(config, "wall", self._index, occasion)
+            self._renderer = FaceRenderer(look, config.frame_size, config.format.face_height, wall)
+            self._occasion = occasion
+        return self._renderer
+
+    def _blinks(self, count: int, rng: np.random.Generator) -> np.ndarray:
+        blinks = np.zeros(count)
+        rate = float(self._config.format.frame_rate)
+        frame = int(rng.uniform(0, _SECONDS_BETWEEN_BLINKS) * rate)
+        while frame < count:
+            length = min(len(_BLINK), count - frame)
+            blinks[frame : frame + length] = _BLINK[:length]
+            frame += int(rng.uniform(0.6, 1.4) * _SECONDS_BETWEEN_BLINKS * rate)
+        return blinks
+
+    @staticmethod
+    def _sway(times: np.ndarray, rng: np.random.Generator) -> list[tuple[int, int]]:
+        """Slow movement of the head, whole pixels."""
+        phases, speeds = rng.uniform(0, 2 * np.pi, 2), rng.uniform(0.15, 0.45, 2)
+        place = SWAY_PIXELS * np.sin(2 * np.pi * speeds * times[:, None] + phases)
+        return [(int(right), int(down)) for right, down in np.round(place)]

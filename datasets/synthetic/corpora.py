@@ -1,0 +1,159 @@
+"""What each corpus contains: official ids, names and folders, and what is acted in each clip.
+
+Public names: Take, speaker_ids, is_female, takes, stream.
+"""
+
+import dataclasses
+import itertools
+from collections.abc import Iterator
+
+import numpy as np
+
+from datasets.folds import CREMA_D_FOLDS, RAVDESS_FOLDS
+from datasets.synthetic.phones import CREMA_D_SENTENCES, RAVDESS_STATEMENTS, babble
+from datasets.synthetic.settings import FORMATS, CorpusConfig
+from emogan.emotions import EMOTIONS
+
+CREMA_D_CODES = {"anger": "ANG", "disgust": "DIS", "fear": "FEA", "happy": "HAP", "neutral": "NEU", "sad": "SAD"}
+_CREMA_D_LEVELS = {"LO": 0.5, "MD": 0.75, "HI": 1.0}
+_CREMA_D_LEVELLED_SENTENCE = "IEO"
+
+RAVDESS_CODES = {
+    "neutral": "01", "calm": "02", "happy": "03", "sad": "04", "anger": "05", "fear": "06", "disgust": "07",
+    "surprised": "08",
+}  # fmt: skip
+_RAVDESS_INTENSITIES = {"01": 0.75, "02": 1.0}
+
+_VOXCELEB_FIRST_ID = 12
+_VOXCELEB_CLIPS_PER_VIDEO = 3
+_YOUTUBE_ALPHABET = list("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789")
+_STREAMS = ("speaker", "plan", "clip", "voice", "wall", "style", "raters", "occasion")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Take:
+    """One clip to be made.
+
+    Attributes:
+        picture: path of the video file below the corpus's root; its suffix fixes the codecs.
+        sound: path of the separate sound file, or None where the video carries the only sound.
+        emotion: what is acted.
+        intensity: how strongly, 0 to 1.
+        phones: what is said.
+        occasion: number of the recording session; wall, clothes and framing belong to it.
+    """
+
+    picture: str
+    sound: str | None
+    emotion: str
+    intensity: float
+    phones: str
+    occasion: int = 0
+
+
+def stream(config: CorpusConfig, purpose: str, *indices: int) -> np.random.Generator:
+    """The random generator of one purpose (one of `_STREAMS`) for, say, one clip of one speaker."""
+    corpus = list(FORMATS).index(config.corpus)
+    return np.random.default_rng([config.seed, corpus, _STREAMS.index(purpose), *indices])
+
+
+def _in_turn(folds: tuple[tuple[str, ...], ...]) -> list[str]:
+    return [speaker for row in itertools.zip_longest(*folds) for speaker in row if speaker is not None]
+
+
+def speaker_ids(corpus: str, speakers: int) -> list[str]:
+    """The ids of that many speakers: the first of each fold, then the second, ... (VoxCeleb2: id00012, id00013, ...)"""
+    if corpus == "crema_d":
+        return _in_turn(CREMA_D_FOLDS)[:speakers]
+    if corpus == "ravdess":
+        return _in_turn(RAVDESS_FOLDS)[:speakers]
+    return [f"id{_VOXCELEB_FIRST_ID + i:05d}" for i in range(speakers)]
+
+
+def is_female(corpus: str, index: int) -> bool:
+    """The sex of the speaker at that place of `speaker_ids`: RAVDESS's even ids are women; else half of each fold."""
+    if corpus == "ravdess":
+        return int(speaker_ids(corpus, index + 1)[index]) % 2 == 0
+    folds = len(CREMA_D_FOLDS) if corpus == "crema_d" else 1
+    return (index // folds + index % folds) % 2 == 1
+
+
+def takes(config: CorpusConfig, index: int) -> list[Take]:
+    """The clips of one speaker, in the order in which emotions, then sentences, are used up."""
+    speaker_id = speaker_ids(config.corpus, index + 1)[index]
+    rng = stream(config, "plan", index)
+    if config.corpus == "crema_d":
+        made = _crema_d(speaker_id, index, rng)
+    elif config.corpus == "ravdess":
+        made = _ravdess(speaker_id, index, rng)
+    else:
+        made = _voxceleb2(speaker_id, index, rng)
+    return list(itertools.islice(made, config.clips_per_speaker))
+
+
+def _crema_d(speaker_id: str, index: int, rng: np.random.Generator) -> Iterator[Take]:
+    """All emotions of a sentence before the next one; the remaining levels of IEO last. Starts differ by speaker."""
+    sentences = list(np.roll(list(CREMA_D_SENTENCES), -5 * index))
+    emotions = list(np.roll(EMOTIONS, -2 * index))
+
+    def take(sentence: str, emotion: str, level: str) -> Take:
+        name = f"{speaker_id}_{sentence}_{CREMA_D_CODES[emotion]}_{level}"
+        return Take(
+            picture=f"VideoFlash/{name}.flv",
+            sound=f"AudioWAV/{name}.wav",
+            emotion=emotion,
+            intensity=_CREMA_D_LEVELS[level] if level != "XX" else float(rng.uniform(0.6, 1.0)),
+            phones=CREMA_D_SENTENCES[sentence],
+        )
+
+    def level(sentence: str, emotion: str, turn: int) -> str:
+        if sentence != _CREMA_D_LEVELLED_SENTENCE or emotion == "neutral":
+            return "XX"
+        return list(_CREMA_D_LEVELS)[(turn + index + EMOTIONS.index(emotion)) % 3]
+
+    first = (take(s, e, level(s, e, 0)) for s, e in itertools.product(sentences, emotions))
+    more = (
+        take(_CREMA_D_LEVELLED_SENTENCE, e, level(_CREMA_D_LEVELLED_SENTENCE, e, turn))
+        for turn, e in itertools.product((1, 2), emotions)
+        if e != "neutral"
+    )
+    return itertools.chain(first, more)
+
+
+def _ravdess(speaker_id: str, index: int, rng: np.random.Generator) -> Iterator[Take]:
+    """All eight emotions at normal intensity (01), then at strong (02), for each repetition and statement."""
+    emotions = list(np.roll(list(RAVDESS_CODES), -3 * index))
+
+    def take(repetition: str, statement: str, intensity: str, emotion: str) -> Take:
+        name = f"01-01-{RAVDESS_CODES[emotion]}-{intensity}-{statement}-{repetition}-{speaker_id}"
+        return Take(
+            picture=f"Actor_{speaker_id}/{name}.mp4",
+            sound=None,
+            emotion=emotion,
+            intensity=_RAVDESS_INTENSITIES[intensity] * float(rng.uniform(0.8, 1.0)),
+            phones=RAVDESS_STATEMENTS[statement],
+        )
+
+    cells = itertools.product(("01", "02"), RAVDESS_STATEMENTS, _RAVDESS_INTENSITIES, emotions)
+    return itertools.chain(take(*cell) for cell in cells if cell[2:] != ("02", "neutral"))
+
+
+def _voxceleb2(speaker_id: str, index: int, rng: np.random.Generator) -> Iterator[Take]:
+    """Videos of three utterances each, of mild, unlabelled emotion. The second of every ten speakers is in `test`."""
+    part = "test" if index % 10 == 1 else "dev"
+
+    def video(occasion: int) -> Iterator[Take]:
+        name = "".join(rng.choice(_YOUTUBE_ALPHABET, 11))
+        return itertools.chain(
+            Take(
+                picture=f"{part}/mp4/{speaker_id}/{name}/{utterance:05d}.mp4",
+                sound=f"{part}/aac/{speaker_id}/{name}/{utterance:05d}.m4a",
+                emotion=str(rng.choice(EMOTIONS)),
+                intensity=float(rng.uniform(0.1, 0.7)),
+                phones=babble(rng, int(rng.integers(10, 17))),
+                occasion=occasion,
+            )
+            for utterance in range(1, _VOXCELEB_CLIPS_PER_VIDEO + 1)
+        )
+
+    return itertools.chain.from_iterable(video(occasion) for occasion in itertools.count())

@@ -1,0 +1,151 @@
+"""Writes a corpus to disk, in parallel over speakers; an interrupted run goes on where it stopped.
+
+Public names: make_corpus.
+"""
+
+import concurrent.futures
+import csv
+import dataclasses
+import functools
+import io
+import json
+import multiprocessing
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from threadpoolctl import threadpool_limits
+from tqdm import tqdm
+
+from datasets.synthetic.clips import ClipMaker
+from datasets.synthetic.corpora import speaker_ids, takes
+from datasets.synthetic.ratings import SUMMARY_COLUMNS, summary_rows
+from datasets.synthetic.settings import FORMATS, CorpusConfig, Dials
+from emogan.errors import UserError
+
+_README = """SYNTHETIC CORPUS: no human being is seen or heard in these files.
+The folders and names are those of {corpus}; faces are one public-domain photograph (skimage.data.astronaut) warped into
+expressions and speakers, voices are synthesised. Labels are what was synthesised; ratings and demographics are made up.
+Made by `python -m datasets.synthetic` with the settings below; the same settings make the same files.
+
+{settings}
+"""
+
+
+def make_corpus(
+    output_dir: str | os.PathLike[str],
+    corpus: str,
+    *,
+    speakers: int,
+    clips_per_speaker: int | None = None,
+    seed: int = 1,
+    dials: Dials | None = None,
+    workers: int | None = None,
+    frame_size: tuple[int, int] | None = None,
+    seconds: tuple[float, float] | None = None,
+) -> None:
+    """Makes a synthetic corpus in the official layout. Clips that are already there are kept.
+
+    Args:
+        output_dir: a new or empty folder, or one that an earlier run with the same settings left.
+        corpus: `voxceleb2`, `crema_d` or `ravdess`.
+        speakers: number of speakers.
+        clips_per_speaker: number of clips of each; by default 12, 36 and 60. Fewer than all use up emotions first.
+        seed: of every random choice.
+        dials: strength of the planted signals; see Dials.
+        workers: number of processes, by default one for each core. The files do not depend on it.
+        frame_size: width and height of the pictures, pixels; by default 224x224, 480x360 and 640x360.
+        seconds: shortest and longest clip; by default 3-4, 1.8-3.2 and 3-4.
+
+    Raises:
+        UserError: for a setting out of range, or a folder that holds something else.
+    """
+    if corpus not in FORMATS:
+        raise UserError(f"corpus is {corpus!r}; it must be one of {', '.join(FORMATS)}")
+    defaults = FORMATS[corpus]
+    config = CorpusConfig(
+        corpus=corpus,
+        speakers=speakers,
+        clips_per_speaker=defaults.clips_per_speaker if clips_per_speaker is None else clips_per_speaker,
+        seed=seed,
+        dials=dials or Dials(),
+        frame_size=frame_size or defaults.frame_size,
+        seconds=seconds or defaults.seconds,
+    )
+    if workers is not None and workers < 1:
+        raise UserError(f"workers is {workers}; it must be at least 1")
+    root = Path(output_dir)
+    _claim(root, config)
+    make = functools.partial(_make_speaker_files, root, config)
+    with tqdm(total=speakers * config.clips_per_speaker, desc=f"synthetic {corpus}", unit="clip") as progress:
+        for clips in _map(make, speakers, workers or os.cpu_count() or 1):
+            progress.update(clips)
+    if corpus == "crema_d":
+        _write_crema_d_tables(root, config)
+
+
+def _map(make: "functools.partial[int]", speakers: int, workers: int) -> Iterator[int]:
+    if min(workers, speakers) == 1:
+        yield from map(make, range(speakers))
+        return
+    # Spawned, since a fork of a process that runs TensorFlow's threads may hang.
+    context = multiprocessing.get_context("spawn")
+    with concurrent.futures.ProcessPoolExecutor(min(workers, speakers), context) as pool:
+        yield from pool.map(make, range(speakers))
+
+
+def _claim(root: Path, config: CorpusConfig) -> None:
+    readme = root / "README.txt"
+    text = _README.format(corpus=config.corpus, settings=json.dumps(dataclasses.asdict(config), indent=2))
+    if root.exists() and not root.is_dir():
+        raise UserError(f"output_dir {root} is a file; give a folder")
+    if readme.is_file():
+        if readme.read_text(encoding="utf-8") != text:
+            raise UserError(
+                f"output_dir {root} holds a corpus of other settings (see its README.txt); give the same settings or "
+                "another folder"
+            )
+        return
+    if root.exists() and any(not path.name.endswith(".part") for path in root.iterdir()):
+        raise UserError(f"output_dir {root} is not empty and holds no synthetic corpus; give a new folder")
+    _write(readme, text.encode())
+
+
+def _make_speaker_files(root: Path, config: CorpusConfig, index: int) -> int:
+    maker = ClipMaker(config, index)
+    # The meshes are tiny: threads of the linear algebra would only spin, up to a second for each picture.
+    with threadpool_limits(1):
+        for number, take in enumerate(takes(config, index)):
+            paths = [take.picture] if take.sound is None else [take.picture, take.sound]
+            if all((root / path).is_file() for path in paths):
+                continue
+            for path, data in maker.make(take, number).items():
+                _write(root / path, data)
+    return config.clips_per_speaker
+
+
+def _write(path: Path, data: bytes) -> None:
+    """Whole or not at all: a reader never sees a half-written file under its own name."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(path.name + ".part")
+    part.write_bytes(data)
+    part.replace(path)
+
+
+def _write_crema_d_tables(root: Path, config: CorpusConfig) -> None:
+    people: list[list[object]] = []
+    for index, _ in enumerate(speaker_ids("crema_d", config.speakers)):
+        speaker = ClipMaker(config, index).speaker
+        sex = "Female" if speaker.female else "Male"
+        people.append([int(speaker.speaker_id), speaker.age, sex, "Unknown", "Not Hispanic"])
+    people.sort(key=lambda row: str(row[0]))
+    _write_table(root / "VideoDemographics.csv", ["ActorID", "Age", "Sex", "Race", "Ethnicity"], people)
+    _write_table(root / "processedResults" / "summaryTable.csv", SUMMARY_COLUMNS, summary_rows(config))
+
+
+def _write_table(path: Path, columns: list[str], rows: list[list[object]]) -> None:
+    buffer = io.StringIO(newline="")
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow(columns)
+    writer.writerows(rows)
+    _write(path, buffer.getvalue().encode())

@@ -1,0 +1,1 @@
+"""VoxCeleb2: pairs of a face and a spectrogram."""

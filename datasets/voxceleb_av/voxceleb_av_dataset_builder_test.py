@@ -1,0 +1,16 @@
+"""Builds the miniature corpus in dummy_data, of silent videos; one has no sound beside it either."""
+
+from typing import ClassVar
+
+import tensorflow_datasets as tfds
+
+from datasets.voxceleb_av import voxceleb_av_dataset_builder
+
+
+class VoxcelebAvTest(tfds.testing.DatasetBuilderTestCase):
+    DATASET_CLASS = voxceleb_av_dataset_builder.Builder
+    SPLITS: ClassVar = {"train": 2, "test": 1}
+    BUILDER_CONFIG_NAMES_TO_TEST: ClassVar = ["64"]
+
+    def _make_builder(self, config=None):
+        return self.DATASET_CLASS(data_dir=self.tmp_dir, config=config, max_rejects=0.25)

@@ -1,0 +1,300 @@
+"""Every setting of the system as frozen dataclasses, checked at birth, with a JSON round trip.
+
+Public names: SpectrogramConfig, FaceConfig, MediaConfig (what the bytes of a dataset depend on), ModelConfig, LossConfig,
+TrainConfig, RunConfig, the presets, `to_json`, `from_json` and `differences`.
+"""
+
+import dataclasses
+import json
+import typing
+from typing import Any, TypeVar
+
+from emogan.errors import UserError
+
+SIZES = (64, 128, 256)
+"""Sides of the square pictures that a dataset can be built for, pixels."""
+
+
+def _check(condition: bool, message: str) -> None:
+    if not condition:
+        raise UserError(message)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class SpectrogramConfig:
+    """How sound becomes a picture (SPEC: 2.56 s, exactly `size` frames, decibels against a full-scale sine).
+
+    Attributes:
+        size: S, the number of frames and of frequency rows.
+        sample_rate: samples per second of the mono sound.
+        window_samples: length of the periodic Hann window and of the Fourier transform, samples.
+        hop_samples: distance of neighbouring frames, samples.
+        mel_bands: number of mel bands (Slaney scale, no norm, 0 to half the sample rate), or None for the lowest `size` bins
+            of the linear power spectrum.
+        floor_db: level that is drawn as -1, and that silence has, dB against a full-scale sine.
+        ceiling_db: level that is drawn as +1, dB against a full-scale sine.
+        per_clip_maximum: if true, each clip's loudest pixel is moved to `ceiling_db`, which takes loudness away.
+    """
+
+    size: int
+    sample_rate: int = 16_000
+    window_samples: int
+    hop_samples: int
+    mel_bands: int | None
+    floor_db: float = -110.0
+    ceiling_db: float = -10.0
+    per_clip_maximum: bool = False
+
+    def __post_init__(self) -> None:
+        _check(self.size > 0, f"size is {self.size}; it must be positive")
+        _check(
+            0 < self.hop_samples <= self.window_samples and (self.window_samples - self.hop_samples) % 2 == 0,
+            f"window_samples {self.window_samples} and hop_samples {self.hop_samples}: the window must be the longer one, by "
+            "an even number of samples",
+        )
+        _check(self.floor_db < self.ceiling_db, f"floor_db {self.floor_db} must lie below ceiling_db {self.ceiling_db}")
+        if self.mel_bands is None:
+            _check(
+                self.size <= self.window_samples // 2 + 1,
+                f"size {self.size} exceeds the {self.window_samples // 2 + 1} bins of a window of {self.window_samples}",
+            )
+        else:
+            _check(self.mel_bands == self.size, f"mel_bands {self.mel_bands} must equal size {self.size}")
+
+    @property
+    def clip_samples(self) -> int:
+        """Length of the window of sound that one picture shows, samples (40,960 for the presets: 2.56 s)."""
+        return self.size * self.hop_samples
+
+    @property
+    def pad_samples(self) -> int:
+        """Zeros on each side of the sound, so that `clip_samples` make exactly `size` frames."""
+        return (self.window_samples - self.hop_samples) // 2
+
+
+SPECTROGRAMS: dict[int, SpectrogramConfig] = {
+    64: SpectrogramConfig(size=64, window_samples=2048, hop_samples=640, mel_bands=64),
+    128: SpectrogramConfig(size=128, window_samples=1024, hop_samples=320, mel_bands=128),
+    256: SpectrogramConfig(size=256, window_samples=512, hop_samples=160, mel_bands=None),
+}
+"""The spectrogram of each size. At 256 the spectrum is linear, as in the paper's figures; below, mel bands fit better."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class FaceConfig:
+    """How a frame becomes a face picture.
+
+    Attributes:
+        size: S, the side of the square RGB picture, pixels.
+        scale: size of the five-point template within the picture; 1 is the tight crop of face recognition (ArcFace), smaller
+            shows more of brows, chin and hair. Our choice.
+        min_confidence: MTCNN's confidence below which a detection is not a face.
+        detection_side: the longer side to which a larger frame is shrunk before detection, pixels.
+        search_frames: how far from the middle frame a face is looked for, frames.
+    """
+
+    size: int
+    scale: float = 0.8
+    min_confidence: float = 0.9
+    detection_side: int = 320
+    search_frames: int = 10
+
+    def __post_init__(self) -> None:
+        _check(self.size > 0, f"size is {self.size}; it must be positive")
+        _check(0.3 <= self.scale <= 1.2, f"scale is {self.scale}; it must lie between 0.3 and 1.2")
+        _check(0 < self.min_confidence < 1, f"min_confidence is {self.min_confidence}; it must lie between 0 and 1")
+        _check(self.detection_side >= 96, f"detection_side is {self.detection_side}; MTCNN needs at least 96 pixels")
+        _check(self.search_frames >= 0, f"search_frames is {self.search_frames}; it must not be negative")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class MediaConfig:
+    """All that the bytes of a dataset depend on; stored in the dataset's metadata and carried into every model."""
+
+    spectrogram: SpectrogramConfig
+    face: FaceConfig
+
+    def __post_init__(self) -> None:
+        _check(
+            self.spectrogram.size == self.face.size,
+            f"the spectrogram's size {self.spectrogram.size} and the face's size {self.face.size} must be the same",
+        )
+
+    @property
+    def size(self) -> int:
+        """S, the side of faces and spectrograms, pixels."""
+        return self.face.size
+
+    @classmethod
+    def of_size(cls, size: int) -> "MediaConfig":
+        """The standard settings of one of `SIZES`. Raises UserError for another size."""
+        _check(size in SPECTROGRAMS, f"size is {size}; it must be one of {', '.join(map(str, SIZES))}")
+        return cls(spectrogram=SPECTROGRAMS[size], face=FaceConfig(size=size))
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ModelConfig:
+    """Shape of G, D and Q.
+
+    Attributes:
+        size: S, the side of faces and spectrograms, pixels; a power of two.
+        base_filters: channels of each network's first convolution; deeper ones have up to 8 times as many.
+        noise_dim: d, the length of the noise z.
+        num_classes: length of the condition c, and Q's number of outputs.
+    """
+
+    size: int
+    base_filters: int
+    noise_dim: int = 100
+    num_classes: int = 6
+
+    def __post_init__(self) -> None:
+        _check(
+            self.size >= 16 and self.size & (self.size - 1) == 0,
+            f"size is {self.size}; it must be a power of two, 16 or more",
+        )
+        _check(
+            self.base_filters > 0 and self.base_filters % 4 == 0,
+            f"base_filters is {self.base_filters}; it must be a positive multiple of 4, for the group normalisation",
+        )
+        _check(self.noise_dim > 0, f"noise_dim is {self.noise_dim}; it must be positive")
+        _check(self.num_classes > 1, f"num_classes is {self.num_classes}; it must be at least 2")
+
+
+PRESETS: dict[str, ModelConfig] = {
+    "tiny": ModelConfig(size=64, base_filters=4, noise_dim=16),
+    "64": ModelConfig(size=64, base_filters=16),
+    "128": ModelConfig(size=128, base_filters=64),
+    "paper": ModelConfig(size=256, base_filters=64),
+}
+"""Named model shapes. `paper` has more than 50 million trainable parameters in G, D and Q."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class LossConfig:
+    """Weights and forms of the losses.
+
+    Attributes:
+        adversarial: G's adversarial term: `non_saturating`, -log D(y'), our choice, or `minimax`, log(1 - D(y')), literally
+            the paper's Eq. 3.
+        lambda_l1: weight of |y - y'| in G's loss (paper, Eq. 4; the weight is our choice, after Isola et al. 2017).
+        lambda_q: weight of Q's cross entropy in G's loss; without effect where there is no Q.
+    """
+
+    adversarial: str = "non_saturating"
+    lambda_l1: float = 100.0
+    lambda_q: float = 1.0
+
+    def __post_init__(self) -> None:
+        _check(
+            self.adversarial in ("non_saturating", "minimax"),
+            f"adversarial is {self.adversarial!r}; it must be non_saturating or minimax",
+        )
+        _check(self.lambda_l1 >= 0 and self.lambda_q >= 0, "lambda_l1 and lambda_q must not be negative")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class TrainConfig:
+    """One stage of GAN training.
+
+    Attributes:
+        steps: number of simultaneous updates of D, Q and G.
+        batch_size: the global batch: examples per step, over all replicas together.
+        learning_rate: Adam's, for every player.
+        beta_1: Adam's first moment decay.
+        seed: of the initial weights, the order of examples and the noise.
+        interval: steps between log lines, checkpoints and sample pictures.
+    """
+
+    steps: int
+    batch_size: int = 16
+    learning_rate: float = 2e-4
+    beta_1: float = 0.5
+    seed: int = 1
+    interval: int = 100
+
+    def __post_init__(self) -> None:
+        for name in ("steps", "batch_size", "interval"):
+            _check(getattr(self, name) > 0, f"{name} is {getattr(self, name)}; it must be positive")
+        _check(
+            self.steps % self.interval == 0,
+            f"{self.steps} steps are not a multiple of the interval of {self.interval}; change one of the two",
+        )
+        _check(self.learning_rate > 0, f"learning_rate is {self.learning_rate}; it must be positive")
+        _check(0 <= self.beta_1 < 1, f"beta_1 is {self.beta_1}; it must lie in [0, 1)")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class RunConfig:
+    """A whole run of `trainers.progressive`: pretrain, calibrate, evaluate, export.
+
+    Attributes:
+        pretrain_dataset: the unlabelled corpus of the first stage.
+        dataset: the labelled corpus of calibration and evaluation.
+        test_fold: the fold of speakers that is held out; the next one is for validation, the others for training.
+        schedule: `progressive`, pretraining then calibration, or `moderate`, calibration from scratch.
+        condition: where c comes from: `label`, supervised, or `face`, the face classifier's probabilities, semi-supervised.
+        use_classifier: whether Q takes part in calibration.
+        direction: `face_to_sound`, or the reverse.
+        model, loss: see there.
+        pretrain, calibrate: the two stages of GAN training.
+        recognise: the recognisers' training, on real data alone and on real and generated data.
+        generated_share: share of generated examples in each batch of the augmented recogniser. Our choice.
+    """
+
+    pretrain_dataset: str
+    dataset: str
+    test_fold: int
+    schedule: str
+    condition: str
+    use_classifier: bool
+    direction: str
+    model: ModelConfig
+    loss: LossConfig
+    pretrain: TrainConfig
+    calibrate: TrainConfig
+    recognise: TrainConfig
+    generated_share: float = 0.5
+
+    def __post_init__(self) -> None:
+        for name, supported in (("schedule", "progressive"), ("condition", "label"), ("direction", "face_to_sound")):
+            value = getattr(self, name)
+            _check(value == supported, f"--{name}={value} is not available yet; use --{name}={supported}")
+        _check(self.use_classifier, "--nouse_classifier is not available yet; leave it out")
+        _check(
+            0 < self.generated_share < 1, f"generated_share is {self.generated_share}; it must lie between 0 and 1"
+        )
+
+
+T = TypeVar("T")
+
+
+def to_json(config: Any) -> str:
+    """Writes one of this module's dataclasses as JSON text that `from_json` reads back equal."""
+    return json.dumps(dataclasses.asdict(config), indent=2)
+
+
+def from_json(cls: type[T], text: str) -> T:
+    """Reads `to_json`'s text. Raises UserError where it is not JSON, or names a setting that `cls` does not have."""
+    try:
+        values = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise UserError(f"not the JSON of a {cls.__name__}: {error}") from error
+    return _from_dict(cls, values)
+
+
+def differences(mine: Any, theirs: Any) -> str:
+    """Names the settings in which two configurations of one class differ, as `name: mine, theirs`; empty when equal."""
+    pairs = ((f.name, getattr(mine, f.name), getattr(theirs, f.name)) for f in dataclasses.fields(mine))
+    return "; ".join(
+        f"{name}.{differences(a, b)}" if dataclasses.is_dataclass(a) else f"{name}: {a}, {b}" for name, a, b in pairs if a != b
+    )
+
+
+def _from_dict(cls: type[T], values: dict[str, Any]) -> T:
+    hints = typing.get_type_hints(cls)
+    unknown = set(values) - set(hints)
+    _check(not unknown, f"{cls.__name__} has no setting {', '.join(sorted(unknown))}; it was made by another version")
+    missing = {f.name for f in dataclasses.fields(cls) if f.default is dataclasses.MISSING} - set(values)  # type: ignore[arg-type]
+    _check(not missing, f"{cls.__name__} lacks the setting {', '.join(sorted(missing))}; it was made by another version")
+    return cls(**{k: _from_dict(hints[k], v) if isinstance(v, dict) else v for k, v in values.items()})

@@ -1,0 +1,157 @@
+"""Finds faces in a frame and aligns them by their five landmarks.
+
+Public names: Face, detect (MTCNN, Zhang et al. 2016), align.
+"""
+
+import dataclasses
+import functools
+import pathlib
+from collections.abc import Iterator
+
+import mtcnn
+import numpy as np
+import tensorflow as tf
+from mtcnn.stages import StageONet, StagePNet, StageRNet
+from skimage.filters import gaussian
+from skimage.transform import SimilarityTransform, warp
+
+from emogan.config import FaceConfig
+from emogan.errors import UserError
+
+_TEMPLATE_SIDE = 112
+_TEMPLATE = np.array(
+    [[38.2946, 51.6963], [73.5318, 51.5014], [56.0252, 71.7366], [41.5493, 92.3655], [70.7299, 92.2041]]
+)
+"""The five landmarks in ArcFace's pictures of 112 x 112 (Deng et al. 2019; `arcface_dst` in insightface)."""
+
+_BORDER_SHARE = 0.25  # border added around a crop that a face overfills, as a share of its sides
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
+class Face:
+    """One detected face, in pixels of the picture it was found in; pixel centres have whole coordinates.
+
+    Attributes:
+        box: x, y of the upper left corner, width, height; it may reach beyond the picture.
+        confidence: MTCNN's, 0 to 1.
+        landmarks: float32 [5, 2], (x, y) of the eye on the picture's left, the other eye, the nose, the corner of the
+            mouth on the picture's left, the other corner.
+    """
+
+    box: tuple[float, float, float, float]
+    confidence: float
+    landmarks: np.ndarray
+
+
+def detect(picture: np.ndarray, config: FaceConfig) -> list[Face]:
+    """Finds the faces of a picture.
+
+    A large picture is shrunk first, which is faster and moves the landmarks no more than MTCNN's own scatter between
+    neighbouring sizes (about 2% of the distance of the eyes). Only where that shows no face, the full size is tried,
+    and then the picture with its edge pixels repeated around it, since MTCNN misses some faces that overfill a crop.
+
+    Args:
+        picture: uint8 [H, W, 3], RGB.
+        config: the settings.
+
+    Returns:
+        The faces with at least `config.min_confidence`, those with the largest boxes first.
+
+    Raises:
+        UserError: `picture` is of another dtype or shape.
+    """
+    if picture.dtype != np.uint8 or picture.ndim != 3 or picture.shape[2] != 3 or 0 in picture.shape:
+        raise UserError(
+            f"a picture of {picture.dtype} {picture.shape}; faces are found in uint8 [H, W, 3], RGB, 0 to 255"
+        )
+    for view, scale, border in _views(picture, config.detection_side):
+        faces = [_to_face(row, scale, border) for row in _find(view) if row[5] >= config.min_confidence]
+        if faces:
+            return sorted(faces, key=lambda face: face.box[2] * face.box[3], reverse=True)
+    return []
+
+
+def _views(picture: np.ndarray, side: int) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    """Pictures to look at in turn, with their scale (pixels of `picture` per pixel) and border's width, both (x, y)."""
+    size = np.array(picture.shape[:2])
+    shrunk, small_size = picture, size
+    if size.max() > side:
+        small_size = np.maximum(np.round(size * side / size.max()).astype(int), 1)
+        shrunk = tf.image.resize(picture, small_size, method=tf.image.ResizeMethod.AREA).numpy()
+    scale, no_border = (size / small_size)[::-1], np.zeros(2)
+    yield shrunk, scale, no_border
+    if shrunk is not picture:
+        yield picture, np.ones(2), no_border
+    border = np.ceil(small_size * _BORDER_SHARE).astype(int)
+    yield np.pad(shrunk, [(border[0],) * 2, (border[1],) * 2, (0, 0)], mode="edge"), scale, border[::-1]
+
+
+def _find(picture: np.ndarray) -> np.ndarray:
+    """MTCNN's rows for a picture of 0 to 255: index, x, y, width, height, confidence, 5 x, 5 y. There may be none."""
+    return _mtcnn().detect_faces(picture, output_type="numpy", fit_to_image=False)
+
+
+def _to_face(row: np.ndarray, scale: np.ndarray, border: np.ndarray) -> Face:
+    """Moves one of `_find`'s rows to the pixels of the picture that its view came from."""
+    corner, extent = (row[1:3] - border + 0.5) * scale - 0.5, row[3:5] * scale
+    landmarks = (row[6:].reshape(2, 5).T - border + 0.5) * scale - 0.5
+    x, y, width, height = map(float, (*corner, *extent))
+    return Face(box=(x, y, width, height), confidence=float(row[5]), landmarks=landmarks.astype(np.float32))
+
+
+@functools.cache
+def _mtcnn() -> mtcnn.MTCNN:
+    """The detector, loaded once per process."""
+    # Full paths: a bare name is looked for in the current directory first, and whatever lies there is unpickled.
+    folder = pathlib.Path(mtcnn.__file__).parent / "assets" / "weights"
+    stages = [
+        StagePNet(weights=str(folder / "pnet.lz4")),
+        StageRNet(weights=str(folder / "rnet.lz4")),
+        StageONet(weights=str(folder / "onet.lz4")),
+    ]
+    for stage in stages:
+        stage._model = tf.function(stage.model, reduce_retracing=True)  # the same results in 0.4 of the time
+    return mtcnn.MTCNN(stages=stages)
+
+
+def align(picture: np.ndarray, landmarks: np.ndarray, config: FaceConfig) -> tuple[np.ndarray, np.ndarray]:
+    """Turns, scales and crops a face so that its landmarks lie nearest to the template (least squares, Umeyama 1991).
+
+    The template is ArcFace's, scaled about the middle of the face picture by `config.scale`. Beyond the frame its edge
+    pixels are repeated.
+
+    Args:
+        picture: uint8 [H, W, 3].
+        landmarks: [5, 2], as in `Face`.
+        config: the settings.
+
+    Returns:
+        The face, uint8 [S, S, 3], and its landmarks in it, float32 [5, 2].
+
+    Raises:
+        UserError: the landmarks are not five distinct points.
+    """
+    middle = (_TEMPLATE_SIDE - 1) / 2
+    template = ((_TEMPLATE - middle) * config.scale + _TEMPLATE_SIDE / 2) * config.size / _TEMPLATE_SIDE - 0.5
+    points = np.asarray(landmarks, np.float64)
+    to_face = (
+        points.shape == (5, 2) and np.isfinite(points).all() and SimilarityTransform.from_estimate(points, template)
+    )
+    if not to_face or not 0 < to_face.scale < np.inf:
+        raise UserError(f"no face can be aligned by the landmarks {points.tolist()}; five distinct points are needed")
+    shrinking = 1 / to_face.scale  # picture pixels per pixel of the face
+    sigma = max(0.0, (shrinking - 1) / 2)  # of the Gaussian that keeps aliases out, as in skimage.transform.resize
+    crop, origin = _crop(picture, to_face, config.size, margin=int(np.ceil(4 * sigma)) + 2)
+    crop = gaussian(crop.astype(np.float32), (sigma, sigma, 0), mode="nearest") if sigma else crop.astype(np.float32)
+    to_crop = to_face.inverse + SimilarityTransform(translation=-origin)
+    face = warp(crop, to_crop, output_shape=(config.size, config.size), order=1, mode="edge", preserve_range=True)
+    return np.round(face).clip(0, 255).astype(np.uint8), to_face(points).astype(np.float32)
+
+
+def _crop(picture: np.ndarray, to_face: SimilarityTransform, size: int, margin: int) -> tuple[np.ndarray, np.ndarray]:
+    """The part of the picture that the face and a margin around it need, and its origin (x, y)."""
+    corners = to_face.inverse(np.array([[0, 0], [size, 0], [0, size], [size, size]]) - 0.5)
+    last = np.array(picture.shape[1::-1]) - 1
+    x0, y0 = origin = np.clip(np.floor(corners.min(0)).astype(int) - margin, 0, last)
+    x1, y1 = np.clip(np.ceil(corners.max(0)).astype(int) + margin, 0, last) + 1
+    return picture[y0:y1, x0:x1], origin

@@ -1,0 +1,99 @@
+"""G, D and Q as functional Keras networks: `build_generator`, `build_discriminator`, `build_classifier`.
+
+Pictures come in two kinds, `FACE` (float32 [B, S, S, 3]) and `SPECTROGRAM` (float32 [B, S, S, 1]), both in [-1, 1]. Each
+network standardises the kind it reads by statistics that it keeps inside (`standardise_by`).
+"""
+
+import dataclasses
+from collections.abc import Iterable
+
+import numpy as np
+import tensorflow as tf
+
+from emogan.config import ModelConfig
+from emogan.layers import Standardise, down, up
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Picture:
+    """A kind of picture.
+
+    Attributes:
+        name: as in the examples of a dataset.
+        channels: 3 for RGB, 1 for a spectrogram.
+        axis: the axis of a batch that is standardised by itself.
+    """
+
+    name: str
+    channels: int
+    axis: int
+
+
+FACE = Picture(name="face", channels=3, axis=-1)
+SPECTROGRAM = Picture(name="spectrogram", channels=1, axis=1)
+
+
+def _filters(config: ModelConfig, depth: int) -> int:
+    return config.base_filters * min(2**depth, 8)
+
+
+def _standardised_input(config: ModelConfig, picture: Picture) -> tuple[tf.Tensor, tf.Tensor]:
+    source = tf.keras.Input((config.size, config.size, picture.channels), name=picture.name)
+    return source, Standardise(picture.axis, name="standardise")(source)
+
+
+def build_generator(config: ModelConfig, source: Picture = FACE, target: Picture = SPECTROGRAM) -> tf.keras.Model:
+    """The U-Net G (paper, Fig. 1): y' = G(x | c, z).
+
+    Strided convolutions take the source to a 1 x 1 bottleneck, where the condition and the noise are joined to it; the way up
+    takes the source's features of the same side in again at every step (Ronneberger et al. 2015).
+
+    Returns:
+        A network from [source [B, S, S, channels], condition [B, num_classes], noise [B, noise_dim]], all float32, to the
+        target picture, float32 [B, S, S, channels] in [-1, 1].
+    """
+    picture, x = _standardised_input(config, source)
+    condition = tf.keras.Input((config.num_classes,), name="condition")
+    noise = tf.keras.Input((config.noise_dim,), name="noise")
+    depth = config.size.bit_length() - 1
+    skips = []
+    for level in range(depth):
+        x = down(x, _filters(config, level), normalise=level > 0)
+        skips.append(x)
+    hidden = tf.keras.layers.Concatenate()([condition, noise])
+    x = tf.keras.layers.Concatenate()([x, tf.keras.layers.Reshape((1, 1, hidden.shape[-1]))(hidden)])
+    for level in reversed(range(depth - 1)):
+        x = tf.keras.layers.Concatenate()([up(x, _filters(config, level)), skips[level]])
+    x = tf.keras.layers.UpSampling2D()(x)
+    x = tf.keras.layers.Conv2D(target.channels, 3, padding="same")(x)
+    x = tf.keras.layers.Activation("tanh", dtype="float32")(x)
+    return tf.keras.Model([picture, condition, noise], x, name="generator")
+
+
+def _trunk(config: ModelConfig, picture: Picture) -> tuple[tf.Tensor, tf.Tensor]:
+    """What D and Q have in common: strided convolutions down to a 4 x 4 map."""
+    source, x = _standardised_input(config, picture)
+    for level in range(config.size.bit_length() - 3):
+        x = down(x, _filters(config, level), normalise=level > 0)
+    return source, x
+
+
+def build_discriminator(config: ModelConfig, picture: Picture = SPECTROGRAM) -> tf.keras.Model:
+    """D: from a picture [B, S, S, channels] to the logits that each of its 4 x 4 regions is real, float32 [B, 4, 4, 1]."""
+    source, x = _trunk(config, picture)
+    return tf.keras.Model(source, tf.keras.layers.Conv2D(1, 3, padding="same", dtype="float32")(x), name="discriminator")
+
+
+def build_classifier(config: ModelConfig, picture: Picture = SPECTROGRAM) -> tf.keras.Model:
+    """Q, the recognisers and f_S: from a picture [B, S, S, channels] to emotion logits, float32 [B, num_classes].
+
+    The layer named `features` gives the pooled features, float32 [B, channels of the last convolution].
+    """
+    source, x = _trunk(config, picture)
+    x = tf.keras.layers.GlobalAveragePooling2D(name="features")(x)
+    return tf.keras.Model(source, tf.keras.layers.Dense(config.num_classes, dtype="float32")(x), name="classifier")
+
+
+def standardise_by(network: tf.keras.Model, batches: Iterable[np.ndarray]) -> None:
+    """Gives a network the statistics of `batches`, the pictures of its own training speakers, float [n, S, S, channels]."""
+    network.get_layer("standardise").set_statistics(batches)

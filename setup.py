@@ -1,0 +1,51 @@
+"""Installs the packages emogan, datasets and trainers. The exact versions are in requirements.lock."""
+
+from setuptools import find_packages, setup
+
+# TensorFlow 2.15 is the last release on which all of these run together; BUILD.md says why.
+REQUIRED = [
+    "absl-py>=1.4,<2",
+    "av>=14",
+    "importlib-resources>=6",  # tensorflow-datasets needs it and does not say so
+    "Jinja2>=3.1",
+    "keras>=2.15,<2.16",
+    "librosa>=0.11,<0.12",
+    "matplotlib>=3.9",
+    "mtcnn>=1.0,<1.1",
+    "numpy>=1.26,<2",
+    "scikit-image>=0.24",
+    "scikit-learn>=1.4",
+    "scipy>=1.12",
+    "setuptools<81",  # tensorflow-hub imports pkg_resources
+    "tensorflow>=2.15.1,<2.16",
+    "tensorflow-datasets>=4.9.6,<4.10",
+    "tensorflow-gan>=2.1,<2.2",
+    "tensorflow-io>=0.36,<0.37",  # its compiled operators load beside TensorFlow 2.15 only
+    "tensorflow-metadata>=1.15,<1.18",  # 1.18 wants a newer protobuf than TensorFlow 2.15
+    "tensorflow-probability>=0.23,<0.24",  # 0.24 wants TensorFlow 2.16; tensorflow-gan imports it
+    "tqdm>=4.66",
+]
+
+DEVELOPMENT = [
+    "ipykernel>=6",
+    "jupytext>=1.16",
+    "mypy>=1.10",
+    "nbmake>=1.5",
+    "pytest>=8",
+    "ruff>=0.6",
+    "uv>=0.5",
+]
+
+setup(
+    name="emogan",
+    version="0.1.0",
+    description="Speech spectrograms from faces: progressive GANs for audio-based emotion recognition",
+    long_description=open("README.md", encoding="utf-8").read(),
+    long_description_content_type="text/markdown",
+    license="Apache-2.0",
+    python_requires=">=3.11,<3.12",
+    packages=find_packages(include=["emogan", "emogan.*", "datasets", "datasets.*", "trainers", "trainers.*"]),
+    include_package_data=True,
+    install_requires=REQUIRED,
+    extras_require={"gpu": ["tensorflow[and-cuda]>=2.15.1,<2.16"], "dev": DEVELOPMENT},
+)

@@ -1,0 +1,218 @@
+"""Clips made by `datasets.synthetic` become examples; damaged copies of them become rejections, each for its reason."""
+
+import dataclasses
+import multiprocessing
+import os
+import wave
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+
+import datasets
+from datasets import pairs
+from datasets.clips import Clip, Rejection
+from emogan import audio, faces
+from emogan.config import MediaConfig
+from emogan.errors import UserError
+
+CORPUS = Path(datasets.__file__).parent / "crema_d_av" / "dummy_data"
+NAME = "1001_IEO_ANG_LO"
+CONFIG = MediaConfig.of_size(64)
+
+
+@pytest.fixture
+def clip(tmp_path) -> Clip:
+    """A sound clip in a folder of its own, free to be damaged."""
+    picture, sound = tmp_path / f"{NAME}.flv", tmp_path / f"{NAME}.wav"
+    picture.write_bytes((CORPUS / "VideoFlash" / picture.name).read_bytes())
+    sound.write_bytes((CORPUS / "AudioWAV" / sound.name).read_bytes())
+    return Clip(clip_id=NAME, speaker_id="1001", picture_path=picture, sound_path=sound, label="anger")
+
+
+def decode(path: Path) -> list[np.ndarray]:
+    with av.open(path) as container:
+        return [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
+
+
+def encode(path: Path, pictures: list[np.ndarray]) -> None:
+    with av.open(path, "w", format="flv") as container:
+        stream = container.add_stream("flv", rate=Fraction(30000, 1001))
+        stream.height, stream.width = pictures[0].shape[:2]
+        stream.pix_fmt = "yuv420p"
+        stream.bit_rate = 1_000_000
+        for picture in pictures:
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+        container.mux(stream.encode(None))
+
+
+def write_wav(path: Path, samples: np.ndarray) -> None:
+    with wave.open(str(path), "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(16_000)
+        file.writeframes((samples * 32767).astype("<i2").tobytes())
+
+
+@pytest.mark.parametrize("size", [64, 128, 256])
+def test_an_example(clip, size):
+    config = MediaConfig.of_size(size)
+    example = pairs.make_pair(clip, config)
+    assert isinstance(example, dict), example
+    assert (example["clip_id"], example["speaker_id"], example["label"]) == (NAME, "1001", "anger")
+    frames = decode(clip.picture_path)
+    assert (example["frame_index"], example["frame_offset"]) == (len(frames) // 2, 0)
+    assert 0.9 <= example["face_confidence"] <= 1
+
+    face = example["face"]
+    assert (face.dtype, face.shape) == (np.uint8, (size, size, 3))
+    # ArcFace's template for 112 x 112 pixels, shrunk about the middle by the default scale of 0.8.
+    template = np.array([[38.3, 51.7], [73.5, 51.5], [56.0, 71.7], [41.5, 92.4], [70.7, 92.2]])
+    template = ((template + 0.5) / 112 - 0.5) * 0.8 * size + size / 2 - 0.5
+    np.testing.assert_allclose(example["landmarks"], template, atol=0.06 * size)
+
+    spectrogram = example["spectrogram"]
+    assert (spectrogram.dtype, spectrogram.shape) == (np.float16, (size, size, 1))
+    samples = audio.read_wav(clip.sound_path.read_bytes(), 16_000)
+    window = audio.centre(samples, config.spectrogram.clip_samples)
+    expected = audio.spectrogram(window, config.spectrogram).numpy()
+    np.testing.assert_allclose(spectrogram, expected, atol=1e-3)
+    assert example["clipped_share"] == (expected == 1).mean()
+    # 0.8 s of sound stand in the middle of 2.56 s: silence on both sides, sound within.
+    sounding = np.flatnonzero(spectrogram[:, :, 0].max(axis=0) > -1) / size * 2.56
+    assert (sounding[0], sounding[-1]) == (pytest.approx(0.88, abs=0.13), pytest.approx(1.68, abs=0.13))
+
+
+def test_the_level_is_that_of_the_sound_not_of_the_padding(clip):
+    time = np.arange(int(0.8 * 16_000)) / 16_000
+    write_wav(clip.sound_path, 0.1 * np.sin(2 * np.pi * 300 * time))
+    example = pairs.make_pair(clip, CONFIG)
+    assert example["level_dbfs"] == pytest.approx(-20, abs=0.02)  # amplitude 0.1 of a full-scale sine
+
+
+def test_too_loud_sound_shows_as_clipped_share(clip):
+    time = np.arange(int(0.8 * 16_000)) / 16_000
+    write_wav(clip.sound_path, 0.9 * np.sin(2 * np.pi * 300 * time))
+    assert 0.001 < pairs.make_pair(clip, CONFIG)["clipped_share"] < 0.1
+
+
+@pytest.mark.parametrize(("blank", "offset"), [([0], -1), ([0, -1], 1), ([0, -1, 1, -2, -3], 2)])
+def test_the_nearest_frame_with_a_face_earlier_first(clip, blank, offset):
+    frames = decode(clip.picture_path)
+    middle = len(frames) // 2
+    for distance in blank:
+        frames[middle + distance] = np.full_like(frames[0], 90)
+    encode(clip.picture_path, frames)
+    example = pairs.make_pair(clip, CONFIG)
+    assert isinstance(example, dict), example
+    assert (example["frame_index"], example["frame_offset"]) == (middle + offset, offset)
+
+
+def test_of_several_faces_the_largest(clip):
+    small = decode(clip.picture_path)
+    large = [np.kron(picture, np.ones((2, 2, 1), np.uint8)) for picture in small]
+    beside = [np.pad(picture, ((128, 0), (0, 0), (0, 0)), mode="edge") for picture in small]
+    encode(clip.picture_path, [np.hstack(both) for both in zip(beside, large, strict=True)])
+    both = np.hstack([beside[len(small) // 2], large[len(small) // 2]])
+    assert len(faces.detect(both, CONFIG.face)) == 2
+    example = pairs.make_pair(clip, CONFIG)
+    alone = faces.detect(large[len(small) // 2], CONFIG.face)[0]
+    expected, _ = faces.align(large[len(small) // 2], alone.landmarks, CONFIG.face)
+    # The largest face is the doubled one: the aligned faces agree up to compression and a pixel of landmark scatter.
+    assert np.abs(example["face"].astype(float) - expected).mean() < 12
+
+
+def cut_within_a_frame(path: Path) -> None:
+    with av.open(path) as container:
+        packet = [packet for packet in container.demux(video=0) if packet.size][-2]
+        path.write_bytes(path.read_bytes()[: packet.pos + packet.size // 2])
+
+
+def blank_frames(path: Path) -> None:
+    encode(path, [np.full_like(picture, 90) for picture in decode(path)])
+
+
+def without_pictures(path: Path) -> None:
+    with av.open(path, "w", format="flv") as container:
+        stream = container.add_stream("libmp3lame", rate=44_100, layout="mono")
+        frame = av.AudioFrame.from_ndarray(np.zeros((1, 44_100), np.float32), format="fltp", layout="mono")
+        frame.sample_rate = 44_100
+        container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+
+
+POINTER = "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n"
+DAMAGES = {
+    "missing_picture_file": lambda clip: clip.picture_path.unlink(),
+    "missing_sound_file": lambda clip: clip.sound_path.unlink(),
+    "git_lfs_pointer": lambda clip: clip.picture_path.write_text(POINTER),
+    "not_media": lambda clip: clip.picture_path.write_text("404 not found\n" * 20),
+    "truncated": lambda clip: cut_within_a_frame(clip.picture_path),
+    "no_video": lambda clip: without_pictures(clip.picture_path),
+    "no_face": lambda clip: blank_frames(clip.picture_path),
+    "too_short": lambda clip: write_wav(clip.sound_path, np.full(4700, 0.1)),
+    "silent": lambda clip: write_wav(clip.sound_path, np.zeros(12_800)),
+    "wrong_length": lambda clip: write_wav(clip.sound_path, np.full(32_000, 0.1)),
+    "too_large": lambda clip: os.truncate(clip.picture_path, 129 * 2**20),
+}
+
+
+@pytest.mark.parametrize("reason", DAMAGES)
+def test_a_damaged_clip_is_rejected_for_its_reason(clip, reason):
+    DAMAGES[reason](clip)
+    rejection = pairs.make_pair(clip, CONFIG)
+    assert isinstance(rejection, Rejection)
+    assert (rejection.clip_id, rejection.reason) == (NAME, reason)
+    assert rejection.path in (clip.picture_path, clip.sound_path)
+    assert rejection.detail
+
+
+def test_any_other_error_is_a_rejection_with_its_text(clip):
+    clip.picture_path.unlink()
+    clip.picture_path.mkdir()
+    rejection = pairs.make_pair(clip, CONFIG)
+    assert (rejection.reason, rejection.path) == ("unreadable", clip.picture_path)
+    assert "IsADirectoryError" in rejection.detail
+
+
+def test_the_fallback_is_used_only_where_the_first_file_has_no_sound(clip, tmp_path):
+    silent_film = tmp_path / "silent.flv"
+    encode(silent_film, decode(clip.picture_path))
+    alone = dataclasses.replace(clip, picture_path=silent_film, sound_path=silent_film)
+    assert pairs.make_pair(alone, CONFIG).reason == "no_sound"
+    absent = dataclasses.replace(alone, fallback_sound_path=tmp_path / "absent.wav")
+    assert pairs.make_pair(absent, CONFIG).reason == "no_sound"
+    helped = dataclasses.replace(alone, fallback_sound_path=clip.sound_path)
+    expected = pairs.make_pair(clip, CONFIG)
+    np.testing.assert_array_equal(pairs.make_pair(helped, CONFIG)["spectrogram"], expected["spectrogram"])
+    damaged = dataclasses.replace(
+        clip, sound_path=clip.sound_path.with_suffix(".mp3"), fallback_sound_path=clip.sound_path
+    )
+    damaged.sound_path.write_text("404 not found\n")
+    assert pairs.make_pair(damaged, CONFIG).reason == "not_media"
+
+
+def test_workers_change_nothing_and_their_death_ends_the_build(clip):
+    missing = clip.sound_path.with_name("missing.wav")
+    clips = [
+        dataclasses.replace(clip, clip_id=f"clip{i}", sound_path=clip.sound_path if i % 8 == 0 else missing)
+        for i in range(2 * pairs.POOL_CLIPS)
+    ]
+    results = pairs.make_pairs(clips, CONFIG, 2)
+    for clip_ in clips[: pairs.POOL_CLIPS]:
+        alone, together = pairs.make_pair(clip_, CONFIG), next(results)
+        if isinstance(alone, Rejection):
+            assert alone == together
+            continue
+        assert alone["clip_id"] == together["clip_id"] == clip_.clip_id
+        assert alone.keys() == together.keys()
+        for key, value in alone.items():
+            np.testing.assert_array_equal(value, together[key], err_msg=key)
+    workers = multiprocessing.active_children()
+    assert len(workers) == 2
+    for process in workers:
+        process.kill()
+    with pytest.raises(UserError, match=r"a worker process died at .*1001_IEO_ANG_LO.flv.*fewer workers"):
+        list(results)

@@ -1,0 +1,196 @@
+"""emogan.config: the presets, what is refused and how it is said, the JSON round trip."""
+
+import dataclasses
+import json
+
+import pytest
+
+from emogan.config import (
+    PRESETS,
+    SIZES,
+    SPECTROGRAMS,
+    FaceConfig,
+    LossConfig,
+    MediaConfig,
+    ModelConfig,
+    RunConfig,
+    SpectrogramConfig,
+    TrainConfig,
+    differences,
+    from_json,
+    to_json,
+)
+from emogan.errors import UserError
+
+
+def spectrogram(**settings) -> SpectrogramConfig:
+    return SpectrogramConfig(**{"size": 64, "window_samples": 2048, "hop_samples": 640, "mel_bands": 64, **settings})
+
+
+def run(**settings) -> RunConfig:
+    stage = TrainConfig(steps=200)
+    defaults = {
+        "pretrain_dataset": "voxceleb_av",
+        "dataset": "crema_d_av",
+        "test_fold": 0,
+        "schedule": "progressive",
+        "condition": "label",
+        "use_classifier": True,
+        "direction": "face_to_sound",
+        "model": PRESETS["tiny"],
+        "loss": LossConfig(),
+        "pretrain": stage,
+        "calibrate": stage,
+        "recognise": stage,
+    }
+    return RunConfig(**{**defaults, **settings})
+
+
+@pytest.mark.parametrize(
+    ("size", "window_samples", "hop_samples", "pad_samples", "mel_bands"),
+    [(64, 2048, 640, 704, 64), (128, 1024, 320, 352, 128), (256, 512, 160, 176, None)],
+)
+def test_spectrogram_presets(size, window_samples, hop_samples, pad_samples, mel_bands):
+    config = SPECTROGRAMS[size]
+    assert (config.window_samples, config.hop_samples, config.mel_bands) == (window_samples, hop_samples, mel_bands)
+    assert (config.sample_rate, config.floor_db, config.ceiling_db) == (16_000, -110, -10)
+    assert not config.per_clip_maximum
+    assert config.clip_samples == 40_960 == 2.56 * config.sample_rate
+    assert config.pad_samples == pad_samples
+    assert (config.clip_samples + 2 * config.pad_samples - window_samples) / hop_samples + 1 == size
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_media_of_size(size):
+    media = MediaConfig.of_size(size)
+    assert media.size == media.face.size == media.spectrogram.size == size
+    assert media.spectrogram == SPECTROGRAMS[size]
+    assert media.face == FaceConfig(size=size)
+
+
+def test_model_presets():
+    assert {name: (preset.size, preset.base_filters) for name, preset in PRESETS.items()} == {
+        "tiny": (64, 4),
+        "64": (64, 16),
+        "128": (128, 64),
+        "paper": (256, 64),
+    }
+    assert {preset.num_classes for preset in PRESETS.values()} == {6}
+    assert {preset.size for preset in PRESETS.values()} == set(SIZES)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: spectrogram(size=0, mel_bands=0), "size is 0; it must be positive"),
+        (lambda: spectrogram(hop_samples=0), "window_samples 2048 and hop_samples 0: the window must be the longer"),
+        (
+            lambda: spectrogram(hop_samples=2050),
+            "window_samples 2048 and hop_samples 2050: the window must be the longer",
+        ),
+        (
+            lambda: spectrogram(hop_samples=641),
+            "window_samples 2048 and hop_samples 641.* by an even number of samples",
+        ),
+        (lambda: spectrogram(floor_db=-10.0), "floor_db -10.0 must lie below ceiling_db -10.0"),
+        (lambda: spectrogram(mel_bands=32), "mel_bands 32 must equal size 64"),
+        (
+            lambda: spectrogram(mel_bands=None, window_samples=124, hop_samples=40),
+            "size 64 exceeds the 63 bins of a window of 124",
+        ),
+        (lambda: FaceConfig(size=-1), "size is -1; it must be positive"),
+        (lambda: FaceConfig(size=64, scale=2), "scale is 2; it must lie between 0.3 and 1.2"),
+        (lambda: FaceConfig(size=64, min_confidence=1), "min_confidence is 1; it must lie between 0 and 1"),
+        (lambda: FaceConfig(size=64, detection_side=95), "detection_side is 95; MTCNN needs at least 96 pixels"),
+        (lambda: FaceConfig(size=64, search_frames=-1), "search_frames is -1; it must not be negative"),
+        (
+            lambda: MediaConfig(spectrogram=SPECTROGRAMS[64], face=FaceConfig(size=128)),
+            "spectrogram's size 64 and the face's size 128 must be the same",
+        ),
+        (lambda: MediaConfig.of_size(100), "size is 100; it must be one of 64, 128, 256"),
+        (lambda: ModelConfig(size=96, base_filters=16), "size is 96; it must be a power of two, 16 or more"),
+        (lambda: ModelConfig(size=8, base_filters=16), "size is 8; it must be a power of two, 16 or more"),
+        (lambda: ModelConfig(size=64, base_filters=6), "base_filters is 6; it must be a positive multiple of 4"),
+        (lambda: ModelConfig(size=64, base_filters=4, noise_dim=0), "noise_dim is 0; it must be positive"),
+        (lambda: ModelConfig(size=64, base_filters=4, num_classes=1), "num_classes is 1; it must be at least 2"),
+        (lambda: LossConfig(adversarial="hing"), "adversarial is 'hing'; it must be "),
+        (lambda: LossConfig(lambda_l1=-1), "lambda_l1.* must not be negative"),
+        (lambda: TrainConfig(steps=0), "steps is 0; it must be positive"),
+        (lambda: TrainConfig(steps=1, batch_size=0, interval=1), "batch_size is 0; it must be positive"),
+        (lambda: TrainConfig(steps=1, interval=0), "interval is 0; it must be positive"),
+        (lambda: TrainConfig(steps=7, interval=2), "7 steps are not a multiple of the interval of 2"),
+        (lambda: run(generated_share=1.0), "generated_share is 1.0; it must lie between 0 and 1"),
+        (lambda: TrainConfig(steps=1, learning_rate=0, interval=1), "learning_rate is 0; it must be positive"),
+        (lambda: TrainConfig(steps=1, beta_1=1, interval=1), r"beta_1 is 1; it must lie in \[0, 1\)"),
+    ],
+)
+def test_refuses_with_value_and_rule(make, message):
+    with pytest.raises(UserError, match=message):
+        make()
+
+
+def test_smallest_values_are_accepted():
+    assert spectrogram(mel_bands=None, window_samples=126, hop_samples=126).pad_samples == 0  # 64 of 64 bins
+    assert FaceConfig(size=1, scale=0.3, detection_side=96, search_frames=0).scale == 0.3
+    assert ModelConfig(size=16, base_filters=4, noise_dim=1, num_classes=2).size == 16
+    assert TrainConfig(steps=1, batch_size=1, beta_1=0, interval=1).beta_1 == 0
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        *(MediaConfig.of_size(size) for size in SIZES),
+        MediaConfig(
+            spectrogram=spectrogram(floor_db=-90.0, per_clip_maximum=True),
+            face=FaceConfig(size=64, scale=0.7, min_confidence=0.5, detection_side=200, search_frames=3),
+        ),
+        *PRESETS.values(),
+        LossConfig(adversarial="minimax", lambda_l1=10.0, lambda_q=0.5),
+        TrainConfig(steps=6, batch_size=3, learning_rate=1e-4, beta_1=0.9, seed=5, interval=2),
+        run(),
+    ],
+    ids=lambda config: type(config).__name__,
+)
+def test_json_round_trip(config):
+    text = to_json(config)
+    restored = from_json(type(config), text)
+    assert restored == config
+    assert type(restored) is type(config)
+    assert hash(restored) == hash(config)
+    assert json.loads(text) == dataclasses.asdict(config)
+
+
+def test_json_keeps_defaults_and_reads_without_them():
+    assert from_json(FaceConfig, '{"size": 64}') == FaceConfig(size=64)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("size: 64", "not the JSON of a FaceConfig"),
+        ('{"size": 64, "zoom": 2, "angle": 1}', "FaceConfig has no setting angle, zoom"),
+        ("{}", "FaceConfig lacks the setting size"),
+        ('{"size": 64, "scale": 9}', "scale is 9"),
+    ],
+)
+def test_json_that_does_not_fit_is_refused(text, message):
+    with pytest.raises(UserError, match=message):
+        from_json(FaceConfig, text)
+
+
+def test_json_is_checked_in_depth():
+    values = dataclasses.asdict(MediaConfig.of_size(64))
+    values["face"]["zoom"] = 2
+    with pytest.raises(UserError, match="FaceConfig has no setting zoom"):
+        from_json(MediaConfig, json.dumps(values))
+
+
+def test_settings_cannot_be_changed():
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        FaceConfig(size=64).size = 128
+
+
+def test_differences_name_the_settings():
+    assert differences(run(), run()) == ""
+    other = run(test_fold=2, loss=LossConfig(lambda_l1=10.0))
+    assert differences(run(), other) == "test_fold: 0, 2; loss.lambda_l1: 100.0, 10.0"

@@ -1,0 +1,289 @@
+"""emogan.faces: the real MTCNN on photographs that scikit-image ships, and alignment by hand-made landmarks."""
+
+import dataclasses
+import pathlib
+
+import joblib
+import mtcnn
+import numpy as np
+import pytest
+import skimage.data
+from mtcnn.stages import StagePNet
+from skimage.transform import SimilarityTransform, resize, warp
+
+from emogan import faces
+from emogan.config import FaceConfig
+from emogan.errors import UserError
+
+CONFIG = FaceConfig(size=112, scale=1.0)
+TEMPLATE = np.array(
+    [[38.2946, 51.6963], [73.5318, 51.5014], [56.0252, 71.7366], [41.5493, 92.3655], [70.7299, 92.2041]]
+)
+
+
+@pytest.fixture(scope="module")
+def astronaut() -> np.ndarray:
+    return skimage.data.astronaut()
+
+
+@pytest.fixture(scope="module")
+def face(astronaut) -> faces.Face:
+    """The face as found at full size."""
+    (face,) = faces.detect(astronaut, dataclasses.replace(CONFIG, detection_side=512))
+    return face
+
+
+def eye_distance(landmarks: np.ndarray) -> float:
+    return np.linalg.norm(landmarks[1] - landmarks[0])
+
+
+def scatter(landmarks: np.ndarray, reference: np.ndarray) -> float:
+    """Mean distance of the five points, as a share of the distance of the eyes."""
+    return np.linalg.norm(landmarks - reference, axis=1).mean() / eye_distance(reference)
+
+
+def scaled(picture: np.ndarray, height: int, width: int) -> np.ndarray:
+    return np.round(resize(picture, (height, width), anti_aliasing=True, preserve_range=True)).astype(np.uint8)
+
+
+# --- detect
+
+
+def test_finds_the_face(face):
+    """Where the eyes, the nose and the mouth of the photograph are to be seen, to within 3 pixels."""
+    assert face.confidence > 0.99
+    assert face.landmarks.dtype == np.float32
+    seen = [[204, 103], [245, 105], [224, 127], [202, 139], [244, 141]]
+    np.testing.assert_allclose(face.landmarks, seen, atol=3.5)
+    x, y, width, height = face.box
+    assert (face.landmarks > [x, y]).all()
+    assert (face.landmarks < [x + width, y + height]).all()
+
+
+def test_is_mtcnns_own_result(astronaut):
+    """Full paths and traced stages change nothing."""
+    expected = mtcnn.MTCNN().detect_faces(astronaut, output_type="numpy", fit_to_image=False)
+    np.testing.assert_allclose(faces._find(astronaut), expected, atol=1e-3)
+
+
+@pytest.mark.parametrize("side", [384, 320, 256])
+def test_shrunk_detection_agrees(astronaut, face, side):
+    (found,) = faces.detect(astronaut, dataclasses.replace(CONFIG, detection_side=side))
+    assert found.confidence > 0.99
+    assert scatter(found.landmarks, face.landmarks) < 0.04
+    np.testing.assert_allclose(found.box, face.box, atol=0.1 * face.box[3])
+
+
+def test_shrinking_is_what_is_looked_at(astronaut):
+    shapes = [view.shape for view, _, _ in faces._views(astronaut[:256], 128)]
+    assert shapes == [(64, 128, 3), (256, 512, 3), (96, 192, 3)]
+    assert [view.shape for view, _, _ in faces._views(astronaut[:64, :64], 128)] == [(64, 64, 3), (96, 96, 3)]
+
+
+def test_full_size_is_the_second_try(astronaut, face):
+    """A face of 107 pixels is shrunk to 10, where nobody finds it."""
+    wide = np.zeros([512, 5120, 3], np.uint8)
+    wide[:, 1000:1512] = astronaut
+    (found,) = faces.detect(wide, dataclasses.replace(CONFIG, detection_side=480))
+    assert scatter(found.landmarks - [1000, 0], face.landmarks) < 0.02
+
+
+def test_border_is_the_last_try(astronaut, face):
+    """A crop much tighter than the face, 110 pixels wide: missed as it is, found with a border."""
+    x, y, width, height = face.box
+    half = 0.35 * height
+    x0, y0, side = round(x + width / 2 - half), round(y + height / 2 - half), round(2 * half)
+    tight = scaled(astronaut[y0 : y0 + side, x0 : x0 + side], 110, 110)
+    assert not [row for row in faces._find(tight) if row[5] >= CONFIG.min_confidence]
+    (found,) = faces.detect(tight, CONFIG)
+    landmarks = (found.landmarks + 0.5) * side / 110 - 0.5 + [x0, y0]
+    assert scatter(landmarks, face.landmarks) < 0.06
+
+
+@pytest.mark.parametrize("side", [64, 110, 224])
+def test_crops_like_voxcelebs(astronaut, face, side):
+    x, y, width, height = (round(value) for value in face.box)
+    x0, y0, length = x + width // 2 - height * 3 // 4, y - height // 4, height * 3 // 2
+    crop = scaled(astronaut[y0 : y0 + length, x0 : x0 + length], side, side)
+    (found,) = faces.detect(crop, CONFIG)
+    landmarks = (found.landmarks + 0.5) * length / side - 0.5 + [x0, y0]
+    assert scatter(landmarks, face.landmarks) < 0.05
+
+
+def test_largest_first(astronaut):
+    """The same photograph at half its size on the left, then at full size."""
+    large = astronaut[:256, 100:350]
+    small = np.pad(scaled(large, 128, 125), [(0, 128), (0, 0), (0, 0)])
+    first, second = faces.detect(np.hstack([small, large]), dataclasses.replace(CONFIG, detection_side=512))
+    assert first.box[0] > 125 > second.box[0]
+    assert first.box[2] * first.box[3] > 2.5 * second.box[2] * second.box[3]
+
+
+def test_keeps_only_the_confident(astronaut):
+    (found,) = faces.detect(astronaut, CONFIG)
+    assert faces.detect(astronaut, dataclasses.replace(CONFIG, min_confidence=found.confidence - 1e-6))
+    # A later view may satisfy the stricter threshold; the one that gave `found` must not.
+    stricter = faces.detect(astronaut, dataclasses.replace(CONFIG, min_confidence=found.confidence + 1e-6))
+    assert all(face.confidence > found.confidence for face in stricter)
+
+
+def test_moves_a_detection_to_the_pixels_of_the_picture():
+    """Pixel i of a view with a border of b and a scale of s has its centre at (i - b + 0.5) s - 0.5."""
+    row = np.array([0, 10, 20, 30, 40, 0.95, 11, 12, 13, 14, 15, 21, 22, 23, 24, 25])
+    face = faces._to_face(row, np.array([2.0, 3.0]), np.array([1, 2]))
+    assert face.box == (18.5, 55.0, 60.0, 120.0)
+    np.testing.assert_allclose(face.landmarks, [[20.5, 58], [22.5, 61], [24.5, 64], [26.5, 67], [28.5, 70]])
+
+
+@pytest.mark.parametrize("shape", [(1, 1, 3), (11, 400, 3), (12, 12, 3), (64, 64, 3)])
+def test_no_face_in_a_blank_picture(shape):
+    assert faces.detect(np.full(shape, 128, np.uint8), CONFIG) == []
+
+
+def test_no_face_in_a_cup_of_coffee():
+    assert faces.detect(skimage.data.coffee(), CONFIG) == []
+
+
+@pytest.mark.parametrize(
+    "picture",
+    [
+        np.zeros([64, 64, 3], np.float32),
+        np.zeros([64, 64], np.uint8),
+        np.zeros([1, 64, 64, 3], np.uint8),
+        np.zeros([0, 9, 3], np.uint8),
+    ],
+)
+def test_refuses_other_pictures(picture):
+    with pytest.raises(UserError, match=r"found in uint8 \[H, W, 3\]"):
+        faces.detect(picture, CONFIG)
+
+
+class Payload:
+    """Unpickling this creates a file."""
+
+    def __init__(self, marker: pathlib.Path):
+        self.marker = marker
+
+    def __reduce__(self):
+        return pathlib.Path.touch, (self.marker,)
+
+
+def test_weights_in_the_current_directory_are_not_read(astronaut, tmp_path, monkeypatch):
+    marker = tmp_path / "unpickled"
+    for name in ("pnet.lz4", "rnet.lz4", "onet.lz4"):
+        joblib.dump(Payload(marker), tmp_path / name)
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(TypeError):
+        StagePNet()  # the package alone does read it
+    assert marker.exists()
+    marker.unlink()
+    faces._mtcnn.cache_clear()
+    assert len(faces.detect(astronaut, CONFIG)) == 1
+    assert not marker.exists()
+
+
+def test_detector_is_loaded_once():
+    assert faces._mtcnn() is faces._mtcnn()
+
+
+# --- align
+
+
+def gradient(height: int = 300, width: int = 400) -> np.ndarray:
+    """Red grows by 0.5 a pixel to the right, green by 0.5 downwards; blue is 100."""
+    y, x = np.mgrid[:height, :width]
+    return np.stack([x / 2, y / 2, np.full_like(x, 100)], axis=-1).round().astype(np.uint8)
+
+
+def test_align_identity_is_a_crop():
+    """Landmarks that are the template, moved by whole pixels: each pixel is copied."""
+    picture = np.random.default_rng(0).integers(0, 256, (300, 400, 3), np.uint8)
+    face, landmarks = faces.align(picture, TEMPLATE + np.array([120, 70]), CONFIG)
+    np.testing.assert_array_equal(face, picture[70:182, 120:232])
+    np.testing.assert_allclose(landmarks, TEMPLATE, atol=1e-4)
+    assert face.dtype == np.uint8
+    assert landmarks.dtype == np.float32
+
+
+@pytest.mark.parametrize("size", [64, 128, 256])
+@pytest.mark.parametrize("scale", [0.8, 1.0])
+def test_align_undoes_rotation_scale_and_shift(size, scale):
+    """The template by hand: scaled about the middle of 0..111, then to S pixels whose centres are whole numbers."""
+    template = ((TEMPLATE - 55.5) * scale + 56) * size / 112 - 0.5
+    transform = SimilarityTransform(scale=1.5, rotation=np.deg2rad(25), translation=(200, 60))
+    points = transform(TEMPLATE)
+    face, landmarks = faces.align(gradient(), points, FaceConfig(size=size, scale=scale))
+    np.testing.assert_allclose(landmarks, template, atol=0.1)
+    back = SimilarityTransform.from_estimate(template, points)
+    for x, y in [(size // 2, size // 2), (size // 3, size // 2), (size // 2, size // 4)]:
+        across, down = back([x, y])[0]
+        np.testing.assert_allclose(face[y, x], [across / 2, down / 2, 100], atol=1.5)
+
+
+def test_align_draws_landmarks_on_the_template():
+    """Bright spots drawn at the landmarks have their centroids on the returned landmarks within 0.1 pixels."""
+    points = SimilarityTransform(scale=2.2, rotation=-0.3, translation=(60, 120))(TEMPLATE)
+    y, x = np.mgrid[:400, :400]
+    spots = sum(np.exp(-((x - px) ** 2 + (y - py) ** 2) / (2 * 6.0**2)) for px, py in points)
+    picture = np.repeat(np.round(255 * spots.clip(0, 1))[..., None], 3, axis=-1).astype(np.uint8)
+    face, landmarks = faces.align(picture, points, CONFIG)
+    rows, columns = np.mgrid[:112, :112]
+    for px, py in landmarks:
+        near = face[..., 0] * (np.hypot(columns - px, rows - py) < 8)
+        centroid = (columns * near).sum() / near.sum(), (rows * near).sum() / near.sum()
+        np.testing.assert_allclose(centroid, (px, py), atol=0.1)
+
+
+def test_align_crops_first_without_a_difference(astronaut, face):
+    """The same as blurring and warping the whole picture."""
+    config = FaceConfig(size=32)
+    aligned, landmarks = faces.align(astronaut, face.landmarks, config)
+    to_face = SimilarityTransform.from_estimate(face.landmarks, landmarks)
+    sigma = (1 / to_face.scale - 1) / 2
+    assert sigma > 0.5
+    blurred = faces.gaussian(astronaut.astype(np.float32), (sigma, sigma, 0), mode="nearest")
+    whole = warp(blurred, to_face.inverse, output_shape=(32, 32), order=1, mode="edge", preserve_range=True)
+    np.testing.assert_allclose(aligned, whole, atol=1)
+
+
+def test_align_shrinks_without_aliases():
+    """Stripes one pixel wide become even grey, not beats."""
+    stripes = np.zeros([1120, 1120, 3], np.uint8)
+    stripes[:, ::2] = 255
+    face, _ = faces.align(stripes, TEMPLATE * 9.3, CONFIG)
+    assert face[5:-5, 5:-5].std() < 2
+    assert face.mean() == pytest.approx(127.5, abs=1)
+
+
+def test_align_repeats_the_edge():
+    picture = np.full([60, 60, 3], 200, np.uint8)
+    face, landmarks = faces.align(picture, TEMPLATE - 30, CONFIG)
+    np.testing.assert_array_equal(face, 200)
+    np.testing.assert_allclose(landmarks, TEMPLATE, atol=1e-3)
+    assert (faces.align(picture, TEMPLATE + 1000, CONFIG)[0] == 200).all()
+
+
+@pytest.mark.parametrize("degrees", [-20, 20])
+def test_align_levels_the_eyes_of_a_turned_photograph(astronaut, face, degrees):
+    about = SimilarityTransform(translation=(-220, -120)) + SimilarityTransform(rotation=np.deg2rad(degrees))
+    turn = about + SimilarityTransform(translation=(220, 150))
+    turned = warp(astronaut, turn.inverse, mode="edge", preserve_range=True).round().astype(np.uint8)
+    (found,) = faces.detect(turned, CONFIG)
+    eyes = found.landmarks[1] - found.landmarks[0]
+    assert np.rad2deg(np.arctan2(eyes[1], eyes[0])) == pytest.approx(degrees, abs=6)
+    aligned, landmarks = faces.align(turned, found.landmarks, CONFIG)
+    eyes = landmarks[1] - landmarks[0]
+    assert abs(np.rad2deg(np.arctan2(eyes[1], eyes[0]))) < 3
+    upright, _ = faces.align(astronaut, face.landmarks, CONFIG)
+    middle = (slice(28, 84), slice(28, 84))
+    assert np.corrcoef(aligned[middle].ravel(), upright[middle].ravel())[0, 1] > 0.9
+
+
+@pytest.mark.parametrize(
+    "landmarks",
+    [np.ones([5, 2]), np.full([5, 2], np.nan), TEMPLATE[:4], np.full([5, 2], np.inf)],
+    ids=["one point", "nan", "four", "infinite"],
+)
+def test_align_refuses_degenerate_landmarks(landmarks):
+    with pytest.raises(UserError, match="five distinct points"):
+        faces.align(gradient(), landmarks, CONFIG)

@@ -1,0 +1,74 @@
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from emogan import networks
+from emogan.config import PRESETS
+from emogan.networks import FACE, SPECTROGRAM
+
+TINY = PRESETS["tiny"]
+
+
+def parameters(preset):
+    config = PRESETS[preset]
+    made = (networks.build_generator(config), networks.build_discriminator(config), networks.build_classifier(config))
+    return tuple(sum(int(np.prod(v.shape)) for v in network.trainable_variables) for network in made)
+
+
+@pytest.mark.parametrize(
+    ("preset", "g", "d", "q"),
+    [
+        ("tiny", 90_293, 11_221, 11_130),
+        ("64", 1_457_105, 173_905, 173_526),
+        ("128", 30_730_049, 6_955_329, 6_953_798),
+        ("paper", 39_644_993, 11_150_657, 11_149_126),
+    ],
+)
+def test_parameter_counts(preset, g, d, q):
+    assert parameters(preset) == (g, d, q)
+    assert preset != "paper" or g + d + q > 50_000_000
+
+
+@pytest.mark.parametrize(("source", "target"), [(FACE, SPECTROGRAM), (SPECTROGRAM, FACE)])
+def test_shapes_and_range(rng, source, target):
+    pictures = {p: rng.uniform(-1, 1, (2, 64, 64, p.channels)).astype("f") for p in (source, target)}
+    condition, noise = np.eye(6, dtype="f")[:2], rng.uniform(-1, 1, (2, 16)).astype("f")
+    made = networks.build_generator(TINY, source, target)([pictures[source], condition, noise])
+    assert made.shape == (2, 64, 64, target.channels)
+    assert made.dtype == tf.float32
+    assert np.abs(made).max() <= 1
+    assert networks.build_discriminator(TINY, target)(pictures[target]).shape == (2, 4, 4, 1)
+    assert networks.build_classifier(TINY, target)(pictures[target]).shape == (2, 6)
+
+
+def test_generator_listens_to_face_condition_and_noise(rng):
+    tf.keras.utils.set_random_seed(1)
+    generator = networks.build_generator(TINY)
+    first = [rng.uniform(-1, 1, (1, 64, 64, 3)), np.eye(6)[:1], rng.uniform(-1, 1, (1, 16))]
+    other = [rng.uniform(-1, 1, (1, 64, 64, 3)), np.eye(6)[1:2], rng.uniform(-1, 1, (1, 16))]
+    made = generator([tf.constant(x, tf.float32) for x in first]).numpy()
+    for changed in range(3):
+        inputs = [other[i] if i == changed else first[i] for i in range(3)]
+        assert np.abs(generator([tf.constant(x, tf.float32) for x in inputs]).numpy() - made).max() > 1e-4
+
+
+def test_a_batch_of_one_gives_what_a_larger_batch_gives(rng):
+    generator = networks.build_generator(TINY)
+    inputs = [rng.uniform(-1, 1, (3, 64, 64, 3)), np.eye(6)[:3], rng.uniform(-1, 1, (3, 16))]
+    inputs = [tf.constant(x, tf.float32) for x in inputs]
+    np.testing.assert_allclose(generator([x[1:2] for x in inputs]), generator(inputs)[1:2], atol=1e-5)
+
+
+def test_each_network_standardises_what_it_reads(rng):
+    faces = rng.uniform(-1, 0, (8, 64, 64, 3))
+    generator = networks.build_generator(TINY)
+    networks.standardise_by(generator, [faces])
+    np.testing.assert_allclose(
+        generator.get_layer("standardise").mean.numpy().ravel(), faces.mean((0, 1, 2)), rtol=1e-5
+    )
+    spectrograms = rng.uniform(-1, 0, (8, 64, 64, 1))
+    classifier = networks.build_classifier(TINY)
+    networks.standardise_by(classifier, [spectrograms])
+    np.testing.assert_allclose(
+        classifier.get_layer("standardise").deviation.numpy().ravel(), spectrograms.std((0, 2, 3)), rtol=1e-5
+    )

@@ -1,0 +1,32 @@
+"""Imports flow emogan <- datasets <- trainers, never back."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+FORBIDDEN = {"emogan": {"datasets", "trainers", "tests", "notebooks"}, "datasets": {"trainers", "tests", "notebooks"}, "trainers": {"tests", "notebooks"}}
+
+
+def imported(file: Path) -> set[str]:
+    names = set()
+    for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, ast.Import):
+            names |= {alias.name.split(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            names.add((node.module or "").split(".")[0])
+    return names
+
+
+@pytest.mark.parametrize("package", FORBIDDEN)
+def test_imports_flow_one_way(package):
+    files = list((ROOT / package).rglob("*.py"))
+    assert files
+    backwards = {str(file.relative_to(ROOT)): imported(file) & FORBIDDEN[package] for file in files}
+    assert {file: names for file, names in backwards.items() if names} == {}
+
+
+def test_the_library_knows_no_flags():
+    users = [file.name for file in (ROOT / "emogan").rglob("*.py") if "absl" in imported(file)]
+    assert users == []

@@ -1,0 +1,158 @@
+"""The command on the miniature corpora of the builders' folders, and on damaged copies of them."""
+
+import csv
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import tensorflow_datasets as tfds
+from absl import flags
+from absl.testing import flagsaver
+
+import datasets
+from emogan.config import MediaConfig, from_json
+from emogan.errors import UserError
+from trainers import prepare
+
+FOLDER = Path(datasets.__file__).parent
+CREMA_D = FOLDER / "crema_d_av" / "dummy_data"
+NAMES = ("1001_IEO_ANG_LO", "1001_IEO_DIS_MD", "1019_MTI_FEA_XX")
+
+
+def run(**settings):
+    if not flags.FLAGS.is_parsed():
+        flags.FLAGS(["prepare", "--dataset=crema_d_av", "--manual_dir=.", "--data_dir=."])
+    with flagsaver.flagsaver(
+        **{key: str(value) if isinstance(value, Path) else value for key, value in settings.items()}
+    ):
+        prepare.main([])
+
+
+@pytest.fixture
+def corpus(tmp_path) -> Path:
+    """Three sound clips."""
+    root = tmp_path / "corpora" / "CREMA-D"
+    shutil.copytree(CREMA_D, root)
+    for path in [*root.glob("*/1037*")]:
+        path.unlink()
+    return root
+
+
+def test_build_then_find_it_built(corpus, tmp_path, capsys):
+    data_dir = tmp_path / "tfds"
+    settings = {
+        "dataset": "crema_d_av",
+        "manual_dir": corpus.parent,
+        "data_dir": data_dir,
+    }  # the folder above serves too
+    run(**settings)
+    output = capsys.readouterr().out
+    assert "clips     3\n  examples  3 (fold_0 2, fold_1 1)\n  rejected  0\n  left out  0\n" in output
+    assert "of a synthetic corpus" in output
+
+    dataset, info = tfds.load("crema_d_av/64", data_dir=data_dir, split="all", with_info=True)
+    found = {example["clip_id"].decode(): int(example["label"]) for example in tfds.as_numpy(dataset)}
+    assert found == {"1001_IEO_ANG_LO": 0, "1001_IEO_DIS_MD": 1, "1019_MTI_FEA_XX": 2}
+    assert from_json(MediaConfig, info.metadata["media"]) == MediaConfig.of_size(64)
+    assert info.metadata["synthetic"] is True
+
+    version = data_dir / "crema_d_av" / "64" / "1.0.0"
+    before = {path.name: (path.stat().st_mtime_ns, path.read_bytes()) for path in version.iterdir()}
+    run(**{**settings, "manual_dir": tmp_path / "gone"})  # nothing is read again
+    again = capsys.readouterr().out
+    assert "is there already" in again
+    assert again.splitlines()[1:] == output[output.index("crema_d_av/64/1.0.0 in") :].splitlines()
+    assert {path.name: (path.stat().st_mtime_ns, path.read_bytes()) for path in version.iterdir()} == before
+
+    with pytest.raises(UserError, match="does not exist"):
+        run(**{**settings, "manual_dir": tmp_path / "gone", "overwrite": True})
+    assert version.is_dir()  # a wrong folder costs nothing
+    (corpus / "VideoFlash" / "1019_MTI_FEA_XX.flv").unlink()
+    run(**settings, overwrite=True, max_rejects=0.5)
+    assert "examples  2 (fold_0 2)" in capsys.readouterr().out  # a fold without clips is no split
+
+    metadata = json.loads((version / "metadata.json").read_text())
+    metadata["media"] = metadata["media"].replace("0.8", "0.7")
+    (version / "metadata.json").write_text(json.dumps(metadata))
+    with pytest.raises(UserError, match="other settings; give --overwrite"):
+        run(**settings)
+
+
+def test_rejections_are_listed_everywhere(corpus, tmp_path, capsys):
+    (corpus / "VideoFlash" / "1001_IEO_ANG_LO.flv").write_text("404 not found\n" * 10)
+    (corpus / "VideoFlash" / "holiday.mp4").write_bytes(b"")
+    (corpus / "AudioWAV" / "1019_MTI_FEA_XX.wav").unlink()
+    (corpus / "VideoFlash" / "._1001_IEO_DIS_MD.flv").write_bytes(b"macOS")
+    (corpus / "VideoFlash" / "readme.txt").write_text("not media by its name\n")
+    run(dataset="crema_d_av", manual_dir=corpus, data_dir=tmp_path, max_rejects=0.75)
+    output = capsys.readouterr().out
+    assert "clips     4\n  examples  1 (fold_0 1)\n  rejected  3 (" in output
+    assert "    VideoFlash/holiday.mp4: bad_name: not <actor 1001-1091>_" in output
+    assert "    AudioWAV/1019_MTI_FEA_XX.wav: missing_sound_file: " in output
+
+    with (tmp_path / "crema_d_av" / "64" / "rejections.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert {(row["path"], row["reason"]) for row in rows} == {
+        ("VideoFlash/1001_IEO_ANG_LO.flv", "not_media"),
+        ("VideoFlash/holiday.mp4", "bad_name"),
+        ("AudioWAV/1019_MTI_FEA_XX.wav", "missing_sound_file"),
+    }
+    metadata = tfds.builder("crema_d_av/64", data_dir=tmp_path).info.metadata
+    assert metadata["rejected"] == rows
+    assert metadata["rejections"] == {"bad_name": 1, "not_media": 1, "missing_sound_file": 1}
+    assert (metadata["clips"], metadata["examples"]) == (4, 1)
+
+
+def test_too_many_rejections_leave_no_dataset(corpus, tmp_path):
+    (corpus / "VideoFlash" / "1001_IEO_ANG_LO.flv").write_bytes(b"")
+    with pytest.raises(
+        UserError, match=r"1 of 3 clips were rejected \(max_rejects allows 30.0%.*\n  VideoFlash/1001_IEO_ANG"
+    ):
+        run(dataset="crema_d_av", manual_dir=corpus, data_dir=tmp_path / "tfds", max_rejects=0.3)
+    assert [path.name for path in (tmp_path / "tfds" / "crema_d_av" / "64").iterdir()] == ["rejections.csv"]
+
+
+def test_a_clone_without_git_lfs(tmp_path):
+    for folder, suffix in (("VideoFlash", "flv"), ("AudioWAV", "wav")):
+        (tmp_path / folder).mkdir()
+        for actor in range(1001, 1091):
+            pointer = tmp_path / folder / f"{actor}_DFA_ANG_XX.{suffix}"
+            pointer.write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n")
+    with pytest.raises(UserError, match=rf"21 of 90 clips.*21 git_lfs_pointer(.|\n)*run `git lfs pull` in {tmp_path}"):
+        run(dataset="crema_d_av", manual_dir=tmp_path, data_dir=tmp_path / "tfds")
+
+
+@pytest.mark.parametrize("dataset", ["crema_d_av", "ravdess_av", "voxceleb_av"])
+def test_a_folder_without_the_corpus_shows_the_layout(dataset, tmp_path):
+    layout = {
+        "crema_d_av": "AudioWAV/1001_DFA_ANG_XX.wav",
+        "ravdess_av": "Actor_01/01-01",
+        "voxceleb_av": "dev/mp4/id00012",
+    }
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    for folder in (empty, tmp_path / "gone"):
+        with pytest.raises(UserError) as caught:
+            run(dataset=dataset, manual_dir=folder, data_dir=tmp_path / "tfds")
+        assert str(folder) in str(caught.value)
+        assert layout[dataset] in str(caught.value)
+    assert not (tmp_path / "tfds").exists()
+
+
+def test_the_command_itself(corpus, tmp_path):
+    """A user's mistake is one message on stderr and exit code 2."""
+    command = [sys.executable, "-m", "trainers.prepare", "--dataset=crema_d_av", f"--data_dir={tmp_path / 'tfds'}"]
+    done = subprocess.run(
+        [*command, f"--manual_dir={tmp_path / 'gone'}"], capture_output=True, text=True, cwd=FOLDER.parent, check=False
+    )
+    assert done.returncode == 2
+    assert done.stderr.startswith(f"error: {tmp_path / 'gone'} does not exist. CREMA-D is expected")
+    assert "Traceback" not in done.stderr
+    done = subprocess.run(
+        [*command, f"--manual_dir={corpus}"], capture_output=True, text=True, cwd=FOLDER.parent, check=True
+    )
+    assert "examples  3 (fold_0 2, fold_1 1)" in done.stdout
+    assert "3/3" in done.stderr  # the progress bar knows the total

@@ -1,0 +1,1 @@
+"""Commands: everything that touches flags, disk or devices."""

@@ -1,0 +1,163 @@
+"""What the run measures on the held-out fold, opened once: recognition, and the quality of what is generated.
+
+Public name: `evaluate`. Every figure becomes a line of metrics.jsonl with its n and what it was computed on.
+"""
+
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+
+from datasets import input_pipeline
+from datasets.input_pipeline import Corpus, Protocol
+from emogan import audio
+from emogan.config import RunConfig
+from emogan.errors import UserError
+from emogan.metrics import distribution, recognition, similarity
+from trainers import generating, training
+from trainers.run_folder import RunFolder
+
+FEATURES = "features of the baseline recogniser"
+PICTURED = 6
+"""Test clips shown in the report, one per emotion where the fold has all."""
+HEARD = 3
+"""Test clips whose sound is kept."""
+
+
+def evaluate(config: RunConfig, corpus: Corpus, protocol: Protocol, run: RunFolder, folder: Path) -> None:
+    """Measures on the test fold; writes figures to metrics.jsonl, and pictures, sounds and confusion matrices to `folder`.
+
+    Raises:
+        UserError: where a speaker of the test fold is among those trained or selected on.
+    """
+    run.forget("evaluate")
+    test, train = (input_pipeline.load_arrays(corpus, split) for split in (protocol.test, protocol.train))
+    _check_speakers(test, train, input_pipeline.load_arrays(corpus, protocol.validation))
+    report = _Figures(run, folder, corpus.class_names, f"{protocol.test} of {corpus.name}")
+    generator = training.load_network(run.path / "calibrate" / "generator", config.model)
+    baseline, augmented = (
+        training.load_network(run.path / f"recognise_{name}" / "recogniser", config.model)
+        for name in ("baseline", "augmented")
+    )
+    features = tf.keras.Model(baseline.input, [baseline.get_layer("features").output, baseline.output])
+    report.recognised("baseline", test["label"], _classes(baseline, test["spectrogram"]), "trained on real")
+    report.recognised(
+        "augmented", test["label"], _classes(augmented, test["spectrogram"]), "trained on real and generated"
+    )
+    grid = generating.generate_grid(generator, test["face"], np.eye(config.model.num_classes), config.calibrate.seed)
+    own = grid[np.arange(len(grid)), test["label"]]
+    _requested(report, baseline, test, grid, config.calibrate.seed)
+    _distributions(report, features, test["spectrogram"], own, config.calibrate.seed)
+    _similarity(report, test, train, own, config.calibrate.seed)
+    again = generating.generate_grid(generator, test["face"], np.eye(config.model.num_classes), config.calibrate.seed + 1)
+    _diversity(report, grid, again)
+    _keep_samples(folder, corpus, test, grid)
+
+
+def _check_speakers(test: dict[str, np.ndarray], *seen: dict[str, np.ndarray]) -> None:
+    for arrays in seen:
+        both = np.intersect1d(test["speaker_id"], arrays["speaker_id"])
+        if both.size:
+            raise UserError(f"speaker {both[0]} is in the test fold and was trained or selected on; rebuild the dataset")
+
+
+def _classes(recogniser: tf.keras.Model, spectrograms: np.ndarray) -> np.ndarray:
+    return recogniser.predict(spectrograms, batch_size=64, verbose=0).argmax(-1)
+
+
+class _Figures:
+    """Writes figures where the report finds them."""
+
+    def __init__(self, run: RunFolder, folder: Path, class_names: tuple[str, ...], about: str) -> None:
+        self._run, self._folder, self._class_names, self._about = run, folder, class_names, about
+
+    def add(self, name: str, value: float, n: int, about: str, **more: object) -> None:
+        """One figure; `about` says what it is, to which the test set is added."""
+        self._run.record(stage="evaluate", name=name, value=float(value), n=int(n), about=f"{about}; {self._about}", **more)
+
+    def recognised(self, name: str, labels: np.ndarray, predicted: np.ndarray, about: str) -> None:
+        """Accuracy, UAR, macro-F1 and the confusion matrix of a recogniser."""
+        self.add(f"{name}_accuracy", recognition.accuracy(labels, predicted), len(labels), f"recogniser {about}, tested on real")
+        self.add(f"{name}_uar", recognition.uar(labels, predicted), len(labels), f"recogniser {about}, tested on real")
+        self.add(f"{name}_macro_f1", recognition.macro_f1(labels, predicted), len(labels), f"recogniser {about}, tested on real")
+        self.confusion(name, labels, predicted)
+
+    def confusion(self, name: str, labels: np.ndarray, predicted: np.ndarray) -> None:
+        """Keeps a confusion matrix as CSV: rows true (or requested), columns recognised."""
+        counts = recognition.confusion_matrix(labels, predicted, len(self._class_names))
+        header = ",".join(self._class_names)
+        np.savetxt(self._folder / f"confusion_{name}.csv", counts, "%d", delimiter=",", header=header, comments="")
+
+
+def _requested(
+    report: _Figures, baseline: tf.keras.Model, test: dict[str, np.ndarray], grid: np.ndarray, seed: int
+) -> None:
+    """Is the emotion that was asked for found again, by a recogniser that never saw generated spectrograms?"""
+    faces, classes = grid.shape[:2]
+    requested = np.tile(np.arange(classes), faces)
+    found = _classes(baseline, grid.reshape(-1, *grid.shape[2:]))
+    chance = np.random.default_rng(seed).permutation(requested)
+    about = f"all {classes} emotions asked for {faces} unseen faces, recognised by the baseline"
+    report.add("requested_accuracy", recognition.accuracy(requested, found), len(found), about)
+    report.add("requested_accuracy_shuffled", recognition.accuracy(chance, found), len(found), about + ", requests shuffled")
+    report.confusion("generated", requested, found)
+
+
+def _distributions(
+    report: _Figures, features: tf.keras.Model, real: np.ndarray, generated: np.ndarray, seed: int
+) -> None:
+    """FID, KID and IS, each with what real spectrograms reach."""
+    (real_features, real_logits), (made_features, made_logits) = (
+        features.predict(pictures, batch_size=64, verbose=0) for pictures in (real, generated)
+    )
+    n = len(real)
+    for name, distance in (("fid", distribution.frechet_distance), ("kid", distribution.kernel_distance)):
+        report.add(name, distance(real_features, made_features), n, "real against generated", on=FEATURES)
+        floor = distribution.real_versus_real(distance, real_features, seed)
+        report.add(f"{name}_real_vs_real", floor, n // 2, "two halves of the real ones", on=FEATURES)
+    report.add("is", distribution.inception_score(made_logits), n, "generated", on="logits of the baseline recogniser")
+    report.add("is_real", distribution.inception_score(real_logits), n, "real", on="logits of the baseline recogniser")
+
+
+def _similarity(
+    report: _Figures, test: dict[str, np.ndarray], train: dict[str, np.ndarray], own: np.ndarray, seed: int
+) -> None:
+    """SSIM to the paired real spectrogram, with the references that make it readable."""
+    real, n = test["spectrogram"], len(own)
+    report.add("ssim", similarity.ssim(own, real).mean(), n, "generated for the clip's own emotion against its real one")
+    mean = similarity.class_mean_ssim(real, test["label"], train["spectrogram"], train["label"])
+    report.add("ssim_class_mean", mean.mean(), n, "the emotion's mean training spectrogram against each real one")
+    shuffled = similarity.shuffled_pairing(own, real, test["speaker_id"], seed=seed)
+    report.add("ssim_shuffled", shuffled.ssim, n, "generated against the real ones of other clips, 20 shuffles")
+    gain = shuffled.difference
+    report.add(
+        "ssim_paired_minus_shuffled", gain.mean, gain.n, f"difference of the two, 95% t interval over {gain.unit}",
+        low=gain.low, high=gain.high,
+    )  # fmt: skip
+
+
+def _diversity(report: _Figures, grid: np.ndarray, again: np.ndarray) -> None:
+    """How far two noises, and two emotions, take the same face's spectrogram apart."""
+    n = grid.shape[0] * grid.shape[1]
+    report.add("l1_between_noises", np.abs(grid - again).mean(), n, "mean |difference| of two noises, same face and emotion")
+    other = np.roll(grid, 1, axis=1)
+    report.add("l1_between_emotions", np.abs(grid - other).mean(), n, "mean |difference| of two emotions, same face and noise")
+
+
+def _keep_samples(folder: Path, corpus: Corpus, test: dict[str, np.ndarray], grid: np.ndarray) -> None:
+    """Pictures and sounds for the report: the first clip of each emotion."""
+    _, first = np.unique(test["label"], return_index=True)
+    chosen = first[:PICTURED]
+    np.savez_compressed(
+        folder / "samples.npz",
+        faces=test["face"][chosen], real=test["spectrogram"][chosen], generated=grid[chosen], labels=test["label"][chosen],
+        clip_ids=test["clip_id"][chosen], speaker_ids=test["speaker_id"][chosen],
+    )  # fmt: skip
+    settings = corpus.media.spectrogram
+    sounds = folder / "audio"
+    sounds.mkdir(exist_ok=True)
+    for item in chosen[:HEARD]:
+        spectrograms = np.concatenate([test["spectrogram"][item][np.newaxis], grid[item]])
+        names = ["real", *(f"generated_{emotion}" for emotion in corpus.class_names)]
+        for name, samples in zip(names, audio.waveform(tf.constant(spectrograms), settings), strict=True):
+            generating.write_wav(sounds / f"{test['clip_id'][item]}_{name}.wav", samples, settings.sample_rate)

@@ -1,0 +1,24 @@
+r"""A run's calibrated generator as a SavedModel for TensorFlow Serving.
+
+python -m trainers.export --run_dir=demo/run --output_dir=models/emogan
+"""
+
+from pathlib import Path
+
+from absl import flags
+
+from trainers import flags as command
+
+_RUN_DIR = flags.DEFINE_string("run_dir", None, "Folder of a run of trainers.progressive.", required=True)
+_OUTPUT_DIR = flags.DEFINE_string("output_dir", None, "Folder of versions; the next number is written there.", required=True)
+
+
+def main(_: list[str]) -> None:
+    """Exports and prints the version's folder."""
+    from trainers.exporting import export
+
+    print(export(Path(_RUN_DIR.value), Path(_OUTPUT_DIR.value)))
+
+
+if __name__ == "__main__":
+    command.run(main)

@@ -1,0 +1,30 @@
+"""What every command shares: `run`, which starts a main and shows a user's mistake as one line."""
+
+import sys
+from collections.abc import Callable
+
+from absl import app
+
+from emogan.errors import UserError
+
+
+def run(main: Callable[[list[str]], None]) -> None:
+    """Parses the command line and calls `main`; a UserError is printed without frames, and the exit code is then 2."""
+
+    def guarded(argv: list[str]) -> None:
+        if len(argv) > 1:
+            sys.exit(_complain(f"unexpected argument {argv[1]!r}; every setting is a flag, see --help"))
+        try:
+            main(argv)
+        except UserError as error:
+            sys.exit(_complain(str(error)))
+        except KeyboardInterrupt:
+            sys.stderr.write("\nstopped; the same command goes on from here\n")
+            sys.exit(130)
+
+    app.run(guarded)
+
+
+def _complain(message: str) -> int:
+    sys.stderr.write(f"error: {message}\n")
+    return 2

@@ -1,0 +1,29 @@
+r"""A spectrogram and its sound from the face in any photograph.
+
+python -m trainers.generate --model=demo/run/serving/emogan --face=photo.jpg --emotion=happy --output_dir=out
+"""
+
+from pathlib import Path
+
+from absl import flags
+
+from emogan.emotions import EMOTIONS
+from trainers import flags as command
+
+_MODEL = flags.DEFINE_string("model", None, "Folder of an exported generator, or of its versions.", required=True)
+_FACE = flags.DEFINE_string("face", None, "A photograph with a face: any format that scikit-image reads.", required=True)
+_EMOTION = flags.DEFINE_string("emotion", None, f"What to ask for: {', '.join(EMOTIONS)}.", required=True)
+_SEED = flags.DEFINE_integer("seed", 1, "Seed of the noise; another seed gives another variant.")
+_OUTPUT_DIR = flags.DEFINE_string("output_dir", None, "Where the PNGs and the WAV are written.", required=True)
+
+
+def main(_: list[str]) -> None:
+    """Writes <photo>_<emotion>_<seed>.png, .wav and the aligned face."""
+    from trainers.generating import generate_from_photo
+
+    for path in generate_from_photo(Path(_MODEL.value), Path(_FACE.value), _EMOTION.value, _SEED.value, Path(_OUTPUT_DIR.value)):
+        print(path)
+
+
+if __name__ == "__main__":
+    command.run(main)

@@ -1,0 +1,99 @@
+"""Running G: `generate`, `generate_grid`, `fixed_samples`, `generated_training_set`, `generate_from_photo`, `write_wav`."""
+
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+from skimage.color import gray2rgb
+from skimage.io import imread
+
+from datasets import input_pipeline
+from datasets.input_pipeline import Corpus, Protocol
+from emogan import audio, faces, serving
+from emogan.config import RunConfig
+from emogan.errors import UserError
+from trainers import plots, training
+from trainers.run_folder import RunFolder
+
+
+def generate(generator: tf.keras.Model, pictures: np.ndarray, conditions: np.ndarray, seed: int) -> np.ndarray:
+    """Generates one spectrogram per face.
+
+    Args:
+        generator: G.
+        pictures: faces, uint8 [n, S, S, 3].
+        conditions: float [n, num_classes].
+        seed: of the noise; the n-th item's noise follows from (seed, n).
+
+    Returns:
+        float32 [n, S, S, 1] in [-1, 1].
+    """
+    dim = generator.input_shape[2][-1]
+    noise = np.stack([input_pipeline.noise(seed, tf.constant(n, tf.int64), dim) for n in range(len(pictures))])
+    items = tf.data.Dataset.from_tensor_slices(((pictures, conditions.astype(np.float32), noise),))
+    batches = items.map(lambda item: ((input_pipeline.to_input(item[0]), item[1], item[2]),)).batch(64)
+    return generator.predict(batches, verbose=0)
+
+
+def generate_grid(generator: tf.keras.Model, pictures: np.ndarray, conditions: np.ndarray, seed: int) -> np.ndarray:
+    """Generates every condition for every face: pictures [n, S, S, 3], conditions [m, num_classes] -> [n, m, S, S, 1]."""
+    made = generate(generator, np.repeat(pictures, len(conditions), 0), np.tile(conditions, (len(pictures), 1)), seed)
+    return made.reshape(len(pictures), len(conditions), *made.shape[1:])
+
+
+def fixed_samples(examples: tf.data.Dataset, count: int) -> dict[str, np.ndarray]:
+    """The first `count` examples as arrays: `face` uint8 [count, S, S, 3], `spectrogram` float32 [count, S, S, 1]."""
+    batch = next(examples.batch(count).as_numpy_iterator())
+    return {key: batch[key] for key in ("face", "spectrogram")}
+
+
+def generated_training_set(config: RunConfig, corpus: Corpus, protocol: Protocol, run: RunFolder) -> tf.data.Dataset:
+    """Each training face's spectrogram for its own condition, with that condition as the target: (float32 [S, S, 1],
+    float32 [num_classes])."""
+    generator = training.load_network(run.path / "calibrate" / "generator", config.model)
+    train = input_pipeline.load_arrays(corpus, protocol.train)
+    conditions = np.eye(config.model.num_classes, dtype=np.float32)[train["label"]]
+    spectrograms = generate(generator, train["face"], conditions, config.recognise.seed)
+    return tf.data.Dataset.from_tensor_slices((spectrograms, conditions))
+
+
+def generate_from_photo(model: Path, photo: Path, emotion: str, seed: int, output_dir: Path) -> list[Path]:
+    """Finds and aligns the largest face of a photograph and asks an exported generator for an emotion.
+
+    Returns:
+        The files written to `output_dir`: the aligned face (PNG), the spectrogram (PNG) and its sound (WAV).
+
+    Raises:
+        UserError: where the model or the photograph cannot be read, the emotion is unknown, or there is no face.
+    """
+    served, settings = serving.load_served(model)
+    if emotion not in settings.class_names:
+        raise UserError(f"--emotion={emotion} is unknown to this model; choose one of {', '.join(settings.class_names)}")
+    face = _aligned_face(photo, settings)
+    answer = served.signatures["serving_default"](
+        aligned_face_bytes=tf.io.encode_png(face)[tf.newaxis], emotion=tf.constant([emotion]), seed=tf.constant([seed], tf.int64)
+    )
+    spectrogram = answer["spectrogram"]
+    output_dir.mkdir(parents=True, exist_ok=True)
+    stem = output_dir / f"{photo.stem}_{emotion}_{seed}"
+    files = [stem.with_name(f"{photo.stem}_face.png"), stem.with_suffix(".png"), stem.with_suffix(".wav")]
+    files[0].write_bytes(tf.io.encode_png(face).numpy())
+    files[1].write_bytes(plots.to_png(plots.spectrogram_figure(spectrogram[0].numpy())))
+    write_wav(files[2], audio.waveform(spectrogram, settings.media.spectrogram)[0], settings.media.spectrogram.sample_rate)
+    return files
+
+
+def _aligned_face(photo: Path, settings: serving.ServedSettings) -> np.ndarray:
+    try:
+        picture = gray2rgb(imread(photo))[..., :3]
+    except (OSError, ValueError) as error:
+        raise UserError(f"{photo} cannot be read as a picture ({error}); give a PNG or JPEG file") from error
+    found = faces.detect(np.ascontiguousarray(picture, np.uint8), settings.media.face)
+    if not found:
+        raise UserError(f"no face was found in {photo}; give a photograph in which a face is seen from the front")
+    return faces.align(picture, found[0].landmarks, settings.media.face)[0]
+
+
+def write_wav(path: Path, samples: tf.Tensor, sample_rate: int) -> None:
+    """Writes mono sound, float32 [n] in [-1, 1], as 16-bit PCM."""
+    path.write_bytes(tf.audio.encode_wav(samples[:, tf.newaxis], sample_rate).numpy())

@@ -1,0 +1,192 @@
+"""Pictures of a run, by matplotlib's Agg renderer without pyplot's global state.
+
+Drawing: `draw_spectrogram`, `spectrogram_figure`, `sample_figure`, `loss_curves`, `confusion`; `to_png` renders. Inside
+`theme(...)` figures take the colours of the report's light or dark page. `sample_grid` is all in one, for training.
+"""
+
+import contextlib
+import io
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import librosa
+import matplotlib
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.image import imsave
+
+from emogan.config import SPECTROGRAMS, SpectrogramConfig
+from emogan.emotions import EMOTIONS
+
+COLOURS = {
+    "light": {"paper": "#ffffff", "ink": "#22262b", "muted": "#5d6670", "line": "#d5dade", "accent": "#2f6db3"},
+    "dark": {"paper": "#16191d", "ink": "#e4e7ea", "muted": "#9aa4ae", "line": "#3a4149", "accent": "#7fb2ea"},
+}
+"""Colours of the report's page and of the figures on it."""
+
+_TICKS_HZ = {True: (250, 1000, 2000, 4000), False: (2000, 4000, 6000)}
+_DPI = 120
+
+
+def theme(name: str) -> contextlib.AbstractContextManager[None]:
+    """Draw and render inside this context to have the colours `light` or `dark`."""
+    colours = COLOURS[name]
+    ink, muted = dict.fromkeys(("text.color", "axes.titlecolor"), colours["ink"]), colours["muted"]
+    muted_parts = dict.fromkeys(("axes.labelcolor", "xtick.labelcolor", "ytick.labelcolor"), muted)
+    lines = dict.fromkeys(("axes.edgecolor", "xtick.color", "ytick.color", "grid.color"), colours["line"])
+    paper = dict.fromkeys(("figure.facecolor", "axes.facecolor", "savefig.facecolor"), colours["paper"])
+    return matplotlib.rc_context({"font.size": 9, "axes.titlesize": 9, **ink, **muted_parts, **lines, **paper})
+
+
+def to_png(figure: Figure) -> bytes:
+    """The figure as the bytes of a PNG file."""
+    data = io.BytesIO()
+    figure.savefig(data, format="png")
+    return data.getvalue()
+
+
+def draw_spectrogram(axes: Axes, spectrogram: np.ndarray, config: SpectrogramConfig | None = None) -> None:
+    """Draws a spectrogram, float [S, S, 1] in [-1, 1], with its lowest frequency at the bottom.
+
+    Args:
+        axes: where to draw; its x axis is in seconds, its y axis in Hz, spaced as the spectrogram's rows are.
+        spectrogram: rows are frequencies, from low to high; columns are frames.
+        config: how it was made; by default the standard one of this size. Without one, in frames and rows.
+    """
+    size = len(spectrogram)
+    config = config or SPECTROGRAMS.get(size)
+    seconds = config.clip_samples / config.sample_rate if config else size
+    axes.imshow(
+        spectrogram[..., 0],
+        origin="lower",
+        aspect="auto",
+        cmap="magma",
+        vmin=-1,
+        vmax=1,
+        extent=(0, seconds, -0.5, size - 0.5),
+        interpolation="nearest",
+    )
+    if config is None:
+        axes.set(xlabel="frame", ylabel="row")
+        return
+    ticks = _TICKS_HZ[config.mel_bands is not None]
+    axes.set(xlabel="s", ylabel="Hz (mel)" if config.mel_bands else "Hz")
+    axes.set_xticks(range(math.ceil(seconds)))
+    axes.set_yticks(np.interp(ticks, _row_hz(config), range(size)), map(str, ticks))
+
+
+def spectrogram_figure(spectrogram: np.ndarray) -> Figure:
+    """One spectrogram, float [S, S, 1] in [-1, 1], with its axes."""
+    figure = Figure(figsize=(2.6, 2.1), dpi=_DPI, layout="constrained")
+    draw_spectrogram(figure.subplots(), spectrogram)
+    return figure
+
+
+def condition_names(count: int) -> Sequence[str]:
+    """What the `count` spectrograms generated from a face are called: the emotions, where those are the classes."""
+    if count == len(EMOTIONS):
+        return EMOTIONS
+    return ("generated",) if count == 1 else [f"class {number}" for number in range(count)]
+
+
+def sample_grid(faces: np.ndarray, real: np.ndarray, generated: np.ndarray, path: Path) -> np.ndarray:
+    """Saves the light `sample_figure` as a PNG file at `path`, and returns the picture, uint8 [H, W, 3]."""
+    with theme("light"):
+        canvas = FigureCanvasAgg(sample_figure(faces, real, generated))
+        canvas.draw()
+    picture = np.asarray(canvas.buffer_rgba())[..., :3].copy()
+    imsave(path, picture)
+    return picture
+
+
+def sample_figure(
+    faces: np.ndarray, real: np.ndarray, generated: np.ndarray, labels: Sequence[int] | np.ndarray | None = None
+) -> Figure:
+    """Real faces, their real spectrograms, and what is generated from each face (as the paper's Figure 2).
+
+    Args:
+        faces: uint8 [k, S, S, 3], k >= 1.
+        real: float [k, S, S, 1] in [-1, 1].
+        generated: float [k, conditions, S, S, 1] in [-1, 1].
+        labels: the emotion of each clip, as an index of the conditions; the spectrogram generated for it is framed.
+    """
+    conditions = condition_names(generated.shape[1])
+    columns = ("face", "real", *conditions)
+    rows = len(faces)
+    figure = Figure(figsize=(1.25 * len(columns) + 0.4, 1.22 * rows + 0.45), dpi=_DPI, layout="constrained")
+    figure.get_layout_engine().set(w_pad=0.02, h_pad=0.02, wspace=0.02, hspace=0.02)
+    grid = figure.subplots(rows, len(columns), squeeze=False)
+    for row, cells in enumerate(grid):
+        cells[0].imshow(faces[row])
+        cells[0].set(xticks=[], yticks=[], ylabel="" if labels is None else conditions[labels[row]])
+        for column, spectrogram in enumerate((real[row], *generated[row]), start=1):
+            draw_spectrogram(cells[column], spectrogram)
+            if row < rows - 1:
+                cells[column].set(xlabel="", xticks=[])
+            if column > 1:
+                cells[column].set(ylabel="", yticks=[])
+        if labels is not None:
+            cells[2 + labels[row]].spines[:].set(color=COLOURS["dark"]["accent"], linewidth=2.5)
+    for cell, title in zip(grid[0], columns, strict=True):
+        cell.set_title(title)
+    return figure
+
+
+def loss_curves(lines: Sequence[Mapping[str, float]]) -> Figure:
+    """One panel per metric over the steps of one stage; validation (prefix `val_`) is a broken line in the same panel.
+
+    Args:
+        lines: the stage's lines of metrics.jsonl: each has `step`, and numbers under the names of metrics.
+    """
+    names = dict.fromkeys(name.removeprefix("val_") for line in lines for name in _metrics_of(line))
+    columns = 4
+    rows = math.ceil(len(names) / columns)
+    figure = Figure(figsize=(2.6 * columns, 1.75 * rows), dpi=_DPI, layout="constrained")
+    panels = figure.subplots(rows, columns, squeeze=False).flat
+    for axes, name in zip(panels, names, strict=False):
+        _draw_curve(axes, lines, name, "-")
+        _draw_curve(axes, lines, f"val_{name}", "--")
+        axes.set_title(name, loc="left", parse_math=False)
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.grid(axis="y", linewidth=0.6)
+    for axes in figure.axes[len(names) :]:
+        axes.set_axis_off()  # kept, so that the panels of every stage have one size
+    return figure
+
+
+def confusion(counts: np.ndarray, names: Sequence[str]) -> Figure:
+    """A confusion matrix, counts [true, predicted], shaded by the share of its row; `names` are the classes."""
+    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    figure = Figure(figsize=(3.7, 3.4), dpi=_DPI, layout="constrained")
+    axes = figure.subplots()
+    axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    for (row, column), share in np.ndenumerate(shares):
+        colour = "white" if share > 0.5 else "#22262b"
+        axes.text(column, row, str(counts[row, column]), ha="center", va="center", color=colour)
+    axes.set_xticks(range(len(names)), names, rotation=45, ha="right", rotation_mode="anchor", parse_math=False)
+    axes.set_yticks(range(len(names)), names, parse_math=False)
+    axes.set(xlabel="predicted", ylabel="true")
+    axes.tick_params(length=0)
+    return figure
+
+
+def _row_hz(config: SpectrogramConfig) -> np.ndarray:
+    """Centre frequency of each row, Hz, [S]."""
+    if config.mel_bands is None:
+        return np.arange(config.size) * config.sample_rate / config.window_samples
+    return librosa.mel_frequencies(config.mel_bands + 2, fmin=0, fmax=config.sample_rate / 2)[1:-1]
+
+
+def _metrics_of(line: Mapping[str, object]) -> list[str]:
+    return [name for name, value in line.items() if name != "step" and isinstance(value, int | float)]
+
+
+def _draw_curve(axes: Axes, lines: Sequence[Mapping[str, float]], name: str, style: str) -> None:
+    """Draws one metric; the line is broken where steps start again, at another fold or after a resume."""
+    points = np.array([(line["step"], line[name]) for line in lines if name in line], dtype=float).reshape(-1, 2)
+    restarts = np.flatnonzero(np.diff(points[:, 0]) <= 0) + 1
+    steps, values = np.insert(points, restarts, np.nan, axis=0).T
+    axes.plot(steps, values, style, color="tab:blue" if style == "-" else "tab:orange", linewidth=1.3)

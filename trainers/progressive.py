@@ -1,0 +1,86 @@
+r"""Progressive training, whole: pretrain on VoxCeleb, calibrate on a labelled corpus, evaluate, export.
+
+python -m trainers.progressive --flagfile=trainers/configs/demo.flags
+
+The datasets are those that `trainers.prepare` built in --data_dir. Started again with the same flags after a stop, a run goes
+on where it was.
+"""
+
+from pathlib import Path
+
+from absl import flags, logging
+
+from trainers import flags as command
+
+_RUN_DIR = flags.DEFINE_string("run_dir", None, "Folder of this run.", required=True)
+_DATA_DIR = flags.DEFINE_string("data_dir", None, "Folder of the built datasets.", required=True)
+_PRETRAIN_DATASET = flags.DEFINE_string("pretrain_dataset", "voxceleb_av", "Unlabelled corpus of the first stage.")
+_DATASET = flags.DEFINE_string("dataset", "crema_d_av", "Labelled corpus: crema_d_av or ravdess_av.")
+_TEST_FOLD = flags.DEFINE_integer("test_fold", 0, "Fold of speakers that is held out; the next one is for validation.")
+
+_SCHEDULE = flags.DEFINE_enum(
+    "schedule", "progressive", ["progressive", "moderate"], "Pretraining then calibration, or calibration from scratch."
+)
+_CONDITION = flags.DEFINE_enum(
+    "condition", "label", ["label", "face"], "Condition of G: the label, or what a classifier reads in the face."
+)
+_USE_CLASSIFIER = flags.DEFINE_bool("use_classifier", True, "Whether Q takes part in calibration.")
+_DIRECTION = flags.DEFINE_enum(
+    "direction", "face_to_sound", ["face_to_sound", "sound_to_face"], "What is generated from what."
+)
+
+_PRESET = flags.DEFINE_enum("preset", "64", ["tiny", "64", "128", "paper"], "Shape of G, D and Q, and the picture size.")
+_ADVERSARIAL = flags.DEFINE_enum(
+    "adversarial", "non_saturating", ["non_saturating", "minimax"], "G's adversarial loss; minimax is the paper's Eq. 3."
+)
+_LAMBDA_L1 = flags.DEFINE_float("lambda_l1", 100.0, "Weight of the L1 distance in G's loss.")
+_LAMBDA_Q = flags.DEFINE_float("lambda_q", 1.0, "Weight of Q's cross entropy in G's loss.")
+
+_PRETRAIN_STEPS = flags.DEFINE_integer("pretrain_steps", 100_000, "Steps of the first stage.")
+_CALIBRATE_STEPS = flags.DEFINE_integer("calibrate_steps", 50_000, "Steps of the second stage.")
+_RECOGNISE_STEPS = flags.DEFINE_integer("recognise_steps", 5_000, "Steps of each recogniser.")
+_INTERVAL = flags.DEFINE_integer("interval", 500, "Steps between log lines, checkpoints and sample pictures.")
+_BATCH_SIZE = flags.DEFINE_integer("batch_size", 16, "Examples per step, over all devices together.")
+_LEARNING_RATE = flags.DEFINE_float("learning_rate", 2e-4, "Adam's, of G, D and Q.")
+_RECOGNISE_BATCH_SIZE = flags.DEFINE_integer("recognise_batch_size", 32, "Examples per step of the recognisers.")
+_RECOGNISE_LEARNING_RATE = flags.DEFINE_float("recognise_learning_rate", 1e-3, "Adam's, of the recognisers.")
+_GENERATED_SHARE = flags.DEFINE_float("generated_share", 0.5, "Share of generated examples in the augmented batches.")
+_SEED = flags.DEFINE_integer("seed", 1, "Seed of weights, order and noise.")
+
+
+def main(_: list[str]) -> None:
+    """Runs what the flags say."""
+    from emogan.config import PRESETS, LossConfig, RunConfig, TrainConfig
+
+    gan = {"batch_size": _BATCH_SIZE.value, "learning_rate": _LEARNING_RATE.value, "seed": _SEED.value}
+    config = RunConfig(
+        pretrain_dataset=_PRETRAIN_DATASET.value,
+        dataset=_DATASET.value,
+        test_fold=_TEST_FOLD.value,
+        schedule=_SCHEDULE.value,
+        condition=_CONDITION.value,
+        use_classifier=_USE_CLASSIFIER.value,
+        direction=_DIRECTION.value,
+        model=PRESETS[_PRESET.value],
+        loss=LossConfig(adversarial=_ADVERSARIAL.value, lambda_l1=_LAMBDA_L1.value, lambda_q=_LAMBDA_Q.value),
+        pretrain=TrainConfig(steps=_PRETRAIN_STEPS.value, interval=_INTERVAL.value, **gan),
+        calibrate=TrainConfig(steps=_CALIBRATE_STEPS.value, interval=_INTERVAL.value, **gan),
+        recognise=TrainConfig(
+            steps=_RECOGNISE_STEPS.value,
+            interval=_INTERVAL.value,
+            batch_size=_RECOGNISE_BATCH_SIZE.value,
+            learning_rate=_RECOGNISE_LEARNING_RATE.value,
+            beta_1=0.9,
+            seed=_SEED.value,
+        ),
+        generated_share=_GENERATED_SHARE.value,
+    )
+    from trainers.stages import run_all
+
+    logging.set_verbosity(logging.WARNING)  # not what TFDS says of its own doings
+
+    print(run_all(config, Path(_DATA_DIR.value), Path(_RUN_DIR.value), flags.FLAGS.flags_into_string()))
+
+
+if __name__ == "__main__":
+    command.run(main)

@@ -1,0 +1,219 @@
+"""Writes report.html into a run folder: one self-contained page about what the run trained and measured.
+
+Public names: `write_report`, `read_metrics`. As a command: python -m trainers.report --run_dir=runs/demo
+
+It reads config.json (any settings; `"synthetic": true` is announced), metrics.jsonl, and under evaluation/ samples.npz,
+confusion_*.csv and audio/*.wav. A part that is not there yet is shown as not run yet.
+"""
+
+import base64
+import functools
+import itertools
+import json
+import re
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import numpy as np
+from absl import flags
+from matplotlib.figure import Figure
+
+from emogan.errors import UserError
+from trainers import flags as command
+from trainers import plots, table
+
+STAGES = {
+    "pretrain": "Stage 1, weight initialisation",
+    "calibrate": "Stage 2, calibration",
+    "recognise_baseline": "Recogniser trained on real spectrograms",
+    "recognise_augmented": "Recogniser trained on real and generated spectrograms",
+}
+CONFUSIONS = {
+    "baseline": "Trained on real, tested on real",
+    "augmented": "Trained on real and generated, tested on real",
+    "generated": "Generated: emotion asked for against emotion recognised",
+}
+
+_MAX_SAMPLES = 6
+_SOUND = re.compile(r"(?P<clip_id>.+)_(?P<what>real|generated_(?P<emotion>[^_]+))\.wav")
+
+
+def write_report(run_dir: Path) -> Path:
+    """Writes `<run_dir>/report.html` from what the run has written so far, and returns its path.
+
+    Raises:
+        UserError: where `run_dir` is not a run folder, or one of its files is damaged.
+    """
+    if not any((run_dir / name).is_file() for name in ("config.json", "metrics.jsonl")):
+        raise UserError(
+            f"{run_dir} is not a run folder: it has neither config.json nor metrics.jsonl; give one that has"
+        )
+    config = _read_config(run_dir)
+    lines = read_metrics(run_dir)
+    results = table.read_results(lines)
+    samples = _read_samples(run_dir)
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("trainers"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    page = environment.get_template("report.html.j2").render(
+        name=run_dir.resolve().name,
+        colours=plots.COLOURS,
+        synthetic=config.get("synthetic") is True,
+        named={result.name: result for result in reversed(results)},
+        groups=table.grouped(results),
+        paper=table.PAPER_TABLE_1,
+        paper_columns=table.PAPER_COLUMNS,
+        samples=_sample_section(samples),
+        clips=_sound_section(run_dir, samples),
+        confusions=_confusion_section(run_dir),
+        curves=_curve_section(lines),
+        config=json.dumps(config, indent=2, ensure_ascii=False) if config else "",
+    )
+    path = run_dir / "report.html"
+    path.write_text(page, encoding="utf-8")
+    return path
+
+
+def read_metrics(run_dir: Path) -> list[dict[str, Any]]:
+    """The lines of the run's metrics.jsonl, none if it is not there; a last line cut off by a crash is left out.
+
+    Raises:
+        UserError: where another line is not JSON.
+    """
+    path = run_dir / "metrics.jsonl"
+    texts = path.read_text(encoding="utf-8").split("\n") if path.is_file() else []
+    lines = []
+    for number, text in enumerate(texts, start=1):
+        try:
+            lines += [json.loads(text)] if text else []
+        except json.JSONDecodeError as error:
+            if number < len(texts):  # what follows the last line break is not a whole line yet
+                raise UserError(f"{path}, line {number} is not JSON: {error}; remove the line") from error
+    return lines
+
+
+def _read_config(run_dir: Path) -> dict[str, Any]:
+    path = run_dir / "config.json"
+    try:
+        return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    except json.JSONDecodeError as error:
+        raise UserError(f"{path} is not JSON: {error}; restore it from the run that wrote it") from error
+
+
+def _read_samples(run_dir: Path) -> dict[str, np.ndarray] | None:
+    path = run_dir / "evaluation" / "samples.npz"
+    if not path.is_file():
+        return None
+    with np.load(path, allow_pickle=False) as arrays:
+        return dict(arrays)
+
+
+def _sample_section(samples: dict[str, np.ndarray] | None) -> dict[str, Any] | None:
+    if samples is None:
+        return None
+    faces, real, generated, labels, clip_ids = (
+        samples[key][:_MAX_SAMPLES] for key in ("faces", "real", "generated", "labels", "clip_ids")
+    )
+    names = ", ".join(plots.condition_names(generated.shape[1]))
+    alt = (
+        f"{len(faces)} faces, each with its clip's real spectrogram and the spectrograms generated from it for {names}"
+    )
+    return {
+        "picture": _picture(lambda: plots.sample_figure(faces, real, generated, labels), alt),
+        "clip_ids": clip_ids.tolist(),
+    }
+
+
+def _sound_section(run_dir: Path, samples: dict[str, np.ndarray] | None) -> dict[str, list[dict[str, Any]]]:
+    """Clip id -> its sounds, the real one first, each with its spectrogram if the samples hold it."""
+    found = ((path, _SOUND.fullmatch(path.name)) for path in (run_dir / "evaluation" / "audio").glob("*.wav"))
+    sounds = [(match["clip_id"], match["emotion"] or "", path) for path, match in found if match]
+    return {
+        clip_id: [
+            {
+                "title": emotion or "real",
+                "uri": _data_uri("audio/wav", path.read_bytes()),
+                "picture": _spectrogram_picture(samples, clip_id, emotion),
+            }
+            for _, emotion, path in members
+        ]
+        for clip_id, members in itertools.groupby(sorted(sounds), key=lambda sound: sound[0])
+    }
+
+
+def _spectrogram_picture(samples: dict[str, np.ndarray] | None, clip_id: str, emotion: str) -> dict[str, str] | None:
+    if samples is None or clip_id not in samples["clip_ids"]:
+        return None
+    row = samples["clip_ids"].tolist().index(clip_id)
+    if not emotion:
+        spectrogram = samples["real"][row]
+    elif emotion in (names := plots.condition_names(samples["generated"].shape[1])):
+        spectrogram = samples["generated"][row, names.index(emotion)]
+    else:
+        return None
+    alt = f"Spectrogram of {clip_id}, {f'generated for {emotion}' if emotion else 'real'}"
+    return _picture(lambda: plots.spectrogram_figure(spectrogram), alt)
+
+
+def _confusion_section(run_dir: Path) -> list[dict[str, Any]]:
+    section = []
+    for name, title in CONFUSIONS.items():
+        path = run_dir / "evaluation" / f"confusion_{name}.csv"
+        section.append({"title": title, "picture": _confusion_picture(path, title) if path.is_file() else None})
+    return section
+
+
+def _confusion_picture(path: Path, title: str) -> dict[str, str]:
+    names = path.read_text(encoding="utf-8").partition("\n")[0].strip().split(",")
+    try:
+        counts = np.loadtxt(path, dtype=np.int64, delimiter=",", skiprows=1, ndmin=2)
+    except ValueError as error:
+        raise UserError(f"{path} is not a table of counts: {error}; evaluate the run again") from error
+    if counts.shape != (len(names), len(names)):
+        raise UserError(f"{path} has counts {counts.shape} for {len(names)} classes; evaluate the run again")
+    alt = f"Confusion matrix. {title}. {int(np.trace(counts))} of {int(counts.sum())} right"
+    return _picture(lambda: plots.confusion(counts, names), alt)
+
+
+def _curve_section(lines: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    section = []
+    for stage, title in STAGES.items():
+        own = [line for line in lines if line.get("stage") == stage and "step" in line]
+        alt = f"{title}: every logged metric over the steps"
+        picture = _picture(functools.partial(plots.loss_curves, own), alt) if own else None
+        section.append({"title": title, "picture": picture})
+    return section
+
+
+def _picture(draw: Callable[[], Figure], alt: str) -> dict[str, str]:
+    """A figure drawn for the light and for the dark page, as data URIs, with what it shows in words."""
+    picture = {"alt": alt}
+    for name in plots.COLOURS:
+        with plots.theme(name):
+            picture[name] = _data_uri("image/png", plots.to_png(draw()))
+    return picture
+
+
+def _data_uri(media_type: str, data: bytes) -> str:
+    return f"data:{media_type};base64,{base64.b64encode(data).decode('ascii')}"
+
+
+_RUN_DIR = flags.DEFINE_string("run_dir", None, "The folder of the run, e.g. runs/demo.", required=True)
+
+
+def main(_: list[str]) -> None:
+    """Writes the report, and prints the results and where it is."""
+    run_dir = Path(_RUN_DIR.value)
+    path = write_report(run_dir)
+    print(table.results_table(table.read_results(read_metrics(run_dir))))
+    print(f"report: {path}")
+
+
+if __name__ == "__main__":
+    command.run(main)

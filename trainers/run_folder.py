@@ -1,0 +1,127 @@
+"""RunFolder: where a run keeps what it makes, and how it tells what is already done."""
+
+import json
+import logging
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from emogan.config import RunConfig, differences, from_json, to_json
+from emogan.errors import UserError
+
+log = logging.getLogger("emogan")
+
+
+class RunFolder:
+    """One run's folder.
+
+        config.json     the resolved settings; a rerun must have the same
+        flags.txt       the command's flags
+        log.txt         what was printed, with times
+        metrics.jsonl   one JSON object per line: losses by stage and step, and the evaluation's figures
+        tensorboard/    scalars and pictures for TensorBoard
+        pictures/       samples by stage and step
+        <stage>/        checkpoints, SavedModels and done.json of one stage
+
+    Args:
+        path: the folder; made if it is not there.
+        config: the run's settings.
+        flags: the command line's flags, for the record.
+
+    Raises:
+        UserError: where the folder holds a run with other settings.
+    """
+
+    def __init__(self, path: Path, config: RunConfig, flags: str = "") -> None:
+        self.path = path
+        settings = path / "config.json"
+        if settings.exists():
+            found = from_json(RunConfig, settings.read_text())
+            if found != config:
+                raise UserError(
+                    f"{path} holds a run with other settings ({differences(config, found)}: now, there); "
+                    "choose another --run_dir, or give the same flags to go on with that run"
+                )
+        elif path.exists() and any(path.iterdir()):
+            raise UserError(f"{path} is not empty and holds no run; choose another --run_dir")
+        path.mkdir(parents=True, exist_ok=True)
+        (path / "pictures").mkdir(exist_ok=True)
+        (path / "flags.txt").write_text(flags)
+        write_atomically(settings, to_json(config))
+        self.metrics = path / "metrics.jsonl"
+
+    @contextmanager
+    def logging(self) -> Iterator[None]:
+        """While it lasts, what `log` says is printed and kept in log.txt."""
+        handlers = [logging.StreamHandler(), logging.FileHandler(self.path / "log.txt")]
+        handlers[1].setFormatter(logging.Formatter("%(asctime)s %(message)s"))
+        log.setLevel(logging.INFO)
+        log.propagate = False
+        for handler in handlers:
+            log.addHandler(handler)
+        try:
+            yield
+        finally:
+            for handler in handlers:
+                log.removeHandler(handler)
+                handler.close()
+
+    def stage(self, name: str, work: Callable[[Path], None]) -> Path:
+        """Does a stage's work unless it is done; returns the stage's folder.
+
+        `work` gets the folder, may find there what an interrupted run left, and goes on from it.
+        """
+        folder = self.path / name
+        if (folder / "done.json").exists():
+            log.info("%s: done before", name)
+            return folder
+        folder.mkdir(exist_ok=True)
+        started = datetime.now(UTC)
+        log.info("%s: begins", name)
+        work(folder)
+        seconds = round((datetime.now(UTC) - started).total_seconds(), 1)
+        write_atomically(folder / "done.json", json.dumps({"finished": _now(), "seconds_of_last_start": seconds}))
+        log.info("%s: done after %.0f s", name, seconds)
+        return folder
+
+    def record(self, **values: Any) -> None:
+        """Adds a line to metrics.jsonl."""
+        with self.metrics.open("a") as file:
+            file.write(json.dumps(values | {"time": _now()}) + "\n")
+
+    def forget(self, stage: str, after_step: int = -1) -> None:
+        """Drops the lines of a stage past a step, which a resumed stage writes again."""
+        lines = self.metrics.read_text().splitlines() if self.metrics.exists() else []
+        rows = [json.loads(line) for line in lines]
+        kept = [row for row in rows if row["stage"] != stage or row.get("step", 0) <= after_step]
+        write_atomically(self.metrics, "".join(json.dumps(row) + "\n" for row in kept))
+
+    def records(self, stage: str) -> list[dict[str, Any]]:
+        """The lines of a stage, in the order written."""
+        rows = [json.loads(line) for line in self.metrics.read_text().splitlines()] if self.metrics.exists() else []
+        return [row for row in rows if row["stage"] == stage]
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """Writes a text file whole or not at all."""
+    part = path.with_name(path.name + ".part")
+    part.write_text(text)
+    part.replace(path)
+
+
+@contextmanager
+def folder_atomically(path: Path) -> Iterator[Path]:
+    """Gives a folder to write to that becomes `path` when all went well; what `path` held before is replaced."""
+    part = path.with_name(path.name + ".part")
+    shutil.rmtree(part, ignore_errors=True)
+    part.mkdir(parents=True)
+    yield part
+    shutil.rmtree(path, ignore_errors=True)
+    part.replace(path)
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")

@@ -1,0 +1,197 @@
+"""The stages of a run, each resumable: pretrain, calibrate, recognise, evaluate, export. Public name: `run_all`."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+
+from datasets import input_pipeline
+from datasets.input_pipeline import Corpus, Protocol
+from emogan import networks
+from emogan.config import RunConfig, TrainConfig, to_json
+from emogan.errors import UserError
+from emogan.model import EmoGAN
+from emogan.serving import ServedSettings
+from trainers import evaluation, exporting, generating, plots, report, training
+from trainers.run_folder import RunFolder, write_atomically
+
+STATISTICS_EXAMPLES = 8_192
+"""Training examples from which a network takes the statistics that standardise its input; they lie in random order."""
+PICTURED_FACES = 4
+"""Validation faces in a sample picture."""
+
+
+def run_all(config: RunConfig, data_dir: Path, run_dir: Path, flags: str) -> Path:
+    """Runs all stages that are not done yet, in `run_dir`, on the datasets in `data_dir`; returns the report's path.
+
+    Raises:
+        UserError: where a dataset is missing or does not fit, or the run folder holds another run.
+    """
+    run = RunFolder(run_dir, config, flags)
+    size = str(config.model.size)
+    unlabelled = input_pipeline.open_corpus(config.pretrain_dataset, data_dir, size)
+    labelled = input_pipeline.open_corpus(config.dataset, data_dir, size)
+    _check_labels(labelled, config)
+    with run.logging():
+        protocol = labelled.protocol(config.test_fold)
+        run.stage("pretrain", lambda folder: pretrain(config, unlabelled, run, folder))
+        run.stage("calibrate", lambda folder: calibrate(config, labelled, protocol, run, folder))
+        for stage in ("recognise_baseline", "recognise_augmented"):
+            run.stage(stage, lambda folder: recognise(config, labelled, protocol, run, folder))
+        run.stage("evaluate", lambda folder: evaluation.evaluate(config, labelled, protocol, run, folder))
+        run.stage("serving", lambda folder: exporting.export(run.path, folder / "emogan"))
+        return report.write_report(run.path)
+
+
+def _check_labels(corpus: Corpus, config: RunConfig) -> None:
+    if len(corpus.class_names) != config.model.num_classes:
+        raise UserError(
+            f"{corpus.name} has {len(corpus.class_names)} emotions and the preset {config.model.num_classes}; "
+            "calibration needs a labelled dataset with as many classes as the preset"
+        )
+
+
+def pretrain(config: RunConfig, corpus: Corpus, run: RunFolder, folder: Path) -> None:
+    """Stage 1, weight initialisation: G and D on unlabelled pairs, null condition, no Q; ends in two SavedModels."""
+    protocol = corpus.official_protocol()
+    tf.keras.utils.set_random_seed(config.pretrain.seed)
+    strategy = training.make_strategy(config.pretrain.batch_size)
+    with strategy.scope():
+        generator = networks.build_generator(config.model)
+        discriminator = networks.build_discriminator(config.model)
+        networks.standardise_by(generator, _pictures(corpus, protocol.train, "face"))
+        networks.standardise_by(discriminator, _pictures(corpus, protocol.train, "spectrogram"))
+        gan = _compiled_gan(config, config.pretrain, generator, discriminator, None)
+    condition = input_pipeline.null_condition(config.model.num_classes)
+    _fit_gan(gan, config, config.pretrain, corpus, protocol, condition, run, folder)
+
+
+def calibrate(config: RunConfig, corpus: Corpus, protocol: Protocol, run: RunFolder, folder: Path) -> None:
+    """Stage 2: G and D go on from pretraining's SavedModels; they and Q train on labelled pairs, emotion as condition."""
+    tf.keras.utils.set_random_seed(config.calibrate.seed)
+    strategy = training.make_strategy(config.calibrate.batch_size)
+    with strategy.scope():
+        generator = training.load_network(run.path / "pretrain" / "generator", config.model)
+        discriminator = training.load_network(run.path / "pretrain" / "discriminator", config.model)
+        classifier = networks.build_classifier(config.model)
+        networks.standardise_by(classifier, _pictures(corpus, protocol.train, "spectrogram"))
+        gan = _compiled_gan(config, config.calibrate, generator, discriminator, classifier)
+    condition = input_pipeline.label_condition(config.model.num_classes)
+    _fit_gan(gan, config, config.calibrate, corpus, protocol, condition, run, folder)
+    served = ServedSettings(
+        media=corpus.media,
+        model=config.model,
+        class_names=list(corpus.class_names),
+        dataset=corpus.name,
+        synthetic=corpus.synthetic,
+    )
+    write_atomically(folder / "served.json", to_json(served))
+
+
+def recognise(config: RunConfig, corpus: Corpus, protocol: Protocol, run: RunFolder, folder: Path) -> None:
+    """Trains a recogniser with Q's architecture: `recognise_baseline` on real spectrograms, `recognise_augmented` on real and
+    generated ones, by the same number of updates of the same batch size. The weights with the best validation accuracy are
+    kept, as the SavedModel `recogniser`.
+    """
+    settings, stage = config.recognise, folder.name
+    tf.keras.utils.set_random_seed(settings.seed)
+    with training.make_strategy(settings.batch_size).scope():
+        recogniser = networks.build_classifier(config.model)
+        networks.standardise_by(recogniser, _pictures(corpus, protocol.train, "spectrogram"))
+        recogniser.compile(
+            training.adam(settings), tf.keras.losses.CategoricalCrossentropy(from_logits=True), metrics=["accuracy"]
+        )
+    sources = [corpus.examples(protocol.train, keep=True).map(lambda e: (e["spectrogram"], _one_hot(config, e["label"])))]
+    sizes = [settings.batch_size]
+    if stage == "recognise_augmented":
+        sources.append(generating.generated_training_set(config, corpus, protocol, run))
+        generated = round(config.generated_share * settings.batch_size)
+        sizes = [settings.batch_size - generated, generated]
+    count = corpus.count(protocol.train)
+
+    def batches(first_step: int) -> tf.data.Dataset:
+        return input_pipeline.mixed_batches(sources, sizes, count, seed=settings.seed, first_step=first_step)
+
+    def keep_best(step: int, values: dict[str, float]) -> None:
+        if values["val_accuracy"] > max((r["val_accuracy"] for r in run.records(stage) if r["step"] < step), default=-1.0):
+            training.save_network(recogniser, config.model, folder / "recogniser")
+
+    validation = corpus.examples(protocol.validation, keep=True).map(lambda e: (e["spectrogram"], _one_hot(config, e["label"])))
+    training.fit(recogniser, batches, settings, run, stage, validation=validation.batch(64), on_interval=keep_best)
+
+
+def _one_hot(config: RunConfig, label: tf.Tensor) -> tf.Tensor:
+    return tf.one_hot(label, config.model.num_classes)
+
+
+def _compiled_gan(
+    config: RunConfig,
+    settings: TrainConfig,
+    generator: tf.keras.Model,
+    discriminator: tf.keras.Model,
+    classifier: tf.keras.Model | None,
+) -> EmoGAN:
+    gan = EmoGAN(
+        generator=generator,
+        discriminator=discriminator,
+        classifier=classifier,
+        loss=config.loss,
+        global_batch_size=settings.batch_size,
+    )
+    gan.compile(
+        g_optimizer=training.adam(settings),
+        d_optimizer=training.adam(settings),
+        q_optimizer=training.adam(settings) if classifier is not None else None,
+    )
+    return gan
+
+
+def _fit_gan(
+    gan: EmoGAN,
+    config: RunConfig,
+    settings: TrainConfig,
+    corpus: Corpus,
+    protocol: Protocol,
+    condition: Callable[[input_pipeline.Example], tf.Tensor],
+    run: RunFolder,
+    folder: Path,
+) -> None:
+    """Trains, with sample pictures of fixed validation faces, and saves every network."""
+    stage, dim = folder.name, config.model.noise_dim
+    train, count = corpus.examples(protocol.train, keep=True), corpus.count(protocol.train)
+
+    def batches(first_step: int) -> tf.data.Dataset:
+        numbered = input_pipeline.epochs(
+            train, count, batch_size=settings.batch_size, seed=settings.seed, first_step=first_step
+        )
+        return input_pipeline.gan_batches(
+            numbered, condition, batch_size=settings.batch_size, noise_dim=dim, seed=settings.seed
+        )
+
+    held_out = protocol.validation or protocol.train
+    validation = input_pipeline.gan_batches(
+        corpus.examples(held_out, keep=True).enumerate(), condition, batch_size=settings.batch_size, noise_dim=dim, seed=settings.seed,
+        drop_remainder=False,
+    )  # fmt: skip
+    samples = generating.fixed_samples(corpus.examples(held_out), PICTURED_FACES)
+
+    def draw(step: int, _: dict[str, float]) -> None:
+        conditions = np.eye(config.model.num_classes) if gan.classifier else np.zeros((1, config.model.num_classes))
+        generated = generating.generate_grid(gan.generator, samples["face"], conditions, settings.seed)
+        picture = plots.sample_grid(
+            samples["face"], samples["spectrogram"], generated, run.path / "pictures" / f"{stage}_{step:07d}.png"
+        )
+        tf.summary.image("samples", picture[np.newaxis])
+
+    training.fit(gan, batches, settings, run, stage, validation=validation, on_interval=draw)
+    networks_made = {"generator": gan.generator, "discriminator": gan.discriminator, "classifier": gan.classifier}
+    for name, network in networks_made.items():
+        if network is not None:
+            training.save_network(network, config.model, folder / name)
+
+
+def _pictures(corpus: Corpus, split: str, kind: str) -> list[np.ndarray]:
+    """Up to STATISTICS_EXAMPLES pictures of a split, in batches, as networks see them."""
+    pictures = corpus.examples(split).take(STATISTICS_EXAMPLES).map(lambda e: input_pipeline.to_input(e[kind]))
+    return list(pictures.batch(256).as_numpy_iterator())

@@ -1,0 +1,123 @@
+"""The figures of a run as a table: `Result`, `read_results`, `grouped`, `results_table`, and the paper's Table 1.
+
+A result is one line of a run's metrics.jsonl whose stage is `evaluate`. Its name says what it is: one that contains
+`accuracy`, `uar` or `f1` is a share and shown in percent, one that contains
+`difference` or `minus` has a sign.
+"""
+
+import dataclasses
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+GROUPS = ("Recognition", "Generated quality", "Reference rows")
+"""Headings of the results, in the order of reading."""
+
+_REFERENCES = ("real_vs_real", "_real", "class_mean", "shuffled")
+_SHARES = ("accuracy", "uar", "f1")
+_DIFFERENCES = ("difference", "minus")
+_ACRONYMS = {"fid": "FID", "is": "IS", "kid": "KID", "ssim": "SSIM", "uar": "UAR", "f1": "F1"}
+
+PAPER_COLUMNS = ("accuracy %", "FID", "IS", "SSIM")
+PAPER_TABLE_1: Mapping[str, Mapping[str, tuple[float, ...]]] = {
+    "baseline": {"CREMA-D": (49.34,), "RAVDESS": (44.73,)},
+    "moderate supervised": {"CREMA-D": (52.52, 59.88, 2.25, 0.82), "RAVDESS": (47.11, 49.77, 2.01, 0.93)},
+    "moderate semi-supervised": {"CREMA-D": (49.92, 60.13, 2.21, 0.80), "RAVDESS": (46.23, 48.65, 1.98, 0.94)},
+    "progressive supervised": {"CREMA-D": (53.71, 59.60, 2.31, 0.85), "RAVDESS": (47.55, 47.95, 2.13, 0.95)},
+    "progressive semi-supervised": {"CREMA-D": (50.40, 59.91, 2.22, 0.81), "RAVDESS": (46.77, 48.98, 2.05, 0.95)},
+}
+"""Table 1 of Athanasiadis, Hortal and Asteriadis, ICIP 2020: case -> corpus -> `PAPER_COLUMNS` (baseline: one)."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Result:
+    """One figure of an evaluation.
+
+    Attributes:
+        name: what was measured, in snake_case.
+        value: the figure; shares lie in [0, 1].
+        n: the number of items it was computed on.
+        about: what was compared, in words.
+        on: the features it was computed on, if any.
+        low: lower end of its 95% interval, if there is one.
+        high: upper end of it.
+    """
+
+    name: str
+    value: float
+    n: int
+    about: str = ""
+    on: str = ""
+    low: float | None = None
+    high: float | None = None
+
+    @property
+    def label(self) -> str:
+        """The name in words."""
+        words = " ".join(_ACRONYMS.get(word, word) for word in self.name.split("_"))
+        return words[:1].upper() + words[1:]
+
+    @property
+    def group(self) -> str:
+        """The one of `GROUPS` that it is shown under."""
+        if any(mark in self.name for mark in _REFERENCES):
+            return GROUPS[2]
+        is_recognition = self._is_share and not any(mark in self.name for mark in ("requested", "generated"))
+        return GROUPS[0] if is_recognition else GROUPS[1]
+
+    @property
+    def shown(self) -> str:
+        """The figure as text, with its unit."""
+        return self._show(self.value)
+
+    @property
+    def interval(self) -> str:
+        """Its 95% interval as text; empty if there is none."""
+        if self.low is None or self.high is None:
+            return ""
+        return f"{self._show(self.low, unit=False)} to {self._show(self.high)}"
+
+    @property
+    def _is_share(self) -> bool:
+        return any(mark in self.name for mark in _SHARES)
+
+    @property
+    def _is_difference(self) -> bool:
+        return any(mark in self.name for mark in _DIFFERENCES)
+
+    def _show(self, value: float, unit: bool = True) -> str:
+        sign = "+" if self._is_difference else ""
+        if not self._is_share:
+            return f"{value:{sign}.4g}"
+        return f"{100 * value:{sign}.1f}" + (" points" if sign else "%") * unit
+
+
+def read_results(lines: Iterable[Mapping[str, Any]]) -> list[Result]:
+    """The results among the lines of a metrics.jsonl; one measured again replaces the earlier one."""
+    names = [field.name for field in dataclasses.fields(Result)]
+    found = [Result(**{k: line[k] for k in names if k in line}) for line in lines if line.get("stage") == "evaluate"]
+    return list({(result.name, result.about, result.on): result for result in found}.values())
+
+
+def grouped(results: Sequence[Result]) -> dict[str, list[Result]]:
+    """The results under each of `GROUPS`; groups without any are left out."""
+    groups = {group: [result for result in results if result.group == group] for group in GROUPS}
+    return {group: members for group, members in groups.items() if members}
+
+
+def results_table(results: Sequence[Result]) -> str:
+    """The results as aligned plain text for a terminal, one line each under the headings of their groups."""
+    if not results:
+        return "no results yet\n"
+    head = ("", "value", "95% interval", "n", "computed on")
+    cells = {id(r): (f"  {r.label}", r.shown, r.interval, str(r.n), r.on or r.about) for r in results}
+    widths = [max(len(row[column]) for row in (head, *cells.values())) for column in range(len(head))]
+
+    def line(row: Sequence[str]) -> str:
+        name, *figures, on = row
+        aligned = (figure.rjust(width) for figure, width in zip(figures, widths[1:-1], strict=True))
+        return "  ".join((name.ljust(widths[0]), *aligned, on)).rstrip()
+
+    lines = [line(head)]
+    for group, members in grouped(results).items():
+        lines += [group, *(line(cells[id(result)]) for result in members)]
+    return "\n".join(lines) + "\n"
