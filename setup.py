@@ -1,5 +1,7 @@
 """Installs the packages emogan, datasets and trainers. The exact versions are in requirements.lock."""
 
+from pathlib import Path
+
 from setuptools import find_packages, setup
 
 # TensorFlow 2.15 is the last release on which all of these run together; BUILD.md says why.
@@ -27,6 +29,7 @@ REQUIRED = [
 ]
 
 DEVELOPMENT = [
+    "dill>=0.3.8",  # tensorflow-datasets' test case needs it and does not say so
     "ipykernel>=6",
     "jupytext>=1.16",
     "mypy>=1.10",
@@ -40,12 +43,15 @@ setup(
     name="emogan",
     version="0.1.0",
     description="Speech spectrograms from faces: progressive GANs for audio-based emotion recognition",
-    long_description=open("README.md", encoding="utf-8").read(),
+    long_description=Path("README.md").read_text(encoding="utf-8"),
     long_description_content_type="text/markdown",
     license="Apache-2.0",
     python_requires=">=3.11,<3.12",
     packages=find_packages(include=["emogan", "emogan.*", "datasets", "datasets.*", "trainers", "trainers.*"]),
-    include_package_data=True,
+    package_data={
+        "trainers": ["templates/*.j2", "configs/*.flags"],
+        "datasets": ["*/README.md", "*/CITATIONS.bib", "*/TAGS.txt"],
+    },
     install_requires=REQUIRED,
     extras_require={"gpu": ["tensorflow[and-cuda]>=2.15.1,<2.16"], "dev": DEVELOPMENT},
 )

@@ -30,13 +30,13 @@ class Protocol:
 
     Attributes:
         train: what is trained on.
-        validation: on which selections are made, or None where the corpus is too small to have any.
+        validation: on which selections are made.
         test: what is held out.
     """
 
     train: str
-    validation: str | None
-    test: str | None
+    validation: str
+    test: str
 
 
 class Corpus:
@@ -80,18 +80,18 @@ class Corpus:
             train="+".join(f"fold_{fold}" for fold in train), validation=f"fold_{validation}", test=f"fold_{test_fold}"
         )
 
-    def official_protocol(self) -> Protocol:
-        """The splits of an unlabelled corpus, as its publishers drew them."""
+    def unlabelled_splits(self) -> tuple[str, str]:
+        """The splits of an unlabelled corpus to train on and to watch; the same one where a small corpus has but one.
+
+        Raises:
+            UserError: where there is no split named train.
+        """
         splits = self._builder.info.splits
         if "train" not in splits:
             raise UserError(
-                f"{self.name} has no split named train, but {', '.join(splits)}; pretraining needs VoxCeleb's layout"
+                f"{self.name} has no split named train, but {', '.join(splits)}; pretraining needs VoxCeleb's"
             )
-        return Protocol(
-            train="train",
-            validation="validation" if "validation" in splits else None,
-            test="test" if "test" in splits else None,
-        )
+        return "train", "validation" if "validation" in splits else "train"
 
     def examples(self, split: str, *, keep: bool = False) -> tf.data.Dataset:
         """The examples of a split in the order on disk; the spectrogram is float32 [S, S, 1].
@@ -205,8 +205,12 @@ def mixed_batches(
 
 
 def load_arrays(corpus: Corpus, split: str) -> dict[str, np.ndarray]:
-    """A whole split in memory, in the order on disk: `face` uint8 [n, S, S, 3], `spectrogram` float32 [n, S, S, 1], `label`
-    int64 [n] where there is one, `speaker_id` and `clip_id` str [n]."""
+    """Reads a whole split into memory, in the order on disk.
+
+    Returns:
+        `face` uint8 [n, S, S, 3], `spectrogram` float32 [n, S, S, 1], `label` int64 [n] where there is one, `speaker_id`
+        and `clip_id` str [n].
+    """
     keys = ["face", "spectrogram", "speaker_id", "clip_id"] + (["label"] if corpus.class_names else [])
     rows = list(tfds.as_numpy(corpus.examples(split)))
     arrays = {key: np.stack([row[key] for row in rows]) for key in keys}
@@ -218,4 +222,5 @@ def _options() -> tf.data.Options:
     options = tf.data.Options()
     options.autotune.enabled = False
     options.deterministic = True
+    options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.DATA
     return options

@@ -7,7 +7,9 @@ import collections
 import functools
 import itertools
 import multiprocessing
+import os
 import signal
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent import futures
 
@@ -100,8 +102,17 @@ def _in_order(
 
 def _start_worker() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent alone answers
+    threading.Thread(target=_die_with_parent, daemon=True).start()
     tf.config.threading.set_intra_op_parallelism_threads(1)
     tf.config.threading.set_inter_op_parallelism_threads(1)
+
+
+def _die_with_parent() -> None:
+    """A killed parent cannot end its workers, and they would wait for clips for ever."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 def _sound(clip: Clip, sample_rate: int) -> np.ndarray:

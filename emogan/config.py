@@ -261,9 +261,7 @@ class RunConfig:
             value = getattr(self, name)
             _check(value == supported, f"--{name}={value} is not available yet; use --{name}={supported}")
         _check(self.use_classifier, "--nouse_classifier is not available yet; leave it out")
-        _check(
-            0 < self.generated_share < 1, f"generated_share is {self.generated_share}; it must lie between 0 and 1"
-        )
+        _check(0 < self.generated_share < 1, f"generated_share is {self.generated_share}; it must lie between 0 and 1")
 
 
 T = TypeVar("T")
@@ -287,7 +285,9 @@ def differences(mine: Any, theirs: Any) -> str:
     """Names the settings in which two configurations of one class differ, as `name: mine, theirs`; empty when equal."""
     pairs = ((f.name, getattr(mine, f.name), getattr(theirs, f.name)) for f in dataclasses.fields(mine))
     return "; ".join(
-        f"{name}.{differences(a, b)}" if dataclasses.is_dataclass(a) else f"{name}: {a}, {b}" for name, a, b in pairs if a != b
+        f"{name}.{differences(a, b)}" if dataclasses.is_dataclass(a) else f"{name}: {a}, {b}"
+        for name, a, b in pairs
+        if a != b
     )
 
 
@@ -296,5 +296,7 @@ def _from_dict(cls: type[T], values: dict[str, Any]) -> T:
     unknown = set(values) - set(hints)
     _check(not unknown, f"{cls.__name__} has no setting {', '.join(sorted(unknown))}; it was made by another version")
     missing = {f.name for f in dataclasses.fields(cls) if f.default is dataclasses.MISSING} - set(values)  # type: ignore[arg-type]
-    _check(not missing, f"{cls.__name__} lacks the setting {', '.join(sorted(missing))}; it was made by another version")
+    _check(
+        not missing, f"{cls.__name__} lacks the setting {', '.join(sorted(missing))}; it was made by another version"
+    )
     return cls(**{k: _from_dict(hints[k], v) if isinstance(v, dict) else v for k, v in values.items()})

@@ -81,7 +81,9 @@ def _trunk(config: ModelConfig, picture: Picture) -> tuple[tf.Tensor, tf.Tensor]
 def build_discriminator(config: ModelConfig, picture: Picture = SPECTROGRAM) -> tf.keras.Model:
     """D: from a picture [B, S, S, channels] to the logits that each of its 4 x 4 regions is real, float32 [B, 4, 4, 1]."""
     source, x = _trunk(config, picture)
-    return tf.keras.Model(source, tf.keras.layers.Conv2D(1, 3, padding="same", dtype="float32")(x), name="discriminator")
+    return tf.keras.Model(
+        source, tf.keras.layers.Conv2D(1, 3, padding="same", dtype="float32")(x), name="discriminator"
+    )
 
 
 def build_classifier(config: ModelConfig, picture: Picture = SPECTROGRAM) -> tf.keras.Model:

@@ -50,7 +50,9 @@ class ServedGenerator(tf.Module):
             tf.TensorSpec([None], tf.int64, name="seed"),
         ]
     )
-    def serving_default(self, aligned_face_bytes: tf.Tensor, emotion: tf.Tensor, seed: tf.Tensor) -> dict[str, tf.Tensor]:
+    def serving_default(
+        self, aligned_face_bytes: tf.Tensor, emotion: tf.Tensor, seed: tf.Tensor
+    ) -> dict[str, tf.Tensor]:
         """Generates one spectrogram per row, whatever rows it is batched with.
 
         Args:
@@ -67,7 +69,12 @@ class ServedGenerator(tf.Module):
         condition = tf.cast(emotion[:, tf.newaxis] == self._class_names, tf.float32)
         noise = tf.map_fn(self._noise, seed, fn_output_signature=tf.TensorSpec([self._noise_dim], tf.float32))
         known = tf.reduce_any(condition > 0, axis=1)
-        message = "unknown emotion " + emotion + "; it must be one of " + tf.strings.reduce_join(self._class_names, separator=", ")
+        message = (
+            "unknown emotion "
+            + emotion
+            + "; it must be one of "
+            + tf.strings.reduce_join(self._class_names, separator=", ")
+        )
         made = self._generator([faces, condition, noise], training=False)
         return {
             "spectrogram": tf.where(known[:, tf.newaxis, tf.newaxis, tf.newaxis], made, -1.0),

@@ -1,12 +1,21 @@
 """Fixtures for all tests."""
 
 import os
+import subprocess
+import sys
+from pathlib import Path
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import numpy as np
 import pytest
 import tensorflow as tf
+import tensorflow_datasets as tfds
+
+import datasets
+from datasets.synthetic import make_corpus
+
+ROOT = Path(__file__).parent.parent
 
 tf.config.set_logical_device_configuration(
     tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * 2
@@ -16,3 +25,51 @@ tf.config.set_logical_device_configuration(
 @pytest.fixture
 def rng() -> np.random.Generator:
     return np.random.default_rng(20)
+
+
+@pytest.fixture(scope="session")
+def minute_corpora(tmp_path_factory) -> Path:
+    """Tiny synthetic corpora: crema_d/ with a speaker in each fold, voxceleb2/."""
+    folder = tmp_path_factory.mktemp("corpora")
+    settings = {"seed": 50, "seconds": (1.0, 1.2), "workers": 1}
+    make_corpus(folder / "crema_d", "crema_d", speakers=5, clips_per_speaker=6, **settings)
+    make_corpus(folder / "voxceleb2", "voxceleb2", speakers=3, clips_per_speaker=2, **settings)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def minute_data(minute_corpora, tmp_path_factory) -> Path:
+    """The TFDS data_dir of crema_d_av/64 (30 examples) and voxceleb_av/64 (6), built from the minute corpora."""
+    data_dir = tmp_path_factory.mktemp("tfds")
+    for name, corpus in (("crema_d_av", "crema_d"), ("voxceleb_av", "voxceleb2")):
+        builder = datasets.BUILDERS[name](data_dir=data_dir, config="64")
+        builder.download_and_prepare(download_config=tfds.download.DownloadConfig(manual_dir=minute_corpora / corpus))
+    return data_dir
+
+
+@pytest.fixture(scope="session")
+def minute_flags(minute_data) -> list[str]:
+    """Flags of trainers.progressive for a run of a few steps; --run_dir is missing."""
+    return [
+        f"--data_dir={minute_data}", "--preset=tiny", "--pretrain_steps=4", "--calibrate_steps=4", "--recognise_steps=4",
+        "--interval=2", "--batch_size=4", "--recognise_batch_size=4",
+    ]  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def minute_run(minute_flags, tmp_path_factory) -> Path:
+    """The run folder of `python -m trainers.progressive` on the minute corpora."""
+    run_dir = tmp_path_factory.mktemp("runs") / "run"
+    result = command("trainers.progressive", *minute_flags, f"--run_dir={run_dir}")
+    assert result.returncode == 0, result.stderr
+    return run_dir
+
+
+def command(module: str, *flags: str, **settings) -> subprocess.CompletedProcess:
+    """Runs a command of ours as a user does."""
+    return subprocess.run([sys.executable, "-m", module, *flags], capture_output=True, text=True, cwd=ROOT, **settings)
+
+
+@pytest.fixture(scope="session")
+def run_command():
+    return command

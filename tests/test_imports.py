@@ -6,7 +6,11 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-FORBIDDEN = {"emogan": {"datasets", "trainers", "tests", "notebooks"}, "datasets": {"trainers", "tests", "notebooks"}, "trainers": {"tests", "notebooks"}}
+FORBIDDEN = {
+    "emogan": {"datasets", "trainers", "tests", "notebooks"},
+    "datasets": {"trainers", "tests", "notebooks"},
+    "trainers": {"tests", "notebooks"},
+}
 
 
 def imported(file: Path) -> set[str]:

@@ -13,7 +13,7 @@ from datasets.input_pipeline import Corpus, Protocol
 from emogan import audio
 from emogan.config import RunConfig
 from emogan.errors import UserError
-from emogan.metrics import distribution, recognition, similarity
+from emogan.metrics import distribution, intervals, recognition, similarity
 from trainers import generating, training
 from trainers.run_folder import RunFolder
 
@@ -40,16 +40,15 @@ def evaluate(config: RunConfig, corpus: Corpus, protocol: Protocol, run: RunFold
         for name in ("baseline", "augmented")
     )
     features = tf.keras.Model(baseline.input, [baseline.get_layer("features").output, baseline.output])
-    report.recognised("baseline", test["label"], _classes(baseline, test["spectrogram"]), "trained on real")
-    report.recognised(
-        "augmented", test["label"], _classes(augmented, test["spectrogram"]), "trained on real and generated"
-    )
+    _recognition(report, test, _classes(baseline, test["spectrogram"]), _classes(augmented, test["spectrogram"]))
     grid = generating.generate_grid(generator, test["face"], np.eye(config.model.num_classes), config.calibrate.seed)
     own = grid[np.arange(len(grid)), test["label"]]
-    _requested(report, baseline, test, grid, config.calibrate.seed)
+    _requested(report, baseline, grid, config.calibrate.seed)
     _distributions(report, features, test["spectrogram"], own, config.calibrate.seed)
     _similarity(report, test, train, own, config.calibrate.seed)
-    again = generating.generate_grid(generator, test["face"], np.eye(config.model.num_classes), config.calibrate.seed + 1)
+    again = generating.generate_grid(
+        generator, test["face"], np.eye(config.model.num_classes), config.calibrate.seed + 1
+    )
     _diversity(report, grid, again)
     _keep_samples(folder, corpus, test, grid)
 
@@ -58,7 +57,9 @@ def _check_speakers(test: dict[str, np.ndarray], *seen: dict[str, np.ndarray]) -
     for arrays in seen:
         both = np.intersect1d(test["speaker_id"], arrays["speaker_id"])
         if both.size:
-            raise UserError(f"speaker {both[0]} is in the test fold and was trained or selected on; rebuild the dataset")
+            raise UserError(
+                f"speaker {both[0]} is in the test fold and was trained or selected on; rebuild the dataset"
+            )
 
 
 def _classes(recogniser: tf.keras.Model, spectrograms: np.ndarray) -> np.ndarray:
@@ -73,13 +74,25 @@ class _Figures:
 
     def add(self, name: str, value: float, n: int, about: str, **more: object) -> None:
         """One figure; `about` says what it is, to which the test set is added."""
-        self._run.record(stage="evaluate", name=name, value=float(value), n=int(n), about=f"{about}; {self._about}", **more)
+        self._run.record(
+            stage="evaluate", name=name, value=float(value), n=int(n), about=f"{about}; {self._about}", **more
+        )
 
     def recognised(self, name: str, labels: np.ndarray, predicted: np.ndarray, about: str) -> None:
         """Accuracy, UAR, macro-F1 and the confusion matrix of a recogniser."""
-        self.add(f"{name}_accuracy", recognition.accuracy(labels, predicted), len(labels), f"recogniser {about}, tested on real")
+        self.add(
+            f"{name}_accuracy",
+            recognition.accuracy(labels, predicted),
+            len(labels),
+            f"recogniser {about}, tested on real",
+        )
         self.add(f"{name}_uar", recognition.uar(labels, predicted), len(labels), f"recogniser {about}, tested on real")
-        self.add(f"{name}_macro_f1", recognition.macro_f1(labels, predicted), len(labels), f"recogniser {about}, tested on real")
+        self.add(
+            f"{name}_macro_f1",
+            recognition.macro_f1(labels, predicted),
+            len(labels),
+            f"recogniser {about}, tested on real",
+        )
         self.confusion(name, labels, predicted)
 
     def confusion(self, name: str, labels: np.ndarray, predicted: np.ndarray) -> None:
@@ -89,9 +102,23 @@ class _Figures:
         np.savetxt(self._folder / f"confusion_{name}.csv", counts, "%d", delimiter=",", header=header, comments="")
 
 
-def _requested(
-    report: _Figures, baseline: tf.keras.Model, test: dict[str, np.ndarray], grid: np.ndarray, seed: int
-) -> None:
+def _recognition(report: _Figures, test: dict[str, np.ndarray], baseline: np.ndarray, augmented: np.ndarray) -> None:
+    """Both recognisers on the real spectrograms of unseen speakers, and whether one is better than the other."""
+    labels = test["label"]
+    report.recognised("baseline", labels, baseline, "trained on real")
+    report.recognised("augmented", labels, augmented, "trained on real and generated")
+    gain = (augmented == labels).astype(float) - (baseline == labels)
+    per_speaker = intervals.speaker_means(gain, test["speaker_id"])
+    interval = {}
+    about = "augmented minus baseline, mean over speakers"
+    if len(per_speaker) >= intervals.MIN_SPEAKERS:
+        estimate = intervals.t_interval(per_speaker, "speakers")
+        interval = {"low": estimate.low, "high": estimate.high}
+        about += ", 95% t interval over speakers of one training each"
+    report.add("accuracy_difference", per_speaker.mean(), len(per_speaker), about, **interval)
+
+
+def _requested(report: _Figures, baseline: tf.keras.Model, grid: np.ndarray, seed: int) -> None:
     """Is the emotion that was asked for found again, by a recogniser that never saw generated spectrograms?"""
     faces, classes = grid.shape[:2]
     requested = np.tile(np.arange(classes), faces)
@@ -99,7 +126,9 @@ def _requested(
     chance = np.random.default_rng(seed).permutation(requested)
     about = f"all {classes} emotions asked for {faces} unseen faces, recognised by the baseline"
     report.add("requested_accuracy", recognition.accuracy(requested, found), len(found), about)
-    report.add("requested_accuracy_shuffled", recognition.accuracy(chance, found), len(found), about + ", requests shuffled")
+    report.add(
+        "requested_accuracy_shuffled", recognition.accuracy(chance, found), len(found), about + ", requests shuffled"
+    )
     report.confusion("generated", requested, found)
 
 
@@ -124,7 +153,9 @@ def _similarity(
 ) -> None:
     """SSIM to the paired real spectrogram, with the references that make it readable."""
     real, n = test["spectrogram"], len(own)
-    report.add("ssim", similarity.ssim(own, real).mean(), n, "generated for the clip's own emotion against its real one")
+    report.add(
+        "ssim", similarity.ssim(own, real).mean(), n, "generated for the clip's own emotion against its real one"
+    )
     mean = similarity.class_mean_ssim(real, test["label"], train["spectrogram"], train["label"])
     report.add("ssim_class_mean", mean.mean(), n, "the emotion's mean training spectrogram against each real one")
     shuffled = similarity.shuffled_pairing(own, real, test["speaker_id"], seed=seed)
@@ -139,9 +170,13 @@ def _similarity(
 def _diversity(report: _Figures, grid: np.ndarray, again: np.ndarray) -> None:
     """How far two noises, and two emotions, take the same face's spectrogram apart."""
     n = grid.shape[0] * grid.shape[1]
-    report.add("l1_between_noises", np.abs(grid - again).mean(), n, "mean |difference| of two noises, same face and emotion")
+    report.add(
+        "l1_between_noises", np.abs(grid - again).mean(), n, "mean |difference| of two noises, same face and emotion"
+    )
     other = np.roll(grid, 1, axis=1)
-    report.add("l1_between_emotions", np.abs(grid - other).mean(), n, "mean |difference| of two emotions, same face and noise")
+    report.add(
+        "l1_between_emotions", np.abs(grid - other).mean(), n, "mean |difference| of two emotions, same face and noise"
+    )
 
 
 def _keep_samples(folder: Path, corpus: Corpus, test: dict[str, np.ndarray], grid: np.ndarray) -> None:

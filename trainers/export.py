@@ -7,10 +7,12 @@ from pathlib import Path
 
 from absl import flags
 
-from trainers import flags as command
+from emogan import command
 
 _RUN_DIR = flags.DEFINE_string("run_dir", None, "Folder of a run of trainers.progressive.", required=True)
-_OUTPUT_DIR = flags.DEFINE_string("output_dir", None, "Folder of versions; the next number is written there.", required=True)
+_OUTPUT_DIR = flags.DEFINE_string(
+    "output_dir", None, "Folder of versions; the next number is written there.", required=True
+)
 
 
 def main(_: list[str]) -> None:

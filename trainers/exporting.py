@@ -17,7 +17,9 @@ def export(run_dir: Path, output_dir: Path) -> Path:
     """
     config_file, generator = run_dir / "config.json", run_dir / "calibrate" / "generator"
     if not (config_file.exists() and generator.exists()):
-        raise UserError(f"{run_dir} holds no calibrated generator; run `python -m trainers.progressive --run_dir={run_dir} ...`")
+        raise UserError(
+            f"{run_dir} holds no calibrated generator; run `python -m trainers.progressive --run_dir={run_dir} ...`"
+        )
     config = from_json(RunConfig, config_file.read_text())
     settings = from_json(serving.ServedSettings, (run_dir / "calibrate" / "served.json").read_text())
     versions = [int(p.name) for p in output_dir.iterdir() if p.name.isdigit()] if output_dir.exists() else []

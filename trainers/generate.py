@@ -7,11 +7,13 @@ from pathlib import Path
 
 from absl import flags
 
+from emogan import command
 from emogan.emotions import EMOTIONS
-from trainers import flags as command
 
 _MODEL = flags.DEFINE_string("model", None, "Folder of an exported generator, or of its versions.", required=True)
-_FACE = flags.DEFINE_string("face", None, "A photograph with a face: any format that scikit-image reads.", required=True)
+_FACE = flags.DEFINE_string(
+    "face", None, "A photograph with a face: any format that scikit-image reads.", required=True
+)
 _EMOTION = flags.DEFINE_string("emotion", None, f"What to ask for: {', '.join(EMOTIONS)}.", required=True)
 _SEED = flags.DEFINE_integer("seed", 1, "Seed of the noise; another seed gives another variant.")
 _OUTPUT_DIR = flags.DEFINE_string("output_dir", None, "Where the PNGs and the WAV are written.", required=True)
@@ -21,7 +23,9 @@ def main(_: list[str]) -> None:
     """Writes <photo>_<emotion>_<seed>.png, .wav and the aligned face."""
     from trainers.generating import generate_from_photo
 
-    for path in generate_from_photo(Path(_MODEL.value), Path(_FACE.value), _EMOTION.value, _SEED.value, Path(_OUTPUT_DIR.value)):
+    for path in generate_from_photo(
+        Path(_MODEL.value), Path(_FACE.value), _EMOTION.value, _SEED.value, Path(_OUTPUT_DIR.value)
+    ):
         print(path)
 
 

@@ -68,10 +68,14 @@ def generate_from_photo(model: Path, photo: Path, emotion: str, seed: int, outpu
     """
     served, settings = serving.load_served(model)
     if emotion not in settings.class_names:
-        raise UserError(f"--emotion={emotion} is unknown to this model; choose one of {', '.join(settings.class_names)}")
+        raise UserError(
+            f"--emotion={emotion} is unknown to this model; choose one of {', '.join(settings.class_names)}"
+        )
     face = _aligned_face(photo, settings)
     answer = served.signatures["serving_default"](
-        aligned_face_bytes=tf.io.encode_png(face)[tf.newaxis], emotion=tf.constant([emotion]), seed=tf.constant([seed], tf.int64)
+        aligned_face_bytes=tf.io.encode_png(face)[tf.newaxis],
+        emotion=tf.constant([emotion]),
+        seed=tf.constant([seed], tf.int64),
     )
     spectrogram = answer["spectrogram"]
     output_dir.mkdir(parents=True, exist_ok=True)
@@ -79,7 +83,9 @@ def generate_from_photo(model: Path, photo: Path, emotion: str, seed: int, outpu
     files = [stem.with_name(f"{photo.stem}_face.png"), stem.with_suffix(".png"), stem.with_suffix(".wav")]
     files[0].write_bytes(tf.io.encode_png(face).numpy())
     files[1].write_bytes(plots.to_png(plots.spectrogram_figure(spectrogram[0].numpy())))
-    write_wav(files[2], audio.waveform(spectrogram, settings.media.spectrogram)[0], settings.media.spectrogram.sample_rate)
+    write_wav(
+        files[2], audio.waveform(spectrogram, settings.media.spectrogram)[0], settings.media.spectrogram.sample_rate
+    )
     return files
 
 

@@ -13,9 +13,9 @@ from absl import flags, logging
 import datasets
 from datasets.builder import PairsBuilder
 from datasets.tally import SHOWN_REJECTIONS
+from emogan import command
 from emogan.config import to_json
 from emogan.errors import UserError
-from trainers import flags as command
 
 _DATASET = flags.DEFINE_enum("dataset", None, sorted(datasets.BUILDERS), "dataset to build", required=True)
 _MANUAL_DIR = flags.DEFINE_string("manual_dir", None, "the corpus's folder, or the one that holds it", required=True)

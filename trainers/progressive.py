@@ -10,7 +10,7 @@ from pathlib import Path
 
 from absl import flags, logging
 
-from trainers import flags as command
+from emogan import command
 
 _RUN_DIR = flags.DEFINE_string("run_dir", None, "Folder of this run.", required=True)
 _DATA_DIR = flags.DEFINE_string("data_dir", None, "Folder of the built datasets.", required=True)
@@ -29,9 +29,14 @@ _DIRECTION = flags.DEFINE_enum(
     "direction", "face_to_sound", ["face_to_sound", "sound_to_face"], "What is generated from what."
 )
 
-_PRESET = flags.DEFINE_enum("preset", "64", ["tiny", "64", "128", "paper"], "Shape of G, D and Q, and the picture size.")
+_PRESET = flags.DEFINE_enum(
+    "preset", "64", ["tiny", "64", "128", "paper"], "Shape of G, D and Q, and the picture size."
+)
 _ADVERSARIAL = flags.DEFINE_enum(
-    "adversarial", "non_saturating", ["non_saturating", "minimax"], "G's adversarial loss; minimax is the paper's Eq. 3."
+    "adversarial",
+    "non_saturating",
+    ["non_saturating", "minimax"],
+    "G's adversarial loss; minimax is the paper's Eq. 3.",
 )
 _LAMBDA_L1 = flags.DEFINE_float("lambda_l1", 100.0, "Weight of the L1 distance in G's loss.")
 _LAMBDA_Q = flags.DEFINE_float("lambda_q", 1.0, "Weight of Q's cross entropy in G's loss.")
@@ -75,11 +80,16 @@ def main(_: list[str]) -> None:
         ),
         generated_share=_GENERATED_SHARE.value,
     )
+    from trainers.run_folder import read_metrics
     from trainers.stages import run_all
+    from trainers.table import read_results, results_table
 
     logging.set_verbosity(logging.WARNING)  # not what TFDS says of its own doings
 
-    print(run_all(config, Path(_DATA_DIR.value), Path(_RUN_DIR.value), flags.FLAGS.flags_into_string()))
+    run_dir = Path(_RUN_DIR.value)
+    report = run_all(config, Path(_DATA_DIR.value), run_dir, flags.FLAGS.flags_into_string())
+    print(results_table(read_results(read_metrics(run_dir))))
+    print(f"report: {report}")
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
 """Writes report.html into a run folder: one self-contained page about what the run trained and measured.
 
-Public names: `write_report`, `read_metrics`. As a command: python -m trainers.report --run_dir=runs/demo
+Public name: `write_report`.
 
-It reads config.json (any settings; `"synthetic": true` is announced), metrics.jsonl, and under evaluation/ samples.npz,
+It reads config.json, metrics.jsonl, calibrate/served.json (is the corpus synthetic?), and under evaluate/ samples.npz,
 confusion_*.csv and audio/*.wav. A part that is not there yet is shown as not run yet.
 """
 
@@ -17,12 +17,11 @@ from typing import Any
 
 import jinja2
 import numpy as np
-from absl import flags
 from matplotlib.figure import Figure
 
 from emogan.errors import UserError
-from trainers import flags as command
 from trainers import plots, table
+from trainers.run_folder import read_metrics
 
 STAGES = {
     "pretrain": "Stage 1, weight initialisation",
@@ -50,7 +49,7 @@ def write_report(run_dir: Path) -> Path:
         raise UserError(
             f"{run_dir} is not a run folder: it has neither config.json nor metrics.jsonl; give one that has"
         )
-    config = _read_config(run_dir)
+    config = _read_json(run_dir / "config.json")
     lines = read_metrics(run_dir)
     results = table.read_results(lines)
     samples = _read_samples(run_dir)
@@ -64,7 +63,7 @@ def write_report(run_dir: Path) -> Path:
     page = environment.get_template("report.html.j2").render(
         name=run_dir.resolve().name,
         colours=plots.COLOURS,
-        synthetic=config.get("synthetic") is True,
+        synthetic=_read_json(run_dir / "calibrate" / "served.json").get("synthetic") is True,
         named={result.name: result for result in reversed(results)},
         groups=table.grouped(results),
         paper=table.PAPER_TABLE_1,
@@ -80,26 +79,7 @@ def write_report(run_dir: Path) -> Path:
     return path
 
 
-def read_metrics(run_dir: Path) -> list[dict[str, Any]]:
-    """The lines of the run's metrics.jsonl, none if it is not there; a last line cut off by a crash is left out.
-
-    Raises:
-        UserError: where another line is not JSON.
-    """
-    path = run_dir / "metrics.jsonl"
-    texts = path.read_text(encoding="utf-8").split("\n") if path.is_file() else []
-    lines = []
-    for number, text in enumerate(texts, start=1):
-        try:
-            lines += [json.loads(text)] if text else []
-        except json.JSONDecodeError as error:
-            if number < len(texts):  # what follows the last line break is not a whole line yet
-                raise UserError(f"{path}, line {number} is not JSON: {error}; remove the line") from error
-    return lines
-
-
-def _read_config(run_dir: Path) -> dict[str, Any]:
-    path = run_dir / "config.json"
+def _read_json(path: Path) -> dict[str, Any]:
     try:
         return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
     except json.JSONDecodeError as error:
@@ -107,7 +87,7 @@ def _read_config(run_dir: Path) -> dict[str, Any]:
 
 
 def _read_samples(run_dir: Path) -> dict[str, np.ndarray] | None:
-    path = run_dir / "evaluation" / "samples.npz"
+    path = run_dir / "evaluate" / "samples.npz"
     if not path.is_file():
         return None
     with np.load(path, allow_pickle=False) as arrays:
@@ -132,7 +112,7 @@ def _sample_section(samples: dict[str, np.ndarray] | None) -> dict[str, Any] | N
 
 def _sound_section(run_dir: Path, samples: dict[str, np.ndarray] | None) -> dict[str, list[dict[str, Any]]]:
     """Clip id -> its sounds, the real one first, each with its spectrogram if the samples hold it."""
-    found = ((path, _SOUND.fullmatch(path.name)) for path in (run_dir / "evaluation" / "audio").glob("*.wav"))
+    found = ((path, _SOUND.fullmatch(path.name)) for path in (run_dir / "evaluate" / "audio").glob("*.wav"))
     sounds = [(match["clip_id"], match["emotion"] or "", path) for path, match in found if match]
     return {
         clip_id: [
@@ -164,7 +144,7 @@ def _spectrogram_picture(samples: dict[str, np.ndarray] | None, clip_id: str, em
 def _confusion_section(run_dir: Path) -> list[dict[str, Any]]:
     section = []
     for name, title in CONFUSIONS.items():
-        path = run_dir / "evaluation" / f"confusion_{name}.csv"
+        path = run_dir / "evaluate" / f"confusion_{name}.csv"
         section.append({"title": title, "picture": _confusion_picture(path, title) if path.is_file() else None})
     return section
 
@@ -202,18 +182,3 @@ def _picture(draw: Callable[[], Figure], alt: str) -> dict[str, str]:
 
 def _data_uri(media_type: str, data: bytes) -> str:
     return f"data:{media_type};base64,{base64.b64encode(data).decode('ascii')}"
-
-
-_RUN_DIR = flags.DEFINE_string("run_dir", None, "The folder of the run, e.g. runs/demo.", required=True)
-
-
-def main(_: list[str]) -> None:
-    """Writes the report, and prints the results and where it is."""
-    run_dir = Path(_RUN_DIR.value)
-    path = write_report(run_dir)
-    print(table.results_table(table.read_results(read_metrics(run_dir))))
-    print(f"report: {path}")
-
-
-if __name__ == "__main__":
-    command.run(main)

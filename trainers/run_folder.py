@@ -1,4 +1,7 @@
-"""RunFolder: where a run keeps what it makes, and how it tells what is already done."""
+"""Where a run keeps what it makes, and how it tells what is done.
+
+Public names: RunFolder, read_metrics, write_atomically, folder_atomically.
+"""
 
 import json
 import logging
@@ -51,12 +54,12 @@ class RunFolder:
         (path / "pictures").mkdir(exist_ok=True)
         (path / "flags.txt").write_text(flags)
         write_atomically(settings, to_json(config))
-        self.metrics = path / "metrics.jsonl"
+        self._metrics = path / "metrics.jsonl"
 
     @contextmanager
     def logging(self) -> Iterator[None]:
         """While it lasts, what `log` says is printed and kept in log.txt."""
-        handlers = [logging.StreamHandler(), logging.FileHandler(self.path / "log.txt")]
+        handlers: list[logging.Handler] = [logging.StreamHandler(), logging.FileHandler(self.path / "log.txt")]
         handlers[1].setFormatter(logging.Formatter("%(asctime)s %(message)s"))
         log.setLevel(logging.INFO)
         log.propagate = False
@@ -89,20 +92,35 @@ class RunFolder:
 
     def record(self, **values: Any) -> None:
         """Adds a line to metrics.jsonl."""
-        with self.metrics.open("a") as file:
+        with self._metrics.open("a") as file:
             file.write(json.dumps(values | {"time": _now()}) + "\n")
 
     def forget(self, stage: str, after_step: int = -1) -> None:
         """Drops the lines of a stage past a step, which a resumed stage writes again."""
-        lines = self.metrics.read_text().splitlines() if self.metrics.exists() else []
-        rows = [json.loads(line) for line in lines]
-        kept = [row for row in rows if row["stage"] != stage or row.get("step", 0) <= after_step]
-        write_atomically(self.metrics, "".join(json.dumps(row) + "\n" for row in kept))
+        kept = [row for row in read_metrics(self.path) if row["stage"] != stage or row.get("step", 0) <= after_step]
+        write_atomically(self._metrics, "".join(json.dumps(row) + "\n" for row in kept))
 
     def records(self, stage: str) -> list[dict[str, Any]]:
         """The lines of a stage, in the order written."""
-        rows = [json.loads(line) for line in self.metrics.read_text().splitlines()] if self.metrics.exists() else []
-        return [row for row in rows if row["stage"] == stage]
+        return [row for row in read_metrics(self.path) if row["stage"] == stage]
+
+
+def read_metrics(run_dir: Path) -> list[dict[str, Any]]:
+    """The lines of the run's metrics.jsonl, none if it is not there; a last line cut off by a crash is left out.
+
+    Raises:
+        UserError: where another line is not JSON.
+    """
+    path = run_dir / "metrics.jsonl"
+    texts = path.read_text(encoding="utf-8").split("\n") if path.is_file() else []
+    lines = []
+    for number, text in enumerate(texts, start=1):
+        try:
+            lines += [json.loads(text)] if text else []
+        except json.JSONDecodeError as error:
+            if number < len(texts):  # what follows the last line break is not a whole line yet
+                raise UserError(f"{path}, line {number} is not JSON: {error}; remove the line") from error
+    return lines
 
 
 def write_atomically(path: Path, text: str) -> None:

@@ -40,8 +40,12 @@ def run_all(config: RunConfig, data_dir: Path, run_dir: Path, flags: str) -> Pat
         for stage in ("recognise_baseline", "recognise_augmented"):
             run.stage(stage, lambda folder: recognise(config, labelled, protocol, run, folder))
         run.stage("evaluate", lambda folder: evaluation.evaluate(config, labelled, protocol, run, folder))
-        run.stage("serving", lambda folder: exporting.export(run.path, folder / "emogan"))
+        run.stage("serving", lambda folder: _export(run, folder))
         return report.write_report(run.path)
+
+
+def _export(run: RunFolder, folder: Path) -> None:
+    exporting.export(run.path, folder / "emogan")
 
 
 def _check_labels(corpus: Corpus, config: RunConfig) -> None:
@@ -54,17 +58,17 @@ def _check_labels(corpus: Corpus, config: RunConfig) -> None:
 
 def pretrain(config: RunConfig, corpus: Corpus, run: RunFolder, folder: Path) -> None:
     """Stage 1, weight initialisation: G and D on unlabelled pairs, null condition, no Q; ends in two SavedModels."""
-    protocol = corpus.official_protocol()
+    splits = corpus.unlabelled_splits()
     tf.keras.utils.set_random_seed(config.pretrain.seed)
     strategy = training.make_strategy(config.pretrain.batch_size)
     with strategy.scope():
         generator = networks.build_generator(config.model)
         discriminator = networks.build_discriminator(config.model)
-        networks.standardise_by(generator, _pictures(corpus, protocol.train, "face"))
-        networks.standardise_by(discriminator, _pictures(corpus, protocol.train, "spectrogram"))
+        networks.standardise_by(generator, _pictures(corpus, splits[0], "face"))
+        networks.standardise_by(discriminator, _pictures(corpus, splits[0], "spectrogram"))
         gan = _compiled_gan(config, config.pretrain, generator, discriminator, None)
     condition = input_pipeline.null_condition(config.model.num_classes)
-    _fit_gan(gan, config, config.pretrain, corpus, protocol, condition, run, folder)
+    _fit_gan(gan, config, config.pretrain, corpus, splits, condition, run, folder)
 
 
 def calibrate(config: RunConfig, corpus: Corpus, protocol: Protocol, run: RunFolder, folder: Path) -> None:
@@ -78,7 +82,8 @@ def calibrate(config: RunConfig, corpus: Corpus, protocol: Protocol, run: RunFol
         networks.standardise_by(classifier, _pictures(corpus, protocol.train, "spectrogram"))
         gan = _compiled_gan(config, config.calibrate, generator, discriminator, classifier)
     condition = input_pipeline.label_condition(config.model.num_classes)
-    _fit_gan(gan, config, config.calibrate, corpus, protocol, condition, run, folder)
+    splits = protocol.train, protocol.validation
+    _fit_gan(gan, config, config.calibrate, corpus, splits, condition, run, folder)
     served = ServedSettings(
         media=corpus.media,
         model=config.model,
@@ -96,13 +101,14 @@ def recognise(config: RunConfig, corpus: Corpus, protocol: Protocol, run: RunFol
     """
     settings, stage = config.recognise, folder.name
     tf.keras.utils.set_random_seed(settings.seed)
-    with training.make_strategy(settings.batch_size).scope():
-        recogniser = networks.build_classifier(config.model)
-        networks.standardise_by(recogniser, _pictures(corpus, protocol.train, "spectrogram"))
-        recogniser.compile(
-            training.adam(settings), tf.keras.losses.CategoricalCrossentropy(from_logits=True), metrics=["accuracy"]
-        )
-    sources = [corpus.examples(protocol.train, keep=True).map(lambda e: (e["spectrogram"], _one_hot(config, e["label"])))]
+    recogniser = networks.build_classifier(config.model)
+    networks.standardise_by(recogniser, _pictures(corpus, protocol.train, "spectrogram"))
+    recogniser.compile(
+        training.adam(settings), tf.keras.losses.CategoricalCrossentropy(from_logits=True), metrics=["accuracy"]
+    )
+    sources = [
+        corpus.examples(protocol.train, keep=True).map(lambda e: (e["spectrogram"], _one_hot(config, e["label"])))
+    ]
     sizes = [settings.batch_size]
     if stage == "recognise_augmented":
         sources.append(generating.generated_training_set(config, corpus, protocol, run))
@@ -114,10 +120,14 @@ def recognise(config: RunConfig, corpus: Corpus, protocol: Protocol, run: RunFol
         return input_pipeline.mixed_batches(sources, sizes, count, seed=settings.seed, first_step=first_step)
 
     def keep_best(step: int, values: dict[str, float]) -> None:
-        if values["val_accuracy"] > max((r["val_accuracy"] for r in run.records(stage) if r["step"] < step), default=-1.0):
+        if values["val_accuracy"] > max(
+            (r["val_accuracy"] for r in run.records(stage) if r["step"] < step), default=-1.0
+        ):
             training.save_network(recogniser, config.model, folder / "recogniser")
 
-    validation = corpus.examples(protocol.validation, keep=True).map(lambda e: (e["spectrogram"], _one_hot(config, e["label"])))
+    validation = corpus.examples(protocol.validation, keep=True).map(
+        lambda e: (e["spectrogram"], _one_hot(config, e["label"]))
+    )
     training.fit(recogniser, batches, settings, run, stage, validation=validation.batch(64), on_interval=keep_best)
 
 
@@ -152,14 +162,14 @@ def _fit_gan(
     config: RunConfig,
     settings: TrainConfig,
     corpus: Corpus,
-    protocol: Protocol,
+    splits: tuple[str, str],
     condition: Callable[[input_pipeline.Example], tf.Tensor],
     run: RunFolder,
     folder: Path,
 ) -> None:
     """Trains, with sample pictures of fixed validation faces, and saves every network."""
-    stage, dim = folder.name, config.model.noise_dim
-    train, count = corpus.examples(protocol.train, keep=True), corpus.count(protocol.train)
+    stage, dim, (training_split, held_out) = folder.name, config.model.noise_dim, splits
+    train, count = corpus.examples(training_split, keep=True), corpus.count(training_split)
 
     def batches(first_step: int) -> tf.data.Dataset:
         numbered = input_pipeline.epochs(
@@ -169,11 +179,14 @@ def _fit_gan(
             numbered, condition, batch_size=settings.batch_size, noise_dim=dim, seed=settings.seed
         )
 
-    held_out = protocol.validation or protocol.train
     validation = input_pipeline.gan_batches(
-        corpus.examples(held_out, keep=True).enumerate(), condition, batch_size=settings.batch_size, noise_dim=dim, seed=settings.seed,
-        drop_remainder=False,
-    )  # fmt: skip
+        corpus.examples(held_out, keep=True).enumerate(),
+        condition,
+        batch_size=settings.batch_size,
+        noise_dim=dim,
+        seed=settings.seed,
+        drop_remainder=0 < corpus.count(held_out) % settings.batch_size < gan.distribute_strategy.num_replicas_in_sync,
+    )
     samples = generating.fixed_samples(corpus.examples(held_out), PICTURED_FACES)
 
     def draw(step: int, _: dict[str, float]) -> None:

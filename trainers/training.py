@@ -1,6 +1,6 @@
 """Training that can be stopped anywhere and goes on: `fit`, its callbacks, and SavedModels that know their settings.
 
-Public names: fit, adam, global_batch, save_network, load_network.
+Public names: fit, adam, make_strategy, save_network, load_network.
 """
 
 from collections.abc import Callable
@@ -29,23 +29,26 @@ def make_strategy(batch_size: int) -> tf.distribute.Strategy:
     Raises:
         UserError: where the global batch cannot be shared out evenly.
     """
-    strategy = tf.distribute.MirroredStrategy(_devices())
+    devices = tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("CPU")[:1]
+    strategy = tf.distribute.MirroredStrategy([device.name for device in devices])
     replicas = strategy.num_replicas_in_sync
     if batch_size % replicas:
-        raise UserError(f"--batch_size={batch_size} is the global batch and must be a multiple of the {replicas} devices")
+        raise UserError(
+            f"--batch_size={batch_size} is the global batch and must be a multiple of the {replicas} devices"
+        )
     return strategy
-
-
-def _devices() -> list[str]:
-    gpus = tf.config.list_logical_devices("GPU")
-    return [device.name for device in gpus or tf.config.list_logical_devices("CPU")]
 
 
 class _Recorder(tf.keras.callbacks.Callback):
     """At the end of an interval: a line of metrics.jsonl, TensorBoard, `on_interval`, and last the checkpoint."""
 
     def __init__(
-        self, run: RunFolder, stage: str, config: TrainConfig, save: Callable[[], Any], on_interval: Callable[[int, dict[str, float]], None]
+        self,
+        run: RunFolder,
+        stage: str,
+        config: TrainConfig,
+        save: Callable[[], Any],
+        on_interval: Callable[[int, dict[str, float]], None],
     ) -> None:
         super().__init__()
         self._run, self._stage, self._config, self._save, self._on_interval = run, stage, config, save, on_interval
@@ -71,13 +74,17 @@ class _Bar(tf.keras.callbacks.Callback):
 
     def __init__(self, stage: str, config: TrainConfig, first_step: int) -> None:
         super().__init__()
-        self._bar = tqdm(total=config.steps, initial=first_step, desc=stage, unit="step", mininterval=1.0, dynamic_ncols=True)
+        self._bar = tqdm(
+            total=config.steps, initial=first_step, desc=stage, unit="step", mininterval=1.0, dynamic_ncols=True
+        )
 
     def on_train_batch_end(self, batch: int, logs: dict[str, float]) -> None:
         self._bar.update()
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:
-        shown = {name: value for name, value in logs.items() if name.endswith(("_l1_loss", "d_loss", "accuracy", "loss"))}
+        shown = {
+            name: value for name, value in logs.items() if name.endswith(("_l1_loss", "d_loss", "accuracy", "loss"))
+        }
         self._bar.set_postfix({name: f"{value:.3g}" for name, value in list(shown.items())[:5]})
 
     def on_train_end(self, logs: dict[str, float] | None = None) -> None:
@@ -142,5 +149,7 @@ def load_network(path: Path, config: ModelConfig) -> tf.keras.Model:
         raise UserError(f"{path} holds no network of this package (it has no emogan.json)")
     found = from_json(ModelConfig, settings.read_text())
     if found != config:
-        raise UserError(f"{path} does not fit ({differences(config, found)}: wanted, there); use the preset it was made with")
+        raise UserError(
+            f"{path} does not fit ({differences(config, found)}: wanted, there); use the preset it was made with"
+        )
     return tf.keras.models.load_model(path, compile=False)

@@ -39,7 +39,7 @@ VERTICES: dict[str, tuple[float, float]] = {
 _MOVES: dict[str, dict[str, tuple[float, float]]] = {
     "rest": {  # from the photograph's smile to a closed, level mouth
         "mouth_*": (4.5, 6.2), "lip_top_*": (1.5, 2.8), "lip_top_m": (0, 1.4), "lip_in_*": (1, 3.6),
-        "lip_in_m": (0, 2.3),
+        "lip_in_m": (0, 2.6),
         "teeth_*": (1, 0.4), "teeth_m": (0, -1.7), "lip_low_in_*": (1, -1.3), "lip_low_in_m": (0, -3.4),
         "lip_low_*": (1, -1.8), "lip_low_m": (0, -3.2), "fold_*": (2, 2), "cheek_*": (0, 2), "lid_*_low": (0, 0.4),
     },

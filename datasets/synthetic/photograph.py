@@ -70,7 +70,7 @@ def photograph() -> tuple[np.ndarray, np.ndarray]:
     """
     source = skimage.data.astronaut().astype(np.float32) / 255
     side = source.shape[0] * ZOOM
-    picture = skimage.transform.resize(source, (side, side), order=3, clip=True).astype(np.float32)
+    picture = skimage.transform.resize(source, (side, side), order=1).astype(np.float32)
     cavity = _mask(_MOUTH_CAVITY, 0.25)[..., None]
     picture = picture * (1 - cavity) + np.array(_CAVITY_COLOUR, np.float32) * cavity
     masks = [_mask(_OUTLINE, 0.8), _mask(_HAIR, 2.5), _mask(_CLOTHES_TOP, 1.5)]

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import skimage.data
 from mtcnn.stages import StagePNet
+from skimage.filters import gaussian
 from skimage.transform import SimilarityTransform, resize, warp
 
 from emogan import faces
@@ -61,16 +62,18 @@ def test_finds_the_face(face):
 
 
 def test_is_mtcnns_own_result(astronaut):
-    """Full paths and traced stages change nothing."""
+    """Full paths and traced stages change nothing; looking again moves the landmarks only a little."""
     expected = mtcnn.MTCNN().detect_faces(astronaut, output_type="numpy", fit_to_image=False)
-    np.testing.assert_allclose(faces._find(astronaut), expected, atol=1e-3)
+    found = faces._mtcnn().detect_faces(astronaut, output_type="numpy", fit_to_image=False)
+    np.testing.assert_allclose(found, expected, atol=1e-3)
+    np.testing.assert_allclose(faces._find(astronaut), expected, atol=4)
 
 
-@pytest.mark.parametrize("side", [384, 320, 256])
+@pytest.mark.parametrize("side", [384, 320, 256, 192])
 def test_shrunk_detection_agrees(astronaut, face, side):
     (found,) = faces.detect(astronaut, dataclasses.replace(CONFIG, detection_side=side))
     assert found.confidence > 0.99
-    assert scatter(found.landmarks, face.landmarks) < 0.04
+    assert scatter(found.landmarks, face.landmarks) < 0.02
     np.testing.assert_allclose(found.box, face.box, atol=0.1 * face.box[3])
 
 
@@ -85,13 +88,13 @@ def test_full_size_is_the_second_try(astronaut, face):
     wide = np.zeros([512, 5120, 3], np.uint8)
     wide[:, 1000:1512] = astronaut
     (found,) = faces.detect(wide, dataclasses.replace(CONFIG, detection_side=480))
-    assert scatter(found.landmarks - [1000, 0], face.landmarks) < 0.02
+    assert scatter(found.landmarks - [1000, 0], face.landmarks) < 0.04
 
 
 def test_border_is_the_last_try(astronaut, face):
-    """A crop much tighter than the face, 110 pixels wide: missed as it is, found with a border."""
+    """A crop of 0.6 of the face, 110 pixels wide: missed as it is, found with a border."""
     x, y, width, height = face.box
-    half = 0.35 * height
+    half = 0.31 * height
     x0, y0, side = round(x + width / 2 - half), round(y + height / 2 - half), round(2 * half)
     tight = scaled(astronaut[y0 : y0 + side, x0 : x0 + side], 110, 110)
     assert not [row for row in faces._find(tight) if row[5] >= CONFIG.min_confidence]
@@ -234,16 +237,17 @@ def test_align_draws_landmarks_on_the_template():
         np.testing.assert_allclose(centroid, (px, py), atol=0.1)
 
 
-def test_align_crops_first_without_a_difference(astronaut, face):
-    """The same as blurring and warping the whole picture."""
-    config = FaceConfig(size=32)
-    aligned, landmarks = faces.align(astronaut, face.landmarks, config)
-    to_face = SimilarityTransform.from_estimate(face.landmarks, landmarks)
+def test_align_crops_first_without_a_difference():
+    """The same as blurring and warping the whole picture, to rounding, on noise."""
+    picture = np.random.default_rng(0).integers(0, 256, (400, 400, 3), np.uint8)
+    points = SimilarityTransform(scale=2.0, rotation=0.3, translation=(120, 60))(TEMPLATE)
+    aligned, landmarks = faces.align(picture, points, FaceConfig(size=64))
+    to_face = SimilarityTransform.from_estimate(points, landmarks)
     sigma = (1 / to_face.scale - 1) / 2
-    assert sigma > 0.5
-    blurred = faces.gaussian(astronaut.astype(np.float32), (sigma, sigma, 0), mode="nearest")
-    whole = warp(blurred, to_face.inverse, output_shape=(32, 32), order=1, mode="edge", preserve_range=True)
-    np.testing.assert_allclose(aligned, whole, atol=1)
+    assert sigma > 1
+    blurred = gaussian(picture.astype(np.float32), (sigma, sigma, 0), mode="nearest")
+    whole = warp(blurred, to_face.inverse, output_shape=(64, 64), order=1, mode="edge", preserve_range=True)
+    np.testing.assert_allclose(aligned, whole, atol=0.51)
 
 
 def test_align_shrinks_without_aliases():

@@ -71,7 +71,7 @@ def write_wav(path):
 
 def make_run(run_dir):
     rng = np.random.default_rng(3)
-    evaluation = run_dir / "evaluation"
+    evaluation = run_dir / "evaluate"
     (evaluation / "audio").mkdir(parents=True)
     (run_dir / "config.json").write_text(json.dumps({"synthetic": True, "dataset": "crema_d_av/64", "seed": 41}))
     training = [
@@ -155,7 +155,7 @@ def test_sounds_are_in_the_page_the_real_one_first(page, run_dir):
         "1002_IEO_HAP_HI, sad",
     ]
     data = base64.b64decode(sounds[1]["src"].removeprefix("data:audio/wav;base64,"))
-    assert data == (run_dir / "evaluation" / "audio" / "1002_IEO_HAP_HI_real.wav").read_bytes()
+    assert data == (run_dir / "evaluate" / "audio" / "1002_IEO_HAP_HI_real.wav").read_bytes()
 
 
 def test_the_page_fetches_nothing_and_runs_nothing(page, run_dir):
@@ -197,8 +197,8 @@ def test_a_difference_without_an_interval_is_not_called_one(tmp_path):
 
 def test_sounds_without_samples_are_still_there(tmp_path):
     write_metrics(tmp_path, [])
-    (tmp_path / "evaluation" / "audio").mkdir(parents=True)
-    write_wav(tmp_path / "evaluation" / "audio" / "1002_IEO_HAP_HI_generated_fear.wav")
+    (tmp_path / "evaluate" / "audio").mkdir(parents=True)
+    write_wav(tmp_path / "evaluate" / "audio" / "1002_IEO_HAP_HI_generated_fear.wav")
     page = Page(report.write_report(tmp_path).read_text())
     assert [sound["aria-label"] for sound in page.all("audio")] == ["1002_IEO_HAP_HI, fear"]
     assert page.all("img") == []
@@ -212,8 +212,8 @@ def test_damaged_files_are_named(tmp_path):
     with pytest.raises(UserError, match=r"metrics\.jsonl, line 2 is not JSON"):
         report.write_report(tmp_path)
     metrics.write_text("")
-    (tmp_path / "evaluation").mkdir()
-    table = tmp_path / "evaluation" / "confusion_baseline.csv"
+    (tmp_path / "evaluate").mkdir()
+    table = tmp_path / "evaluate" / "confusion_baseline.csv"
     for text, message in (
         ("anger,sad\n1,2\n", r"counts \(1, 2\) for 2 classes"),
         ("anger\nx\n", "not a table of counts"),

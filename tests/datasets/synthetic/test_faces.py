@@ -33,8 +33,9 @@ def test_actions_are_mirrored():
     names = {name: i for i, name in enumerate(NAMES)}
     for moves in ACTIONS.values():
         for name, i in names.items():
-            if "_l" in name:
-                other = names[name.replace("_l_", "_r_") if "_l_" in name else name.removesuffix("_l") + "_r"]
+            parts = name.split("_")
+            if "l" in parts:
+                other = names["_".join("r" if part == "l" else part for part in parts)]
                 np.testing.assert_allclose(moves[other], moves[i] * (-1, 1))
 
 
@@ -59,7 +60,7 @@ def test_a_blink_shuts_the_eyes_and_speech_opens_the_mouth():
     gap = [y["lid_l_low_mid"] - y["lid_l_top_mid"] for y in (shut, wide)]
     assert gap[0] < 0.12 * gap[1]
     closed, opened = (dict(zip(NAMES, moved_vertices({}, o, 0.0)[:, 1], strict=True)) for o in (0.0, 1.0))
-    assert closed["lip_low_in_m"] - closed["lip_in_m"] < 0.5
+    assert closed["lip_low_in_m"] - closed["lip_in_m"] < 1
     assert opened["lip_low_in_m"] - opened["lip_in_m"] > 5
 
 
@@ -90,8 +91,8 @@ def test_expressions_differ_and_grow_with_their_amount(renderer):
 def test_a_mean_speaker_shows_the_photograph_outside_the_face(renderer):
     """Without spread there is no shape, roll or offset: pixel (x, y) shows the photograph at (x - centre) / scale."""
     picture, masks = photograph()
-    scale = 0.5 * 180 / 107
-    x, y = 60.0, 50.0  # in the hair, left of the face
+    scale = 0.5 * 180 / 107  # of a face that is 107 pixels high in the photograph
+    x, y = 120.0, 30.0  # in the hair, above the face
     column, row = 225 + (x - 119.5) / scale, 120 + (y - 89.5) / scale
     assert masks[round(row * 2), round(column * 2), 1] > 0.9
     neighbourhood = picture[round(row * 2) - 4 : round(row * 2) + 4, round(column * 2) - 4 : round(column * 2) + 4]

@@ -1,6 +1,9 @@
 """What every command shares: `run`, which starts a main and shows a user's mistake as one line."""
 
+import logging
+import os
 import sys
+import warnings
 from collections.abc import Callable
 
 from absl import app
@@ -10,6 +13,9 @@ from emogan.errors import UserError
 
 def run(main: Callable[[list[str]], None]) -> None:
     """Parses the command line and calls `main`; a UserError is printed without frames, and the exit code is then 2."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # no notes on GPUs that are not there; set 0 to see all
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)
+    warnings.filterwarnings("ignore", message="pkg_resources is deprecated")  # tensorflow-hub's
 
     def guarded(argv: list[str]) -> None:
         if len(argv) > 1:

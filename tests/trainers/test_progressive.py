@@ -1,0 +1,149 @@
+"""The commands of the main job on the minute corpora, as a user types them."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+import skimage
+import soundfile
+import tensorflow as tf
+from skimage.io import imread, imsave
+
+from trainers.run_folder import read_metrics
+
+
+def test_the_run_leaves_all_it_promises(minute_run):
+    for name in (
+        "config.json", "flags.txt", "log.txt", "metrics.jsonl", "report.html", "pretrain/generator/saved_model.pb",
+        "pretrain/discriminator/saved_model.pb", "calibrate/classifier/saved_model.pb", "calibrate/checkpoints/checkpoint",
+        "recognise_augmented/recogniser/saved_model.pb", "evaluate/samples.npz", "serving/emogan/1/saved_model.pb",
+        "pictures/pretrain_0000004.png", "pictures/calibrate_0000002.png", "evaluate/confusion_generated.csv",
+    ):  # fmt: skip
+        assert (minute_run / name).is_file(), name
+    assert list((minute_run / "tensorboard" / "calibrate").iterdir())
+    assert "--preset=tiny" in (minute_run / "flags.txt").read_text()
+    assert json.loads((minute_run / "config.json").read_text())["model"]["base_filters"] == 4
+
+
+def test_every_figure_has_its_n_and_what_it_was_computed_on(minute_run):
+    rows = [row for row in read_metrics(minute_run) if row["stage"] == "evaluate"]
+    named = {row["name"]: row for row in rows}
+    assert {
+        "baseline_accuracy", "baseline_uar", "augmented_accuracy", "augmented_uar", "requested_accuracy",
+        "requested_accuracy_shuffled", "fid", "fid_real_vs_real", "kid", "is", "is_real", "ssim", "ssim_class_mean",
+        "ssim_shuffled", "ssim_paired_minus_shuffled", "l1_between_noises", "l1_between_emotions", "accuracy_difference",
+    } <= named.keys()  # fmt: skip
+    assert all(np.isfinite(row["value"]) and row["n"] > 0 and "fold_0 of crema_d_av/64" in row["about"] for row in rows)
+    assert named["baseline_accuracy"]["n"] == 6
+    assert named["requested_accuracy"]["n"] == 36
+    assert named["fid"]["on"] == "features of the baseline recogniser"
+    assert "low" not in named["accuracy_difference"]  # one speaker says nothing of the next
+
+
+def test_calibration_starts_from_the_pretrained_networks(minute_run):
+    losses = {row["stage"]: row for row in read_metrics(minute_run) if "step" in row}
+    assert "q_loss" in losses["calibrate"]
+    assert "q_loss" not in losses["pretrain"]
+    read = {
+        stage: {
+            v.name: v.numpy()
+            for v in tf.keras.models.load_model(minute_run / stage / "generator", compile=False).variables
+        }
+        for stage in ("pretrain", "calibrate")
+    }
+    assert read["pretrain"].keys() == read["calibrate"].keys()
+    for name, before in read["pretrain"].items():
+        change = np.abs(read["calibrate"][name] - before).max()
+        assert (change == 0) if "standardise" in name else (0 < change < 0.01), name  # 4 steps of at most 2e-4 or so
+
+
+def test_the_same_command_again_does_nothing_twice(minute_run, minute_flags, run_command):
+    before = (minute_run / "metrics.jsonl").read_text()
+    again = run_command("trainers.progressive", *minute_flags, f"--run_dir={minute_run}")
+    assert again.returncode == 0
+    assert again.stderr.count("done before") == 6
+    assert (minute_run / "metrics.jsonl").read_text() == before
+    assert "Baseline accuracy" in again.stdout
+    other = run_command("trainers.progressive", *minute_flags, f"--run_dir={minute_run}", "--lambda_l1=50")
+    assert other.returncode == 2
+    assert "lambda_l1: 50.0, 100.0" in other.stderr
+
+
+@pytest.mark.parametrize(
+    ("flag", "message"),
+    [
+        ("--schedule=moderate", "--schedule=moderate is not available yet"),
+        ("--condition=face", "--condition=face is not available yet"),
+        ("--direction=sound_to_face", "--direction=sound_to_face is not available yet"),
+        ("--nouse_classifier", "--nouse_classifier is not available yet"),
+        ("--schedule=fast", "value should be one of <progressive|moderate>"),
+        ("--calibrate_steps=5", "5 steps are not a multiple of the interval of 2"),
+        ("--dataset=ravdess_av", "python -m trainers.prepare --dataset=ravdess_av"),
+        ("--preset=128", "python -m trainers.prepare --dataset=voxceleb_av --config=128"),
+        ("--dataset=voxceleb_av", "calibration needs a labelled dataset"),
+        ("--test_fold=7", "choose one of these"),
+    ],
+)
+def test_a_wrong_flag_gets_one_clear_message(minute_flags, tmp_path, run_command, flag, message):
+    result = run_command("trainers.progressive", *minute_flags, f"--run_dir={tmp_path / 'run'}", flag)
+    assert result.returncode != 0
+    assert message in result.stderr + result.stdout
+    assert "Traceback" not in result.stderr
+
+
+def test_export_writes_the_next_version(minute_run, tmp_path, run_command):
+    for version in ("1", "2"):
+        result = run_command("trainers.export", f"--run_dir={minute_run}", f"--output_dir={tmp_path / 'm'}")
+        assert result.stdout.strip() == str(tmp_path / "m" / version)
+    assert "aligned_face_bytes" in str(tf.saved_model.load(str(tmp_path / "m" / "2")).signatures["serving_default"])
+    refused = run_command("trainers.export", f"--run_dir={tmp_path}", f"--output_dir={tmp_path / 'n'}")
+    assert refused.returncode == 2
+    assert "no calibrated generator" in refused.stderr
+
+
+def generate(run_command, run, photo, out, emotion="happy"):
+    model = run / "serving" / "emogan"
+    return run_command(
+        "trainers.generate", f"--model={model}", f"--face={photo}", f"--emotion={emotion}", f"--output_dir={out}"
+    )
+
+
+def test_generate_turns_a_photograph_into_a_picture_and_a_sound(minute_run, tmp_path, run_command):
+    photo = tmp_path / "photo.jpg"
+    imsave(photo, skimage.data.astronaut())
+    result = generate(run_command, minute_run, photo, tmp_path / "out")
+    assert result.returncode == 0, result.stderr
+    assert [line.split("/")[-1] for line in result.stdout.splitlines()] == [
+        "photo_face.png", "photo_happy_1.png", "photo_happy_1.wav"
+    ]  # fmt: skip
+    assert imread(tmp_path / "out" / "photo_face.png").shape == (64, 64, 3)
+    samples, rate = soundfile.read(tmp_path / "out" / "photo_happy_1.wav")
+    assert (len(samples), rate) == (40_960, 16_000)
+    assert np.std(samples) > 0
+
+
+@pytest.mark.parametrize("case", ["no face", "no picture", "unknown emotion", "no file"])
+def test_generate_refuses_what_it_cannot_use(minute_run, tmp_path, run_command, case):
+    photo = tmp_path / "photo.png"
+    if case == "no picture":
+        photo.write_text("version https://git-lfs.github.com/spec/v1")
+    elif case != "no file":
+        imsave(photo, skimage.data.coffee() if case == "no face" else skimage.data.astronaut())
+    result = generate(run_command, minute_run, photo, tmp_path, "bored" if case == "unknown emotion" else "happy")
+    assert result.returncode == 2
+    assert result.stderr.splitlines()[-1].startswith("error: ")
+    assert "Traceback" not in result.stderr
+    expected = {"no face": "no face was found", "unknown emotion": "choose one of anger"}
+    assert expected.get(case, "cannot be read as a picture") in result.stderr
+
+
+def test_a_pretrained_network_of_another_size_is_refused(minute_run, minute_flags, tmp_path, run_command):
+    run = tmp_path / "run"
+    shutil.copytree(minute_run, run)
+    shutil.rmtree(run / "calibrate")
+    settings = run / "pretrain" / "generator" / "emogan.json"
+    settings.write_text(settings.read_text().replace('"base_filters": 4', '"base_filters": 8'))
+    result = run_command("trainers.progressive", *minute_flags, f"--run_dir={run}")
+    assert result.returncode == 2
+    assert "base_filters: 4, 8" in result.stderr
