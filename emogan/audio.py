@@ -166,10 +166,8 @@ def spectrogram(waveform: tf.Tensor, config: SpectrogramConfig) -> tf.Tensor:
         float32 [..., S, S, 1]: frequency (row 0 the lowest), time, 1. Silence is exactly -1.
     """
     power = tf.square(tf.abs(_stft(waveform, config))) / _full_scale(config) ** 2
-    if config.mel_bands is None:
-        power = power[..., : config.size]
-    else:
-        power = tf.matmul(power, _mel_filters(config), transpose_b=True)
+    mel = config.mel_bands is not None
+    power = tf.matmul(power, _mel_filters(config), transpose_b=True) if mel else power[..., : config.size]
     if config.per_clip_maximum:
         loudest = tf.reduce_max(power, axis=[-2, -1], keepdims=True)
         power = tf.math.divide_no_nan(power, loudest) * 10 ** (config.ceiling_db / 10)

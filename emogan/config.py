@@ -94,7 +94,7 @@ class FaceConfig:
     """
 
     size: int
-    scale: float = 0.8
+    scale: float = 0.9
     min_confidence: float = 0.9
     detection_side: int = 320
     search_frames: int = 10
@@ -275,10 +275,9 @@ def to_json(config: Any) -> str:
 def from_json(cls: type[T], text: str) -> T:
     """Reads `to_json`'s text. Raises UserError where it is not JSON, or names a setting that `cls` does not have."""
     try:
-        values = json.loads(text)
-    except json.JSONDecodeError as error:
+        return _from_dict(cls, json.loads(text))
+    except (json.JSONDecodeError, TypeError, AttributeError) as error:
         raise UserError(f"not the JSON of a {cls.__name__}: {error}") from error
-    return _from_dict(cls, values)
 
 
 def differences(mine: Any, theirs: Any) -> str:

@@ -1,12 +1,12 @@
 """Command: python -m datasets.synthetic --output_dir=DIR --corpus=voxceleb2|crema_d|ravdess --speakers=N --seed=K."""
 
 import dataclasses
-import sys
 
-from absl import app, flags
+from absl import flags
 
 from datasets.synthetic.settings import FORMATS, Dials
 from datasets.synthetic.writing import make_corpus
+from emogan.command import run
 from emogan.errors import UserError
 
 _OUTPUT_DIR = flags.DEFINE_string(
@@ -37,26 +37,20 @@ def _pair(name: str, values: list[str] | None, kind: type) -> tuple | None:
     return first, second
 
 
-def main(argv: list[str]) -> None:
+def main(_: list[str]) -> None:
     """Makes the corpus that the flags describe."""
-    if len(argv) > 1:
-        raise app.UsageError(f"{argv[1]!r} is not a flag")
-    try:
-        make_corpus(
-            _OUTPUT_DIR.value,
-            _CORPUS.value,
-            speakers=_SPEAKERS.value,
-            clips_per_speaker=_CLIPS.value,
-            seed=_SEED.value,
-            dials=Dials(**{name: flag.value for name, flag in _DIALS.items()}),
-            workers=_WORKERS.value,
-            frame_size=_pair("frame_size", _FRAME_SIZE.value, int),
-            seconds=_pair("seconds", _SECONDS.value, float),
-        )
-    except UserError as error:
-        print(error, file=sys.stderr)
-        sys.exit(2)
+    make_corpus(
+        _OUTPUT_DIR.value,
+        _CORPUS.value,
+        speakers=_SPEAKERS.value,
+        clips_per_speaker=_CLIPS.value,
+        seed=_SEED.value,
+        dials=Dials(**{name: flag.value for name, flag in _DIALS.items()}),
+        workers=_WORKERS.value,
+        frame_size=_pair("frame_size", _FRAME_SIZE.value, int),
+        seconds=_pair("seconds", _SECONDS.value, float),
+    )
 
 
 if __name__ == "__main__":
-    app.run(main)
+    run(main)

@@ -68,9 +68,9 @@ def test_an_example(clip, size):
 
     face = example["face"]
     assert (face.dtype, face.shape) == (np.uint8, (size, size, 3))
-    # ArcFace's template for 112 x 112 pixels, shrunk about the middle by the default scale of 0.8.
+    # ArcFace's template for 112 x 112 pixels, shrunk about the middle by the default scale.
     template = np.array([[38.3, 51.7], [73.5, 51.5], [56.0, 71.7], [41.5, 92.4], [70.7, 92.2]])
-    template = ((template + 0.5) / 112 - 0.5) * 0.8 * size + size / 2 - 0.5
+    template = ((template + 0.5) / 112 - 0.5) * 0.9 * size + size / 2 - 0.5
     np.testing.assert_allclose(example["landmarks"], template, atol=0.06 * size)
 
     spectrogram = example["spectrogram"]

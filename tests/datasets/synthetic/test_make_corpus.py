@@ -195,4 +195,4 @@ def test_command_reports_a_mistake_in_one_line(tmp_path):
     command = [sys.executable, "-m", "datasets.synthetic", f"--output_dir={tmp_path / 'x'}", "--corpus=ravdess"]
     result = subprocess.run([*command, "--speakers=99"], capture_output=True, text=True, check=False)
     assert result.returncode == 2
-    assert result.stderr.strip() == "speakers of ravdess is 99; it must lie between 1 and 24"
+    assert result.stderr.strip() == "error: speakers of ravdess is 99; it must lie between 1 and 24"
