@@ -2,7 +2,6 @@
 PYTHON ?= python3.11
 BIN := .venv/bin
 INSTALLED := .venv/installed
-export TF_CPP_MIN_LOG_LEVEL ?= 2
 
 .PHONY: demo test test-all check format lock clean
 .DEFAULT_GOAL := demo

@@ -25,6 +25,7 @@ REQUIRED = [
     "tensorflow-io>=0.36,<0.37",  # its compiled operators load beside TensorFlow 2.15 only
     "tensorflow-metadata>=1.15,<1.18",  # 1.18 wants a newer protobuf than TensorFlow 2.15
     "tensorflow-probability>=0.23,<0.24",  # 0.24 wants TensorFlow 2.16; tensorflow-gan imports it
+    "threadpoolctl>=3.5",
     "tqdm>=4.66",
 ]
 

@@ -15,7 +15,7 @@ import numpy as np
 import tensorflow_datasets as tfds
 from tqdm.auto import tqdm
 
-from datasets.clips import Example, Listing, Rejection
+from datasets.clips import SYNTHETIC_MARK, Example, Listing, Rejection
 from datasets.tally import Tally
 from emogan.config import SIZES, MediaConfig, to_json
 from emogan.emotions import EMOTIONS
@@ -166,4 +166,4 @@ class PairsBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):  # 
 
 def _is_synthetic(corpus_dir: Path) -> bool:
     readme = corpus_dir / "README.txt"
-    return readme.is_file() and readme.read_text(encoding="utf-8", errors="replace").startswith("SYNTHETIC CORPUS")
+    return readme.is_file() and readme.read_text(encoding="utf-8", errors="replace").startswith(SYNTHETIC_MARK)

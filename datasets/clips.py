@@ -15,6 +15,10 @@ Example = dict[str, Any]
 _MEDIA_SUFFIXES = {".aac", ".avi", ".flac", ".flv", ".m4a", ".mkv", ".mov", ".mp3", ".mp4", ".wav", ".webm"}
 
 
+SYNTHETIC_MARK = "SYNTHETIC CORPUS"
+"""How the README.txt of a corpus made by `datasets.synthetic` begins."""
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
 class Clip:
     """One recording of one speaker.

@@ -2,8 +2,7 @@
 
 Public names: SAMPLE_RATE, Utterance, synthesise.
 After Fant's source-filter model (1960) and Klatt's cascade of formants (1980): a band-limited pulse train and noise,
-shaped
-every 5 ms by a spectral envelope that holds the source's tilt and the resonances of the vocal tract.
+shaped every 5 ms by a spectral envelope that holds the source's tilt and the resonances of the vocal tract.
 """
 
 import dataclasses

@@ -17,19 +17,23 @@ from pathlib import Path
 from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
+from datasets.clips import SYNTHETIC_MARK
 from datasets.synthetic.clips import ClipMaker
 from datasets.synthetic.corpora import speaker_ids, takes
 from datasets.synthetic.ratings import SUMMARY_COLUMNS, summary_rows
 from datasets.synthetic.settings import FORMATS, CorpusConfig, Dials
 from emogan.errors import UserError
 
-_README = """SYNTHETIC CORPUS: no human being is seen or heard in these files.
+_README = (
+    SYNTHETIC_MARK
+    + """: no human being is seen or heard in these files.
 The folders and names are those of {corpus}; faces are one public-domain photograph (skimage.data.astronaut) warped into
 expressions and speakers, voices are synthesised. Labels are what was synthesised; ratings and demographics are made up.
 Made by `python -m datasets.synthetic` with the settings below; the same settings make the same files.
 
 {settings}
 """
+)
 
 
 def make_corpus(

@@ -4,6 +4,7 @@ import itertools
 
 import numpy as np
 import pytest
+from threadpoolctl import threadpool_limits
 
 from datasets.synthetic.expressions import ACTIONS, EXPRESSIONS, VERTICES, moved_vertices
 from datasets.synthetic.faces import FaceRenderer
@@ -12,6 +13,13 @@ from datasets.synthetic.settings import Dials
 from datasets.synthetic.speakers import make_speaker
 
 NAMES = list(VERTICES)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _one_thread():
+    """As in the product: threads of the linear algebra only spin on matrices this small."""
+    with threadpool_limits(1):
+        yield
 
 
 @pytest.fixture(scope="module")
