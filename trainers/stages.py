@@ -119,16 +119,19 @@ def recognise(config: RunConfig, corpus: Corpus, protocol: Protocol, run: RunFol
     def batches(first_step: int) -> tf.data.Dataset:
         return input_pipeline.mixed_batches(sources, sizes, count, seed=settings.seed, first_step=first_step)
 
+    best = tf.train.Checkpoint(model=recogniser)
+
     def keep_best(step: int, values: dict[str, float]) -> None:
-        if values["val_accuracy"] > max(
-            (r["val_accuracy"] for r in run.records(stage) if r["step"] < step), default=-1.0
-        ):
-            training.save_network(recogniser, config.model, folder / "recogniser")
+        earlier = (row["val_accuracy"] for row in run.records(stage) if row["step"] < step)
+        if values["val_accuracy"] > max(earlier, default=-1.0):
+            best.write(str(folder / "best"))
 
     validation = corpus.examples(protocol.validation, keep=True).map(
         lambda e: (e["spectrogram"], _one_hot(config, e["label"]))
     )
     training.fit(recogniser, batches, settings, run, stage, validation=validation.batch(64), on_interval=keep_best)
+    best.read(str(folder / "best")).expect_partial()
+    training.save_network(recogniser, config.model, folder / "recogniser")
 
 
 def _one_hot(config: RunConfig, label: tf.Tensor) -> tf.Tensor:
