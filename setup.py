@@ -15,6 +15,7 @@ REQUIRED = [
     "matplotlib>=3.9",
     "mtcnn>=1.0,<1.1",
     "numpy>=1.26,<2",
+    "Pillow>=10",
     "scikit-image>=0.26",
     "scikit-learn>=1.4",
     "scipy>=1.12",

@@ -4,8 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
-from skimage.color import gray2rgb
-from skimage.io import imread
+from PIL import Image, ImageOps
 
 from datasets import input_pipeline
 from datasets.input_pipeline import Corpus, Protocol
@@ -91,10 +90,11 @@ def generate_from_photo(model: Path, photo: Path, emotion: str, seed: int, outpu
 
 def _aligned_face(photo: Path, settings: serving.ServedSettings) -> np.ndarray:
     try:
-        picture = gray2rgb(imread(photo))[..., :3]
-    except (OSError, ValueError) as error:
+        with Image.open(photo) as opened:
+            picture = np.asarray(ImageOps.exif_transpose(opened).convert("RGB"))
+    except (OSError, ValueError, Image.DecompressionBombError) as error:
         raise UserError(f"{photo} cannot be read as a picture ({error}); give a PNG or JPEG file") from error
-    found = faces.detect(np.ascontiguousarray(picture, np.uint8), settings.media.face)
+    found = faces.detect(picture, settings.media.face)
     if not found:
         raise UserError(f"no face was found in {photo}; give a photograph in which a face is seen from the front")
     return faces.align(picture, found[0].landmarks, settings.media.face)[0]

@@ -84,7 +84,7 @@ def main(_: list[str]) -> None:
     from trainers.stages import run_all
     from trainers.table import read_results, results_table
 
-    logging.set_verbosity(logging.WARNING)  # not what TFDS says of its own doings
+    logging.set_verbosity(logging.ERROR)  # not what TFDS says of its own doings
 
     run_dir = Path(_RUN_DIR.value)
     report = run_all(config, Path(_DATA_DIR.value), run_dir, flags.FLAGS.flags_into_string())

@@ -9,7 +9,7 @@ import tensorflow as tf
 from datasets import input_pipeline
 from datasets.input_pipeline import Corpus, Protocol
 from emogan import networks
-from emogan.config import RunConfig, TrainConfig, to_json
+from emogan.config import RunConfig, TrainConfig, differences, to_json
 from emogan.errors import UserError
 from emogan.model import EmoGAN
 from emogan.serving import ServedSettings
@@ -28,13 +28,13 @@ def run_all(config: RunConfig, data_dir: Path, run_dir: Path, flags: str) -> Pat
     Raises:
         UserError: where a dataset is missing or does not fit, or the run folder holds another run.
     """
-    run = RunFolder(run_dir, config, flags)
     size = str(config.model.size)
     unlabelled = input_pipeline.open_corpus(config.pretrain_dataset, data_dir, size)
     labelled = input_pipeline.open_corpus(config.dataset, data_dir, size)
-    _check_labels(labelled, config)
+    _check_corpora(unlabelled, labelled, config)
+    protocol = labelled.protocol(config.test_fold)
+    run = RunFolder(run_dir, config, flags)  # only now, so that a wrong flag leaves no folder behind
     with run.logging():
-        protocol = labelled.protocol(config.test_fold)
         run.stage("pretrain", lambda folder: pretrain(config, unlabelled, run, folder))
         run.stage("calibrate", lambda folder: calibrate(config, labelled, protocol, run, folder))
         for stage in ("recognise_baseline", "recognise_augmented"):
@@ -48,11 +48,16 @@ def _export(run: RunFolder, folder: Path) -> None:
     exporting.export(run.path, folder / "emogan")
 
 
-def _check_labels(corpus: Corpus, config: RunConfig) -> None:
-    if len(corpus.class_names) != config.model.num_classes:
+def _check_corpora(unlabelled: Corpus, labelled: Corpus, config: RunConfig) -> None:
+    if len(labelled.class_names) != config.model.num_classes:
         raise UserError(
-            f"{corpus.name} has {len(corpus.class_names)} emotions and the preset {config.model.num_classes}; "
+            f"{labelled.name} has {len(labelled.class_names)} emotions and the preset {config.model.num_classes}; "
             "calibration needs a labelled dataset with as many classes as the preset"
+        )
+    if unlabelled.media != labelled.media:
+        raise UserError(
+            f"{unlabelled.name} and {labelled.name} were built differently "
+            f"({differences(unlabelled.media, labelled.media)}); build both with the same version and settings"
         )
 
 

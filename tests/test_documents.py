@@ -1,0 +1,37 @@
+"""The commands in the documents are there, with the flags they are given."""
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+TEXT = "".join((ROOT / name).read_text() for name in ("README.md", "BUILD.md"))
+COMMANDS = sorted(set(re.findall(r"python -m ([a-z_.]+)([^`\n]*)", TEXT)))
+TARGETS = sorted(set(re.findall(r"(?m)(?:^|`)make ([a-z-]+)", TEXT)))
+
+
+def test_the_documents_show_the_commands():
+    assert {module for module, _ in COMMANDS} >= {
+        "trainers.prepare", "trainers.progressive", "trainers.generate", "trainers.export", "datasets.synthetic"
+    }  # fmt: skip
+    assert {"demo", "test", "test-all", "check", "lock"} <= set(TARGETS)
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_make_target_exists(target):
+    assert re.search(rf"^{target}:", (ROOT / "Makefile").read_text(), re.MULTILINE)
+
+
+@pytest.mark.parametrize(("module", "line"), COMMANDS)
+def test_flags_exist(run_command, module, line):
+    known = run_command(module, "--help").stdout
+    for flag in (word for word in shlex.split(line, comments=True) if word.startswith("--")):
+        name = flag.removeprefix("--").split("=")[0]
+        assert name == "flagfile" or re.search(rf"--(\[no\])?{name}\b", known), flag
+
+
+def test_links_lead_somewhere():
+    for link in re.findall(r"\]\(([^)#]+)\)", TEXT):
+        assert (ROOT / link).exists(), link
