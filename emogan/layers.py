@@ -74,7 +74,6 @@ def down(x: tf.Tensor, filters: int, normalise: bool = True) -> tf.Tensor:
 
 
 def up(x: tf.Tensor, filters: int) -> tf.Tensor:
-    """Doubles the sides: nearest neighbour and a 3 x 3 convolution (no checkerboards), group normalisation, ReLU."""
-    x = tf.keras.layers.UpSampling2D()(x)
-    x = tf.keras.layers.Conv2D(filters, 3, padding="same", use_bias=False)(x)
+    """Doubles the sides: transposed 4 x 4 convolution of stride 2, group normalisation (no bias before it), ReLU."""
+    x = tf.keras.layers.Conv2DTranspose(filters, 4, strides=2, padding="same", use_bias=False)(x)
     return tf.keras.layers.ReLU()(group_norm(x))

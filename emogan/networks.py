@@ -64,8 +64,7 @@ def build_generator(config: ModelConfig, source: Picture = FACE, target: Picture
     x = tf.keras.layers.Concatenate()([x, tf.keras.layers.Reshape((1, 1, hidden.shape[-1]))(hidden)])
     for level in reversed(range(depth - 1)):
         x = tf.keras.layers.Concatenate()([up(x, _filters(config, level)), skips[level]])
-    x = tf.keras.layers.UpSampling2D()(x)
-    x = tf.keras.layers.Conv2D(target.channels, 3, padding="same")(x)
+    x = tf.keras.layers.Conv2DTranspose(target.channels, 4, strides=2, padding="same")(x)
     x = tf.keras.layers.Activation("tanh", dtype="float32")(x)
     return tf.keras.Model([picture, condition, noise], x, name="generator")
 
