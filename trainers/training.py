@@ -82,10 +82,7 @@ class _Bar(tf.keras.callbacks.Callback):
         self._bar.update()
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:
-        shown = {
-            name: value for name, value in logs.items() if name.endswith(("_l1_loss", "d_loss", "accuracy", "loss"))
-        }
-        self._bar.set_postfix({name: f"{value:.3g}" for name, value in list(shown.items())[:5]})
+        self._bar.set_postfix({name: f"{value:.3g}" for name, value in list(logs.items())[:5]})
 
     def on_train_end(self, logs: dict[str, float] | None = None) -> None:
         self._bar.close()

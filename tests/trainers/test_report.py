@@ -4,10 +4,7 @@ import base64
 import html.parser
 import io
 import json
-import os
 import re
-import subprocess
-import sys
 import wave
 
 import numpy as np
@@ -17,6 +14,7 @@ from PIL import Image
 from emogan.emotions import EMOTIONS
 from emogan.errors import UserError
 from trainers import report
+from trainers.run_folder import read_metrics
 
 VOID = {"meta", "img", "source", "br", "link", "input"}
 HOSTILE = "1001_<script>alert('$1')<!--"
@@ -73,7 +71,9 @@ def make_run(run_dir):
     rng = np.random.default_rng(3)
     evaluation = run_dir / "evaluate"
     (evaluation / "audio").mkdir(parents=True)
-    (run_dir / "config.json").write_text(json.dumps({"synthetic": True, "dataset": "crema_d_av/64", "seed": 41}))
+    (run_dir / "config.json").write_text(json.dumps({"dataset": "crema_d_av/64", "seed": 41}))
+    (run_dir / "calibrate").mkdir()
+    (run_dir / "calibrate" / "served.json").write_text(json.dumps({"synthetic": True}))
     training = [
         {"stage": stage, "step": step, "time": "t", "q_loss": 1.0 / (1 + step), "val_q_loss": 1.5}
         for stage in report.STAGES
@@ -121,7 +121,7 @@ def test_the_headline_says_what_was_compared_and_how_sure_it_is(page):
 
 
 def test_every_figure_of_the_results_is_in_the_metrics(page, run_dir):
-    recorded = [line["value"] for line in report.read_metrics(run_dir) if line["stage"] == "evaluate"]
+    recorded = [line["value"] for line in read_metrics(run_dir) if line["stage"] == "evaluate"]
     assert sorted(float(attrs["value"]) for attrs in page.all("data")) == sorted(recorded)
     for shown in ("55.0%", "58.3%", "+3.3 points", "59.77", "0.3989"):
         assert shown in page.text
@@ -221,26 +221,3 @@ def test_damaged_files_are_named(tmp_path):
         table.write_text(text)
         with pytest.raises(UserError, match=message):
             report.write_report(tmp_path)
-
-
-def run_command(run_dir):
-    return subprocess.run(
-        [sys.executable, "-m", "trainers.report", f"--run_dir={run_dir}"],
-        capture_output=True, text=True, check=False, env=os.environ,
-    )  # fmt: skip
-
-
-def test_the_command_prints_the_results_and_the_path(tmp_path):
-    write_metrics(tmp_path, [{"stage": "evaluate", **figure} for figure in FIGURES])
-    done = run_command(tmp_path)
-    assert done.returncode == 0, done.stderr
-    assert re.search(r"Baseline accuracy +55\.0% +120", done.stdout)
-    assert f"report: {tmp_path / 'report.html'}" in done.stdout
-    assert (tmp_path / "report.html").is_file()
-
-
-def test_the_command_explains_a_wrong_folder_in_one_line(tmp_path):
-    done = run_command(tmp_path / "nowhere")
-    assert done.returncode == 2
-    assert done.stderr.count("\n") == 1
-    assert "is not a run folder" in done.stderr
