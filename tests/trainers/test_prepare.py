@@ -75,7 +75,7 @@ def test_build_then_find_it_built(corpus, tmp_path, capsys):
     assert "examples  2 (fold_0 2)" in capsys.readouterr().out  # a fold without clips is no split
 
     metadata = json.loads((version / "metadata.json").read_text())
-    metadata["media"] = metadata["media"].replace("0.8", "0.7")
+    metadata["media"] = metadata["media"].replace("-110.0", "-100.0")
     (version / "metadata.json").write_text(json.dumps(metadata))
     with pytest.raises(UserError, match="other settings; give --overwrite"):
         run(**settings)
