@@ -30,7 +30,7 @@ MAX_LENGTH_DIFFERENCE_SECONDS = 1.0
 """Between pictures and sound of one clip: above it their middles are not the same moment. Our choice."""
 SILENCE = 2.0**-15
 """Sound that stays below one step of 16 bits is none."""
-POOL_CLIPS = 32
+POOL_CLIPS = 256
 """Starting the workers takes longer than so few clips."""
 
 

@@ -194,7 +194,8 @@ def test_the_fallback_is_used_only_where_the_first_file_has_no_sound(clip, tmp_p
     assert pairs.make_pair(damaged, CONFIG).reason == "not_media"
 
 
-def test_workers_change_nothing_and_their_death_ends_the_build(clip):
+def test_workers_change_nothing_and_their_death_ends_the_build(clip, monkeypatch):
+    monkeypatch.setattr(pairs, "POOL_CLIPS", 32)
     missing = clip.sound_path.with_name("missing.wav")
     clips = [
         dataclasses.replace(clip, clip_id=f"clip{i}", sound_path=clip.sound_path if i % 8 == 0 else missing)
