@@ -194,6 +194,7 @@ def test_the_fallback_is_used_only_where_the_first_file_has_no_sound(clip, tmp_p
     assert pairs.make_pair(damaged, CONFIG).reason == "not_media"
 
 
+@pytest.mark.slow
 def test_workers_change_nothing_and_their_death_ends_the_build(clip, monkeypatch):
     monkeypatch.setattr(pairs, "POOL_CLIPS", 32)
     missing = clip.sound_path.with_name("missing.wav")

@@ -110,6 +110,7 @@ def test_voxceleb2_media(tmp_path):
             assert (container.streams.audio[0].codec_context.name, container.streams.audio[0].rate) == ("aac", 16_000)
 
 
+@pytest.mark.slow
 def test_two_workers_and_a_later_run_make_the_same_bytes(crema_d, tmp_path):
     again = tmp_path / "again"
     make_corpus(again, "crema_d", speakers=2, clips_per_speaker=2, **SMALL | {"workers": 2})
