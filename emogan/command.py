@@ -25,7 +25,7 @@ def run(main: Callable[[list[str]], None]) -> None:
         except UserError as error:
             sys.exit(_complain(str(error)))
         except KeyboardInterrupt:
-            sys.stderr.write("\nstopped; the same command goes on from here\n")
+            sys.stderr.write("\nstopped; start the same command again to go on\n")
             sys.exit(130)
 
     app.run(guarded)
