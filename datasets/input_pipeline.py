@@ -1,4 +1,7 @@
-"""From a built dataset to batches: `open_corpus`, `Corpus`, `Protocol`, `epochs`, `gan_batches`, `load_arrays`.
+"""From a built dataset to batches.
+
+Public names: open_corpus, Corpus, Protocol, epochs, gan_batches, mixed_batches, load_arrays; to_input, noise,
+null_condition and label_condition, of which batches are made.
 
 Every stream is a function of the seed and the step: one that begins at step k gives just what an uninterrupted one gives
 from there on, so a resumed training sees the same examples and the same noise.

@@ -1,4 +1,4 @@
-"""The generator as TensorFlow Serving runs it: `ServedGenerator`, `ServedSettings`, `load_served`."""
+"""The generator as TensorFlow Serving runs it: ServedGenerator, ServedSettings, save_served, load_served."""
 
 import dataclasses
 from pathlib import Path

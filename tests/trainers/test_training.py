@@ -127,7 +127,7 @@ def test_a_loss_that_is_not_a_number_stops_with_its_name_and_step(tmp_path):
         training.fit(gan, batches, STEPS, RunFolder(tmp_path / "a", run_config()), "calibrate")
 
 
-def test_the_global_batch_must_share_out_evenly():
+def test_without_gpus_training_runs_on_one_cpu_device():
     assert training.make_strategy(3).num_replicas_in_sync == 1
 
 
