@@ -51,10 +51,15 @@ _RECOGNISE_BATCH_SIZE = flags.DEFINE_integer("recognise_batch_size", 32, "Exampl
 _RECOGNISE_LEARNING_RATE = flags.DEFINE_float("recognise_learning_rate", 1e-3, "Adam's, of the recognisers.")
 _GENERATED_SHARE = flags.DEFINE_float("generated_share", 0.5, "Share of generated examples in the augmented batches.")
 _SEED = flags.DEFINE_integer("seed", 1, "Seed of weights, order and noise.")
+_DETERMINISTIC = flags.DEFINE_bool(
+    "deterministic", True, "Same machine, flags and data give the same weights, stopped or not; on GPUs it costs time."
+)
 
 
 def main(_: list[str]) -> None:
     """Runs what the flags say."""
+    import tensorflow as tf
+
     from emogan.config import PRESETS, LossConfig, RunConfig, TrainConfig
 
     gan = {"batch_size": _BATCH_SIZE.value, "learning_rate": _LEARNING_RATE.value, "seed": _SEED.value}
@@ -86,6 +91,8 @@ def main(_: list[str]) -> None:
 
     logging.set_verbosity(logging.ERROR)  # not what TFDS says of its own doings
 
+    if _DETERMINISTIC.value:
+        tf.config.experimental.enable_op_determinism()
     run_dir = Path(_RUN_DIR.value)
     report = run_all(config, Path(_DATA_DIR.value), run_dir, flags.FLAGS.flags_into_string())
     print(results_table(read_results(read_metrics(run_dir))))

@@ -2,6 +2,9 @@
 
 import json
 import shutil
+import subprocess
+import sys
+import time
 
 import numpy as np
 import pytest
@@ -65,6 +68,25 @@ def test_the_same_command_again_does_nothing_twice(minute_run, minute_flags, run
     other = run_command("trainers.progressive", *minute_flags, f"--run_dir={minute_run}", "--lambda_l1=50")
     assert other.returncode == 2
     assert "lambda_l1: 50.0, 100.0" in other.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("stage", ["pretrain", "calibrate", "recognise_augmented"])
+def test_a_killed_run_goes_on_to_the_same_weights(minute_run, minute_flags, run_command, tmp_path, stage):
+    flags = [*minute_flags, f"--run_dir={tmp_path / 'run'}"]
+    with subprocess.Popen([sys.executable, "-m", "trainers.progressive", *flags]) as first:
+        while not (tmp_path / "run" / stage / "checkpoints" / "checkpoint").exists():
+            assert first.poll() is None
+            time.sleep(0.01)
+        first.kill()
+    assert not (tmp_path / "run" / stage / "done.json").exists()
+    assert run_command("trainers.progressive", *flags).returncode == 0
+    for name in ("pretrain/generator", "calibrate/classifier", "calibrate/generator", "recognise_augmented/recogniser"):
+        whole, resumed = (
+            tf.keras.models.load_model(run / name, compile=False).variables for run in (minute_run, tmp_path / "run")
+        )
+        for expected, found in zip(whole, resumed, strict=True):
+            np.testing.assert_array_equal(found, expected, err_msg=f"{name}: {expected.name}")
 
 
 @pytest.mark.parametrize(

@@ -95,6 +95,9 @@ def test_a_saved_network_gives_the_same_output_and_goes_on_training(tmp_path, rn
     inputs = [rng.uniform(-1, 1, (3, 16, 16, 3)), np.eye(6)[:3], rng.uniform(-1, 1, (3, 8))]
     inputs = [tf.constant(x, tf.float32) for x in inputs]
     np.testing.assert_array_equal(loaded(inputs), gan.generator(inputs))
+    served = tf.saved_model.load(path).signatures["serving_default"]  # without Keras
+    answer = served(**dict(zip(("face", "condition", "noise"), inputs, strict=True)))["output_0"]
+    np.testing.assert_allclose(answer, gan.generator(inputs), atol=1e-6)
     names = [v.name for v in loaded.trainable_variables]
     assert len(names) == len(gan.generator.trainable_variables)
     before = [v.numpy() for v in loaded.trainable_variables]
@@ -129,6 +132,14 @@ def test_a_loss_that_is_not_a_number_stops_with_its_name_and_step(tmp_path):
 
 def test_without_gpus_training_runs_on_one_cpu_device():
     assert training.make_strategy(3).num_replicas_in_sync == 1
+
+
+def test_a_batch_that_cannot_be_shared_out_is_refused(monkeypatch):
+    two = tf.config.list_logical_devices("CPU")
+    monkeypatch.setattr(tf.config, "list_logical_devices", lambda kind: two)
+    assert training.make_strategy(4).num_replicas_in_sync == 2
+    with pytest.raises(UserError, match=r"--batch_size=3 is the global batch .* multiple of the 2 devices"):
+        training.make_strategy(3)
 
 
 def test_a_run_folder_of_other_settings_is_refused(tmp_path):
