@@ -3,6 +3,8 @@
 python -m trainers.prepare --dataset=crema_d_av --manual_dir=DIR --data_dir=DIR [--config=64]
 """
 
+import contextlib
+import io
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -53,9 +55,10 @@ def _build(builder: PairsBuilder, manual_dir: Path) -> None:
         print(f"{leftover} is left of a build that was killed, or still runs; delete it if none runs")
     tfds.disable_progress_bar()  # the builder shows one bar over all splits
     mode = tfds.GenerateMode.REUSE_CACHE_IF_EXISTS if _OVERWRITE.value else tfds.GenerateMode.REUSE_DATASET_IF_EXISTS
-    builder.download_and_prepare(
-        download_config=tfds.download.DownloadConfig(manual_dir=manual_dir, download_mode=mode)
-    )
+    with contextlib.redirect_stdout(io.StringIO()):  # TFDS speaks of downloads, and there are none
+        builder.download_and_prepare(
+            download_config=tfds.download.DownloadConfig(manual_dir=manual_dir, download_mode=mode)
+        )
 
 
 def summary(info: tfds.core.DatasetInfo) -> str:

@@ -11,6 +11,7 @@ import numpy as np
 import tensorflow as tf
 from tqdm import tqdm
 
+import emogan.networks  # noqa: F401  (its layers must be registered before a SavedModel with them is read)
 from emogan.config import ModelConfig, TrainConfig, differences, from_json, to_json
 from emogan.errors import UserError
 from trainers.run_folder import RunFolder, folder_atomically, log
@@ -141,8 +142,8 @@ def save_network(network: tf.keras.Model, config: ModelConfig, path: Path) -> No
         (part / "emogan.json").write_text(to_json(config))
 
 
-def load_network(path: Path, config: ModelConfig) -> tf.keras.Model:
-    """Reads `save_network`'s folder, ready to go on training.
+def load_network(path: Path, config: ModelConfig | None = None) -> tf.keras.Model:
+    """Reads `save_network`'s folder, ready to go on training; `config` is what it must have been made with, if given.
 
     Raises:
         UserError: where there is no such folder, or it was made with other settings.
@@ -151,7 +152,7 @@ def load_network(path: Path, config: ModelConfig) -> tf.keras.Model:
     if not settings.exists():
         raise UserError(f"{path} holds no network of this package (it has no emogan.json)")
     found = from_json(ModelConfig, settings.read_text())
-    if found != config:
+    if config and found != config:
         raise UserError(
             f"{path} does not fit ({differences(config, found)}: wanted, there); use the preset it was made with"
         )
