@@ -7,6 +7,7 @@ from setuptools import find_packages, setup
 # TensorFlow 2.15 is the last release on which all of these run together; BUILD.md says why.
 REQUIRED = [
     "absl-py>=1.4,<2",
+    "apache-beam>=2.60,<2.73",
     "av>=14",
     "importlib-resources>=6",  # tensorflow-datasets needs it and does not say so
     "Jinja2>=3.1",
@@ -21,6 +22,7 @@ REQUIRED = [
     "scipy>=1.12",
     "setuptools<81",  # tensorflow-hub imports pkg_resources
     "tensorflow>=2.15.1,<2.16",
+    "tensorflow-data-validation>=1.15.1,<1.16",
     "tensorflow-datasets>=4.9.6,<4.10",
     "tensorflow-gan>=2.1,<2.2",
     "tensorflow-io>=0.36,<0.37",  # its compiled operators load beside TensorFlow 2.15 only

@@ -6,6 +6,7 @@ that `import datasets` is quick.
 
 import collections
 import dataclasses
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -23,13 +24,17 @@ SYNTHETIC_MARK = "SYNTHETIC CORPUS"
 class Clip:
     """One recording of one speaker.
 
+    The paths may lead into zip archives, see `datasets.files`.
+
     Attributes:
         clip_id: the official base name, unique in the corpus.
         speaker_id: the corpus's name of the speaker.
-        picture_path: the file whose video stream is used.
+        picture_path: the video whose middle frame is used, or a still picture.
+        other_pictures: further still pictures, in the order in which a face is looked for where the ones before show none.
         sound_path: the file whose audio stream is used; may be `picture_path`.
         fallback_sound_path: used where `sound_path` has no audio stream.
-        label: one of `emogan.emotions.EMOTIONS`, or None where the corpus has no labels.
+        label: one of the builder's class names, or None where the corpus has no labels.
+        features: values of the builder's own features, by name.
     """
 
     clip_id: str
@@ -38,6 +43,8 @@ class Clip:
     sound_path: Path
     fallback_sound_path: Path | None = None
     label: str | None = None
+    other_pictures: tuple[Path, ...] = ()
+    features: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -1,0 +1,104 @@
+"""Reads the files of a corpus, also those that still lie in a zip archive.
+
+Public names: MediaError, archive_of, exists, read, members. The path of a member is that of the archive and the member's
+name within it: `Video_Speech_Actor_01.zip/Actor_01/01-01-01-01-01-01-01.mp4`.
+"""
+
+import zipfile
+from pathlib import Path, PurePosixPath
+
+MAX_FILE_BYTES = 128 * 2**20
+
+_LFS_POINTER = b"version https://git-lfs"
+
+
+class MediaError(Exception):
+    """A file that cannot be used.
+
+    Attributes:
+        path: the file.
+        reason: a stable snake_case word, the key under which the clip is counted.
+        detail: what exactly is wrong, for people; it holds no path.
+    """
+
+    def __init__(self, path: Path, reason: str, detail: str) -> None:
+        super().__init__(f"{path}: {reason}: {detail}")
+        self.path = path
+        self.reason = reason
+        self.detail = detail
+
+
+def archive_of(path: Path) -> Path | None:
+    """The zip archive that `path` is a member of, or None where `path` is not within an archive."""
+    return next((parent for parent in path.parents if parent.suffix.lower() == ".zip" and parent.is_file()), None)
+
+
+def exists(path: Path) -> bool:
+    """Tells whether there is such a file, or such a member of an archive."""
+    archive = None if path.exists() else archive_of(path)
+    return path.exists() if archive is None else path in members(archive)
+
+
+def members(archive: Path) -> list[Path]:
+    """The paths of the files in a zip archive, in its order.
+
+    Raises:
+        MediaError: `not_a_zip` where it cannot be read as one, `unsafe_name` where a name climbs out of the archive.
+    """
+    with _open_zip(archive) as file:
+        names = [info.filename for info in file.infolist() if not info.is_dir()]
+    for name in names:
+        if name.startswith("/") or "\\" in name or ".." in PurePosixPath(name).parts:
+            raise MediaError(archive, "unsafe_name", f"the member {name!r} points out of the archive")
+    return [archive / name for name in names]
+
+
+def read(path: Path) -> bytes:
+    """Reads a file, or a member of a zip archive, of at most MAX_FILE_BYTES.
+
+    Raises:
+        MediaError: `too_large`, `empty`, `git_lfs_pointer`, `no_permission`, `missing`; `truncated` for a damaged member.
+    """
+    try:
+        archive = None if path.exists() else archive_of(path)
+        data = _read_file(path) if archive is None else _read_member(archive, path)
+    except PermissionError as error:
+        raise MediaError(path, "no_permission", "the file may not be read by this user") from error
+    except FileNotFoundError as error:
+        raise MediaError(path, "missing", "there is no such file") from error
+    if not data:
+        raise MediaError(path, "empty", "the file has 0 bytes")
+    if data.startswith(_LFS_POINTER):
+        raise MediaError(path, "git_lfs_pointer", "a pointer of Git LFS, not the file itself; run `git lfs pull`")
+    return data
+
+
+def _read_file(path: Path) -> bytes:
+    _check_size(path, path.stat().st_size)
+    return path.read_bytes()
+
+
+def _read_member(archive: Path, path: Path) -> bytes:
+    name = path.relative_to(archive).as_posix()
+    with _open_zip(archive) as file:
+        try:
+            info = file.getinfo(name)
+        except KeyError as error:
+            raise FileNotFoundError(path) from error
+        _check_size(path, info.file_size)  # zipfile reads no more than that many bytes, whatever the data say
+        try:
+            return file.read(info)
+        except (zipfile.BadZipFile, EOFError, OSError, NotImplementedError, RuntimeError, ValueError) as error:
+            raise MediaError(path, "truncated", f"the archive is damaged here: {error}") from error
+
+
+def _open_zip(archive: Path) -> zipfile.ZipFile:
+    try:
+        return zipfile.ZipFile(archive)
+    except zipfile.BadZipFile as error:
+        raise MediaError(archive, "not_a_zip", f"{error}; the download may not have ended") from error
+
+
+def _check_size(path: Path, size: int) -> None:
+    if size > MAX_FILE_BYTES:
+        raise MediaError(path, "too_large", f"{size:,} bytes; at most {MAX_FILE_BYTES:,}")
