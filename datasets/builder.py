@@ -4,22 +4,32 @@ Public names: PairsBuilder, PairsConfig.
 """
 
 import abc
+import collections
+import contextlib
 import dataclasses
-import itertools
-import operator
-from collections.abc import Iterator
+import functools
+import warnings
+from collections.abc import Generator, Iterator
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import tensorflow_datasets as tfds
 from tqdm.auto import tqdm
 
-from datasets.clips import SYNTHETIC_MARK, Example, Listing, Rejection
+from datasets.clips import SYNTHETIC_MARK, Clip, Example, Listing
+from datasets.facts import read_facts
 from datasets.tally import Tally
 from emogan.config import SIZES, MediaConfig, to_json
 from emogan.emotions import EMOTIONS
 from emogan.errors import UserError
+
+if TYPE_CHECKING:
+    from datasets.pairs import Outcome
+    from datasets.store import ClipStore
+
+MAX_CEILING_SHARE = 0.01
+"""Share of spectrogram pixels at the ceiling above which a build warns: loud sound is then cut off."""
 
 
 @dataclasses.dataclass(eq=False, kw_only=True)
@@ -57,13 +67,22 @@ class PairsBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):  # 
     CLASS_NAMES: ClassVar[tuple[str, ...] | None] = EMOTIONS
     """Names of the labels, or None for a corpus without."""
 
-    def __init__(self, *, workers: int = 1, max_rejects: float = 0.05, progress: bool = False, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        *,
+        workers: int = 1,
+        max_rejects: float = 0.05,
+        progress: bool = False,
+        store_dir: Path | None = None,
+        **kwargs: Any,
+    ) -> None:
         """See `tfds.core.DatasetBuilder`; the settings named here do not change the dataset's bytes.
 
         Args:
-            workers: number of processes.
+            workers: number of processes; without effect where `beam_options` of the download config tell how to work.
             max_rejects: share of unusable clips above which the build fails.
-            progress: whether to show a progress bar.
+            progress: whether to show progress bars.
+            store_dir: where the clips are kept decoded, see `datasets.store`; by default `clips` in the data_dir.
             **kwargs: of the base class: data_dir, config, version.
 
         Raises:
@@ -74,7 +93,9 @@ class PairsBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):  # 
         if not 0 <= max_rejects <= 1:
             raise UserError(f"max_rejects is {max_rejects}; it is a share, from 0 to 1")
         super().__init__(**kwargs)
-        self._original_state |= {"workers": workers, "max_rejects": max_rejects, "progress": progress}
+        self._store_dir = Path(store_dir or self.data_dir_root / "clips")
+        settings = {"workers": workers, "max_rejects": max_rejects, "progress": progress, "store_dir": store_dir}
+        self._original_state |= settings
         self._workers = workers
         self._max_rejects = max_rejects
         self._progress = progress
@@ -105,9 +126,12 @@ class PairsBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):  # 
             "frame_index": tfds.features.Scalar(dtype=np.int64),
             "frame_offset": tfds.features.Scalar(dtype=np.int64),
             "face_confidence": tfds.features.Scalar(dtype=np.float32),
+            "face_width": tfds.features.Scalar(dtype=np.float32),
             "landmarks": tfds.features.Tensor(shape=(5, 2), dtype=np.float32),
             "level_dbfs": tfds.features.Scalar(dtype=np.float32),
-            "clipped_share": tfds.features.Scalar(dtype=np.float32),
+            "ceiling_share": tfds.features.Scalar(dtype=np.float32),
+            "floor_share": tfds.features.Scalar(dtype=np.float32),
+            "sound_seconds": tfds.features.Scalar(dtype=np.float32),
         }
         if self.CLASS_NAMES is not None:
             features["label"] = tfds.features.ClassLabel(names=self.CLASS_NAMES)
@@ -119,49 +143,79 @@ class PairsBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):  # 
             metadata=tfds.core.MetadataDict(),
         )
 
-    def _split_generators(self, dl_manager: tfds.download.DownloadManager) -> dict[str, Iterator[Any]]:
-        # Only a build needs TensorFlow's decoders and MTCNN; `import datasets` does without them.
-        from datasets import pairs
+    def _split_generators(self, dl_manager: tfds.download.DownloadManager) -> dict[str, Any]:
+        from datasets.store import ClipStore
 
-        config = self.builder_config.media
         corpus_dir = self.find_corpus(Path(dl_manager.manual_dir))
         listing = self.list_clips(corpus_dir)
         if not any(listing.splits.values()) and not listing.rejections:
             raise UserError(f"{corpus_dir} holds no clip to use. {self.MANUAL_DOWNLOAD_INSTRUCTIONS}")
-        self._tally = Tally(
-            listing,
-            corpus_dir=corpus_dir,
-            csv_path=Path(self.data_path).parent / "rejections.csv",
-            max_rejects=self._max_rejects,
-        )
+        csv_path = Path(self.data_path).parent / "rejections.csv"
+        self._tally = Tally(listing, corpus_dir=corpus_dir, csv_path=csv_path, max_rejects=self._max_rejects)
         self._synthetic = _is_synthetic(corpus_dir)
-        # TFDS has to know beforehand which splits will not be empty.
-        splits = {
-            name: clips
-            for name, clips in listing.splits.items()
-            if any(self._tally.accepts(pairs.make_pair(clip, config)) for clip in clips)
-        }
-        clips = [clip for clips in splits.values() for clip in clips]
-        results = pairs.make_pairs(clips, config, self._workers)
-        names = [name for name, clips in splits.items() for _ in clips]
-        bar = tqdm(zip(names, results, strict=True), total=len(clips), unit="clip", disable=not self._progress)
-        # One pool of workers serves all splits; groupby passes over what TFDS did not take of the split before.
-        groups = itertools.groupby(bar, key=operator.itemgetter(0))
-        return {name: self._generate_examples(groups) for name in splits}
+        store = ClipStore.of(self._store_dir, self.builder_config.media)
+        # First every clip is decoded, then examples are written: TFDS has to know which splits will not be empty.
+        clips = [(name, clip) for name, clips in listing.splits.items() for clip in clips]
+        usable: dict[str, list[tuple[Clip, str]]] = collections.defaultdict(list)
+        with contextlib.closing(self._outcomes([clip for _, clip in clips], store)) as outcomes:
+            for (name, clip), outcome in zip(clips, outcomes, strict=True):
+                if self._tally.accepts(outcome.rejection):
+                    usable[name].append((clip, outcome.key))
+        bar = self._bar(sum(map(len, usable.values())), "writing examples")
+        return {name: self._generate_examples(keyed, store, bar) for name, keyed in usable.items()}
 
-    def _generate_examples(
-        self, groups: Iterator[tuple[str, Iterator[tuple[str, Example | Rejection]]]]
-    ) -> Iterator[Any]:
-        for _, result in next(groups)[1]:
-            if self._tally.accepts(result):
-                self._tally.add(result)
-                yield result["clip_id"], result
+    def _outcomes(self, clips: list[Clip], store: "ClipStore") -> "Generator[Outcome]":
+        from datasets import pairs
+
+        store.sweep()
+        with self._bar(len(clips), "decoding clips") as bar:
+            if self._beam_options is None:
+                outcomes = self._pool.map(functools.partial(pairs.prepare_clip, store=store), clips)
+            else:
+                from datasets import distributed
+
+                outcomes = iter(distributed.prepare_clips(clips, store, self._beam_options))
+            for outcome in outcomes:
+                bar.update()
+                yield outcome
+
+    def _generate_examples(self, keyed: list[tuple[Clip, str]], store: "ClipStore", bar: tqdm) -> Any:
+        if self._beam_options is not None:
+            from datasets import distributed
+
+            return distributed.Examples(keyed, store, self.builder_config.media)
+        from datasets import pairs
+
+        make = functools.partial(pairs.make_example, store=store, config=self.builder_config.media)
+        return self._written(self._pool.map(make, keyed), bar)
+
+    def _written(self, examples: Iterator[Example], bar: tqdm) -> Iterator[tuple[str, Example]]:
+        for example in examples:
+            bar.update()
+            yield example["clip_id"], example
+
+    def _bar(self, total: int, what: str) -> tqdm:
+        return tqdm(total=total, desc=f"{self.name}: {what}", unit="clip", disable=not self._progress)
 
     def _download_and_prepare(self, dl_manager: Any, download_config: Any) -> None:
+        # Only a build needs TensorFlow, its decoders and MTCNN; `import datasets` does without them.
+        from datasets.workers import Workers
+
+        self._beam_options = download_config.beam_options
+        with Workers(self._workers) as self._pool:
+            super()._download_and_prepare(dl_manager, download_config)
         # Still within TFDS's temporary folder, so that an error leaves no dataset behind.
-        super()._download_and_prepare(dl_manager, download_config)
-        counts = self._tally.finish()
-        self.info.metadata.update(media=to_json(self.builder_config.media), synthetic=self._synthetic, **counts)
+        self.info.metadata.update(
+            media=to_json(self.builder_config.media), synthetic=self._synthetic, **self._tally.finish()
+        )
+        facts = read_facts(self)
+        self.info.metadata.update({name: float(facts[name].mean()) for name in ("ceiling_share", "floor_share")})
+        if self.info.metadata["ceiling_share"] > MAX_CEILING_SHARE:
+            warnings.warn(
+                f"{self.info.metadata['ceiling_share']:.1%} of the spectrograms' pixels are at the ceiling, more than "
+                f"{MAX_CEILING_SHARE:.0%}: loud sound is cut off",
+                stacklevel=2,
+            )
 
 
 def _is_synthetic(corpus_dir: Path) -> bool:

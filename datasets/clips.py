@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 Example = dict[str, Any]
-"""Values of the dataset's features by name; `datasets.pairs.make_pair` describes them."""
+"""Values of the dataset's features by name; `datasets.pairs.to_example` describes them."""
 
 _MEDIA_SUFFIXES = {".aac", ".avi", ".flac", ".flv", ".m4a", ".mkv", ".mov", ".mp3", ".mp4", ".wav", ".webm"}
 
@@ -45,6 +45,11 @@ class Clip:
     label: str | None = None
     other_pictures: tuple[Path, ...] = ()
     features: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+
+    @property
+    def paths(self) -> tuple[Path | None, ...]:
+        """Every file that the clip may be made from: picture, sound, fallback for the sound, further pictures."""
+        return (self.picture_path, self.sound_path, self.fallback_sound_path, *self.other_pictures)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

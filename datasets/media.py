@@ -1,45 +1,38 @@
-"""Opens media files with PyAV: the pictures around a clip's middle, and its sound.
+"""Decodes media files held in memory: the pictures around a clip's middle, still pictures, and sound.
 
-Public names: MediaError, Video, read_sound. Every fault of a file becomes a MediaError with a stable reason, and every
-size is bounded.
+Public names: Video, read_picture, read_sound. PyAV reads all but still pictures and WAV. Every fault of a file becomes a
+MediaError with a stable reason, and every size is bounded.
 """
 
+import io
+import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import TypeVar
 
 import av
 import numpy as np
+from PIL import Image
 
+from datasets.files import MediaError
 from emogan import audio
 from emogan.errors import UserError
 
-MAX_FILE_BYTES = 128 * 2**20
+STILL_PICTURE_SUFFIXES = {".jpg", ".jpeg", ".png"}
 MAX_SIDE_PIXELS = 8192
 MAX_FRAME_PIXELS = 40_000_000
-MAX_SOUND_SECONDS = 600.0
+MAX_SOUND_SECONDS = 300.0
+MAX_WORK_SECONDS = 120.0
+"""On one file, more than a hundred times what the slowest sound clip takes: only files made to do harm take longer."""
 
-_LFS_POINTER = b"version https://git-lfs"
-# A text file can be a playlist that names other files or addresses: only real containers, and only from disk.
+# A text file can be a playlist that names other files or addresses: only real containers, and nothing from elsewhere.
 _OPTIONS = {
     "format_whitelist": "flv,mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mp3,aac,ogg,flac",
-    "protocol_whitelist": "file",
+    "protocol_whitelist": "",
 }
 
 
-class MediaError(Exception):
-    """A file that cannot be used.
-
-    Attributes:
-        path: the file.
-        reason: a stable snake_case word, the key under which the clip is counted.
-        detail: what exactly is wrong, for people.
-    """
-
-    def __init__(self, path: Path, reason: str, detail: str) -> None:
-        super().__init__(f"{path}: {reason}: {detail}")
-        self.path = path
-        self.reason = reason
-        self.detail = detail
+T = TypeVar("T")
 
 
 class Video:
@@ -54,10 +47,10 @@ class Video:
         seconds: how long the pictures last.
     """
 
-    def __init__(self, path: Path) -> None:
-        """Reads the packets of `path` and decodes none. Raises MediaError."""
+    def __init__(self, path: Path, data: bytes) -> None:
+        """Reads the packets of the file `path`, which holds `data`, and decodes none. Raises MediaError."""
         self.path = path
-        self._container = _open(path)
+        self._container = _open(path, data)
         try:
             self._read_packets()
         except BaseException:
@@ -76,11 +69,9 @@ class Video:
         stream = self._container.streams.video[0]
         self._codec = stream.codec_context
         self._codec.thread_count = 1  # the clips themselves are worked on in parallel
-        width, height = self._codec.width, self._codec.height
-        if max(width, height) > MAX_SIDE_PIXELS or width * height > MAX_FRAME_PIXELS:
-            limit = f"at most {MAX_SIDE_PIXELS} a side and {MAX_FRAME_PIXELS:,} pixels"
-            raise MediaError(self.path, "too_large", f"frames of {width} x {height}; {limit}")
-        self._packets = [packet for packet in self._container.demux(stream) if packet.size]
+        _check_size(self.path, self._codec.width, self._codec.height)
+        packets = _in_time(self.path, self._container.demux(stream))
+        self._packets = [packet for packet in packets if packet.size]
         if len(self._packets) < stream.frames or any(packet.is_corrupt for packet in self._packets):
             raise MediaError(self.path, "truncated", f"the file ends after {len(self._packets)} frames")
         # Sorting is stable: packets without time stamps, or with the same one, stay in the order of the file.
@@ -116,7 +107,7 @@ class Video:
         keys = (i for i, packet in enumerate(self._packets) if packet.is_keyframe and packet.pts <= rank)
         self._codec.flush_buffers()
         try:
-            for packet in [*self._packets[max(keys, default=0) :], None]:
+            for packet in _in_time(self.path, [*self._packets[max(keys, default=0) :], None]):
                 for frame in self._codec.decode(packet):
                     if frame.pts == rank:
                         return frame
@@ -125,11 +116,32 @@ class Video:
         raise MediaError(self.path, "truncated", f"frame {rank} of {self.frame_count} cannot be decoded")
 
 
-def read_sound(path: Path, sample_rate: int) -> np.ndarray:
+def read_picture(path: Path, data: bytes) -> np.ndarray:
+    """Decodes the JPEG or PNG file `path`, which holds `data`, to uint8 RGB [H, W, 3]. Raises MediaError."""
+    try:
+        with Image.open(io.BytesIO(data), formats=("JPEG", "PNG")) as picture:
+            _check_size(path, *picture.size)
+            return np.asarray(picture.convert("RGB"))
+    except Image.UnidentifiedImageError as error:
+        raise MediaError(path, "not_media", "neither a JPEG nor a PNG picture") from error
+    except Image.DecompressionBombError as error:
+        raise MediaError(path, "too_large", str(error)) from error
+    except (OSError, SyntaxError, ValueError) as error:
+        raise MediaError(path, "truncated", f"the picture cannot be decoded: {error}") from error
+
+
+def _check_size(path: Path, width: int, height: int) -> None:
+    if max(width, height) > MAX_SIDE_PIXELS or width * height > MAX_FRAME_PIXELS:
+        limit = f"at most {MAX_SIDE_PIXELS} a side and {MAX_FRAME_PIXELS:,} pixels"
+        raise MediaError(path, "too_large", f"pictures of {width} x {height}; {limit}")
+
+
+def read_sound(path: Path, data: bytes, sample_rate: int) -> np.ndarray:
     """Decodes the sound of a file; the channels are averaged.
 
     Args:
-        path: a .wav file, or any other media file that PyAV opens.
+        path: of the file, for messages; the suffix .wav chooses the decoder.
+        data: the whole file: WAV, or any other media that PyAV opens.
         sample_rate: samples per second of the result.
 
     Returns:
@@ -139,18 +151,16 @@ def read_sound(path: Path, sample_rate: int) -> np.ndarray:
         MediaError: the file has no sound, is damaged, or is longer than MAX_SOUND_SECONDS.
     """
     if path.suffix.lower() == ".wav":
-        samples = _read_wav(path, sample_rate)
+        samples = _read_wav(path, data, sample_rate)
     else:
-        native, native_rate = _decode_sound(path)
+        native, native_rate = _decode_sound(path, data)
         samples = audio.resample(native, native_rate, sample_rate)
     if not np.isfinite(samples).all():
         raise MediaError(path, "undecodable", "the sound holds values that are not numbers")
     return samples
 
 
-def _read_wav(path: Path, sample_rate: int) -> np.ndarray:
-    _check_file(path)
-    data = path.read_bytes()
+def _read_wav(path: Path, data: bytes, sample_rate: int) -> np.ndarray:
     declared = 8 + int.from_bytes(data[4:8], "little")  # RIFF: the size of all that follows the first 8 bytes
     if data[:4] == b"RIFF" and len(data) < declared:
         raise MediaError(path, "truncated", f"{len(data)} of {declared} bytes are there")
@@ -159,12 +169,12 @@ def _read_wav(path: Path, sample_rate: int) -> np.ndarray:
     except UserError as error:
         raise MediaError(path, "not_media", str(error)) from error
     if len(samples) > MAX_SOUND_SECONDS * sample_rate:
-        raise MediaError(path, "too_large", f"sound longer than {MAX_SOUND_SECONDS:.0f} s")
+        raise MediaError(path, "too_long", f"sound longer than {MAX_SOUND_SECONDS:.0f} s")
     return samples
 
 
-def _decode_sound(path: Path) -> tuple[np.ndarray, int]:
-    with _open(path) as container:
+def _decode_sound(path: Path, data: bytes) -> tuple[np.ndarray, int]:
+    with _open(path, data) as container:
         if not container.streams.audio:
             raise MediaError(path, "no_sound", "the file has no audio stream")
         # Only the sample format is converted: FFmpeg's own downmix of floats would add up to 3 dB.
@@ -173,11 +183,11 @@ def _decode_sound(path: Path) -> tuple[np.ndarray, int]:
         blocks: list[np.ndarray] = []
         length = 0
         try:
-            for frame in container.decode(audio=0):
+            for frame in _in_time(path, container.decode(audio=0)):
                 blocks += [part.to_ndarray().mean(axis=0) for part in resampler.resample(frame)]
                 length += frame.samples
                 if length > MAX_SOUND_SECONDS * rate:
-                    raise MediaError(path, "too_large", f"sound longer than {MAX_SOUND_SECONDS:.0f} s")
+                    raise MediaError(path, "too_long", f"sound longer than {MAX_SOUND_SECONDS:.0f} s")
         except av.FFmpegError as error:
             raise MediaError(path, "truncated", f"the sound cannot be decoded: {error.strerror}") from error
     if not blocks:
@@ -185,24 +195,20 @@ def _decode_sound(path: Path) -> tuple[np.ndarray, int]:
     return np.concatenate(blocks).astype(np.float32, copy=False), rate
 
 
-def _open(path: Path) -> av.container.InputContainer:
-    head = _check_file(path)
+def _in_time(path: Path, work: Iterable[T]) -> Iterator[T]:
+    """Hands on the items of `work`; raises MediaError where they take longer than MAX_WORK_SECONDS."""
+    end = time.monotonic() + MAX_WORK_SECONDS
+    for item in work:
+        if time.monotonic() >= end:
+            raise MediaError(path, "too_slow", f"decoding takes longer than {MAX_WORK_SECONDS:.0f} s")
+        yield item
+
+
+def _open(path: Path, data: bytes) -> av.container.InputContainer:
     try:
-        return av.open(f"file:{path}", options=_OPTIONS)
+        return av.open(io.BytesIO(data), options=_OPTIONS)
     except av.FFmpegError as error:
         # The first bytes still say that this was media: an MP4 that lost its end lost its index too.
-        if head[:3] == b"FLV" or head[4:8] == b"ftyp":
+        if data[:3] == b"FLV" or data[4:8] == b"ftyp":
             raise MediaError(path, "truncated", f"the container is incomplete: {error.strerror}") from error
         raise MediaError(path, "not_media", f"no media container: {error.strerror}") from error
-
-
-def _check_file(path: Path) -> bytes:
-    """Returns the first bytes of a file. Raises MediaError for a pointer of Git LFS and for a huge file."""
-    with path.open("rb") as file:
-        head = file.read(len(_LFS_POINTER))
-    if head == _LFS_POINTER:
-        raise MediaError(path, "git_lfs_pointer", "a pointer of Git LFS, not the file itself; run `git lfs pull`")
-    size = path.stat().st_size
-    if size > MAX_FILE_BYTES:
-        raise MediaError(path, "too_large", f"{size:,} bytes; at most {MAX_FILE_BYTES:,}")
-    return head

@@ -1,172 +1,139 @@
 """One clip becomes one example or one rejection: the only place that joins face and voice.
 
-Public names: make_pair, make_pairs, and Clip and Rejection of `datasets.clips`.
+Public names: prepare_clip and make_example, the two halves of a build; Outcome; to_example.
 """
 
-import collections
+import dataclasses
 import functools
-import itertools
-import multiprocessing
-import os
-import signal
-import threading
-from collections.abc import Callable, Iterator, Sequence
-from concurrent import futures
+from collections.abc import Callable
 
 import numpy as np
 import tensorflow as tf
 
-from datasets import media
 from datasets.clips import Clip, Example, Rejection
-from datasets.media import MediaError
+from datasets.extraction import Contents, Extract, extract, read_contents, thumbnail
+from datasets.files import MediaError
+from datasets.store import ClipStore, Rejected
 from emogan import audio, faces
-from emogan.config import FaceConfig, MediaConfig, SpectrogramConfig
+from emogan.config import MediaConfig, SpectrogramConfig
 from emogan.errors import UserError
 
-__all__ = ["Clip", "Rejection", "make_pair", "make_pairs"]
 
-MIN_SOUND_SECONDS = 0.3
-MAX_LENGTH_DIFFERENCE_SECONDS = 1.0
-"""Between pictures and sound of one clip: above it their middles are not the same moment. Our choice."""
-SILENCE = 2.0**-15
-"""Sound that stays below one step of 16 bits is none."""
-POOL_CLIPS = 256
-"""Starting the workers takes longer than so few clips."""
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class Outcome:
+    """What became of a clip.
+
+    Attributes:
+        key: of the clip in the store; empty where its files could not even be read.
+        rejection: why the clip cannot be used, or None.
+        decoded: whether that had to be found out now; else the store knew it.
+    """
+
+    key: str
+    rejection: Rejection | None
+    decoded: bool
 
 
-def make_pair(clip: Clip, config: MediaConfig) -> Example | Rejection:
-    """Makes the example of one clip; whatever is wrong with its files becomes a rejection and never an exception.
+def prepare_clip(clip: Clip, store: ClipStore) -> Outcome:
+    """Takes from a clip's files what datasets need, and keeps it in the store, unless it is there.
+
+    Whatever is wrong with the files becomes a rejection and never an exception.
+
+    Raises:
+        OSError: the store cannot be written.
+    """
+    try:
+        contents = read_contents(clip)
+    except (MediaError, OSError) as error:
+        return Outcome(key="", rejection=_rejection(clip, error), decoded=False)
+    key = store.key(clip, contents)
+    kept = store.load(key)
+    decoded = kept is None
+    if kept is None:
+        try:
+            kept = _extract_or_reject(clip, contents, store)
+        except Exception as error:  # one bad file must not end a build of a million; the exception's text is kept
+            return Outcome(key=key, rejection=_rejection(clip, error), decoded=True)
+        store.save(key, kept)
+    if isinstance(kept, Extract):
+        return Outcome(key=key, rejection=None, decoded=decoded)
+    path = clip.paths[kept.file] or clip.picture_path
+    rejection = Rejection(clip_id=clip.clip_id, path=path, reason=kept.reason, detail=kept.detail)
+    return Outcome(key=key, rejection=rejection, decoded=decoded)
+
+
+def _extract_or_reject(clip: Clip, contents: Contents, store: ClipStore) -> Extract | Rejected:
+    try:
+        return extract(clip, contents, store.face, store.sample_rate)
+    except MediaError as error:
+        file = clip.paths.index(error.path)
+        return Rejected(file=file, reason=error.reason, detail=error.detail, thumbnail=thumbnail(clip, contents))
+
+
+def _rejection(clip: Clip, error: Exception) -> Rejection:
+    if isinstance(error, MediaError):
+        return Rejection(clip_id=clip.clip_id, path=error.path, reason=error.reason, detail=error.detail)
+    detail = f"{type(error).__name__}: {error}"
+    return Rejection(clip_id=clip.clip_id, path=clip.picture_path, reason="unreadable", detail=detail)
+
+
+def make_example(keyed: tuple[Clip, str], store: ClipStore, config: MediaConfig) -> Example:
+    """Makes the example of a clip from what the store keeps of it under the clip's key.
+
+    Raises:
+        UserError: the store has lost it.
+    """
+    clip, key = keyed
+    kept = store.load(key)
+    if not isinstance(kept, Extract):
+        raise UserError(f"{store.folder} no longer holds {clip.clip_id}; run the command again, which decodes the clip")
+    return to_example(clip, kept, config)
+
+
+def to_example(clip: Clip, kept: Extract, config: MediaConfig) -> Example:
+    """Makes the pictures of an example.
 
     Returns:
-        A rejection, or the example with
         `face`: uint8 [S, S, 3], RGB;
         `spectrogram`: float16 [S, S, 1] in [-1, 1], row 0 the lowest frequency;
         `landmarks`: float32 [5, 2], (x, y) in pixels of the face;
-        `frame_index`, `frame_offset`: of the frame used, from the first and from the middle one;
-        `face_confidence`: MTCNN's, in [0, 1];
+        `frame_index`, `frame_offset`, `face_confidence`, `face_width`: see `datasets.extraction.Extract`;
+        `sound_seconds`: of the whole clip;
         `level_dbfs`: of the sound that the spectrogram shows;
-        `clipped_share`: of the spectrogram's pixels, those at the ceiling;
-        `clip_id`, `speaker_id` and, if the clip has one, `label`.
+        `ceiling_share`, `floor_share`: of the spectrogram's pixels, those at either limit;
+        `clip_id`, `speaker_id`, the clip's own features and, if it has one, `label`.
     """
-    try:
-        samples = _sound(clip, config.spectrogram.sample_rate)
-        example = {"clip_id": clip.clip_id, "speaker_id": clip.speaker_id}
-        example |= _voice_features(samples, config.spectrogram)
-        example |= _face_features(clip, len(samples) / config.spectrogram.sample_rate, config.face)
-    except MediaError as error:
-        return Rejection(clip_id=clip.clip_id, path=error.path, reason=error.reason, detail=error.detail)
-    except Exception as error:  # one bad file must not end a build of a million; the exception's text is kept
-        detail = f"{type(error).__name__}: {error}"
-        return Rejection(clip_id=clip.clip_id, path=clip.picture_path, reason="unreadable", detail=detail)
+    face, landmarks = faces.shrink(kept.face, kept.landmarks, config.size)
+    example = {
+        "clip_id": clip.clip_id,
+        "speaker_id": clip.speaker_id,
+        "face": face,
+        "landmarks": landmarks,
+        "face_confidence": kept.face_confidence,
+        "face_width": kept.face_width,
+        "frame_index": kept.frame_index,
+        "frame_offset": kept.frame_offset,
+        "sound_seconds": len(kept.samples) / config.spectrogram.sample_rate,
+        **_voice_features(kept.samples, config.spectrogram),
+        **clip.features,
+    }
     return example if clip.label is None else example | {"label": clip.label}
 
 
-def make_pairs(clips: Sequence[Clip], config: MediaConfig, workers: int) -> Iterator[Example | Rejection]:
-    """Applies `make_pair` to all clips, in `workers` processes; the results do not depend on their number.
-
-    Yields:
-        The result of each clip, in the order of `clips`.
-
-    Raises:
-        UserError: a worker process died.
-    """
-    if workers == 1 or len(clips) < POOL_CLIPS:
-        yield from (make_pair(clip, config) for clip in clips)
-        return
-    # Forked children would inherit TensorFlow's locked threads.
-    context = multiprocessing.get_context("spawn")
-    pool = futures.ProcessPoolExecutor(workers, mp_context=context, initializer=_start_worker)
-    try:
-        yield from _in_order(lambda clip: pool.submit(make_pair, clip, config), clips, 8 * workers)
-    finally:
-        pool.shutdown(cancel_futures=True)
-
-
-def _in_order(
-    submit: Callable[[Clip], "futures.Future[Example | Rejection]"], clips: Sequence[Clip], ahead: int
-) -> Iterator[Example | Rejection]:
-    """Keeps at most `ahead` clips in work or finished, so that memory does not grow with the corpus."""
-    remaining = iter(clips)
-    pending = collections.deque((clip, submit(clip)) for clip in itertools.islice(remaining, ahead))
-    while pending:
-        clip, future = pending.popleft()
-        try:
-            yield future.result()
-        except futures.process.BrokenProcessPool as error:
-            raise UserError(
-                f"a worker process died at {clip.picture_path}, or at one of the {len(pending)} clips after it; most "
-                "often the system ended it for lack of memory: give fewer workers"
-            ) from error
-        pending.extend((clip, submit(clip)) for clip in itertools.islice(remaining, 1))
-
-
-def _start_worker() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent alone answers
-    threading.Thread(target=_die_with_parent, daemon=True).start()
-    tf.config.threading.set_intra_op_parallelism_threads(1)
-    tf.config.threading.set_inter_op_parallelism_threads(1)
-
-
-def _die_with_parent() -> None:
-    """A killed parent cannot end its workers, and they would wait for clips for ever."""
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)
-
-
-def _sound(clip: Clip, sample_rate: int) -> np.ndarray:
-    """The clip's sound, float32 [n]. Raises MediaError where it is missing or of no use."""
-    if not clip.picture_path.exists():
-        raise MediaError(clip.picture_path, "missing_picture_file", "there is no video file of this clip")
-    if not clip.sound_path.exists():
-        raise MediaError(clip.sound_path, "missing_sound_file", "there is no sound file of this clip")
-    try:
-        samples = media.read_sound(clip.sound_path, sample_rate)
-    except MediaError as error:
-        if error.reason != "no_sound" or clip.fallback_sound_path is None or not clip.fallback_sound_path.exists():
-            raise
-        samples = media.read_sound(clip.fallback_sound_path, sample_rate)
-    if len(samples) < MIN_SOUND_SECONDS * sample_rate:
-        seconds = len(samples) / sample_rate
-        raise MediaError(clip.sound_path, "too_short", f"{seconds:.2f} s of sound; at least {MIN_SOUND_SECONDS} s")
-    if np.abs(samples).max() < SILENCE:
-        raise MediaError(clip.sound_path, "silent", "every sample is zero")
-    return samples
-
-
 def _voice_features(samples: np.ndarray, config: SpectrogramConfig) -> Example:
-    spectrogram = _spectrogram(config)(audio.centre(samples, config.clip_samples)).numpy()
+    # In float64: what float32 leaves of a sum depends on the number of threads, and would change the dataset's bytes.
+    window = audio.centre(samples, config.clip_samples).astype(np.float64)
+    spectrogram = _spectrogram(config)(window).numpy()
     heard = audio.centre(samples, min(len(samples), config.clip_samples))
     return {
         "spectrogram": spectrogram.astype(np.float16),
         "level_dbfs": audio.level_dbfs(heard),
-        "clipped_share": float((spectrogram >= 1).mean()),
+        "ceiling_share": float((spectrogram >= 1).mean()),
+        "floor_share": float((spectrogram <= -1).mean()),
     }
 
 
 @functools.cache
 def _spectrogram(config: SpectrogramConfig) -> Callable[[np.ndarray], tf.Tensor]:
-    signature = [tf.TensorSpec([config.clip_samples], tf.float32)]
+    signature = [tf.TensorSpec([config.clip_samples], tf.float64)]
     return tf.function(functools.partial(audio.spectrogram, config=config), input_signature=signature)
-
-
-def _face_features(clip: Clip, sound_seconds: float, config: FaceConfig) -> Example:
-    with media.Video(clip.picture_path) as video:
-        if abs(video.seconds - sound_seconds) > MAX_LENGTH_DIFFERENCE_SECONDS:
-            detail = f"{video.seconds:.2f} s of pictures, {sound_seconds:.2f} s of sound"
-            raise MediaError(clip.picture_path, "wrong_length", detail)
-        steps = range(1, config.search_frames + 1)
-        for offset, picture in video.frames([0, *itertools.chain.from_iterable((-k, k) for k in steps)]):
-            found = faces.detect(picture, config)
-            if found:
-                face, landmarks = faces.align(picture, found[0].landmarks, config)
-                return {
-                    "face": face,
-                    "landmarks": landmarks,
-                    "face_confidence": found[0].confidence,
-                    "frame_index": video.middle + offset,
-                    "frame_offset": offset,
-                }
-        detail = f"within {config.search_frames} frames of the middle one ({video.middle} of {video.frame_count})"
-    raise MediaError(clip.picture_path, "no_face", detail)

@@ -7,15 +7,11 @@ import collections
 import csv
 import os
 from pathlib import Path
-from typing import Any, TypeGuard
+from typing import Any
 
-from absl import logging
-
-from datasets.clips import Example, Listing, Rejection
+from datasets.clips import Listing, Rejection
 from emogan.errors import UserError
 
-MAX_CEILING_SHARE = 0.01
-"""Share of spectrogram pixels at the ceiling above which a build warns: loud sound is then cut off."""
 SHOWN_REJECTIONS = 10
 """Rejections that a message spells out."""
 PATIENCE = 20
@@ -36,25 +32,16 @@ class Tally:
         self._max_rejects = max_rejects
         self._left_out = dict(sorted(listing.left_out.items()))
         self._clips = sum(map(len, listing.splits.values())) + len(listing.rejections)
-        self._rejections = {rejection.path: rejection for rejection in listing.rejections}
-        self._examples = 0
-        self._ceiling_share = 0.0
-        self._floor_share = 0.0
+        self._rejections = list(listing.rejections)
 
-    def accepts(self, result: Example | Rejection) -> TypeGuard[Example]:
-        """Tells examples from rejections, and records these, once. Raises UserError where they are too many already."""
-        if not isinstance(result, Rejection):
+    def accepts(self, rejection: Rejection | None) -> bool:
+        """Records a rejection, if it is one. Raises UserError where they are too many already."""
+        if rejection is None:
             return True
-        self._rejections[result.path] = result
+        self._rejections.append(rejection)
         if len(self._rejections) > max(self._max_rejects * self._clips, PATIENCE):
             self._give_up()
         return False
-
-    def add(self, example: Example) -> None:
-        """Counts an example of `datasets.pairs.make_pair`."""
-        self._examples += 1
-        self._ceiling_share += example["clipped_share"]
-        self._floor_share += float((example["spectrogram"] <= -1).mean())
 
     def finish(self) -> dict[str, Any]:
         """Writes the list of rejections and returns the counts for the dataset's metadata.
@@ -62,28 +49,19 @@ class Tally:
         Raises:
             UserError: more than the allowed share of the clips was rejected, or all of them.
         """
-        if len(self._rejections) > self._max_rejects * self._clips or not self._examples:
+        if len(self._rejections) > self._max_rejects * self._clips or len(self._rejections) == self._clips:
             self._give_up()
         self._write_csv()
-        ceiling_share, floor_share = self._ceiling_share / self._examples, self._floor_share / self._examples
-        if ceiling_share > MAX_CEILING_SHARE:
-            logging.warning(
-                "%.1f%% of the spectrograms' pixels are at the ceiling, more than %.0f%%: loud sound is cut off",
-                100 * ceiling_share,
-                100 * MAX_CEILING_SHARE,
-            )
         return {
             "clips": self._clips,
-            "examples": self._examples,
+            "examples": self._clips - len(self._rejections),
             "left_out": self._left_out,
             "rejections": self._by_reason(),
             "rejected": self._rows(),
-            "ceiling_share": ceiling_share,
-            "floor_share": floor_share,
         }
 
     def _by_reason(self) -> dict[str, int]:
-        return dict(collections.Counter(rejection.reason for rejection in self._rejections.values()).most_common())
+        return dict(collections.Counter(rejection.reason for rejection in self._rejections).most_common())
 
     def _rows(self) -> list[dict[str, str]]:
         return [
@@ -93,7 +71,7 @@ class Tally:
                 "reason": rejection.reason,
                 "detail": rejection.detail.replace(f"{self.corpus_dir}{os.sep}", ""),
             }
-            for rejection in self._rejections.values()
+            for rejection in self._rejections
         ]
 
     def _write_csv(self) -> None:

@@ -159,15 +159,17 @@ def spectrogram(waveform: tf.Tensor, config: SpectrogramConfig) -> tf.Tensor:
     """Draws sound as a picture: decibels against a full-scale sine, of which `floor_db`..`ceiling_db` become [-1, 1].
 
     Args:
-        waveform: float32 [..., config.clip_samples] in [-1, 1].
+        waveform: float32 or float64 [..., config.clip_samples] in [-1, 1].
         config: the settings.
 
     Returns:
-        float32 [..., S, S, 1]: frequency (row 0 the lowest), time, 1. Silence is exactly -1.
+        [..., S, S, 1] of the same dtype: frequency (row 0 the lowest), time, 1. Silence is exactly -1.
     """
     power = tf.square(tf.abs(_stft(waveform, config))) / _full_scale(config) ** 2
-    mel = config.mel_bands is not None
-    power = tf.matmul(power, _mel_filters(config), transpose_b=True) if mel else power[..., : config.size]
+    if config.mel_bands is None:
+        power = power[..., : config.size]
+    else:
+        power = tf.matmul(power, tf.cast(_mel_filters(config), power.dtype), transpose_b=True)
     if config.per_clip_maximum:
         loudest = tf.reduce_max(power, axis=[-2, -1], keepdims=True)
         power = tf.math.divide_no_nan(power, loudest) * 10 ** (config.ceiling_db / 10)

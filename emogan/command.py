@@ -16,6 +16,9 @@ def run(main: Callable[[list[str]], None]) -> None:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # no notes on GPUs that are not there; set 0 to see all
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
     warnings.filterwarnings("ignore", message="pkg_resources is deprecated")  # tensorflow-hub's
+    warnings.filterwarnings(
+        "ignore", message="You are using a Python version", category=FutureWarning
+    )  # google-api-core's
 
     def guarded(argv: list[str]) -> None:
         if len(argv) > 1:

@@ -1,6 +1,6 @@
 """Finds faces in a frame and aligns them by their five landmarks.
 
-Public names: Face, detect (MTCNN, Zhang et al. 2016), align.
+Public names: Face, detect (MTCNN, Zhang et al. 2016), align, shrink.
 """
 
 import dataclasses
@@ -176,3 +176,24 @@ def _crop(picture: np.ndarray, to_face: SimilarityTransform, size: int, margin: 
     x0, y0 = origin = np.clip(np.floor(corners.min(0)).astype(int) - margin, 0, last)
     x1, y1 = np.clip(np.ceil(corners.max(0)).astype(int) + margin, 0, last) + 1
     return picture[y0:y1, x0:x1], origin
+
+
+def shrink(face: np.ndarray, landmarks: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:
+    """Makes an aligned face smaller by averaging squares of pixels.
+
+    Args:
+        face: uint8 [S, S, 3].
+        landmarks: float32 [5, 2], (x, y) in pixels of `face`.
+        size: the new side, a divisor of S.
+
+    Returns:
+        The face, uint8 [size, size, 3], and its landmarks in it, float32 [5, 2].
+
+    Raises:
+        UserError: `size` does not divide S.
+    """
+    factor, rest = divmod(len(face), size)
+    if rest:
+        raise UserError(f"a face of {len(face)} pixels cannot be shrunk to {size}, which does not divide it")
+    means = face.reshape(size, factor, size, factor, 3).mean((1, 3), dtype=np.float32)
+    return np.round(means).astype(np.uint8), ((landmarks + 0.5) / factor - 0.5).astype(np.float32)

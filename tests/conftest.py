@@ -17,6 +17,7 @@ from datasets.synthetic import make_corpus
 
 ROOT = Path(__file__).parent.parent
 
+tf.config.threading.set_intra_op_parallelism_threads(1)  # so that builds need no process of their own
 tf.config.set_logical_device_configuration(
     tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * 2
 )  # two virtual devices, for the tests of MirroredStrategy; all others run on the first

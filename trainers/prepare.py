@@ -27,18 +27,29 @@ _CONFIG = flags.DEFINE_enum(
 )
 _WORKERS = flags.DEFINE_integer("workers", os.cpu_count(), "processes that work on clips", lower_bound=1)
 _MAX_REJECTS = flags.DEFINE_float("max_rejects", 0.05, "share of unusable clips above which the build fails", 0.0, 1.0)
+_STORE_DIR = flags.DEFINE_string(
+    "store_dir",
+    None,
+    "folder that keeps the decoded clips, for every size and for a build that goes on; default: data_dir",
+)
+_BEAM = flags.DEFINE_string(
+    "beam_pipeline_options",
+    None,
+    "build with Apache Beam, for clusters: its options, as in runner=DirectRunner,direct_num_workers=2",
+)
 _OVERWRITE = flags.DEFINE_bool("overwrite", False, "build again what is there already")
 
 
 def main(_: list[str]) -> None:
     """Builds the dataset, or finds it built, and prints what became of the corpus's clips."""
-    logging.set_verbosity(logging.WARNING)  # not what TFDS says of its own doings
+    logging.set_verbosity(logging.ERROR)  # not what TFDS says of its own doings
     builder = datasets.BUILDERS[_DATASET.value](
         data_dir=Path(_DATA_DIR.value).expanduser(),
         config=_CONFIG.value,
         workers=_WORKERS.value,
         max_rejects=_MAX_REJECTS.value,
         progress=True,
+        store_dir=_STORE_DIR.value and Path(_STORE_DIR.value).expanduser(),
     )
     if builder.data_path.exists() and not _OVERWRITE.value:
         if builder.info.metadata["media"] != to_json(builder.builder_config.media):
@@ -50,15 +61,22 @@ def main(_: list[str]) -> None:
 
 
 def _build(builder: PairsBuilder, manual_dir: Path) -> None:
+    from datasets.workers import use_one_thread
+
     builder.find_corpus(manual_dir)  # before an older dataset is deleted
+    # What a killed build left of its examples; its decoded clips are in the store, and are not decoded again.
     for leftover in builder.data_path.parent.glob(f"incomplete.*_{builder.version}"):
         print(f"{leftover} is left of a build that was killed, or still runs; delete it if none runs")
-    tfds.disable_progress_bar()  # the builder shows one bar over all splits
+    use_one_thread()  # so that a small corpus needs no processes of its own
+    tfds.disable_progress_bar()  # the builder shows its own
     mode = tfds.GenerateMode.REUSE_CACHE_IF_EXISTS if _OVERWRITE.value else tfds.GenerateMode.REUSE_DATASET_IF_EXISTS
+    config = tfds.download.DownloadConfig(manual_dir=manual_dir, download_mode=mode)
+    if _BEAM.value:
+        from datasets.distributed import pipeline_options
+
+        config.beam_options = pipeline_options(_BEAM.value)
     with contextlib.redirect_stdout(io.StringIO()):  # TFDS speaks of downloads, and there are none
-        builder.download_and_prepare(
-            download_config=tfds.download.DownloadConfig(manual_dir=manual_dir, download_mode=mode)
-        )
+        builder.download_and_prepare(download_config=config)
 
 
 def summary(info: tfds.core.DatasetInfo) -> str:

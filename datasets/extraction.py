@@ -1,0 +1,148 @@
+"""Takes from the files of one clip all that datasets of any size need: the only place that decodes media and finds faces.
+
+Public names: Extract, Contents, read_contents, extract, thumbnail.
+"""
+
+import dataclasses
+import io
+import itertools
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from datasets import files, media
+from datasets.clips import Clip
+from datasets.files import MediaError
+from emogan import faces
+from emogan.config import FaceConfig
+
+MIN_SOUND_SECONDS = 0.3
+MAX_LENGTH_DIFFERENCE_SECONDS = 1.0
+"""Between pictures and sound of one clip: above it their middles are not the same moment. Our choice."""
+SILENCE = 2.0**-15
+"""Sound that stays below one step of 16 bits is none."""
+SOUND_STEPS = 2.0**23
+"""Sound is kept with 24 bits, of which files of 16 or 24 bits lose none."""
+THUMBNAIL_SIDE = 160
+
+Contents = dict[Path, bytes]
+"""The files of a clip."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
+class Extract:
+    """What is taken from one clip.
+
+    Attributes:
+        face: uint8 [S, S, 3], RGB, aligned.
+        landmarks: float32 [5, 2], (x, y) in pixels of `face`.
+        face_confidence: MTCNN's, in [0, 1].
+        face_width: of the face's box in the frame, pixels; below S the face was magnified.
+        frame_index: of the frame used, from the first one; of a still picture its place among the clip's pictures.
+        frame_offset: of the frame used, from the middle one.
+        samples: the whole sound, float32 [n] in [-1, 1], mono, in steps of 1 / SOUND_STEPS.
+    """
+
+    face: np.ndarray
+    landmarks: np.ndarray
+    face_confidence: float
+    face_width: float
+    frame_index: int
+    frame_offset: int
+    samples: np.ndarray
+
+
+def read_contents(clip: Clip) -> Contents:
+    """Reads the files of a clip; the fallback for its sound and further pictures only where they are there.
+
+    Raises:
+        MediaError: a file is missing or cannot be read.
+    """
+    for path, reason in ((clip.picture_path, "missing_picture_file"), (clip.sound_path, "missing_sound_file")):
+        if not files.exists(path):
+            raise MediaError(path, reason, "there is no such file")
+    return {path: files.read(path) for path in clip.paths if path and files.exists(path)}
+
+
+def extract(clip: Clip, contents: Contents, face: FaceConfig, sample_rate: int) -> Extract:
+    """Decodes a clip.
+
+    Args:
+        clip: the clip.
+        contents: its files, see `read_contents`.
+        face: how its face is found and aligned, and at which size.
+        sample_rate: of the sound, samples per second.
+
+    Raises:
+        MediaError: the clip cannot be used.
+    """
+    samples = _sound(clip, contents, sample_rate)
+    tried = 0
+    for index, offset, picture in _pictures(clip, contents, len(samples) / sample_rate, face.search_frames):
+        tried += 1
+        found = faces.detect(picture, face)
+        if found:
+            aligned, landmarks = faces.align(picture, found[0].landmarks, face)
+            return Extract(
+                face=aligned,
+                landmarks=landmarks,
+                face_confidence=found[0].confidence,
+                face_width=found[0].box[2],
+                frame_index=index,
+                frame_offset=offset,
+                samples=samples,
+            )
+    raise MediaError(clip.picture_path, "no_face", f"in {tried} pictures, the middle one and those around it")
+
+
+def thumbnail(clip: Clip, contents: Contents) -> bytes:
+    """The clip's first choice of a picture as a small JPEG file; empty where none can be decoded."""
+    data = contents.get(clip.picture_path, b"")
+    try:
+        if clip.picture_path.suffix.lower() in media.STILL_PICTURE_SUFFIXES:
+            picture = media.read_picture(clip.picture_path, data)
+        else:
+            with media.Video(clip.picture_path, data) as video:
+                _, picture = next(video.frames([0]))
+    except MediaError:
+        return b""
+    image, buffer = Image.fromarray(picture), io.BytesIO()
+    image.thumbnail((THUMBNAIL_SIDE, THUMBNAIL_SIDE))
+    image.save(buffer, "JPEG")
+    return buffer.getvalue()
+
+
+def _sound(clip: Clip, contents: Contents, sample_rate: int) -> np.ndarray:
+    try:
+        samples = media.read_sound(clip.sound_path, contents[clip.sound_path], sample_rate)
+    except MediaError as error:
+        if error.reason != "no_sound" or clip.fallback_sound_path not in contents:
+            raise
+        samples = media.read_sound(clip.fallback_sound_path, contents[clip.fallback_sound_path], sample_rate)
+    if len(samples) < MIN_SOUND_SECONDS * sample_rate:
+        seconds = len(samples) / sample_rate
+        raise MediaError(clip.sound_path, "too_short", f"{seconds:.2f} s of sound; at least {MIN_SOUND_SECONDS} s")
+    if np.abs(samples).max() < SILENCE:
+        raise MediaError(clip.sound_path, "silent", "every sample is zero")
+    steps = np.round(samples * SOUND_STEPS).clip(-SOUND_STEPS, SOUND_STEPS - 1)
+    return (steps / SOUND_STEPS).astype(np.float32)
+
+
+def _pictures(
+    clip: Clip, contents: Contents, sound_seconds: float, search_frames: int
+) -> Iterator[tuple[int, int, np.ndarray]]:
+    """Yields (index, offset from the middle, picture) in the order in which a face is looked for."""
+    if clip.picture_path.suffix.lower() in media.STILL_PICTURE_SUFFIXES:
+        for index, path in enumerate((clip.picture_path, *clip.other_pictures)):
+            if path in contents:
+                yield index, index, media.read_picture(path, contents[path])
+        return
+    with media.Video(clip.picture_path, contents[clip.picture_path]) as video:
+        if abs(video.seconds - sound_seconds) > MAX_LENGTH_DIFFERENCE_SECONDS:
+            detail = f"{video.seconds:.2f} s of pictures, {sound_seconds:.2f} s of sound"
+            raise MediaError(clip.picture_path, "wrong_length", detail)
+        around = itertools.chain.from_iterable((-k, k) for k in range(1, search_frames + 1))
+        for offset, picture in video.frames([0, *around]):
+            yield video.middle + offset, offset, picture
