@@ -93,7 +93,7 @@ class PairsBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):  # 
         if not 0 <= max_rejects <= 1:
             raise UserError(f"max_rejects is {max_rejects}; it is a share, from 0 to 1")
         super().__init__(**kwargs)
-        self._store_dir = Path(store_dir or self.data_dir_root / "clips")
+        self.store_dir = Path(store_dir or self.data_dir_root / "clips")
         settings = {"workers": workers, "max_rejects": max_rejects, "progress": progress, "store_dir": store_dir}
         self._original_state |= settings
         self._workers = workers
@@ -153,7 +153,7 @@ class PairsBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):  # 
         csv_path = Path(self.data_path).parent / "rejections.csv"
         self._tally = Tally(listing, corpus_dir=corpus_dir, csv_path=csv_path, max_rejects=self._max_rejects)
         self._synthetic = _is_synthetic(corpus_dir)
-        store = ClipStore.of(self._store_dir, self.builder_config.media)
+        store = ClipStore.of(self.store_dir, self.builder_config.media)
         # First every clip is decoded, then examples are written: TFDS has to know which splits will not be empty.
         clips = [(name, clip) for name, clips in listing.splits.items() for clip in clips]
         usable: dict[str, list[tuple[Clip, str]]] = collections.defaultdict(list)

@@ -61,12 +61,14 @@ class Rejection:
         path: the file at fault.
         reason: a stable snake_case word, the key under which it is counted.
         detail: what exactly is wrong, for people.
+        key: of the clip in the store, where a picture of it may be kept; empty where there is none.
     """
 
     clip_id: str
     path: Path
     reason: str
     detail: str
+    key: str = ""
 
 
 @dataclasses.dataclass(kw_only=True)

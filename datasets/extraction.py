@@ -54,16 +54,24 @@ class Extract:
     samples: np.ndarray
 
 
-def read_contents(clip: Clip) -> Contents:
+def read_contents(clip: Clip) -> tuple[Contents, MediaError | None]:
     """Reads the files of a clip; the fallback for its sound and further pictures only where they are there.
 
-    Raises:
-        MediaError: a file is missing or cannot be read.
+    Returns:
+        What could be read, and what is wrong with the first file that could not.
     """
-    for path, reason in ((clip.picture_path, "missing_picture_file"), (clip.sound_path, "missing_sound_file")):
-        if not files.exists(path):
-            raise MediaError(path, reason, "there is no such file")
-    return {path: files.read(path) for path in clip.paths if path and files.exists(path)}
+    contents: Contents = {}
+    first_error = None
+    needed = {clip.picture_path: "missing_picture_file", clip.sound_path: "missing_sound_file"}
+    for path in dict.fromkeys(path for path in clip.paths if path):
+        try:
+            if files.exists(path):
+                contents[path] = files.read(path)
+            elif path in needed:
+                raise MediaError(path, needed[path], "there is no such file")
+        except MediaError as error:
+            first_error = first_error or error
+    return contents, first_error
 
 
 def extract(clip: Clip, contents: Contents, face: FaceConfig, sample_rate: int) -> Extract:

@@ -24,7 +24,7 @@ class Outcome:
     """What became of a clip.
 
     Attributes:
-        key: of the clip in the store; empty where its files could not even be read.
+        key: of the clip in the store; empty after an error that nobody foresaw.
         rejection: why the clip cannot be used, or None.
         decoded: whether that had to be found out now; else the store knew it.
     """
@@ -43,38 +43,34 @@ def prepare_clip(clip: Clip, store: ClipStore) -> Outcome:
         OSError: the store cannot be written.
     """
     try:
-        contents = read_contents(clip)
-    except (MediaError, OSError) as error:
-        return Outcome(key="", rejection=_rejection(clip, error), decoded=False)
-    key = store.key(clip, contents)
-    kept = store.load(key)
-    decoded = kept is None
-    if kept is None:
-        try:
-            kept = _extract_or_reject(clip, contents, store)
-        except Exception as error:  # one bad file must not end a build of a million; the exception's text is kept
-            return Outcome(key=key, rejection=_rejection(clip, error), decoded=True)
+        contents, fault = read_contents(clip)
+        key = store.key(clip, contents, fault.reason if fault else "")
+        kept = store.load(key)
+        decoded = kept is None
+        kept = kept or _extract_or_reject(clip, contents, fault, store)
+    except Exception as error:  # one bad file must not end a build of a million; the exception's text is kept
+        detail = f"{type(error).__name__}: {error}"
+        rejection = Rejection(clip_id=clip.clip_id, path=clip.picture_path, reason="unreadable", detail=detail)
+        return Outcome(key="", rejection=rejection, decoded=False)
+    if decoded:
         store.save(key, kept)
     if isinstance(kept, Extract):
         return Outcome(key=key, rejection=None, decoded=decoded)
     path = clip.paths[kept.file] or clip.picture_path
-    rejection = Rejection(clip_id=clip.clip_id, path=path, reason=kept.reason, detail=kept.detail)
+    rejection = Rejection(clip_id=clip.clip_id, path=path, reason=kept.reason, detail=kept.detail, key=key)
     return Outcome(key=key, rejection=rejection, decoded=decoded)
 
 
-def _extract_or_reject(clip: Clip, contents: Contents, store: ClipStore) -> Extract | Rejected:
+def _extract_or_reject(
+    clip: Clip, contents: Contents, fault: MediaError | None, store: ClipStore
+) -> Extract | Rejected:
     try:
+        if fault is not None:
+            raise fault
         return extract(clip, contents, store.face, store.sample_rate)
     except MediaError as error:
         file = clip.paths.index(error.path)
         return Rejected(file=file, reason=error.reason, detail=error.detail, thumbnail=thumbnail(clip, contents))
-
-
-def _rejection(clip: Clip, error: Exception) -> Rejection:
-    if isinstance(error, MediaError):
-        return Rejection(clip_id=clip.clip_id, path=error.path, reason=error.reason, detail=error.detail)
-    detail = f"{type(error).__name__}: {error}"
-    return Rejection(clip_id=clip.clip_id, path=clip.picture_path, reason="unreadable", detail=detail)
 
 
 def make_example(keyed: tuple[Clip, str], store: ClipStore, config: MediaConfig) -> Example:

@@ -65,11 +65,14 @@ class ClipStore:
         face = dataclasses.replace(config.face, size=max(SIZES))
         return cls(folder=folder, face=face, sample_rate=config.spectrogram.sample_rate)
 
-    def key(self, clip: Clip, contents: Contents) -> str:
-        """The clip's name in the store: it depends on what the files hold, and not on where they lie."""
+    def key(self, clip: Clip, contents: Contents, fault: str = "") -> str:
+        """The clip's name in the store: it depends on what the files hold, and not on where they lie.
+
+        `fault` is the reason why one of them could not be read.
+        """
         settings = [VERSION, dataclasses.asdict(self.face), self.sample_rate]
         digests = {path: [path.suffix.lower(), hashlib.sha256(data).hexdigest()] for path, data in contents.items()}
-        parts = [settings, [digests.get(path) for path in clip.paths if path]]
+        parts = [settings, fault, [digests.get(path) for path in clip.paths if path]]
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
     def load(self, key: str) -> Extract | Rejected | None:

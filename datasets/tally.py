@@ -70,6 +70,7 @@ class Tally:
                 "path": os.path.relpath(rejection.path, self.corpus_dir),
                 "reason": rejection.reason,
                 "detail": rejection.detail.replace(f"{self.corpus_dir}{os.sep}", ""),
+                "key": rejection.key,
             }
             for rejection in self._rejections
         ]
@@ -77,7 +78,7 @@ class Tally:
     def _write_csv(self) -> None:
         self.csv_path.parent.mkdir(parents=True, exist_ok=True)
         with self.csv_path.open("w", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, ["clip_id", "path", "reason", "detail"])
+            writer = csv.DictWriter(file, ["clip_id", "path", "reason", "detail", "key"])
             writer.writeheader()
             writer.writerows(self._rows())
 

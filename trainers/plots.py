@@ -1,7 +1,7 @@
 """Pictures of a run, by matplotlib's Agg renderer without pyplot's global state.
 
-Drawing: `draw_spectrogram`, `spectrogram_figure`, `sample_figure`, `loss_curves`, `confusion`; `to_png` renders. Inside
-`theme(...)` figures take the colours of the report's light or dark page. `sample_grid` is all in one, for training.
+Drawing: `draw_spectrogram`, `draw_face`, `spectrogram_figure`, `sample_figure`, `loss_curves`, `confusion`; `to_png` renders.
+Inside `theme(...)` figures take the colours of a light or a dark page. `sample_grid` is all in one, for training.
 """
 
 import contextlib
@@ -76,6 +76,13 @@ def draw_spectrogram(axes: Axes, spectrogram: np.ndarray, config: SpectrogramCon
     axes.set(xlabel="s", ylabel="Hz (mel)" if config.mel_bands else "Hz")
     axes.set_xticks(range(math.ceil(seconds)))
     axes.set_yticks(np.interp(ticks, _row_hz(config), range(size)), map(str, ticks))
+
+
+def draw_face(axes: Axes, face: np.ndarray, landmarks: np.ndarray) -> None:
+    """Draws a picture, uint8 [H, W, 3], with its five landmarks, float [5, 2] as (x, y) in pixels."""
+    axes.imshow(face)
+    axes.plot(*landmarks.T, "+", markersize=6, color="#00e5ff", markeredgewidth=1.2)
+    axes.set_axis_off()
 
 
 def spectrogram_figure(spectrogram: np.ndarray) -> Figure:

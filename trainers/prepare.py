@@ -1,6 +1,7 @@
-"""Builds the dataset of one corpus.
+"""Builds the dataset of one corpus, or shows what becomes of one clip.
 
 python -m trainers.prepare --dataset=crema_d_av --manual_dir=DIR --data_dir=DIR [--config=64]
+python -m trainers.prepare --inspect=FILE [--sound=FILE] [--output=PNG]
 """
 
 import contextlib
@@ -9,6 +10,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
+import numpy as np
 import tensorflow_datasets as tfds
 from absl import flags, logging
 
@@ -19,9 +21,9 @@ from emogan import command
 from emogan.config import to_json
 from emogan.errors import UserError
 
-_DATASET = flags.DEFINE_enum("dataset", None, sorted(datasets.BUILDERS), "dataset to build", required=True)
-_MANUAL_DIR = flags.DEFINE_string("manual_dir", None, "the corpus's folder, or the one that holds it", required=True)
-_DATA_DIR = flags.DEFINE_string("data_dir", None, "folder that the dataset is written to", required=True)
+_DATASET = flags.DEFINE_enum("dataset", None, sorted(datasets.BUILDERS), "dataset to build")
+_MANUAL_DIR = flags.DEFINE_string("manual_dir", None, "the corpus's folder, or the one that holds it")
+_DATA_DIR = flags.DEFINE_string("data_dir", None, "folder that the dataset is written to")
 _CONFIG = flags.DEFINE_enum(
     "config", "64", [config.name for config in PairsBuilder.BUILDER_CONFIGS], "side of the pictures, pixels"
 )
@@ -37,12 +39,24 @@ _BEAM = flags.DEFINE_string(
     None,
     "build with Apache Beam, for clusters: its options, as in runner=DirectRunner,direct_num_workers=2",
 )
+_STRICT = flags.DEFINE_bool("strict", False, "fail on any anomaly that TensorFlow Data Validation finds")
 _OVERWRITE = flags.DEFINE_bool("overwrite", False, "build again what is there already")
+_INSPECT = flags.DEFINE_string(
+    "inspect", None, "draw what becomes of this clip, a video or a face crop, and build nothing"
+)
+_SOUND = flags.DEFINE_string("sound", None, "with --inspect: the file with the clip's sound, if it is another one")
+_OUTPUT = flags.DEFINE_string("output", "inspected.png", "with --inspect: the picture to write")
 
 
 def main(_: list[str]) -> None:
-    """Builds the dataset, or finds it built, and prints what became of the corpus's clips."""
+    """Builds the dataset, or finds it built, prints what became of the corpus's clips, and audits it; or draws one clip."""
     logging.set_verbosity(logging.ERROR)  # not what TFDS says of its own doings
+    if _INSPECT.value:
+        _inspect()
+        return
+    missing = [f"--{flag.name}" for flag in (_DATASET, _MANUAL_DIR, _DATA_DIR) if not flag.value]
+    if missing:
+        raise UserError(f"{', '.join(missing)} must be given to build a dataset, or --inspect to look at one clip")
     builder = datasets.BUILDERS[_DATASET.value](
         data_dir=Path(_DATA_DIR.value).expanduser(),
         config=_CONFIG.value,
@@ -58,6 +72,46 @@ def main(_: list[str]) -> None:
     else:
         _build(builder, Path(_MANUAL_DIR.value).expanduser())
     print(summary(builder.info))
+    _audit(builder)
+
+
+def _audit(builder: PairsBuilder) -> None:
+    """Checks what was built, writes the audit beside it, and names what is wrong."""
+    from datasets.facts import read_facts
+    from datasets.validation import anomalies
+    from trainers.audit import write_audit
+
+    facts = read_facts(builder)
+    found = anomalies(builder, facts, _other_corpora(builder))
+    page = write_audit(builder, facts, found, builder.data_path.parent)
+    print(f"  anomalies {len(found)}")
+    for anomaly in found:
+        print(f"    {anomaly.where}, {anomaly.feature}: {anomaly.what}: {anomaly.detail}")
+    print(f"  to look at {page}")
+    if found and _STRICT.value:
+        raise UserError(f"{len(found)} anomalies, and --strict allows none; they are listed above and in {page}")
+
+
+def _other_corpora(builder: PairsBuilder) -> dict[str, Mapping[str, np.ndarray]]:
+    """The facts of the other corpora's datasets of the same config in the same folder."""
+    from datasets.facts import read_facts
+
+    others = [
+        other_class(data_dir=builder.data_dir_root, config=builder.builder_config.name)
+        for name, other_class in datasets.BUILDERS.items()
+        if name != builder.name and builder.builder_config.name in other_class.builder_configs
+    ]
+    return {other.name: read_facts(other) for other in others if other.data_path.exists()}
+
+
+def _inspect() -> None:
+    from trainers.inspection import inspect
+
+    picture = Path(_INSPECT.value).expanduser()
+    sound = Path(_SOUND.value).expanduser() if _SOUND.value else picture
+    output = Path(_OUTPUT.value).expanduser()
+    print(inspect(picture, sound, PairsBuilder.builder_configs[_CONFIG.value].media, output))
+    print(f"drawn in {output}")
 
 
 def _build(builder: PairsBuilder, manual_dir: Path) -> None:

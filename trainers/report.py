@@ -6,21 +6,18 @@ It reads config.json, metrics.jsonl, calibrate/served.json (is the corpus synthe
 confusion_*.csv and audio/*.wav. A part that is not there yet is shown as not run yet.
 """
 
-import base64
 import functools
 import itertools
 import json
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import jinja2
 import numpy as np
-from matplotlib.figure import Figure
 
 from emogan.errors import UserError
-from trainers import plots, table
+from trainers import pages, plots, table
 from trainers.run_folder import read_metrics
 
 STAGES = {
@@ -53,16 +50,9 @@ def write_report(run_dir: Path) -> Path:
     lines = read_metrics(run_dir)
     results = table.read_results(lines)
     samples = _read_samples(run_dir)
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("trainers"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    page = environment.get_template("report.html.j2").render(
+    page = pages.render(
+        "report.html.j2",
         name=run_dir.resolve().name,
-        colours=plots.COLOURS,
         synthetic=_read_json(run_dir / "calibrate" / "served.json").get("synthetic") is True,
         named={result.name: result for result in reversed(results)},
         groups=table.grouped(results),
@@ -105,7 +95,7 @@ def _sample_section(samples: dict[str, np.ndarray] | None) -> dict[str, Any] | N
         f"{len(faces)} faces, each with its clip's real spectrogram and the spectrograms generated from it for {names}"
     )
     return {
-        "picture": _picture(lambda: plots.sample_figure(faces, real, generated, labels), alt),
+        "picture": pages.picture(lambda: plots.sample_figure(faces, real, generated, labels), alt),
         "clip_ids": clip_ids.tolist(),
     }
 
@@ -118,7 +108,7 @@ def _sound_section(run_dir: Path, samples: dict[str, np.ndarray] | None) -> dict
         clip_id: [
             {
                 "title": emotion or "real",
-                "uri": _data_uri("audio/wav", path.read_bytes()),
+                "uri": pages.data_uri("audio/wav", path.read_bytes()),
                 "picture": _spectrogram_picture(samples, clip_id, emotion),
             }
             for _, emotion, path in members
@@ -138,7 +128,7 @@ def _spectrogram_picture(samples: dict[str, np.ndarray] | None, clip_id: str, em
     else:
         return None
     alt = f"Spectrogram of {clip_id}, {f'generated for {emotion}' if emotion else 'real'}"
-    return _picture(lambda: plots.spectrogram_figure(spectrogram), alt)
+    return pages.picture(lambda: plots.spectrogram_figure(spectrogram), alt)
 
 
 def _confusion_section(run_dir: Path) -> list[dict[str, Any]]:
@@ -158,7 +148,7 @@ def _confusion_picture(path: Path, title: str) -> dict[str, str]:
     if counts.shape != (len(names), len(names)):
         raise UserError(f"{path} has counts {counts.shape} for {len(names)} classes; evaluate the run again")
     alt = f"Confusion matrix. {title}. {int(np.trace(counts))} of {int(counts.sum())} right"
-    return _picture(lambda: plots.confusion(counts, names), alt)
+    return pages.picture(lambda: plots.confusion(counts, names), alt)
 
 
 def _curve_section(lines: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -166,19 +156,6 @@ def _curve_section(lines: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     for stage, title in STAGES.items():
         own = [line for line in lines if line.get("stage") == stage and "step" in line]
         alt = f"{title}: every logged metric over the steps"
-        picture = _picture(functools.partial(plots.loss_curves, own), alt) if own else None
+        picture = pages.picture(functools.partial(plots.loss_curves, own), alt) if own else None
         section.append({"title": title, "picture": picture})
     return section
-
-
-def _picture(draw: Callable[[], Figure], alt: str) -> dict[str, str]:
-    """A figure drawn for the light and for the dark page, as data URIs, with what it shows in words."""
-    picture = {"alt": alt}
-    for name in plots.COLOURS:
-        with plots.theme(name):
-            picture[name] = _data_uri("image/png", plots.to_png(draw()))
-    return picture
-
-
-def _data_uri(media_type: str, data: bytes) -> str:
-    return f"data:{media_type};base64,{base64.b64encode(data).decode('ascii')}"
