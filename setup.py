@@ -54,7 +54,7 @@ setup(
     packages=find_packages(include=["emogan", "emogan.*", "datasets", "datasets.*", "trainers", "trainers.*"]),
     package_data={
         "trainers": ["templates/*.j2", "configs/*.flags"],
-        "datasets": ["*/README.md", "*/CITATIONS.bib", "*/TAGS.txt"],
+        "datasets": ["*/README.md", "*/CITATIONS.bib", "*/TAGS.txt", "*/md5sums.txt"],
     },
     install_requires=REQUIRED,
     extras_require={"gpu": ["tensorflow[and-cuda]>=2.15.1,<2.16"], "dev": DEVELOPMENT},

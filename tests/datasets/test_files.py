@@ -111,7 +111,7 @@ def test_a_name_that_climbs_out(tmp_path, name):
         info = zipfile.ZipInfo("x")
         info.filename = name  # ZipInfo itself would clean it
         file.writestr(info, b"not fine")
-    with pytest.raises(MediaError, match="unsafe_name: the member .*download it again"):
+    with pytest.raises(MediaError, match=r"unsafe_name: the member .*download it again"):
         files.members(path)
 
 
