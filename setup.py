@@ -14,6 +14,7 @@ REQUIRED = [
     "keras>=2.15,<2.16",
     "librosa>=0.11,<0.12",
     "matplotlib>=3.9",
+    "mlcroissant>=1.0",  # the command tfds needs it and tensorflow-datasets does not say so
     "mtcnn>=1.0,<1.1",
     "numpy>=1.26,<2",
     "Pillow>=10",
