@@ -9,7 +9,7 @@ import contextlib
 import dataclasses
 import functools
 import warnings
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -141,11 +141,13 @@ class PairsBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):  # 
             UserError: neither holds the corpus.
         """
         variant = self.builder_config.variant
-        for folder in (manual_dir, manual_dir / variant.folder):
-            if all(next(folder.glob(marker), None) for marker in variant.markers):
+        inner = manual_dir / variant.folder
+        for folder in (manual_dir, inner):
+            if not _missing(folder, variant.markers):
                 return folder
-        state = "holds no such files" if manual_dir.is_dir() else "does not exist"
-        raise UserError(f"{manual_dir} {state}. {self.MANUAL_DOWNLOAD_INSTRUCTIONS}")
+        place = inner if inner.is_dir() else manual_dir
+        state = f"holds no {', '.join(_missing(place, variant.markers))}" if place.is_dir() else "does not exist"
+        raise UserError(f"{place} {state}. {self.MANUAL_DOWNLOAD_INSTRUCTIONS}")
 
     def _info(self) -> tfds.core.DatasetInfo:
         size = self.builder_config.media.size
@@ -250,3 +252,7 @@ class PairsBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):  # 
                 f"{MAX_CEILING_SHARE:.0%}: loud sound is cut off",
                 stacklevel=2,
             )
+
+
+def _missing(folder: Path, markers: Iterable[str]) -> list[str]:
+    return [marker for marker in markers if next(folder.glob(marker), None) is None]
