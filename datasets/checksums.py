@@ -38,8 +38,7 @@ def check_md5(paths: Iterable[Path], sums: Path, *, memory: Path, progress: bool
             found = _md5(path, bar)
             if found == official[path.name]:
                 known[str(path.resolve())] = states[path]
-                memory.parent.mkdir(parents=True, exist_ok=True)
-                memory.write_text(json.dumps(known, indent=2), encoding="utf-8")  # also if stopped before the last
+                _write(memory, json.dumps(known, indent=2))  # now: a build may be stopped before the last
             else:
                 wrong.append(f"{path}: MD5 {found}, officially {official[path.name]}")
     if wrong:
@@ -56,3 +55,11 @@ def _md5(path: Path, bar: tqdm) -> str:
             digest.update(chunk)
             bar.update(len(chunk))
     return digest.hexdigest()
+
+
+def _write(path: Path, text: str) -> None:
+    """Whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(path.name + ".part")
+    part.write_text(text, encoding="utf-8")
+    part.replace(path)
