@@ -14,6 +14,7 @@ REQUIRED = [
     "keras>=2.15,<2.16",
     "librosa>=0.11,<0.12",
     "matplotlib>=3.10",
+    "mlcroissant>=1.0",  # the command tfds needs it and tensorflow-datasets does not say so
     "mtcnn>=1.0,<1.1",
     "numpy>=1.26,<2",
     "Pillow>=10",
@@ -54,7 +55,7 @@ setup(
     packages=find_packages(include=["emogan", "emogan.*", "datasets", "datasets.*", "trainers", "trainers.*"]),
     package_data={
         "trainers": ["templates/*.j2", "configs/*.flags"],
-        "datasets": ["*/README.md", "*/CITATIONS.bib", "*/TAGS.txt", "*/schema.pbtxt"],
+        "datasets": ["*/README.md", "*/CITATIONS.bib", "*/TAGS.txt", "*/md5sums.txt", "*/schema.pbtxt"],
     },
     install_requires=REQUIRED,
     extras_require={"gpu": ["tensorflow[and-cuda]>=2.15.1,<2.16"], "dev": DEVELOPMENT},

@@ -1,6 +1,6 @@
 """The base class of the three TFDS builders: everything but the names, labels and splits of a corpus.
 
-Public names: PairsBuilder, PairsConfig.
+Public names: PairsBuilder, PairsConfig, Variant, make_configs.
 """
 
 import abc
@@ -9,7 +9,7 @@ import contextlib
 import dataclasses
 import functools
 import warnings
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -17,7 +17,7 @@ import numpy as np
 import tensorflow_datasets as tfds
 from tqdm.auto import tqdm
 
-from datasets.clips import SYNTHETIC_MARK, Clip, Example, Listing
+from datasets.clips import Clip, Example, Listing, is_synthetic
 from datasets.facts import read_facts
 from datasets.tally import Tally
 from emogan.config import SIZES, MediaConfig, to_json
@@ -32,11 +32,45 @@ MAX_CEILING_SHARE = 0.01
 """Share of spectrogram pixels at the ceiling above which a build warns: loud sound is then cut off."""
 
 
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Variant:
+    """What, beside the size of the pictures, one configuration of a builder has unlike another.
+
+    Attributes:
+        name: ends the configurations' names; empty for the usual variant.
+        description: a sentence.
+        folder: official name of the corpus's folder; the manual directory is this folder, or holds it.
+        markers: glob patterns; each finds something in the corpus's folder, and one of them nothing in any other.
+        class_names: names of the labels, or None for a corpus without.
+    """
+
+    name: str = ""
+    description: str
+    folder: str
+    markers: tuple[str, ...]
+    class_names: tuple[str, ...] | None = EMOTIONS
+
+
 @dataclasses.dataclass(eq=False, kw_only=True)
 class PairsConfig(tfds.core.BuilderConfig):
-    """A TFDS configuration: its name, its description, and `media`, how the pictures are made."""
+    """A TFDS configuration: its name, its description, `media`, how the pictures are made, and `variant`."""
 
     media: MediaConfig
+    variant: Variant
+
+
+def make_configs(*variants: Variant) -> list[PairsConfig]:
+    """The configurations of a builder: each variant in each size, `64` and `64_<name>`; the first is the default."""
+    return [
+        PairsConfig(
+            name="_".join(filter(None, (str(size), variant.name))),
+            description=f"{variant.description} Faces and spectrograms of {size} x {size} pixels.",
+            media=MediaConfig.of_size(size),
+            variant=variant,
+        )
+        for variant in variants
+        for size in SIZES
+    ]
 
 
 class PairsBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):  # type: ignore[call-arg]
@@ -49,23 +83,12 @@ class PairsBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):  # 
 
     VERSION = tfds.core.Version("1.0.0")
     RELEASE_NOTES: ClassVar[dict[str, str]] = {"1.0.0": "First release."}
-    BUILDER_CONFIGS: ClassVar[list[PairsConfig]] = [
-        PairsConfig(
-            name=str(size),
-            description=f"Faces and spectrograms of {size} x {size} pixels.",
-            media=MediaConfig.of_size(size),
-        )
-        for size in SIZES
-    ]
+    BUILDER_CONFIGS: ClassVar[list[PairsConfig]]
 
-    FOLDER: ClassVar[str]
-    """Official name of the corpus's folder; the manual directory is this folder, or holds it."""
-    MARKER: ClassVar[str]
-    """Glob pattern that finds something in the corpus's folder, and in no other."""
     HOMEPAGE: ClassVar[str]
     LICENSE: ClassVar[str]
-    CLASS_NAMES: ClassVar[tuple[str, ...] | None] = EMOTIONS
-    """Names of the labels, or None for a corpus without."""
+    FEATURES: ClassVar[Mapping[str, Any]] = {}
+    """The builder's own features, beside those of `datasets.pairs.make_pair`; each Clip has their values."""
 
     def __init__(
         self,
@@ -86,8 +109,11 @@ class PairsBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):  # 
             **kwargs: of the base class: data_dir, config, version.
 
         Raises:
-            UserError: a setting is out of range.
+            UserError: a setting is out of range, or there is no such configuration.
         """
+        names = [config.name for config in self.BUILDER_CONFIGS]
+        if isinstance(kwargs.get("config"), str) and kwargs["config"] not in names:
+            raise UserError(f"config is {kwargs['config']!r}; {self.name} has {', '.join(names)}")
         if workers < 1:
             raise UserError(f"workers is {workers}; it must be at least 1")
         if not 0 <= max_rejects <= 1:
@@ -100,19 +126,28 @@ class PairsBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):  # 
         self._max_rejects = max_rejects
         self._progress = progress
 
-    @classmethod
     @abc.abstractmethod
-    def list_clips(cls, corpus_dir: Path) -> Listing:
-        """Lists the clips of the corpus in `corpus_dir`; opens none of them."""
+    def list_clips(self, corpus_dir: Path) -> Listing:
+        """Lists the clips of the corpus in `corpus_dir` as this configuration wants them; opens none of them.
 
-    @classmethod
-    def find_corpus(cls, manual_dir: Path) -> Path:
-        """Returns the corpus's folder: `manual_dir` or its subfolder FOLDER. Raises UserError where neither is one."""
-        for folder in (manual_dir, manual_dir / cls.FOLDER):
-            if next(folder.glob(cls.MARKER), None):
+        Raises:
+            UserError: the corpus is not what it says, or one of its tables is malformed.
+        """
+
+    def find_corpus(self, manual_dir: Path) -> Path:
+        """Returns the corpus's folder: `manual_dir`, or the one in it that has the official name.
+
+        Raises:
+            UserError: neither holds the corpus.
+        """
+        variant = self.builder_config.variant
+        inner = manual_dir / variant.folder
+        for folder in (manual_dir, inner):
+            if not _missing(folder, variant.markers):
                 return folder
-        state = "holds no such files" if manual_dir.is_dir() else "does not exist"
-        raise UserError(f"{manual_dir} {state}. {cls.MANUAL_DOWNLOAD_INSTRUCTIONS}")
+        place = inner if inner.is_dir() else manual_dir
+        state = f"holds no {', '.join(_missing(place, variant.markers))}" if place.is_dir() else "does not exist"
+        raise UserError(f"{place} {state}. {self.MANUAL_DOWNLOAD_INSTRUCTIONS}")
 
     def _info(self) -> tfds.core.DatasetInfo:
         size = self.builder_config.media.size
@@ -133,11 +168,12 @@ class PairsBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):  # 
             "floor_share": tfds.features.Scalar(dtype=np.float32),
             "sound_seconds": tfds.features.Scalar(dtype=np.float32),
         }
-        if self.CLASS_NAMES is not None:
-            features["label"] = tfds.features.ClassLabel(names=self.CLASS_NAMES)
+        class_names = self.builder_config.variant.class_names
+        if class_names is not None:
+            features["label"] = tfds.features.ClassLabel(names=class_names)
         return self.dataset_info_from_configs(
-            features=tfds.features.FeaturesDict(features),
-            supervised_keys=("spectrogram", "label") if self.CLASS_NAMES else None,
+            features=tfds.features.FeaturesDict({**features, **self.FEATURES}),
+            supervised_keys=("spectrogram", "label") if class_names else None,
             homepage=self.HOMEPAGE,
             license=self.LICENSE,
             metadata=tfds.core.MetadataDict(),
@@ -152,7 +188,7 @@ class PairsBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):  # 
             raise UserError(f"{corpus_dir} holds no clip to use. {self.MANUAL_DOWNLOAD_INSTRUCTIONS}")
         csv_path = Path(self.data_path).parent / "rejections.csv"
         self._tally = Tally(listing, corpus_dir=corpus_dir, csv_path=csv_path, max_rejects=self._max_rejects)
-        self._synthetic = _is_synthetic(corpus_dir)
+        self._synthetic = is_synthetic(corpus_dir)
         store = ClipStore.of(self.store_dir, self.builder_config.media)
         # First every clip is decoded, then examples are written: TFDS has to know which splits will not be empty.
         clips = [(name, clip) for name, clips in listing.splits.items() for clip in clips]
@@ -218,6 +254,5 @@ class PairsBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):  # 
             )
 
 
-def _is_synthetic(corpus_dir: Path) -> bool:
-    readme = corpus_dir / "README.txt"
-    return readme.is_file() and readme.read_text(encoding="utf-8", errors="replace").startswith(SYNTHETIC_MARK)
+def _missing(folder: Path, markers: Iterable[str]) -> list[str]:
+    return [marker for marker in markers if next(folder.glob(marker), None) is None]

@@ -1,14 +1,16 @@
 """What a corpus says of its clips, before any media file is opened.
 
-Public names: Clip, Example, Rejection, Listing, media_files. This module and the builders import without TensorFlow, so
-that `import datasets` is quick.
+Public names: Clip, Example, Rejection, Listing, media_files, media_members, is_synthetic. This module and the builders
+import without TensorFlow, so that `import datasets` is quick.
 """
 
 import collections
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
+
+from datasets import files
 
 Example = dict[str, Any]
 """Values of the dataset's features by name; `datasets.pairs.to_example` describes them."""
@@ -78,19 +80,56 @@ class Listing:
     Attributes:
         splits: the clips of each split, splits and clips in a fixed order.
         left_out: the number of clips that are sound but not wanted, by reason.
-        rejections: media files whose names tell that they cannot be used.
+        rejections: files of which it shows without opening them as media that they cannot be used.
     """
 
     splits: dict[str, list[Clip]]
     left_out: collections.Counter[str] = dataclasses.field(default_factory=collections.Counter)
     rejections: list[Rejection] = dataclasses.field(default_factory=list)
+    _places: dict[str, Path] = dataclasses.field(default_factory=dict)
+
+    def add(self, split: str, clip: Clip) -> None:
+        """Adds a clip; one whose id is there already is rejected instead, and the first stays."""
+        first = self._places.setdefault(clip.clip_id, clip.sound_path)
+        if first is clip.sound_path:
+            self.splits[split].append(clip)
+        else:
+            detail = f"the same clip is already there as {first}, which is used; remove one of the two"
+            self.reject(clip.sound_path, "duplicate_clip", detail, clip_id=clip.clip_id)
+
+    def reject(self, path: Path, reason: str, detail: str, *, clip_id: str | None = None) -> None:
+        """Rejects a file; see Rejection."""
+        self.rejections.append(Rejection(clip_id=clip_id or path.name, path=path, reason=reason, detail=detail))
 
     def bad_name(self, path: Path, rule: str) -> None:
         """Rejects a media file for its name; `rule` says which names are right."""
-        self.rejections.append(Rejection(clip_id=path.name, path=path, reason="bad_name", detail=rule))
+        self.reject(path, "bad_name", rule)
 
 
 def media_files(folder: Path, pattern: str) -> list[Path]:
-    """Returns the media files of `folder` that match a glob pattern, sorted; no hidden ones (macOS makes some)."""
-    paths = folder.glob(pattern)
-    return sorted(path for path in paths if path.suffix.lower() in _MEDIA_SUFFIXES and not path.name.startswith("."))
+    """Returns the media files of `folder` that match a glob pattern, sorted; none that an operating system hides."""
+    return sorted(_media(folder, folder.glob(pattern)))
+
+
+def media_members(archive: Path, listing: Listing) -> list[Path]:
+    """Returns the media files in a zip archive, sorted; an archive that cannot be used is rejected, and has none."""
+    try:
+        return sorted(_media(archive, files.members(archive)))
+    except files.MediaError as error:
+        listing.reject(archive, error.reason, error.detail)
+        return []
+
+
+def _media(root: Path, paths: Iterable[Path]) -> Iterable[Path]:
+    for path in paths:
+        inner = path.relative_to(root).parts
+        # macOS hides a shadow of each file in `._name`, in an archive below __MACOSX.
+        hidden = any(part.startswith(".") or part == "__MACOSX" for part in inner)
+        if path.suffix.lower() in _MEDIA_SUFFIXES and not hidden:
+            yield path
+
+
+def is_synthetic(corpus_dir: Path) -> bool:
+    """Tells whether `datasets.synthetic` made the corpus in that folder."""
+    readme = corpus_dir / "README.txt"
+    return readme.is_file() and readme.read_text(encoding="utf-8", errors="replace").startswith(SYNTHETIC_MARK)

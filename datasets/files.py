@@ -4,12 +4,19 @@ Public names: MediaError, archive_of, exists, read, members. The path of a membe
 name within it: `Video_Speech_Actor_01.zip/Actor_01/01-01-01-01-01-01-01.mp4`.
 """
 
+import lzma
+import struct
 import zipfile
+import zlib
 from pathlib import Path, PurePosixPath
 
 MAX_FILE_BYTES = 128 * 2**20
 
 _LFS_POINTER = b"version https://git-lfs"
+# What zipfile and its decompressors raise for bytes that are not as they should be.
+_DAMAGED = (
+    zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error, EOFError, NotImplementedError, RuntimeError, ValueError
+)  # fmt: skip
 
 
 class MediaError(Exception):
@@ -43,13 +50,15 @@ def members(archive: Path) -> list[Path]:
     """The paths of the files in a zip archive, in its order.
 
     Raises:
-        MediaError: `not_a_zip` where it cannot be read as one, `unsafe_name` where a name climbs out of the archive.
+        MediaError: `not_a_zip` where it cannot be read as one, `unsafe_name` where a name climbs out of the archive,
+            `no_permission`.
     """
     with _open_zip(archive) as file:
         names = [info.filename for info in file.infolist() if not info.is_dir()]
     for name in names:
         if name.startswith("/") or "\\" in name or ".." in PurePosixPath(name).parts:
-            raise MediaError(archive, "unsafe_name", f"the member {name!r} points out of the archive")
+            detail = f"the member {name!r} points out of the archive, so nothing of it is used; download it again"
+            raise MediaError(archive, "unsafe_name", detail)
     return [archive / name for name in names]
 
 
@@ -64,7 +73,7 @@ def read(path: Path) -> bytes:
         data = _read_file(path) if archive is None else _read_member(archive, path)
     except PermissionError as error:
         raise MediaError(path, "no_permission", "the file may not be read by this user") from error
-    except FileNotFoundError as error:
+    except (FileNotFoundError, NotADirectoryError) as error:
         raise MediaError(path, "missing", "there is no such file") from error
     if not data:
         raise MediaError(path, "empty", "the file has 0 bytes")
@@ -85,18 +94,22 @@ def _read_member(archive: Path, path: Path) -> bytes:
             info = file.getinfo(name)
         except KeyError as error:
             raise FileNotFoundError(path) from error
-        _check_size(path, info.file_size)  # zipfile reads no more than that many bytes, whatever the data say
+        _check_size(path, info.file_size)
         try:
-            return file.read(info)
-        except (zipfile.BadZipFile, EOFError, OSError, NotImplementedError, RuntimeError, ValueError) as error:
-            raise MediaError(path, "truncated", f"the archive is damaged here: {error}") from error
+            with file.open(info) as member:
+                return member.read(info.file_size)  # no more than that, whatever the data would unpack to
+        except (*_DAMAGED, OSError) as error:
+            raise MediaError(path, "truncated", f"the archive is damaged here ({error}); download it again") from error
 
 
 def _open_zip(archive: Path) -> zipfile.ZipFile:
     try:
         return zipfile.ZipFile(archive)
-    except zipfile.BadZipFile as error:
-        raise MediaError(archive, "not_a_zip", f"{error}; the download may not have ended") from error
+    except PermissionError as error:
+        raise MediaError(archive, "no_permission", "the file may not be read by this user") from error
+    except (*_DAMAGED, OSError) as error:
+        detail = f"it cannot be read as a zip archive ({error}); if its download did not end, download it again"
+        raise MediaError(archive, "not_a_zip", detail) from error
 
 
 def _check_size(path: Path, size: int) -> None:

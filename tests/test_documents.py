@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+import datasets
+
 ROOT = Path(__file__).parent.parent
 TEXT = "".join((ROOT / name).read_text() for name in ("README.md", "BUILD.md"))
 COMMANDS = sorted(set(re.findall(r"python -m ([a-z_.]+)([^`\n]*)", TEXT)))
@@ -30,6 +32,12 @@ def test_flags_exist(run_command, module, line):
     for flag in (word for word in shlex.split(line, comments=True) if word.startswith("--")):
         name = flag.removeprefix("--").split("=")[0]
         assert name == "flagfile" or re.search(rf"--(\[no\])?{name}\b", known), flag
+
+
+@pytest.mark.parametrize("line", [line for module, line in COMMANDS if module == "trainers.prepare"])
+def test_configurations_exist(line):
+    given = dict(word.removeprefix("--").split("=") for word in shlex.split(line))
+    assert given["config"] in [config.name for config in datasets.BUILDERS[given["dataset"]].BUILDER_CONFIGS]
 
 
 def test_links_lead_somewhere():

@@ -24,8 +24,14 @@ from emogan.errors import UserError
 _DATASET = flags.DEFINE_enum("dataset", None, sorted(datasets.BUILDERS), "dataset to build")
 _MANUAL_DIR = flags.DEFINE_string("manual_dir", None, "the corpus's folder, or the one that holds it")
 _DATA_DIR = flags.DEFINE_string("data_dir", None, "folder that the dataset is written to")
-_CONFIG = flags.DEFINE_enum(
-    "config", "64", [config.name for config in PairsBuilder.BUILDER_CONFIGS], "side of the pictures, pixels"
+_CONFIG = flags.DEFINE_string(
+    "config",
+    "64",
+    "side of the pictures, pixels, and what the dataset has beside the usual: "
+    + "; ".join(
+        f"{name} {', '.join(config.name for config in builder.BUILDER_CONFIGS)}"
+        for name, builder in datasets.BUILDERS.items()
+    ),
 )
 _WORKERS = flags.DEFINE_integer("workers", os.cpu_count(), "processes that work on clips", lower_bound=1)
 _MAX_REJECTS = flags.DEFINE_float("max_rejects", 0.05, "share of unusable clips above which the build fails", 0.0, 1.0)

@@ -2,34 +2,77 @@
 
 import re
 from pathlib import Path
+from typing import ClassVar
 
-from datasets.builder import PairsBuilder
+import numpy as np
+import tensorflow_datasets as tfds
+
+from datasets.builder import PairsBuilder, Variant, make_configs
 from datasets.clips import Clip, Listing, media_files
+from datasets.crema_d_av.tables import Actors, Votes
 from datasets.folds import CREMA_D_FOLDS
 
 _EMOTIONS = {"ANG": "anger", "DIS": "disgust", "FEA": "fear", "HAP": "happy", "NEU": "neutral", "SAD": "sad"}
 _SENTENCES = ("IEO", "TIE", "IOM", "IWW", "TAI", "MTI", "IWL", "ITH", "DFA", "ITS", "TSI", "WSI")
 _NAME = re.compile(rf"(\d{{4}})_({'|'.join(_SENTENCES)})_({'|'.join(_EMOTIONS)})_(LO|MD|HI|XX)")
 _SPLITS = {actor: f"fold_{fold}" for fold, actors in enumerate(CREMA_D_FOLDS) for actor in actors}
+_KNOWN_BROKEN = {
+    "1076_MTI_SAD_XX": "there is no sound, and the picture is an error message",
+    "1076_MTI_NEU_XX": "the video has a few frames only, of another moment than the middle of the sound",
+    "1064_TIE_SAD_XX": "the video has no duration, and is of another moment than the middle of the sound",
+    "1064_IEO_DIS_MD": "the video lasts a minute and shows all emotions; its middle is not disgust",
+}
+"""What CREMA-D's own README says of four clips. The sound of the last three is good, but has no picture of its moment."""
 
 
 class Builder(PairsBuilder):
     """Pictures from VideoFlash, sound from AudioWAV; five folds of actors; the label is the intended emotion."""
 
-    FOLDER = "CREMA-D"
-    MARKER = "VideoFlash/*"
+    BUILDER_CONFIGS = make_configs(
+        Variant(
+            description="All clips, labelled with the intended emotion.", folder="CREMA-D", markers=("VideoFlash/*",)
+        )
+    )
     HOMEPAGE = "https://github.com/CheyneyComputerScience/CREMA-D"
     LICENSE = "Open Database License 1.0; the contents: Database Contents License 1.0"
+    FEATURES: ClassVar = {
+        "voice_vote": tfds.features.Text(),
+        "voice_level": tfds.features.Scalar(dtype=np.float32),
+        "face_vote": tfds.features.Text(),
+        "face_level": tfds.features.Scalar(dtype=np.float32),
+        "multimodal_vote": tfds.features.Text(),
+        "multimodal_level": tfds.features.Scalar(dtype=np.float32),
+        "actor_age": tfds.features.Scalar(dtype=np.int64),
+        "actor_sex": tfds.features.Text(),
+    }
     MANUAL_DOWNLOAD_INSTRUCTIONS = """\
 CREMA-D is expected as its repository lays it out, in the manual directory itself or in its subfolder CREMA-D:
   VideoFlash/1001_DFA_ANG_XX.flv ...  (7,442 files)
   AudioWAV/1001_DFA_ANG_XX.wav ...    (7,442 files)
+  VideoDemographics.csv, processedResults/summaryTable.csv  (only for further features)
 Clone https://github.com/CheyneyComputerScience/CREMA-D with Git LFS, then run `git lfs pull` in it."""
 
-    @classmethod
-    def list_clips(cls, corpus_dir: Path) -> Listing:
+    def list_clips(self, corpus_dir: Path) -> Listing:
         """Lists every recording of which there is a video or a sound; a missing counterpart shows when it is opened."""
         listing = Listing(splits={f"fold_{fold}": [] for fold in range(len(CREMA_D_FOLDS))})
+        actors, votes = Actors(corpus_dir), Votes(corpus_dir)
+        for name in sorted(self._names(corpus_dir, listing)):
+            actor, _, emotion, _ = name.split("_")
+            clip = Clip(
+                clip_id=name,
+                speaker_id=actor,
+                picture_path=corpus_dir / "VideoFlash" / f"{name}.flv",
+                sound_path=corpus_dir / "AudioWAV" / f"{name}.wav",
+                label=_EMOTIONS[emotion],
+                features={**votes.features(name), **actors.features(actor)},
+            )
+            if name in _KNOWN_BROKEN:
+                listing.reject(clip.picture_path, "known_broken", _KNOWN_BROKEN[name], clip_id=name)
+            else:
+                listing.add(_SPLITS[actor], clip)
+        return listing
+
+    def _names(self, corpus_dir: Path, listing: Listing) -> set[str]:
         names = set()
         for folder, suffix in (("VideoFlash", ".flv"), ("AudioWAV", ".wav")):
             for path in media_files(corpus_dir / folder, "*"):
@@ -38,14 +81,4 @@ Clone https://github.com/CheyneyComputerScience/CREMA-D with Git LFS, then run `
                     names.add(path.stem)
                 else:
                     listing.bad_name(path, f"not <actor 1001-1091>_<sentence>_<emotion>_<level>{suffix} of CREMA-D")
-        for name in sorted(names):
-            actor, _, emotion, _ = name.split("_")
-            clip = Clip(
-                clip_id=name,
-                speaker_id=actor,
-                picture_path=corpus_dir / "VideoFlash" / f"{name}.flv",
-                sound_path=corpus_dir / "AudioWAV" / f"{name}.wav",
-                label=_EMOTIONS[emotion],
-            )
-            listing.splits[_SPLITS[actor]].append(clip)
-        return listing
+        return names

@@ -14,3 +14,8 @@ class RavdessAvTest(tfds.testing.DatasetBuilderTestCase):
 
     def _make_builder(self, config=None):
         return self.DATASET_CLASS(data_dir=self.tmp_dir, config=config, max_rejects=0.25)
+
+
+class RavdessAvEightTest(RavdessAvTest):
+    SPLITS: ClassVar = {"fold_0": 2, "fold_1": 1, "fold_2": 1}
+    BUILDER_CONFIG_NAMES_TO_TEST: ClassVar = ["64_eight"]

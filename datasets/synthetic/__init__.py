@@ -1,4 +1,4 @@
-"""Miniature corpora in the official layouts of CREMA-D, RAVDESS and VoxCeleb2, as real media files.
+"""Miniature corpora in the official layouts of CREMA-D, RAVDESS, VoxCeleb2 and VoxCeleb1, as real media files.
 
 Faces and voices are synthetic and share planted, known emotion and speaker information. Public names: make_corpus,
 Dials.

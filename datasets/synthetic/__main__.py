@@ -1,4 +1,4 @@
-"""Command: python -m datasets.synthetic --output_dir=DIR --corpus=voxceleb2|crema_d|ravdess --speakers=N --seed=K."""
+"""Command: python -m datasets.synthetic --output_dir=DIR --corpus=crema_d|ravdess|voxceleb1|voxceleb2 --speakers=N."""
 
 import dataclasses
 
@@ -15,12 +15,14 @@ _OUTPUT_DIR = flags.DEFINE_string(
 _CORPUS = flags.DEFINE_enum("corpus", None, list(FORMATS), "Which corpus to imitate.", required=True)
 _SPEAKERS = flags.DEFINE_integer("speakers", None, "Number of speakers.", required=True)
 _CLIPS = flags.DEFINE_integer(
-    "clips_per_speaker", None, "Clips of each speaker; by default 12, 36 (CREMA-D) or 60 (RAVDESS)."
+    "clips_per_speaker", None, "Clips of each speaker; by default 12 (VoxCeleb), 36 (CREMA-D) or 60 (RAVDESS)."
 )
 _SEED = flags.DEFINE_integer("seed", 1, "Of every random choice.")
 _WORKERS = flags.DEFINE_integer("workers", None, "Number of processes; by default one for each core.")
 _FRAME_SIZE = flags.DEFINE_list("frame_size", None, "Width,height of the pictures, pixels; by default the corpus's.")
 _SECONDS = flags.DEFINE_list("seconds", None, "Shortest,longest clip; by default the corpus's.")
+_ZIP = flags.DEFINE_bool("zip", False, "RAVDESS only: write its zip archives, one for each actor, instead of folders.")
+_FRAME_LISTS = flags.DEFINE_bool("frame_lists", False, "VoxCeleb1 only: write the lists of each utterance's frames.")
 _DIALS = {
     field.name: flags.DEFINE_float(field.name, field.default, f"Dial {field.name}; see datasets.synthetic.Dials.")
     for field in dataclasses.fields(Dials)
@@ -49,6 +51,8 @@ def main(_: list[str]) -> None:
         workers=_WORKERS.value,
         frame_size=_pair("frame_size", _FRAME_SIZE.value, int),
         seconds=_pair("seconds", _SECONDS.value, float),
+        zipped=_ZIP.value,
+        frame_lists=_FRAME_LISTS.value,
     )
 
 

@@ -54,6 +54,8 @@ class ClipMaker:
         utterance = self.speak(take, number)
         frames = self._frames(take, number, utterance)
         container_format = take.picture.rpartition(".")[2]
+        if container_format == "jpg":
+            return self._stills(take, frames, utterance)
         silent = container_format == "mp4" and take.sound is not None
         samples = None if silent else utterance.samples
         settings = self._config
@@ -66,6 +68,22 @@ class ClipMaker:
             encode = encoders.wav if take.sound.endswith(".wav") else encoders.m4a
             files[take.sound] = encode(utterance.samples)
         return files
+
+    def _stills(self, take: Take, frames: Iterator[np.ndarray], utterance: Utterance) -> dict[str, bytes]:
+        """The sound comes last: where it is on disk, all of the take is."""
+        folder, _, first = take.picture.removesuffix(".jpg").rpartition("/")
+        rate = round(self._config.format.frame_rate)
+        numbers = []
+        files = {}
+        for number, picture in enumerate(frames, start=int(first)):
+            numbers.append(number)
+            if len(numbers) % rate == 1:
+                files[f"{folder}/{number:07d}.jpg"] = encoders.jpeg(picture)
+        sound = str(take.sound)
+        if take.frame_list is not None:
+            speaker_id, video = sound.split("/")[1:3]
+            files[take.frame_list] = _frame_list(speaker_id, video, numbers, self._config.frame_size)
+        return {**files, sound: encoders.wav(utterance.samples)}
 
     def speak(self, take: Take, number: int) -> Utterance:
         """The sound of a take, and the movement of its mouth."""
@@ -133,3 +151,11 @@ class ClipMaker:
         phases, speeds = rng.uniform(0, 2 * np.pi, 2), rng.uniform(0.15, 0.45, 2)
         place = SWAY_PIXELS * np.sin(2 * np.pi * speeds * times[:, None] + phases)
         return [(int(right), int(down)) for right, down in np.round(place)]
+
+
+def _frame_list(speaker_id: str, video: str, numbers: list[int], frame_size: tuple[int, int]) -> bytes:
+    """The official form; a crop shows nothing but the face, so the box is all of it."""
+    head = {"Identity": speaker_id, "Reference": video, "Offset": "0", "FV Conf": "20.000\t(1)", "ASD Conf": "5.000"}
+    lines = [f"{name:10}: \t{value}" for name, value in head.items()]
+    rows = [f"{number:06d} \t0 \t0 \t{frame_size[0]} \t{frame_size[1]} " for number in numbers]
+    return "\n".join([*lines, "", "FRAME \tX \tY \tW \tH ", *rows, ""]).encode()

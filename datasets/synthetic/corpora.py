@@ -1,11 +1,12 @@
 """What each corpus contains: official ids, names and folders, and what is acted in each clip.
 
-Public names: Take, speaker_ids, is_female, takes, stream.
+Public names: Take, speaker_ids, is_female, voxceleb_part, vggface_name, takes, stream.
 """
 
 import dataclasses
 import itertools
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 
@@ -24,8 +25,10 @@ RAVDESS_CODES = {
 }  # fmt: skip
 _RAVDESS_INTENSITIES = {"01": 0.75, "02": 1.0}
 
-_VOXCELEB_FIRST_ID = 12
+_VOXCELEB_FIRST_IDS = {"voxceleb2": 12, "voxceleb1": 10001}
 _VOXCELEB_CLIPS_PER_VIDEO = 3
+_VOXCELEB1_FRAMES_APART = 1000
+"""Number of frames of a video between the beginnings of two utterances."""
 _YOUTUBE_ALPHABET = list("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789")
 _STREAMS = ("speaker", "plan", "clip", "voice", "wall", "style", "raters", "occasion")
 
@@ -35,12 +38,14 @@ class Take:
     """One clip to be made.
 
     Attributes:
-        picture: path of the video file below the corpus's root; its suffix fixes the codecs.
+        picture: path of the video file below the corpus's root; its suffix fixes the codecs. A .jpg is the first of several
+            still pictures, one for each second, which are named by the number of their frame.
         sound: path of the separate sound file, or None where the video carries the only sound.
         emotion: what is acted.
         intensity: how strongly, 0 to 1.
         phones: what is said.
         occasion: number of the recording session; wall, clothes and framing belong to it.
+        frame_list: path of the list of the frames, or None where there is none.
     """
 
     picture: str
@@ -49,6 +54,7 @@ class Take:
     intensity: float
     phones: str
     occasion: int = 0
+    frame_list: str | None = None
 
 
 def stream(config: CorpusConfig, purpose: str, *indices: int) -> np.random.Generator:
@@ -62,12 +68,12 @@ def _in_turn(folds: tuple[tuple[str, ...], ...]) -> list[str]:
 
 
 def speaker_ids(corpus: str, speakers: int) -> list[str]:
-    """The ids of that many speakers: the first of each fold, then the second, ... (VoxCeleb2: id00012, id00013, ...)"""
+    """The ids of that many speakers: the first of each fold, then the second, ... (VoxCeleb: id00012, id00013, ...)"""
     if corpus == "crema_d":
         return _in_turn(CREMA_D_FOLDS)[:speakers]
     if corpus == "ravdess":
         return _in_turn(RAVDESS_FOLDS)[:speakers]
-    return [f"id{_VOXCELEB_FIRST_ID + i:05d}" for i in range(speakers)]
+    return [f"id{_VOXCELEB_FIRST_IDS[corpus] + i:05d}" for i in range(speakers)]
 
 
 def is_female(corpus: str, index: int) -> bool:
@@ -76,6 +82,16 @@ def is_female(corpus: str, index: int) -> bool:
         return int(speaker_ids(corpus, index + 1)[index]) % 2 == 0
     folds = len(CREMA_D_FOLDS) if corpus == "crema_d" else 1
     return (index // folds + index % folds) % 2 == 1
+
+
+def voxceleb_part(index: int) -> str:
+    """The official set of the speaker at that place of `speaker_ids`: the second of every ten is in `test`, others in `dev`."""
+    return "test" if index % 10 == 1 else "dev"
+
+
+def vggface_name(index: int) -> str:
+    """The name by which VoxCeleb1's faces know the speaker at that place of `speaker_ids`."""
+    return f"Synthetic_Speaker_{index + 1:04d}"
 
 
 def takes(config: CorpusConfig, index: int) -> list[Take]:
@@ -87,7 +103,7 @@ def takes(config: CorpusConfig, index: int) -> list[Take]:
     elif config.corpus == "ravdess":
         made = _ravdess(speaker_id, index, rng)
     else:
-        made = _voxceleb2(speaker_id, index, rng)
+        made = _voxceleb(config, speaker_id, index, rng)
     return list(itertools.islice(made, config.clips_per_speaker))
 
 
@@ -138,16 +154,14 @@ def _ravdess(speaker_id: str, index: int, rng: np.random.Generator) -> Iterator[
     return itertools.chain(take(*cell) for cell in cells if cell[2:] != ("02", "neutral"))
 
 
-def _voxceleb2(speaker_id: str, index: int, rng: np.random.Generator) -> Iterator[Take]:
-    """Videos of three utterances each, of mild, unlabelled emotion. The second of every ten speakers is in `test`."""
-    part = "test" if index % 10 == 1 else "dev"
+def _voxceleb(config: CorpusConfig, speaker_id: str, index: int, rng: np.random.Generator) -> Iterator[Take]:
+    """Videos of three utterances each, of mild, unlabelled emotion."""
 
     def video(occasion: int) -> Iterator[Take]:
         name = "".join(rng.choice(_YOUTUBE_ALPHABET, 11))
         return itertools.chain(
             Take(
-                picture=f"{part}/mp4/{speaker_id}/{name}/{utterance:05d}.mp4",
-                sound=f"{part}/aac/{speaker_id}/{name}/{utterance:05d}.m4a",
+                **_voxceleb_files(config, index, f"{speaker_id}/{name}", utterance),
                 emotion=str(rng.choice(EMOTIONS)),
                 intensity=float(rng.uniform(0.1, 0.7)),
                 phones=babble(rng, int(rng.integers(10, 17))),
@@ -157,3 +171,18 @@ def _voxceleb2(speaker_id: str, index: int, rng: np.random.Generator) -> Iterato
         )
 
     return itertools.chain.from_iterable(video(occasion) for occasion in itertools.count())
+
+
+def _voxceleb_files(config: CorpusConfig, index: int, video: str, utterance: int) -> dict[str, Any]:
+    part = voxceleb_part(index)
+    if config.corpus == "voxceleb2":
+        return {
+            "picture": f"{part}/mp4/{video}/{utterance:05d}.mp4",
+            "sound": f"{part}/aac/{video}/{utterance:05d}.m4a",
+        }
+    first_frame = _VOXCELEB1_FRAMES_APART * utterance
+    return {
+        "picture": f"unzippedFaces/{vggface_name(index)}/1.6/{video.partition('/')[2]}/{first_frame:07d}.jpg",
+        "sound": f"wav/{video}/{utterance:05d}.wav",
+        "frame_list": f"vox1_{part}_txt/{video}/{utterance:05d}.txt" if config.frame_lists else None,
+    }

@@ -1,6 +1,6 @@
-"""Media files in memory, the same bytes for the same input: WAV, M4A, FLV and MP4.
+"""Media files in memory, the same bytes for the same input: JPEG, WAV, M4A, FLV and MP4.
 
-Public names: wav, m4a, video.
+Public names: jpeg, wav, m4a, video.
 Every encoder runs on one thread, and no file carries a time of creation.
 """
 
@@ -12,6 +12,7 @@ from typing import Any
 
 import av
 import numpy as np
+from PIL import Image
 from scipy.signal import resample_poly
 
 from datasets.synthetic.voices import SAMPLE_RATE
@@ -24,6 +25,14 @@ _SOUND_CODECS = {
     "ipod": ("aac", SAMPLE_RATE, {"aac_coder": "fast"}),
 }
 _SOUND_BIT_RATE = 96_000
+_JPEG_QUALITY = 90
+
+
+def jpeg(picture: np.ndarray) -> bytes:
+    """A still picture, from uint8 RGB [height, width, 3]."""
+    buffer = io.BytesIO()
+    Image.fromarray(picture).save(buffer, "JPEG", quality=_JPEG_QUALITY)
+    return buffer.getvalue()
 
 
 def wav(samples: np.ndarray) -> bytes:

@@ -99,6 +99,16 @@ FORMATS: dict[str, CorpusFormat] = {
         face_height=0.5,
         room_noise_db=-50.0,
     ),
+    "voxceleb1": CorpusFormat(
+        frame_size=(224, 224),
+        frame_rate=Fraction(25),
+        seconds=(3.0, 4.0),
+        max_speakers=1251,
+        clips_per_speaker=12,
+        max_clips_per_speaker=1000,
+        face_height=0.5,
+        room_noise_db=-50.0,
+    ),
 }
 """The corpora that can be imitated; see CorpusFormat."""
 
@@ -115,6 +125,8 @@ class CorpusConfig:
         dials: strength of the planted signals.
         frame_size: width and height of the pictures, even numbers of pixels.
         seconds: shortest and longest clip.
+        zipped: whether the clips lie in zip archives, one for each speaker; of RAVDESS only.
+        frame_lists: whether there are lists of each utterance's frames; of VoxCeleb1 only.
     """
 
     corpus: str
@@ -124,6 +136,8 @@ class CorpusConfig:
     dials: Dials
     frame_size: tuple[int, int]
     seconds: tuple[float, float]
+    zipped: bool = False
+    frame_lists: bool = False
 
     def __post_init__(self) -> None:
         if self.corpus not in FORMATS:
@@ -137,6 +151,9 @@ class CorpusConfig:
             _check_range(f"frame {name}", pixels, 96, 1920)
             if pixels % 2:
                 raise UserError(f"frame {name} is {pixels}; it must be even, for the video encoders")
+        for name, owner in (("zipped", "ravdess"), ("frame_lists", "voxceleb1")):
+            if getattr(self, name) and self.corpus != owner:
+                raise UserError(f"{name} is a form of {owner}, not of {self.corpus}; leave it out")
         _check_range("shortest seconds", self.seconds[0], 0.5, 10)
         _check_range("longest seconds", self.seconds[1], self.seconds[0], 10)
 

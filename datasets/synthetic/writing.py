@@ -11,6 +11,7 @@ import io
 import json
 import multiprocessing
 import os
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,7 +20,7 @@ from tqdm import tqdm
 
 from datasets.clips import SYNTHETIC_MARK
 from datasets.synthetic.clips import ClipMaker
-from datasets.synthetic.corpora import speaker_ids, takes
+from datasets.synthetic.corpora import speaker_ids, takes, vggface_name, voxceleb_part
 from datasets.synthetic.ratings import SUMMARY_COLUMNS, summary_rows
 from datasets.synthetic.settings import FORMATS, CorpusConfig, Dials
 from emogan.errors import UserError
@@ -47,19 +48,23 @@ def make_corpus(
     workers: int | None = None,
     frame_size: tuple[int, int] | None = None,
     seconds: tuple[float, float] | None = None,
+    zipped: bool = False,
+    frame_lists: bool = False,
 ) -> None:
     """Makes a synthetic corpus in the official layout. Clips that are already there are kept.
 
     Args:
         output_dir: a new or empty folder, or one that an earlier run with the same settings left.
-        corpus: `voxceleb2`, `crema_d` or `ravdess`.
+        corpus: `voxceleb2`, `voxceleb1`, `crema_d` or `ravdess`.
         speakers: number of speakers.
-        clips_per_speaker: number of clips of each; by default 12, 36 and 60. Fewer than all use up emotions first.
+        clips_per_speaker: number of clips of each; by default 12, 12, 36 and 60. Fewer than all use up emotions first.
         seed: of every random choice.
         dials: strength of the planted signals; see Dials.
         workers: number of processes, by default one for each core. The files do not depend on it.
-        frame_size: width and height of the pictures, pixels; by default 224x224, 480x360 and 640x360.
-        seconds: shortest and longest clip; by default 3-4, 1.8-3.2 and 3-4.
+        frame_size: width and height of the pictures, pixels; by default 224x224, 224x224, 480x360 and 640x360.
+        seconds: shortest and longest clip; by default 3-4, 3-4, 1.8-3.2 and 3-4.
+        zipped: RAVDESS as its zip archives, instead of folders.
+        frame_lists: VoxCeleb1 with the lists of each utterance's frames.
 
     Raises:
         UserError: for a setting out of range, or a folder that holds something else.
@@ -75,6 +80,8 @@ def make_corpus(
         dials=dials or Dials(),
         frame_size=frame_size or defaults.frame_size,
         seconds=seconds or defaults.seconds,
+        zipped=zipped,
+        frame_lists=frame_lists,
     )
     if workers is not None and workers < 1:
         raise UserError(f"workers is {workers}; it must be at least 1")
@@ -86,6 +93,8 @@ def make_corpus(
             progress.update(clips)
     if corpus == "crema_d":
         _write_crema_d_tables(root, config)
+    elif corpus != "ravdess":
+        _write_voxceleb_table(root, config)
 
 
 def _map(make: "functools.partial[int]", speakers: int, workers: int) -> Iterator[int]:
@@ -100,7 +109,8 @@ def _map(make: "functools.partial[int]", speakers: int, workers: int) -> Iterato
 
 def _claim(root: Path, config: CorpusConfig) -> None:
     readme = root / "README.txt"
-    text = _README.format(corpus=config.corpus, settings=json.dumps(dataclasses.asdict(config), indent=2))
+    settings = {name: value for name, value in dataclasses.asdict(config).items() if value is not False}
+    text = _README.format(corpus=config.corpus, settings=json.dumps(settings, indent=2))
     if root.exists() and not root.is_dir():
         raise UserError(f"output_dir {root} is a file; give a folder")
     if readme.is_file():
@@ -119,6 +129,9 @@ def _make_speaker_files(root: Path, config: CorpusConfig, index: int) -> int:
     maker = ClipMaker(config, index)
     # The meshes are tiny: threads of the linear algebra would only spin, up to a second for each picture.
     with threadpool_limits(1):
+        if config.zipped:
+            _make_archive(root, config, index, maker)
+            return config.clips_per_speaker
         for number, take in enumerate(takes(config, index)):
             paths = [take.picture] if take.sound is None else [take.picture, take.sound]
             if all((root / path).is_file() for path in paths):
@@ -126,6 +139,18 @@ def _make_speaker_files(root: Path, config: CorpusConfig, index: int) -> int:
             for path, data in maker.make(take, number).items():
                 _write(root / path, data)
     return config.clips_per_speaker
+
+
+def _make_archive(root: Path, config: CorpusConfig, index: int, maker: ClipMaker) -> None:
+    path = root / f"Video_Speech_Actor_{maker.speaker.speaker_id}.zip"
+    if path.is_file():
+        return
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for number, take in enumerate(takes(config, index)):
+            for name, data in maker.make(take, number).items():
+                archive.writestr(zipfile.ZipInfo(name), data)  # of 1980, always
+    _write(path, buffer.getvalue())
 
 
 def _write(path: Path, data: bytes) -> None:
@@ -147,9 +172,22 @@ def _write_crema_d_tables(root: Path, config: CorpusConfig) -> None:
     _write_table(root / "processedResults" / "summaryTable.csv", SUMMARY_COLUMNS, summary_rows(config))
 
 
-def _write_table(path: Path, columns: list[str], rows: list[list[object]]) -> None:
+def _write_voxceleb_table(root: Path, config: CorpusConfig) -> None:
+    rows: list[list[object]] = []
+    for index, speaker_id in enumerate(speaker_ids(config.corpus, config.speakers)):
+        gender = "f" if ClipMaker(config, index).speaker.female else "m"
+        rows.append([speaker_id, vggface_name(index), gender, "Unknown", voxceleb_part(index)])
+    if config.corpus == "voxceleb1":
+        columns = ["VoxCeleb1 ID", "VGGFace1 ID", "Gender", "Nationality", "Set"]
+        _write_table(root / "vox1_meta.csv", columns, rows, delimiter="\t")
+    else:
+        columns = ["VoxCeleb2 ID ", "VGGFace2 ID ", "Gender ", "Set"]  # with the official blanks
+        _write_table(root / "vox2_meta.csv", columns, [[f"{row[i]} " for i in (0, 1, 2)] + row[4:] for row in rows])
+
+
+def _write_table(path: Path, columns: list[str], rows: list[list[object]], *, delimiter: str = ",") -> None:
     buffer = io.StringIO(newline="")
-    writer = csv.writer(buffer, lineterminator="\n")
+    writer = csv.writer(buffer, lineterminator="\n", delimiter=delimiter)
     writer.writerow(columns)
     writer.writerows(rows)
     _write(path, buffer.getvalue().encode())

@@ -1,35 +1,66 @@
-"""The TFDS builder `voxceleb_av`: names and splits of VoxCeleb2."""
+"""The TFDS builder `voxceleb_av`: names and splits of VoxCeleb2, and of VoxCeleb1."""
 
+import functools
 import hashlib
 import re
 from pathlib import Path
+from typing import ClassVar
 
-from datasets.builder import PairsBuilder
+import tensorflow_datasets as tfds
+
+from datasets.builder import PairsBuilder, Variant, make_configs
 from datasets.clips import Clip, Listing, media_files
+from datasets.voxceleb_av import voxceleb1
+from datasets.voxceleb_av.speakers import Speakers
 
 VALIDATION_PERCENT = 2
 """Share of the development speakers that validate. Our choice."""
-_NAME = re.compile(r"(id\d{5})/[\w-]{11}/\d{5}")
+_NAME = re.compile(r"(id\d{5})/([\w-]{11})/\d{5}")
+"""Of an utterance, in both corpora: speaker, YouTube id, number."""
 
 
 class Builder(PairsBuilder):
-    """Face tracks from mp4, sound from there or from aac; the official test set; validation speakers by hash."""
+    """Interviews without labels; the official test set; validation speakers by hash.
 
-    FOLDER = "VoxCeleb2"
-    MARKER = "*/mp4/*"
+    VoxCeleb2: face tracks from mp4, sound from there or from aac. VoxCeleb1: sound from wav, the face of a still crop.
+    """
+
+    BUILDER_CONFIGS = make_configs(
+        Variant(description="VoxCeleb2: face tracks.", folder="VoxCeleb2", markers=("*/mp4/*",), class_names=None),
+        Variant(
+            name="vox1",
+            description="VoxCeleb1: sound, and still crops of faces.",
+            folder="VoxCeleb1",
+            markers=(voxceleb1.META, voxceleb1.FACES),
+            class_names=None,
+        ),
+    )
     HOMEPAGE = "https://mm.kaist.ac.kr/datasets/voxceleb/"
     LICENSE = "Creative Commons Attribution 4.0 for the metadata; the videos belong to their owners"
-    CLASS_NAMES = None
+    FEATURES: ClassVar = {"pairing": tfds.features.Text(), "speaker_gender": tfds.features.Text()}
     MANUAL_DOWNLOAD_INSTRUCTIONS = """\
 VoxCeleb2 is expected in its official layout, in the manual directory itself or in its subfolder VoxCeleb2:
   dev/mp4/id00012/21Uxsk56VDQ/00001.mp4 ...  and test/mp4/...
   dev/aac/id00012/21Uxsk56VDQ/00001.m4a ...  and test/aac/...  (only used where a video has no sound)
-Ask for it at https://mm.kaist.ac.kr/datasets/voxceleb/ and unpack the archives."""
+  vox2_meta.csv  (only for the speakers' gender)
+VoxCeleb1, for the configurations 64_vox1 to 256_vox1, in the manual directory itself or in its subfolder VoxCeleb1:
+  wav/id10001/1zcIwhmdeo4/00001.wav ...  (or dev/wav/... and test/wav/...)
+  unzippedFaces/A.J._Buckley/1.6/1zcIwhmdeo4/0000800.jpg ...
+  vox1_meta.csv
+  vox1_dev_txt/id10001/1zcIwhmdeo4/00001.txt ...  and vox1_test_txt/...  (frame lists; picks the crop of the moment)
+Ask for them at https://mm.kaist.ac.kr/datasets/voxceleb/ and unpack the archives."""
 
-    @classmethod
-    def list_clips(cls, corpus_dir: Path) -> Listing:
-        """Lists every video of the development and the test set."""
+    def list_clips(self, corpus_dir: Path) -> Listing:
+        """Lists every utterance of the development and the test set."""
         listing = Listing(splits={"train": [], "validation": [], "test": []})
+        if self.builder_config.variant.name == "vox1":
+            self._list_voxceleb1(corpus_dir, listing)
+        else:
+            self._list_voxceleb2(corpus_dir, listing)
+        return listing
+
+    def _list_voxceleb2(self, corpus_dir: Path, listing: Listing) -> None:
+        speakers = Speakers(corpus_dir / "vox2_meta.csv", "VoxCeleb2")
         for part in ("dev", "test"):
             videos = corpus_dir / part / "mp4"
             for path in media_files(videos, "**/*"):
@@ -44,11 +75,44 @@ Ask for it at https://mm.kaist.ac.kr/datasets/voxceleb/ and unpack the archives.
                     picture_path=path,
                     sound_path=path,
                     fallback_sound_path=corpus_dir / part / "aac" / f"{clip_id}.m4a",
+                    features=_features("video", speakers.gender(match[1])),
                 )
-                listing.splits["test" if part == "test" else _development_split(match[1])].append(clip)
-        return listing
+                listing.add(_split(match[1], part), clip)
+
+    def _list_voxceleb1(self, corpus_dir: Path, listing: Listing) -> None:
+        speakers = Speakers(corpus_dir / voxceleb1.META, "VoxCeleb1", ("VGGFace1 ID", "Set"))
+        crops = voxceleb1.Crops(corpus_dir, speakers, listing)
+        for sounds in voxceleb1.sound_folders(corpus_dir):
+            for path in media_files(sounds, "**/*"):
+                clip_id = path.relative_to(sounds).with_suffix("").as_posix()
+                match = _NAME.fullmatch(clip_id)
+                if match is None or path.suffix != ".wav":
+                    listing.bad_name(path, "not wav/<speaker id>/<YouTube id>/<number>.wav of VoxCeleb1")
+                elif match[1] not in speakers:
+                    listing.reject(path, "unknown_speaker", f"{match[1]} is not in {voxceleb1.META}", clip_id=clip_id)
+                elif not (choice := crops.choose(match[1], match[2], clip_id)).paths:
+                    detail = f"the video has no crops in {crops.folder(match[1], match[2])}"
+                    listing.reject(path, "no_face_crops", detail, clip_id=clip_id)
+                else:
+                    clip = Clip(
+                        clip_id=clip_id,
+                        speaker_id=match[1],
+                        picture_path=choice.paths[0],
+                        other_pictures=choice.paths[1:],
+                        sound_path=path,
+                        features=_features(choice.pairing, speakers.gender(match[1])),
+                    )
+                    listing.add(_split(match[1], speakers.cell(match[1], "Set")), clip)
 
 
-def _development_split(speaker_id: str) -> str:
+def _split(speaker_id: str, part: str) -> str:
+    if part == "test":
+        return "test"
     number = int(hashlib.sha256(speaker_id.encode()).hexdigest(), 16)
     return "validation" if number % 100 < VALIDATION_PERCENT else "train"
+
+
+@functools.cache
+def _features(pairing: str, gender: str) -> dict[str, str]:
+    """One object for all clips that share it: there may be a million."""
+    return {"pairing": pairing, "speaker_gender": gender}

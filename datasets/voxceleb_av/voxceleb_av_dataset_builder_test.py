@@ -1,4 +1,7 @@
-"""Builds the miniature corpus in dummy_data, of silent videos; one has no sound beside it either."""
+"""Builds the miniature corpora in dummy_data.
+
+The videos of VoxCeleb2 are silent, and one has no sound beside it either; the test speaker of VoxCeleb1 has no frame lists.
+"""
 
 from typing import ClassVar
 
@@ -10,7 +13,7 @@ from datasets.voxceleb_av import voxceleb_av_dataset_builder
 class VoxcelebAvTest(tfds.testing.DatasetBuilderTestCase):
     DATASET_CLASS = voxceleb_av_dataset_builder.Builder
     SPLITS: ClassVar = {"train": 2, "test": 1}
-    BUILDER_CONFIG_NAMES_TO_TEST: ClassVar = ["64"]
+    BUILDER_CONFIG_NAMES_TO_TEST: ClassVar = ["64", "64_vox1"]
 
     def _make_builder(self, config=None):
         return self.DATASET_CLASS(data_dir=self.tmp_dir, config=config, max_rejects=0.25)

@@ -98,6 +98,19 @@ def test_voxceleb2_names(index, part):
     assert len({t.picture for t in made}) == 12
 
 
+@pytest.mark.parametrize(("index", "part"), [(0, "dev"), (1, "test"), (2, "dev")])
+def test_voxceleb1_names(index, part):
+    made = takes(_config("voxceleb1", frame_lists=True), index)
+    assert speaker_ids("voxceleb1", 2) == ["id10001", "id10002"]
+    pattern = rf"unzippedFaces/Synthetic_Speaker_000{index + 1}/1\.6/([A-Za-z0-9_-]{{11}})/000[123]000\.jpg"
+    videos = [re.fullmatch(pattern, t.picture)[1] for t in made]
+    assert len(set(videos)) == 4
+    for video, number, t in zip(videos, [1, 2, 3] * 4, made, strict=True):
+        clip_id = f"id{10001 + index}/{video}/0000{number}"
+        assert (t.sound, t.frame_list) == (f"wav/{clip_id}.wav", f"vox1_{part}_txt/{clip_id}.txt")
+    assert takes(_config("voxceleb1"), index)[0].frame_list is None
+
+
 def test_streams_differ_by_purpose_speaker_and_seed():
     config = _config("crema_d")
     draws = {

@@ -4,11 +4,13 @@ import csv
 import subprocess
 import sys
 import wave
+import zipfile
 from fractions import Fraction
 
 import av
 import numpy as np
 import pytest
+from PIL import Image
 
 from datasets.synthetic import Dials, make_corpus
 from datasets.synthetic.clips import ClipMaker
@@ -108,6 +110,45 @@ def test_voxceleb2_media(tmp_path):
         with av.open(str(picture).replace("/mp4/", "/aac/").replace(".mp4", ".m4a")) as container:
             assert not container.streams.video
             assert (container.streams.audio[0].codec_context.name, container.streams.audio[0].rate) == ("aac", 16_000)
+
+
+def test_voxceleb1_media(tmp_path):
+    settings = SMALL | {"frame_size": (128, 96), "seconds": (2.1, 2.1)}
+    make_corpus(tmp_path / "v", "voxceleb1", speakers=2, clips_per_speaker=1, frame_lists=True, **settings)
+    with (tmp_path / "v" / "vox1_meta.csv").open() as file:
+        speakers = list(csv.DictReader(file, delimiter="\t"))
+    assert list(speakers[0]) == ["VoxCeleb1 ID", "VGGFace1 ID", "Gender", "Nationality", "Set"]
+    for speaker, part in zip(speakers, ("dev", "test"), strict=True):
+        assert speaker["Set"] == part
+        (sound,) = (tmp_path / "v" / "wav" / speaker["VoxCeleb1 ID"]).rglob("*.wav")
+        crops = sorted(
+            (tmp_path / "v" / "unzippedFaces" / speaker["VGGFace1 ID"] / "1.6" / sound.parent.name).iterdir()
+        )
+        # 2.1 s at 25 frames a second are 52 or 53 frames; one crop for each second that begins.
+        assert [crop.name for crop in crops] == ["0001000.jpg", "0001025.jpg", "0001050.jpg"]
+        assert {Image.open(crop).size for crop in crops} == {(128, 96)}
+        with wave.open(str(sound)) as file:
+            count = round(file.getnframes() / 16_000 * 25)
+        lines = (tmp_path / "v" / f"vox1_{part}_txt" / sound.relative_to(tmp_path / "v" / "wav")).with_suffix(".txt")
+        head, _, rows = lines.read_text().partition("FRAME \tX \tY \tW \tH \n")
+        assert f"Identity  : \t{speaker['VoxCeleb1 ID']}\nReference : \t{sound.parent.name}\nOffset    : \t" in head
+        assert [int(row.split()[0]) for row in rows.splitlines()] == list(range(1000, 1000 + count))
+
+
+def test_ravdess_in_zips_holds_the_files_of_the_folders(tmp_path):
+    for name, zipped in (("folders", False), ("zips", True), ("again", True)):
+        make_corpus(tmp_path / name, "ravdess", speakers=2, clips_per_speaker=1, zipped=zipped, **SMALL)
+    folders = _files(tmp_path / "folders")
+    archives = sorted((tmp_path / "zips").glob("*.zip"))
+    assert [path.name for path in archives] == ["Video_Speech_Actor_01.zip", "Video_Speech_Actor_04.zip"]
+    for path in archives:
+        with zipfile.ZipFile(path) as file:
+            for name in file.namelist():
+                assert file.read(name) == folders.pop(name)
+        assert path.read_bytes() == (tmp_path / "again" / path.name).read_bytes()
+    assert list(folders) == ["README.txt"]
+    assert '"zipped": true' in (tmp_path / "zips" / "README.txt").read_text()
+    assert "zipped" not in folders["README.txt"].decode()
 
 
 @pytest.mark.slow

@@ -1,0 +1,84 @@
+"""Reads the tables that come with a corpus; whatever is wrong with one names the file, the line and the rule.
+
+Public names: Row, read_table.
+"""
+
+import csv
+import dataclasses
+import io
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import NoReturn
+
+from emogan.errors import UserError
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Row:
+    """One line of a table.
+
+    Attributes:
+        path: the table.
+        line: its number in the file, from 1.
+        cells: texts by the name of the column, stripped.
+    """
+
+    path: Path
+    line: int
+    cells: dict[str, str]
+
+    def __getitem__(self, column: str) -> str:
+        return self.cells[column]
+
+    def fail(self, column: str, rule: str) -> NoReturn:
+        """Raises the UserError that this row's value breaks a rule: `must be ...`."""
+        raise UserError(f"{self.path}, line {self.line}: {column} is {self[column]!r}; it {rule}")
+
+
+def read_table(path: Path, key: str, columns: Sequence[str]) -> Iterator[Row]:
+    """Reads a table with a head line; other columns than those named may be there.
+
+    Args:
+        path: the table, UTF-8; its cells are separated by tabs, or by commas where the head has no tab.
+        key: the column whose values are all different, and not empty.
+        columns: further columns that must be there.
+
+    Raises:
+        UserError: the file is no such table.
+    """
+    text = _text(path)
+    delimiter = "\t" if "\t" in text.partition("\n")[0] else ","
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+    head: list[str] | None = None
+    lines: dict[str, int] = {}
+    try:
+        for values in reader:
+            cells = [value.strip() for value in values]
+            if head is None:
+                head = cells
+                if missing := [column for column in (key, *columns) if column not in head]:
+                    raise UserError(f"{path}, line 1: the head lacks the column {', '.join(missing)}; it has {head}")
+            elif any(cells):
+                if len(cells) != len(head):
+                    raise UserError(
+                        f"{path}, line {reader.line_num}: {len(cells)} cells; each row must have {len(head)}, as the head"
+                    )
+                row = Row(path=path, line=reader.line_num, cells=dict(zip(head, cells, strict=True)))
+                if not row[key]:
+                    row.fail(key, "must not be empty")
+                if row[key] in lines:
+                    row.fail(key, f"must differ from line {lines[row[key]]}")
+                lines[row[key]] = row.line
+                yield row
+    except csv.Error as error:
+        raise UserError(f"{path}, line {reader.line_num}: not a table ({error}); download it again") from error
+    if head is None:
+        raise UserError(f"{path} is empty; it must be a table with the columns {', '.join((key, *columns))}")
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = path.read_bytes()[: error.start].count(b"\n") + 1
+        raise UserError(f"{path}, line {line}: not UTF-8 text ({error.reason}); download it again") from error

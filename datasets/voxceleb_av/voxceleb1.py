@@ -1,0 +1,102 @@
+"""VoxCeleb1 keeps sounds and faces apart: finds both, and the crop of a face that goes with an utterance.
+
+Public names: META, FACES, Choice, Crops, sound_folders, read_frame_list.
+"""
+
+import re
+from collections.abc import Iterable
+from pathlib import Path
+from typing import NamedTuple
+
+from datasets.clips import Listing
+from datasets.voxceleb_av.speakers import Speakers
+
+META = "vox1_meta.csv"
+FACES = "unzippedFaces"
+FRAME_RATE = 25
+"""Frames per second that frame lists count, and between two crops."""
+MAX_CROPS = 11
+"""Of one utterance, in which a face is looked for. Our choice."""
+_ROW = re.compile(r"^[ \t]*(\d+)\s", re.MULTILINE)
+
+
+class Choice(NamedTuple):
+    """Crops for an utterance, the best first and maybe none, and how they were found: `frame_list` or `middle_crop`."""
+
+    paths: tuple[Path, ...]
+    pairing: str
+
+
+def sound_folders(corpus_dir: Path) -> list[Path]:
+    """The folders `wav`: the corpus's own, and those of its parts where the archives were unpacked apart."""
+    return [path for path in (corpus_dir / "wav", *sorted(corpus_dir.glob("*/wav"))) if path.is_dir()]
+
+
+def read_frame_list(path: Path) -> list[int]:
+    """The frames of an utterance, counted in the whole video; empty where the file holds no such list.
+
+    Below a few lines on the whole (Identity, Reference, Offset, FV Conf, ASD Conf), the head `FRAME X Y W H`, then a row for
+    each frame: its number, and a box.
+    """
+    _, _, rows = path.read_text(encoding="utf-8", errors="replace").partition("FRAME")
+    return [int(number) for number in _ROW.findall(rows)]
+
+
+class Crops:
+    """The crops of faces of a corpus, one a second, named by the number of their frame."""
+
+    def __init__(self, corpus_dir: Path, speakers: Speakers, listing: Listing) -> None:
+        """Looks for frame lists.
+
+        Args:
+            corpus_dir: the corpus's folder.
+            speakers: vox1_meta.csv, which has the names of the faces' folders.
+            listing: takes the crops whose names are wrong.
+        """
+        self._corpus_dir = corpus_dir
+        self._speakers = speakers
+        self._listing = listing
+        lists = ("txt", "vox1_*_txt", "*/txt")  # the archives unpack into txt
+        self._frame_lists = [path for pattern in lists for path in sorted(corpus_dir.glob(pattern)) if path.is_dir()]
+        self._folder: Path | None = None
+        self._crops: list[tuple[int, Path]] = []
+
+    def folder(self, speaker_id: str, video: str) -> Path:
+        """Where the crops of a video are, or should be. Some copies have names without the full stop at their end."""
+        name = self._speakers.cell(speaker_id, "VGGFace1 ID")
+        faces = self._corpus_dir / FACES
+        return (faces / name if (faces / name).is_dir() else faces / name.rstrip(".")) / "1.6" / video
+
+    def choose(self, speaker_id: str, video: str, clip_id: str) -> Choice:
+        """The crops that go with an utterance.
+
+        With a frame list, those of its frames (or within a second of them), the nearest to its middle frame first. Else, or
+        where no crop's number is one of these, the middle crop of the video, and its neighbours.
+        """
+        crops = self._of(self.folder(speaker_id, video))
+        lists = (folder / f"{clip_id}.txt" for folder in self._frame_lists)
+        frames = next((read_frame_list(path) for path in lists if path.is_file()), [])
+        if frames:
+            middle = frames[len(frames) // 2]
+            span = range(min(frames) - FRAME_RATE, max(frames) + FRAME_RATE + 1)
+            if inside := [crop for crop in crops if crop[0] in span]:
+                return Choice(_first(sorted(inside, key=lambda crop: (abs(crop[0] - middle), crop[0]))), "frame_list")
+        middle = len(crops) // 2
+        order = sorted(range(len(crops)), key=lambda i: (abs(i - middle), i))
+        return Choice(_first(crops[i] for i in order), "middle_crop")
+
+    def _of(self, folder: Path) -> list[tuple[int, Path]]:
+        if folder != self._folder:  # the utterances of a video follow each other
+            self._folder = folder
+            self._crops = []
+            for path in folder.glob("*.jpg"):
+                if path.stem.isdecimal():
+                    self._crops.append((int(path.stem), path))
+                elif not path.name.startswith("."):
+                    self._listing.bad_name(path, "not <number of the frame>.jpg, as VoxCeleb1's crops are named")
+            self._crops.sort()
+        return self._crops
+
+
+def _first(crops: Iterable[tuple[int, Path]]) -> tuple[Path, ...]:
+    return tuple(path for _, path in crops)[:MAX_CROPS]
