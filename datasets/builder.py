@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from datasets.pairs import Outcome
     from datasets.store import ClipStore
 
-MAX_CEILING_SHARE = 0.01
+MAX_CLIPPED_SHARE = 0.01
 """Share of spectrogram pixels at the ceiling above which a build warns: loud sound is then cut off."""
 
 
@@ -78,7 +78,7 @@ class PairsBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):  # 
 
     The dataset's metadata hold `media` (the MediaConfig as JSON), `synthetic` (whether `datasets.synthetic` made the
     corpus), the counts `clips`, `examples`, `left_out` and `rejections`, each rejected clip in `rejected`, and
-    `ceiling_share` and `floor_share` of the spectrograms' pixels.
+    `clipped_share` and `floor_share`: the shares of all spectrograms' pixels at the ceiling, and at the floor.
     """
 
     VERSION = tfds.core.Version("1.0.0")
@@ -164,7 +164,7 @@ class PairsBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):  # 
             "face_width": tfds.features.Scalar(dtype=np.float32),
             "landmarks": tfds.features.Tensor(shape=(5, 2), dtype=np.float32),
             "level_dbfs": tfds.features.Scalar(dtype=np.float32),
-            "ceiling_share": tfds.features.Scalar(dtype=np.float32),
+            "clipped_share": tfds.features.Scalar(dtype=np.float32),
             "floor_share": tfds.features.Scalar(dtype=np.float32),
             "sound_seconds": tfds.features.Scalar(dtype=np.float32),
         }
@@ -245,11 +245,11 @@ class PairsBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):  # 
             media=to_json(self.builder_config.media), synthetic=self._synthetic, **self._tally.finish()
         )
         facts = read_facts(self)
-        self.info.metadata.update({name: float(facts[name].mean()) for name in ("ceiling_share", "floor_share")})
-        if self.info.metadata["ceiling_share"] > MAX_CEILING_SHARE:
+        self.info.metadata.update({name: float(facts[name].mean()) for name in ("clipped_share", "floor_share")})
+        if self.info.metadata["clipped_share"] > MAX_CLIPPED_SHARE:
             warnings.warn(
-                f"{self.info.metadata['ceiling_share']:.1%} of the spectrograms' pixels are at the ceiling, more than "
-                f"{MAX_CEILING_SHARE:.0%}: loud sound is cut off",
+                f"{self.info.metadata['clipped_share']:.1%} of the spectrograms' pixels are at the ceiling, more than "
+                f"{MAX_CLIPPED_SHARE:.0%}: loud sound is cut off",
                 stacklevel=2,
             )
 

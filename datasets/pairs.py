@@ -96,7 +96,7 @@ def to_example(clip: Clip, kept: Extract, config: MediaConfig) -> Example:
         `frame_index`, `frame_offset`, `face_confidence`, `face_width`: see `datasets.extraction.Extract`;
         `sound_seconds`: of the whole clip;
         `level_dbfs`: of the sound that the spectrogram shows;
-        `ceiling_share`, `floor_share`: of the spectrogram's pixels, those at either limit;
+        `clipped_share`, `floor_share`: of the spectrogram's pixels, those at the ceiling, and at the floor;
         `clip_id`, `speaker_id`, the clip's own features and, if it has one, `label`.
     """
     face, landmarks = faces.shrink(kept.face, kept.landmarks, config.size)
@@ -124,7 +124,7 @@ def _voice_features(samples: np.ndarray, config: SpectrogramConfig) -> Example:
     return {
         "spectrogram": spectrogram.astype(np.float16),
         "level_dbfs": audio.level_dbfs(heard),
-        "ceiling_share": float((spectrogram >= 1).mean()),
+        "clipped_share": float((spectrogram >= 1).mean()),
         "floor_share": float((spectrogram <= -1).mean()),
     }
 

@@ -18,7 +18,7 @@ import datasets
 from datasets.builder import PairsBuilder
 from datasets.tally import SHOWN_REJECTIONS
 from emogan import command
-from emogan.config import to_json
+from emogan.config import MediaConfig, to_json
 from emogan.errors import UserError
 
 _DATASET = flags.DEFINE_enum("dataset", None, sorted(datasets.BUILDERS), "dataset to build")
@@ -99,15 +99,16 @@ def _audit(builder: PairsBuilder) -> None:
 
 
 def _other_corpora(builder: PairsBuilder) -> dict[str, Mapping[str, np.ndarray]]:
-    """The facts of the other corpora's datasets of the same config in the same folder."""
+    """The facts of the other corpora's datasets in the same folder with pictures of the same kind."""
     from datasets.facts import read_facts
 
     others = [
-        other_class(data_dir=builder.data_dir_root, config=builder.builder_config.name)
+        other_class(data_dir=builder.data_dir_root, config=config.name)
         for name, other_class in datasets.BUILDERS.items()
-        if name != builder.name and builder.builder_config.name in other_class.builder_configs
+        for config in other_class.BUILDER_CONFIGS
+        if name != builder.name and config.media == builder.builder_config.media
     ]
-    return {other.name: read_facts(other) for other in others if other.data_path.exists()}
+    return {f"{o.name}/{o.builder_config.name}": read_facts(o) for o in others if o.data_path.exists()}
 
 
 def _inspect() -> None:
@@ -116,7 +117,8 @@ def _inspect() -> None:
     picture = Path(_INSPECT.value).expanduser()
     sound = Path(_SOUND.value).expanduser() if _SOUND.value else picture
     output = Path(_OUTPUT.value).expanduser()
-    print(inspect(picture, sound, PairsBuilder.builder_configs[_CONFIG.value].media, output))
+    size = int(_CONFIG.value) if _CONFIG.value.isdigit() else 0
+    print(inspect(picture, sound, MediaConfig.of_size(size), output))
     print(f"drawn in {output}")
 
 
@@ -155,7 +157,7 @@ def summary(info: tfds.core.DatasetInfo) -> str:
         lines.append(f"    listed in {Path(info.data_dir).parent / 'rejections.csv'}")
     lines += [
         f"  left out  {sum(metadata['left_out'].values()):,}{_counts(metadata['left_out'])}",
-        f"  pixels    {metadata['ceiling_share']:.2%} at the ceiling, {metadata['floor_share']:.2%} at the floor",
+        f"  pixels    {metadata['clipped_share']:.2%} at the ceiling, {metadata['floor_share']:.2%} at the floor",
     ]
     return "\n".join(lines)
 

@@ -85,7 +85,7 @@ def test_an_example(clip, size, tmp_path):
     window = audio.centre(samples, config.spectrogram.clip_samples)
     expected = audio.spectrogram(window, config.spectrogram).numpy()
     np.testing.assert_allclose(spectrogram, expected, atol=1e-3)
-    assert (example["ceiling_share"], example["floor_share"]) == ((expected == 1).mean(), (expected == -1).mean())
+    assert (example["clipped_share"], example["floor_share"]) == ((expected == 1).mean(), (expected == -1).mean())
     # 0.8 s of sound stand in the middle of 2.56 s: silence on both sides, sound within.
     sounding = np.flatnonzero(spectrogram[:, :, 0].max(axis=0) > -1) / size * 2.56
     assert (sounding[0], sounding[-1]) == (pytest.approx(0.88, abs=0.13), pytest.approx(1.68, abs=0.13))
@@ -101,7 +101,7 @@ def test_the_level_is_that_of_the_sound_not_of_the_padding(clip, tmp_path):
 def test_too_loud_sound_shows_at_the_ceiling(clip, tmp_path):
     time = np.arange(int(0.8 * 16_000)) / 16_000
     write_wav(clip.sound_path, 0.9 * np.sin(2 * np.pi * 300 * time))
-    assert 0.001 < make_pair(clip, CONFIG, tmp_path)["ceiling_share"] < 0.1
+    assert 0.001 < make_pair(clip, CONFIG, tmp_path)["clipped_share"] < 0.1
 
 
 @pytest.mark.parametrize(("blank", "offset"), [([0], -1), ([0, -1], 1), ([0, -1, 1, -2, -3], 2)])
