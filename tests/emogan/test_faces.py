@@ -12,6 +12,7 @@ from mtcnn.stages import StagePNet
 from skimage.filters import gaussian
 from skimage.transform import SimilarityTransform, resize, warp
 
+from datasets import media
 from emogan import faces
 from emogan.config import FaceConfig
 from emogan.errors import UserError
@@ -29,9 +30,9 @@ def astronaut() -> np.ndarray:
 
 @pytest.fixture(scope="module")
 def face(astronaut) -> faces.Face:
-    """The face as found at full size."""
-    (face,) = faces.detect(astronaut, dataclasses.replace(CONFIG, detection_side=512))
-    return face
+    """The face as found at full size, where faces of any size are looked for."""
+    (row,) = faces._find(astronaut)
+    return faces._to_face(row, np.ones(2), np.zeros(2))
 
 
 def eye_distance(landmarks: np.ndarray) -> float:
@@ -69,18 +70,50 @@ def test_is_mtcnns_own_result(astronaut):
     np.testing.assert_allclose(faces._find(astronaut), expected, atol=4)
 
 
-@pytest.mark.parametrize("side", [384, 320, 256, 192])
-def test_shrunk_detection_agrees(astronaut, face, side):
+@pytest.mark.parametrize(("side", "limit"), [(384, 0.02), (CONFIG.detection_side, 0.02), (256, 0.025), (192, 0.025)])
+def test_shrunk_detection_agrees(astronaut, face, side, limit):
     (found,) = faces.detect(astronaut, dataclasses.replace(CONFIG, detection_side=side))
     assert found.confidence > 0.99
-    assert scatter(found.landmarks, face.landmarks) < 0.02
+    assert scatter(found.landmarks, face.landmarks) < limit
     np.testing.assert_allclose(found.box, face.box, atol=0.1 * face.box[3])
 
 
+def test_shrunk_detection_agrees_on_synthetic_frames(minute_corpora):
+    """Within 2% of the distance of the eyes on the whole, and with no outlier."""
+    scatters = []
+    for path in [
+        *sorted(minute_corpora.glob("crema_d/VideoFlash/*"))[::3],
+        *minute_corpora.glob("voxceleb2/*/mp4/**/*.mp4"),
+    ]:
+        with media.Video(path, path.read_bytes()) as video:
+            ((_, frame),) = video.frames([0])
+        (row,) = faces._find(frame)
+        (found,) = faces.detect(frame, CONFIG)
+        scatters.append(scatter(found.landmarks, row[6:].reshape(2, 5).T))
+    assert len(scatters) == 16
+    assert np.mean(scatters) < 0.02
+    assert np.max(scatters) < 0.04
+
+
+@pytest.mark.parametrize("width", [24, 60])
+@pytest.mark.parametrize("corner", ["upper left", "lower right"])
+def test_small_and_off_centre_faces_are_found(astronaut, face, width, corner):
+    """In a frame of RAVDESS's size, where the face of an actor is 250 pixels wide."""
+    share = width / face.box[2]
+    small = scaled(astronaut[:256, 96:352], *np.round([256 * share] * 2).astype(int))
+    frame = np.full([720, 1280, 3], 90, np.uint8)
+    row, column = (0, 0) if corner == "upper left" else (720 - len(small), 1280 - len(small))
+    frame[row : row + len(small), column : column + len(small)] = small
+    (found,) = faces.detect(frame, CONFIG)
+    landmarks = (found.landmarks - [column, row] + 0.5) * 256 / len(small) - 0.5 + [96, 0]
+    assert scatter(landmarks, face.landmarks) < 0.1
+
+
 def test_shrinking_is_what_is_looked_at(astronaut):
-    shapes = [view.shape for view, _, _ in faces._views(astronaut[:256], 128)]
-    assert shapes == [(64, 128, 3), (256, 512, 3), (96, 192, 3)]
-    assert [view.shape for view, _, _ in faces._views(astronaut[:64, :64], 128)] == [(64, 64, 3), (96, 96, 3)]
+    views = [(view.shape, smallest) for view, smallest, _, _ in faces._views(astronaut[:256], 128)]
+    assert views == [((64, 128, 3), 40), ((256, 512, 3), 20), ((96, 192, 3), 20)]
+    views = [(view.shape, smallest) for view, smallest, _, _ in faces._views(astronaut[:64, :64], 128)]
+    assert views == [((64, 64, 3), 40), ((64, 64, 3), 20), ((96, 96, 3), 20)]
 
 
 def test_full_size_is_the_second_try(astronaut, face):
