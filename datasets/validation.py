@@ -1,6 +1,6 @@
 """Checks the numbers of a built dataset with TensorFlow Data Validation against a schema that people keep.
 
-Public names: Anomaly, anomalies, schema_path. The schemas lie in the builders' folders, as schema.pbtxt.
+Public names: Anomaly, anomalies, statistics, schema_path. The schemas lie in the builders' folders, as schema.pbtxt.
 """
 
 import dataclasses
@@ -75,6 +75,25 @@ def anomalies(
     level.feature[0].ClearField("float_domain")  # which the splits were checked against already
     for name, other in (others or {}).items():
         found += _check(level, name, pd.DataFrame({LEVEL: facts[LEVEL]}), serving=pd.DataFrame({LEVEL: other[LEVEL]}))
+    return found
+
+
+def statistics(
+    builder: tfds.core.DatasetBuilder, facts: Mapping[str, np.ndarray]
+) -> statistics_pb2.DatasetFeatureStatisticsList:
+    """TFDV's statistics of every split, by its name, and before them those of `all`.
+
+    Args:
+        builder: of the built dataset.
+        facts: see `datasets.facts.read_facts`.
+    """
+    table = _table(builder, facts)
+    parts = {"all": table} | {split: table[table["split"] == split] for split in sorted(set(facts["split"]))}
+    found = statistics_pb2.DatasetFeatureStatisticsList()
+    for name, part in parts.items():
+        (dataset,) = _statistics(part).datasets
+        dataset.name = name
+        found.datasets.append(dataset)
     return found
 
 

@@ -14,10 +14,13 @@ from typing import Any
 
 import numpy as np
 import tensorflow_datasets as tfds
+from google.protobuf import text_format
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
+from tensorflow_metadata.proto.v0 import statistics_pb2
 
+from datasets import validation
 from datasets.builder import PairsBuilder
 from datasets.store import ClipStore, Rejected
 from datasets.validation import Anomaly
@@ -41,7 +44,7 @@ Facts = Mapping[str, np.ndarray]
 
 
 def write_audit(builder: PairsBuilder, facts: Facts, anomalies: Sequence[Anomaly], folder: Path) -> Path:
-    """Writes `audit.json` and `audit.html` into `folder`.
+    """Writes `audit.json` and `audit.html` into `folder`, and TFDV's statistics as `statistics.pbtxt`.
 
     Args:
         builder: of the built dataset.
@@ -55,11 +58,14 @@ def write_audit(builder: PairsBuilder, facts: Facts, anomalies: Sequence[Anomaly
     metadata = builder.info.metadata
     media = from_json(MediaConfig, metadata["media"])
     counts = _counts(builder, facts)
+    statistics = validation.statistics(builder, facts)
+    write_atomically(folder / "statistics.pbtxt", text_format.MessageToString(statistics))
     summary = {
         "dataset": builder.info.full_name,
         **{name: metadata[name] for name in ("synthetic", "clips", "examples", "left_out", "rejections", "rejected")},
         "anomalies": [dataclasses.asdict(anomaly) for anomaly in anomalies],
         "speakers": counts,
+        "features": {feature.path.step[0]: _feature(feature) for feature in statistics.datasets[0].features},
         "distributions": {name: _quantiles(facts["split"], facts[name]) for name in DISTRIBUTIONS},
         "frame_offsets": dict(sorted(collections.Counter(facts["frame_offset"].tolist()).items())),
         "media": json.loads(metadata["media"]),
@@ -89,6 +95,19 @@ def _counts(builder: PairsBuilder, facts: Facts) -> dict[str, dict[str, int]]:
         own = np.bincount(labels[facts["speaker_id"] == speaker], minlength=len(names))
         speakers[speaker] = dict(zip(names, own.tolist(), strict=True))
     return speakers
+
+
+def _feature(feature: statistics_pb2.FeatureNameStatistics) -> dict[str, Any]:
+    """What TFDV found of one feature, in numbers that fit a line of a table."""
+    if feature.HasField("num_stats"):
+        numbers = feature.num_stats
+        common = numbers.common_stats
+        found = {name: getattr(numbers, name) for name in ("min", "median", "max", "mean", "std_dev")}
+    else:
+        common = feature.string_stats.common_stats
+        top = feature.string_stats.top_values
+        found = {"unique": feature.string_stats.unique, "top": {value.value: int(value.frequency) for value in top[:3]}}
+    return {"missing": common.num_missing, **found}
 
 
 def _quantiles(splits: np.ndarray, values: np.ndarray) -> dict[str, dict[str, float]]:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tensorflow_data_validation as tfdv
 import tensorflow_datasets as tfds
 
 import datasets
@@ -54,6 +55,19 @@ def test_figures_are_those_of_the_examples(builder, tmp_path):
     assert summary["anomalies"] == [
         {"where": "fold_0", "feature": "level_dbfs", "what": "Out-of-range values", "detail": ANOMALY.detail}
     ]
+
+
+def test_statistics_are_those_of_the_examples(builder, tmp_path):
+    write_audit(builder, read_facts(builder), [], tmp_path)
+    found = tfdv.load_stats_text(str(tmp_path / "statistics.pbtxt"))
+    assert [(part.name, part.num_examples) for part in found.datasets] == [("all", 3), ("fold_0", 2), ("fold_1", 1)]
+    summary = json.loads((tmp_path / "audit.json").read_text())["features"]
+    levels = [float(example["level_dbfs"]) for example in tfds.as_numpy(builder.as_dataset(split="all"))]
+    assert summary["level_dbfs"] == pytest.approx(
+        {"missing": 0, "min": min(levels), "median": np.median(levels), "max": max(levels), "mean": np.mean(levels),
+         "std_dev": np.std(levels)}, abs=1e-4,
+    )  # fmt: skip
+    assert summary["speaker_id"] == {"missing": 0, "unique": 2, "top": {"1001": 2, "1019": 1}}
 
 
 def test_the_page_shows_the_evidence(builder, tmp_path):
