@@ -206,7 +206,7 @@ class PairsBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):  # 
         store.sweep()
         with self._bar(len(clips), "decoding clips") as bar:
             if self._beam_options is None:
-                outcomes = self._pool.map(functools.partial(pairs.prepare_clip, store=store), clips)
+                outcomes = self._pool.map(functools.partial(pairs.prepare_clip, store=store), clips, pairs.give_up)
             else:
                 from datasets import distributed
 

@@ -20,7 +20,7 @@ from datasets import pairs
 from datasets.clips import Clip, Example, Rejection
 from datasets.pairs import Outcome
 from datasets.store import ClipStore
-from datasets.workers import use_one_thread
+from datasets.workers import Workers, use_one_thread
 from emogan.config import MediaConfig
 from emogan.errors import UserError
 
@@ -59,11 +59,16 @@ class _PrepareClip(beam.DoFn):
         self._store = store
 
     def setup(self) -> None:
-        use_one_thread()
+        self._workers = Workers(1)  # a clip that ends its process must not end Beam's
+
+    def teardown(self) -> None:
+        self._workers.__exit__()
 
     def process(self, numbered: tuple[int, Clip]) -> Iterator[str]:
         number, clip = numbered
-        yield json.dumps([number, dataclasses.asdict(pairs.prepare_clip(clip, self._store))], default=str)
+        prepare = functools.partial(pairs.prepare_clip, store=self._store)
+        (outcome,) = self._workers.map(prepare, [clip], pairs.give_up)
+        yield json.dumps([number, dataclasses.asdict(outcome)], default=str)
 
 
 def _from_json(outcome: dict[str, Any]) -> Outcome:

@@ -1,6 +1,6 @@
 """The folds of speakers of the labelled corpora: every protocol is a union of folds, so splits are always by speaker.
 
-Public names: CREMA_D_FOLDS, RAVDESS_FOLDS.
+Public names: CREMA_D_FOLDS, RAVDESS_FOLDS, FOLDS.
 """
 
 _CREMA_D_BLOCKS = ((1001, 1018), (1019, 1036), (1037, 1054), (1055, 1072), (1073, 1091))
@@ -19,3 +19,6 @@ RAVDESS_FOLDS: tuple[tuple[str, ...], ...] = (
     ("06", "13", "17", "22"),
 )
 """Actor ids of RAVDESS's six folds, those of EmoBox (Ma et al. 2024); odd actors are male."""
+
+FOLDS: dict[str, tuple[tuple[str, ...], ...]] = {"crema_d_av": CREMA_D_FOLDS, "ravdess_av": RAVDESS_FOLDS}
+"""The folds of each labelled corpus, by the name of its builder."""

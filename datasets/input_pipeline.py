@@ -1,45 +1,36 @@
 """From a built dataset to batches.
 
-Public names: open_corpus, Corpus, Protocol, epochs, gan_batches, mixed_batches, load_arrays; to_input, noise,
-null_condition and label_condition, of which batches are made.
+Public names: open_corpus, Corpus, load_arrays; gan_batches, mixed_batches; to_input, noise, null_condition and
+label_condition, of which batches are made.
 
 Every stream is a function of the seed and the step: one that begins at step k gives just what an uninterrupted one gives
-from there on, so a resumed training sees the same examples and the same noise.
+from there on, so a resumed training sees the same examples, the same noise and the same augmentation.
 """
 
-import dataclasses
-from collections.abc import Callable
+import copy
+import functools
+from collections.abc import Callable, Collection
 from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
 import tensorflow_datasets as tfds
 
-from emogan.config import MediaConfig, from_json
+from datasets.augmentation import flip_face, mask_spectrogram
+from datasets.facts import read_facts
+from datasets.streams import epochs, key
+from emogan.config import AugmentConfig, MediaConfig, from_json
 from emogan.errors import UserError
 from emogan.model import Batch
 
-SHUFFLE_EXAMPLES = 8_192
-"""Examples among which a stream draws the next one; a smaller set is shuffled whole."""
 CACHE_BYTES = 4 << 30
 """Decoded sets up to this size are kept in memory."""
+PICTURES = {"face": 3, "spectrogram": 2}
+"""The pictures of an example, and the bytes that a pixel of each takes in memory."""
+
+_WORKERS = 2  # threads of each parallel step
 
 Example = dict[str, tf.Tensor]
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Protocol:
-    """TFDS split expressions; no speaker is in two of them.
-
-    Attributes:
-        train: what is trained on.
-        validation: on which selections are made.
-        test: what is held out.
-    """
-
-    train: str
-    validation: str
-    test: str
 
 
 class Corpus:
@@ -50,6 +41,7 @@ class Corpus:
         media: how its pictures were made.
         class_names: the emotions in the order of the labels; empty where there are no labels.
         synthetic: whether its media were made by `datasets.synthetic`.
+        splits: their names.
     """
 
     def __init__(self, builder: tfds.core.DatasetBuilder) -> None:
@@ -58,56 +50,111 @@ class Corpus:
         self.media = from_json(MediaConfig, info.metadata["media"])
         self.class_names: tuple[str, ...] = tuple(info.features["label"].names) if "label" in info.features else ()
         self.synthetic = bool(info.metadata["synthetic"])
+        self.splits: tuple[str, ...] = tuple(info.splits)
         self._builder = builder
+        self._left_out: list[str] = []
+
+    def without(self, speakers: Collection[str]) -> "Corpus":
+        """The same dataset as if these speakers were not in it."""
+        narrowed = copy.copy(self)
+        narrowed._left_out = sorted({*self._left_out, *speakers})
+        return narrowed
+
+    @functools.cached_property
+    def _facts(self) -> dict[str, np.ndarray]:
+        return read_facts(self._builder)
+
+    def column(self, name: str, split: str) -> np.ndarray:
+        """A feature without a shape (a number, a text or `split`) of every example of a split, or of several joined by `+`.
+
+        Raises:
+            UserError: where the expression is not made of whole splits.
+        """
+        parts = split.split("+")
+        if not set(parts) <= set(self.splits):
+            raise UserError(f"{split} is not made of whole splits of {self.name}: {', '.join(self.splits)}")
+        left_out = np.isin(self._facts["speaker_id"], self._left_out)
+        return self._facts[name][np.isin(self._facts["split"], parts) & ~left_out]
 
     def count(self, split: str) -> int:
-        """Number of examples of a split expression."""
-        return self._builder.info.splits[split].num_examples
+        """Number of examples of a split expression; where speakers are left out, of one made of whole splits."""
+        return len(self.column("split", split)) if self._left_out else self._builder.info.splits[split].num_examples
 
-    def protocol(self, test_fold: int) -> Protocol:
-        """The splits of a labelled corpus: test = that fold, validation = the next one that has clips, train = the rest.
-
-        Raises:
-            UserError: where the corpus has no such fold, or fewer than three.
-        """
-        folds = sorted(
-            int(name.removeprefix("fold_")) for name in self._builder.info.splits if name.startswith("fold_")
-        )
-        if test_fold not in folds:
-            raise UserError(f"test fold {test_fold}: {self.name} has the folds {folds}; choose one of these")
-        if len(folds) < 3:
-            raise UserError(f"{self.name} has clips in {len(folds)} folds; training, validation and test need three")
-        validation = folds[(folds.index(test_fold) + 1) % len(folds)]
-        train = [fold for fold in folds if fold not in (test_fold, validation)]
-        return Protocol(
-            train="+".join(f"fold_{fold}" for fold in train), validation=f"fold_{validation}", test=f"fold_{test_fold}"
-        )
-
-    def unlabelled_splits(self) -> tuple[str, str]:
-        """The splits of an unlabelled corpus to train on and to watch; the same one where a small corpus has but one.
-
-        Raises:
-            UserError: where there is no split named train.
-        """
-        splits = self._builder.info.splits
-        if "train" not in splits:
+    def class_counts(self, split: str) -> list[int]:
+        """Number of examples of each class in a sum of splits. Raises UserError where a class has none."""
+        counts = np.bincount(self.column("label", split), minlength=len(self.class_names)).tolist()
+        missing = [name for name, count in zip(self.class_names, counts, strict=True) if not count]
+        if missing:
             raise UserError(
-                f"{self.name} has no split named train, but {', '.join(splits)}; pretraining needs VoxCeleb's"
+                f"{split} of {self.name} has no example of {', '.join(missing)}, so classes cannot be drawn equally often; "
+                "leave out --balance_classes, or train on more speakers"
             )
-        return "train", "validation" if "validation" in splits else "train"
+        return counts
 
-    def examples(self, split: str, *, keep: bool = False) -> tf.data.Dataset:
-        """The examples of a split in the order on disk; the spectrogram is float32 [S, S, 1].
+    def examples(
+        self, split: str, *, pictures: Collection[str] = tuple(PICTURES), keep: bool = False
+    ) -> tf.data.Dataset:
+        """Every example of a split once, in the order on disk.
 
-        With `keep`, for what is read again and again, they stay in memory after the first reading, if they fit.
+        Args:
+            split: a split expression.
+            pictures: those of `PICTURES` that are read.
+            keep: for what is read again and again: they stay in memory after the first reading, if they fit.
+
+        Returns:
+            Dictionaries of the dataset's features; `face` is uint8 [S, S, 3], `spectrogram` float16 [S, S, 1].
         """
-        size = self.media.size
-        dataset = self._builder.as_dataset(split=split, read_config=tfds.ReadConfig(try_autocache=False))
-        if keep and self.count(split) * size * size * (3 + 2) <= CACHE_BYTES:
-            dataset = dataset.cache()
-        return dataset.map(lambda e: {**e, "spectrogram": tf.cast(e["spectrogram"], tf.float32)}).with_options(
-            _options()
+        decoded = self._stored(split, pictures).map(self._decode, num_parallel_calls=_WORKERS)
+        return (decoded.cache() if keep and self._fits(split, pictures) else decoded).with_options(_options())
+
+    def stream(
+        self,
+        split: str,
+        *,
+        batch_size: int,
+        seed: int,
+        first_step: int = 0,
+        balance: bool = False,
+        pictures: Collection[str] = tuple(PICTURES),
+    ) -> tf.data.Dataset:
+        """Endless numbered examples to train on: `datasets.streams.epochs`, with `balance` of one set for each class.
+
+        What fits is decoded once and kept in memory. Of a larger set only the examples that are being shuffled are in memory,
+        with their faces still encoded; so a resumed run does not decode those that it passes over either.
+
+        Raises:
+            UserError: with `balance`, where a class has no example.
+        """
+        stored, fits = self._stored(split, pictures), self._fits(split, pictures)
+        sets = [(stored, self.count(split))]
+        if balance:
+            sets = [(stored.filter(_has_label(label)), n) for label, n in enumerate(self.class_counts(split))]
+        if fits:
+            sets = [(one.map(self._decode, num_parallel_calls=_WORKERS).cache(), n) for one, n in sets]
+        drawn = epochs(sets, batch_size=batch_size, seed=seed, first_step=first_step)
+        return drawn if fits else drawn.map(lambda n, e: (n, self._decode(e)), num_parallel_calls=_WORKERS)
+
+    def _stored(self, split: str, pictures: Collection[str]) -> tf.data.Dataset:
+        """Examples with their faces still encoded."""
+        wanted = {name: True for name in self._builder.info.features if name not in PICTURES or name in pictures}
+        skipped = {"face": tfds.decode.SkipDecoding()} if "face" in pictures else {}
+        stored = self._builder.as_dataset(
+            split=split,
+            decoders=tfds.decode.PartialDecoding(wanted, decoders=skipped),
+            read_config=tfds.ReadConfig(try_autocache=False),
         )
+        if self._left_out:
+            stored = stored.filter(lambda example: tf.reduce_all(tf.not_equal(example["speaker_id"], self._left_out)))
+        return stored
+
+    def _decode(self, stored: Example) -> Example:
+        if "face" not in stored:
+            return stored
+        return {**stored, "face": self._builder.info.features["face"].decode_example(stored["face"])}
+
+    def _fits(self, split: str, pictures: Collection[str]) -> bool:
+        pixel_bytes = sum(PICTURES[name] for name in pictures)
+        return self.count(split) * self.media.size**2 * pixel_bytes <= CACHE_BYTES
 
 
 def open_corpus(name: str, data_dir: Path, config: str) -> Corpus:
@@ -131,25 +178,6 @@ def _how_to_build(name: str, config: str) -> str:
     )
 
 
-def epochs(dataset: tf.data.Dataset, count: int, *, batch_size: int, seed: int, first_step: int = 0) -> tf.data.Dataset:
-    """Endless shuffled passes over `count` examples, from the step `first_step` on.
-
-    Every pass has an order of its own, which follows from the seed and the pass's number alone.
-
-    Returns:
-        Single elements (n, example); n, int64, is the running number of the example since step 0.
-    """
-    first = first_step * batch_size
-
-    def one_pass(number: tf.Tensor) -> tf.data.Dataset:
-        return dataset.shuffle(
-            min(count, SHUFFLE_EXAMPLES), seed=number * 1_000_003 + seed, reshuffle_each_iteration=False
-        )
-
-    stream = tf.data.Dataset.range(first // count, tf.int64.max).flat_map(one_pass).skip(first % count)
-    return tf.data.Dataset.zip((tf.data.Dataset.range(first, tf.int64.max), stream))
-
-
 def to_input(picture: tf.Tensor) -> tf.Tensor:
     """Brings a picture to a network's float32 in [-1, 1]: faces are uint8, spectrograms already float."""
     return tf.cast(picture, tf.float32) / 127.5 - 1 if picture.dtype == tf.uint8 else tf.cast(picture, tf.float32)
@@ -157,7 +185,7 @@ def to_input(picture: tf.Tensor) -> tf.Tensor:
 
 def noise(seed: int, number: tf.Tensor, dim: int) -> tf.Tensor:
     """z of the example with that running number: uniform in [-1, 1), float32 [dim]; equal for equal (seed, number)."""
-    return tf.random.stateless_uniform([dim], tf.stack([tf.cast(seed, tf.int64), number]), -1.0, 1.0)
+    return tf.random.stateless_uniform([dim], key(seed, number), -1.0, 1.0)
 
 
 def null_condition(num_classes: int) -> Callable[[Example], tf.Tensor]:
@@ -177,51 +205,100 @@ def gan_batches(
     batch_size: int,
     noise_dim: int,
     seed: int,
+    augment: AugmentConfig | None = None,
     drop_remainder: bool = True,
 ) -> tf.data.Dataset:
-    """Turns the (n, example) elements of `epochs`, or of `enumerate`, into `emogan.model.Batch`es."""
+    """Turns numbered examples into `emogan.model.Batch`es; a MirroredStrategy shares each out among its replicas.
+
+    Args:
+        numbered: (n, example) elements of a stream, or of `Corpus.examples` enumerated.
+        condition: makes c of an example.
+        batch_size: the global batch, over all replicas.
+        noise_dim: length of z.
+        seed: of noise and augmentation.
+        augment: changes of training examples, of which only the flip of faces is made here; none for what is evaluated.
+        drop_remainder: whether an incomplete last batch is left out: in training, never in evaluation.
+    """
 
     def unpack(number: tf.Tensor, example: Example) -> Batch:
+        face = example["face"]
+        if augment and augment.flip_faces:
+            face = flip_face(face, key(seed, number))
         return Batch(
-            source=to_input(example["face"]),
+            source=to_input(face),
             target=to_input(example["spectrogram"]),
             condition=condition(example),
             noise=noise(seed, number, noise_dim),
+            key=key(seed, number),
         )
 
-    batches = numbered.map(unpack, num_parallel_calls=2).batch(batch_size, drop_remainder=drop_remainder)
+    batches = numbered.map(unpack, num_parallel_calls=_WORKERS).batch(batch_size, drop_remainder=drop_remainder)
     return batches.prefetch(2).with_options(_options())
 
 
 def mixed_batches(
-    sources: list[tf.data.Dataset], sizes: list[int], count: int, *, seed: int, first_step: int = 0
+    streams: list[tf.data.Dataset], sizes: list[int], *, seed: int, augment: AugmentConfig
 ) -> tf.data.Dataset:
-    """Endless batches that take `sizes[i]` items from `sources[i]`, each a dataset of `count` items of one structure."""
-    streams = [
-        epochs(source, count, batch_size=size, seed=seed, first_step=first_step).map(lambda _, item: item).batch(size)
-        for source, size in zip(sources, sizes, strict=True)
-    ]
-    if len(streams) == 1:
-        return streams[0].prefetch(2).with_options(_options())
-    join = lambda *parts: tf.nest.map_structure(lambda *tensors: tf.concat(tensors, 0), *parts)  # noqa: E731
-    return tf.data.Dataset.zip(tuple(streams)).map(join).prefetch(2).with_options(_options())
+    """Endless batches for a recogniser that take `sizes[i]` items from `streams[i]`.
+
+    Args:
+        streams: endless (n, (spectrogram [S, S, 1], target)) elements, each made with its own size as the batch size.
+        sizes: items of each in a batch.
+        seed: of the augmentation.
+        augment: its masks fall on the spectrograms of all streams alike.
+
+    Returns:
+        (float32 [sum of sizes, S, S, 1] in [-1, 1], targets).
+    """
+
+    def part(stream: tf.data.Dataset, size: int, offset: int) -> tf.data.Dataset:
+        def item(n: tf.Tensor, pair: tuple[tf.Tensor, tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor]:
+            spectrogram, target = pair
+            if augment.time_masks or augment.frequency_masks:
+                number = n // size * sum(sizes) + offset + n % size  # in the mixed stream: no two items share a key
+                spectrogram = mask_spectrogram(spectrogram, key(seed, number), augment)
+            return to_input(spectrogram), target
+
+        return stream.map(item, num_parallel_calls=_WORKERS).batch(size, drop_remainder=True)
+
+    parts = [part(*one, sum(sizes[:i])) for i, one in enumerate(zip(streams, sizes, strict=True))]
+    join = lambda *batches: tf.nest.map_structure(lambda *tensors: tf.concat(tensors, 0), *batches)  # noqa: E731
+    return tf.data.Dataset.zip(tuple(parts)).map(join).prefetch(2).with_options(_options())
 
 
-def load_arrays(corpus: Corpus, split: str) -> dict[str, np.ndarray]:
+def load_arrays(corpus: Corpus, split: str, pictures: Collection[str] = tuple(PICTURES)) -> dict[str, np.ndarray]:
     """Reads a whole split into memory, in the order on disk.
 
     Returns:
-        `face` uint8 [n, S, S, 3], `spectrogram` float32 [n, S, S, 1], `label` int64 [n] where there is one, `speaker_id`
-        and `clip_id` str [n].
+        Those of `face` uint8 [n, S, S, 3] and `spectrogram` float32 [n, S, S, 1] that are in `pictures`; `label` int64 [n]
+        where there is one; `speaker_id` and `clip_id` str [n].
     """
-    keys = ["face", "spectrogram", "speaker_id", "clip_id"] + (["label"] if corpus.class_names else [])
-    rows = list(tfds.as_numpy(corpus.examples(split)))
-    arrays = {key: np.stack([row[key] for row in rows]) for key in keys}
-    return arrays | {key: np.array([row[key].decode() for row in rows]) for key in ("speaker_id", "clip_id")}
+    size, count = corpus.media.size, corpus.count(split)
+    shapes = {
+        "face": ([size, size, 3], np.uint8),
+        "spectrogram": ([size, size, 1], np.float32),
+        "label": ([], np.int64),
+    }
+    wanted = [*pictures, *(["label"] if corpus.class_names else [])]
+    arrays = {name: np.empty([count, *shapes[name][0]], shapes[name][1]) for name in wanted}
+    texts: dict[str, list[str]] = {"speaker_id": [], "clip_id": []}
+    for row, example in enumerate(corpus.examples(split, pictures=pictures).as_numpy_iterator()):
+        for name in wanted:
+            arrays[name][row] = example[name]
+        for name, values in texts.items():
+            values.append(example[name].decode())
+    return arrays | {name: np.array(values) for name, values in texts.items()}
+
+
+def _has_label(label: int) -> Callable[[Example], tf.Tensor]:
+    return lambda example: example["label"] == label
 
 
 def _options() -> tf.data.Options:
-    """Fixed parallelism, one order. (With autotune, taking an iterator down now and then stalls for seconds.)"""
+    """Fixed parallelism, for with autotune taking an iterator down now and then stalls for seconds; and one order.
+
+    Of several hosts each reads everything and keeps its part of every batch, which only adds up where all have one order.
+    """
     options = tf.data.Options()
     options.autotune.enabled = False
     options.deterministic = True

@@ -1,6 +1,6 @@
 """One clip becomes one example or one rejection: the only place that joins face and voice.
 
-Public names: prepare_clip and make_example, the two halves of a build; Outcome; to_example.
+Public names: prepare_clip and make_example, the two halves of a build; give_up; Outcome; to_example.
 """
 
 import dataclasses
@@ -24,7 +24,7 @@ class Outcome:
     """What became of a clip.
 
     Attributes:
-        key: of the clip in the store; empty after an error that nobody foresaw.
+        key: of the clip in the store; empty after an error that nobody foresaw, or where its process was lost.
         rejection: why the clip cannot be used, or None.
         decoded: whether that had to be found out now; else the store knew it.
     """
@@ -59,6 +59,14 @@ def prepare_clip(clip: Clip, store: ClipStore) -> Outcome:
     path = clip.paths[kept.file] or clip.picture_path
     rejection = Rejection(clip_id=clip.clip_id, path=path, reason=kept.reason, detail=kept.detail, key=key)
     return Outcome(key=key, rejection=rejection, decoded=decoded)
+
+
+def give_up(clip: Clip, reason: str, detail: str) -> Outcome:
+    """The outcome of a clip with which a process was lost, see `datasets.workers`. The store does not keep it: each build
+    tries again.
+    """
+    rejection = Rejection(clip_id=clip.clip_id, path=clip.picture_path, reason=reason, detail=detail)
+    return Outcome(key="", rejection=rejection, decoded=False)
 
 
 def _extract_or_reject(

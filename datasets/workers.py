@@ -1,4 +1,4 @@
-"""Processes that work on clips side by side.
+"""Processes that work on clips side by side; a clip that ends its process does not end the work.
 
 Public names: Workers, use_one_thread. TensorFlow's sums depend in their last digits on its number of threads, which would
 show in the bytes of a dataset: so clips are only worked on where it has one thread.
@@ -7,9 +7,6 @@ show in the bytes of a dataset: so clips are only worked on where it has one thr
 import collections
 import contextlib
 import itertools
-import multiprocessing
-import os
-import signal
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent import futures
@@ -17,76 +14,114 @@ from typing import TypeVar
 
 import tensorflow as tf
 
+from datasets.processes import REMEDY, Lost, Process
 from emogan.errors import UserError
 
 MIN_ITEMS = 256
-"""Starting the processes takes longer than so few clips."""
+"""Fewer can be worked on in this process."""
+ITEMS_PER_PROCESS = 32
+"""Starting a process takes as long as so many clips."""
+MAX_ITEM_SECONDS = 300.0
+"""On one item; then its process is ended. `datasets.media` gives up slow files earlier, where FFmpeg lets it."""
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
+GiveUp = Callable[[Item, str, str], Result]
 
 
 class Workers:
-    """A pool of processes, started when it is first worth while, and ended with the `with` block.
+    """A pool of processes, each started when it is first worth while; all end with the `with` block.
+
+    Where the caller gave TensorFlow one thread (`use_one_thread`), little work, or that of one worker, is done in this very
+    process, which saves the seconds of a start; but what ends a worker process then ends this one. So commands do not.
 
     Args:
-        count: number of processes; with 1 the work is done in this process, if TensorFlow has one thread here.
+        count: greatest number of processes.
     """
 
     def __init__(self, count: int) -> None:
         self._count = count
-        self._pool: futures.ProcessPoolExecutor | None = None
+        self._processes: list[Process] = []
+        self._idle: list[Process] = []
+        self._lock = threading.Lock()
+        self._closed = False
 
     def __enter__(self) -> "Workers":
         return self
 
     def __exit__(self, *error: object) -> None:
-        if self._pool is not None:
-            self._pool.shutdown(cancel_futures=True)
+        with self._lock:
+            self._closed = True
+        for process in self._processes:
+            process.end()
 
-    def map(self, function: Callable[[Item], Result], items: Sequence[Item]) -> Iterator[Result]:
+    def map(
+        self, function: Callable[[Item], Result], items: Sequence[Item], give_up: GiveUp | None = None
+    ) -> Iterator[Result]:
         """Applies a picklable function to all items; the results do not depend on the number of processes.
 
-        Memory does not grow with the number of items: few are in work or finished ahead of what is asked for.
+        An item that ends its process is tried once more, with nothing else in work. Memory does not grow with the number of
+        items: few are in work or finished ahead of what is asked for.
+
+        Args:
+            function: what to do with an item.
+            items: the items.
+            give_up: makes the result of an item that ended its process twice (reason `crashed`), or took longer than
+                MAX_ITEM_SECONDS (`too_slow`), from the item, the reason and a detail for people.
 
         Yields:
             The results, in the order of `items`.
 
         Raises:
-            UserError: a process died.
+            UserError: a process could not start, or an item was lost and there is no `give_up`.
         """
-        few = self._count == 1 or len(items) < MIN_ITEMS
-        if self._pool is None and few and tf.config.threading.get_intra_op_parallelism_threads() == 1:
+        little = self._count == 1 or len(items) < MIN_ITEMS
+        if little and not self._processes and tf.config.threading.get_intra_op_parallelism_threads() == 1:
             yield from map(function, items)
             return
-        if self._pool is None:
-            # Forked children would inherit TensorFlow's locked threads.
-            context = multiprocessing.get_context("spawn")
-            self._pool = futures.ProcessPoolExecutor(self._count, mp_context=context, initializer=_start_worker)
+        count = min(self._count, 1 + len(items) // ITEMS_PER_PROCESS)
+        threads = futures.ThreadPoolExecutor(count)  # each waits for one process at a time
+        submitted = ((item, threads.submit(self._run, function, item)) for item in items)
+        pending = collections.deque(itertools.islice(submitted, 8 * count))
         try:
-            yield from _in_order(self._pool, function, items, ahead=8 * self._count)
-        except futures.process.BrokenProcessPool as error:
-            raise UserError(
-                "a worker process died; most often the system ended it for lack of memory: give fewer --workers, and run "
-                "the command again: it goes on where it stopped"
-            ) from error
+            while pending:
+                item, future = pending.popleft()
+                try:
+                    result = future.result()
+                except Lost as lost:
+                    futures.wait([other for _, other in pending])  # the next try has the machine for itself
+                    result = self._try_again(function, item, lost, give_up)
+                yield result
+                pending.extend(itertools.islice(submitted, 1))
+        finally:
+            threads.shutdown(wait=False, cancel_futures=True)
 
+    def _run(self, function: Callable[[Item], Result], item: Item) -> Result:
+        process = self._take()
+        try:
+            return process.run(function, item, MAX_ITEM_SECONDS)
+        finally:
+            self._idle.append(process)
 
-def _in_order(
-    pool: futures.Executor, function: Callable[[Item], Result], items: Sequence[Item], ahead: int
-) -> Iterator[Result]:
-    remaining = iter(items)
-    pending = collections.deque(pool.submit(function, item) for item in itertools.islice(remaining, ahead))
-    while pending:
-        yield pending.popleft().result()
-        pending.extend(pool.submit(function, item) for item in itertools.islice(remaining, 1))
+    def _take(self) -> Process:
+        with self._lock:
+            while self._idle:
+                if (process := self._idle.pop()).is_alive():
+                    return process
+            if self._closed:
+                raise Lost("crashed", "the work was stopped")
+            self._processes.append(Process(use_one_thread))
+            return self._processes[-1]
 
-
-def _start_worker() -> None:
-    """Prepares a process that is one of several."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent alone answers
-    threading.Thread(target=_die_with_parent, daemon=True).start()
-    use_one_thread()
+    def _try_again(self, function: Callable[[Item], Result], item: Item, lost: Lost, give_up: GiveUp | None) -> Result:
+        if lost.reason == "crashed":
+            try:
+                return self._run(function, item)
+            except Lost as again:
+                lost = again
+        if give_up is None:
+            raise UserError(f"no result for one item: {lost.detail}; {REMEDY}") from lost
+        return give_up(item, lost.reason, lost.detail)
 
 
 def use_one_thread() -> None:
@@ -94,11 +129,3 @@ def use_one_thread() -> None:
     with contextlib.suppress(RuntimeError):
         tf.config.threading.set_intra_op_parallelism_threads(1)
         tf.config.threading.set_inter_op_parallelism_threads(1)
-
-
-def _die_with_parent() -> None:
-    """A killed parent cannot end its workers, and they would wait for clips for ever."""
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)

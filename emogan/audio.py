@@ -1,6 +1,7 @@
 """Sound to spectrogram picture and back, the same code in the builders, the notebooks and the server.
 
-Public names: read_wav, resample, centre, level_dbfs (NumPy, a clip); spectrogram, waveform (TensorFlow graph, batches).
+Public names: read_wav, wav_length, resample, centre, level_dbfs (NumPy, a clip); spectrogram, waveform (TensorFlow graph,
+batches).
 """
 
 import functools
@@ -44,35 +45,60 @@ def read_wav(data: bytes, sample_rate: int) -> np.ndarray:
         UserError: `data` is no WAV file of these kinds, is cut short, or holds no sound.
     """
     chunks = _riff_chunks(data)
-    tag, channels, rate, _, frame_bytes, bits = struct.unpack_from("<HHIIHH", chunks[b"fmt "])
-    if tag == _EXTENSIBLE:
-        (tag,) = struct.unpack_from("<H", chunks[b"fmt "].ljust(26, b"\0"), 24)
-    if (tag, bits) not in _WAV_KINDS or channels == 0 or frame_bytes != channels * bits // 8:
-        raise UserError(
-            f"a WAV file of format {tag} with {bits} bits, {channels} channels and {frame_bytes} bytes a frame is not "
-            "supported; convert it to 16-bit PCM"
-        )
-    samples = _decode(chunks, tag, bits).mean(axis=1).astype(np.float32)
+    tag, bits, rate, _ = _wav_format(chunks)
+    samples = _decode(chunks, tag, bits)
     if not samples.size or not np.isfinite(samples).all():
         raise UserError("the WAV file holds no samples, or samples that are not numbers; fetch or convert it again")
     return np.clip(resample(samples, rate, sample_rate), -1, 1)
 
 
-def _decode(chunks: dict[bytes, bytes], tag: int, bits: int) -> np.ndarray:
-    """The samples as float64 [n, channels] in [-1, 1]."""
+def wav_length(data: bytes) -> tuple[int, int]:
+    """Reads in a WAV file's head how long its sound is, and decodes nothing.
+
+    Returns:
+        The number of samples of each channel, and how many of them are a second: any number.
+
+    Raises:
+        UserError: see `read_wav`.
+    """
+    chunks = _riff_chunks(data)
+    _, _, rate, frame_bytes = _wav_format(chunks)
+    return len(chunks[b"data"]) // frame_bytes, rate
+
+
+def _wav_format(chunks: dict[bytes, memoryview]) -> tuple[int, int, int, int]:
+    """Format tag, bits of a sample, samples per second and bytes of a frame of all channels; UserError for other kinds."""
+    tag, channels, rate, _, frame_bytes, bits = struct.unpack_from("<HHIIHH", chunks[b"fmt "])
+    if tag == _EXTENSIBLE:
+        (tag,) = struct.unpack_from("<H", bytes(chunks[b"fmt "]).ljust(26, b"\0"), 24)
+    if (tag, bits) not in _WAV_KINDS or channels == 0 or frame_bytes != channels * bits // 8:
+        raise UserError(
+            f"a WAV file of format {tag} with {bits} bits, {channels} channels and {frame_bytes} bytes a frame is not "
+            "supported; convert it to 16-bit PCM"
+        )
+    return tag, bits, rate, frame_bytes
+
+
+def _decode(chunks: dict[bytes, memoryview], tag: int, bits: int) -> np.ndarray:
+    """The mean of the channels as float32 [n] in [-1, 1]."""
     # The decoder fails on chunks behind the samples and finds no samples behind some others: it gets just these two.
-    body = b"".join(name + struct.pack("<I", len(chunks[name])) + chunks[name] for name in (b"fmt ", b"data"))
+    sizes = {name: struct.pack("<I", len(chunks[name])) for name in (b"fmt ", b"data")}
+    body = [part for name, size in sizes.items() for part in (name, size, chunks[name])]
+    head = [b"RIFF", struct.pack("<I", 4 + sum(map(len, body))), b"WAVE"]
     dtype, zero, full_scale = _WAV_KINDS[tag, bits]
     try:
-        raw = tfio.audio.decode_wav(b"RIFF" + struct.pack("<I", 4 + len(body)) + b"WAVE" + body, dtype=dtype).numpy()
+        raw = tfio.audio.decode_wav(b"".join([*head, *body]), dtype=dtype).numpy()
     except tf.errors.OpError as error:
         raise UserError("a damaged WAV file: its samples cannot be decoded; fetch or convert it again") from error
     if (tag, bits) == (1, 32):
         raw = raw.view(np.int32)
-    return (raw.astype(np.float64) - zero) / full_scale
+    mean = raw.mean(axis=1, dtype=np.float64)
+    mean -= zero
+    mean /= full_scale
+    return mean.astype(np.float32)
 
 
-def _riff_chunks(data: bytes) -> dict[bytes, bytes]:
+def _riff_chunks(data: bytes) -> dict[bytes, memoryview]:
     """The chunks of a WAV file by name, `fmt ` and `data` among them; else UserError."""
     if data.startswith(b"version https://git-lfs"):
         raise UserError("a Git LFS pointer instead of a WAV file; run `git lfs pull` in the corpus's clone")
@@ -80,11 +106,11 @@ def _riff_chunks(data: bytes) -> dict[bytes, bytes]:
         raise UserError(
             f"not a WAV file: {len(data)} bytes that begin {data[:12]!r}, not RIFF....WAVE; convert it to WAV"
         )
-    chunks: dict[bytes, bytes] = {}
+    chunks: dict[bytes, memoryview] = {}
     position = 12
     while position + 8 <= len(data) and b"data" not in chunks:
         name, size = struct.unpack_from("<4sI", data, position)
-        chunks[name] = data[position + 8 : position + 8 + size]
+        chunks[name] = memoryview(data)[position + 8 : position + 8 + size]
         if len(chunks[name]) < size:
             missing = size - len(chunks[name])
             raise UserError(f"a WAV file cut short: its chunk {name!r} lacks {missing} of {size} bytes; fetch it again")

@@ -1,7 +1,7 @@
 """Every setting of the system as frozen dataclasses, checked at birth, with a JSON round trip.
 
 Public names: SpectrogramConfig, FaceConfig, MediaConfig (what the bytes of a dataset depend on), ModelConfig, LossConfig,
-TrainConfig, RunConfig, the presets, `to_json`, `from_json` and `differences`.
+AugmentConfig, TrainConfig, RunConfig, the presets, `to_json`, `from_json` and `differences`.
 """
 
 import dataclasses
@@ -141,12 +141,16 @@ class ModelConfig:
         base_filters: channels of each network's first convolution; deeper ones have up to 8 times as many.
         noise_dim: d, the length of the noise z.
         num_classes: length of the condition c, and Q's number of outputs.
+        spectral_norm: whether D's kernels are divided by their largest singular values.
+        d_sees_source: whether D judges a picture beside what it was generated from.
     """
 
     size: int
     base_filters: int
     noise_dim: int = 100
     num_classes: int = 6
+    spectral_norm: bool = False
+    d_sees_source: bool = False
 
     def __post_init__(self) -> None:
         _check(
@@ -170,27 +174,75 @@ PRESETS: dict[str, ModelConfig] = {
 """Named model shapes. `paper` has more than 50 million trainable parameters in G, D and Q."""
 
 
+ADVERSARIAL_FORMS = ("non_saturating", "minimax", "least_squares", "hinge", "wasserstein")
+"""The games that D and G can play; `emogan.losses.adversarial_losses` has their formulas."""
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class LossConfig:
-    """Weights and forms of the losses.
+    """Weights and forms of the losses, and what is done to the pictures that D judges.
 
     Attributes:
-        adversarial: G's adversarial term: `non_saturating`, -log D(y'), our choice, or `minimax`, log(1 - D(y')), literally
-            the paper's Eq. 3.
+        adversarial: one of `ADVERSARIAL_FORMS`. `minimax` is literally the paper's Eq. 3; the default is our choice.
         lambda_l1: weight of |y - y'| in G's loss (paper, Eq. 4; the weight is our choice, after Isola et al. 2017).
         lambda_q: weight of Q's cross entropy in G's loss; without effect where there is no Q.
+        gradient_penalty: weight of the penalty that keeps D's gradient near 1; of `wasserstein` only.
+        r1_gamma: weight gamma of the penalty on D's gradient at real pictures; 0 for none.
+        label_smoothing: s, by which the label of real pictures is less than 1; without effect on `hinge` and `wasserstein`.
+        instance_noise: standard deviation of the Gaussian noise on what D judges, at the first step; it falls to 0 at the
+            last one (Sonderby et al. 2017).
+        diff_augment: whether all that D judges is augmented, see `emogan.perturbation` (Zhao et al. 2020).
     """
 
     adversarial: str = "non_saturating"
     lambda_l1: float = 100.0
     lambda_q: float = 1.0
+    gradient_penalty: float = 10.0
+    r1_gamma: float = 0.0
+    label_smoothing: float = 0.0
+    instance_noise: float = 0.0
+    diff_augment: bool = False
 
     def __post_init__(self) -> None:
         _check(
-            self.adversarial in ("non_saturating", "minimax"),
-            f"adversarial is {self.adversarial!r}; it must be non_saturating or minimax",
+            self.adversarial in ADVERSARIAL_FORMS,
+            f"adversarial is {self.adversarial!r}; it must be one of {', '.join(ADVERSARIAL_FORMS)}",
         )
-        _check(self.lambda_l1 >= 0 and self.lambda_q >= 0, "lambda_l1 and lambda_q must not be negative")
+        for name in ("lambda_l1", "lambda_q", "gradient_penalty", "r1_gamma", "instance_noise"):
+            _check(getattr(self, name) >= 0, f"{name} is {getattr(self, name)}; it must not be negative")
+        _check(
+            0 <= self.label_smoothing < 0.5,
+            f"label_smoothing is {self.label_smoothing}; it must lie in [0, 0.5), or real would count as generated",
+        )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class AugmentConfig:
+    """Light changes of training examples that leave their label true; all off by default. Never made to what is evaluated.
+
+    Attributes:
+        flip_faces: whether every other face that G sees, by chance, is mirrored left to right.
+        time_masks: bands of frames in each of the recognisers' spectrograms, real or generated, that fall silent.
+        time_mask_share: the widest such band, as a share of all frames; widths are uniform from 0.
+        frequency_masks: bands of frequency rows that fall silent.
+        frequency_mask_share: the widest such band, as a share of all rows.
+    """
+
+    flip_faces: bool = False
+    time_masks: int = 0
+    time_mask_share: float = 0.1
+    frequency_masks: int = 0
+    frequency_mask_share: float = 0.1
+
+    def __post_init__(self) -> None:
+        for name in ("time_mask", "frequency_mask"):
+            count, share = getattr(self, f"{name}s"), getattr(self, f"{name}_share")
+            _check(count >= 0, f"{name}s is {count}; it must not be negative")
+            _check(0 < share <= 1, f"{name}_share is {share}; it must lie above 0, and at most at 1")
+
+
+PRECISIONS = ("float32", "mixed_float16", "mixed_bfloat16")
+"""Keras's names; half precision is for GPUs and TPUs."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -201,27 +253,46 @@ class TrainConfig:
         steps: number of simultaneous updates of D, Q and G.
         batch_size: the global batch: examples per step, over all replicas together.
         learning_rate: Adam's, for every player.
+        d_learning_rate: D's where it is another one (Heusel et al. 2017), or 0.
         beta_1: Adam's first moment decay.
         seed: of the initial weights, the order of examples and the noise.
         interval: steps between log lines, checkpoints and sample pictures.
+        accumulate: parts in which a replica's share of the batch is worked on one after the other, to save memory.
+        g_ema: decay of the moving average of G's weights, which is then what is kept; 0 for none.
+        precision: what is computed with: one of `PRECISIONS`; weights and losses are float32 in all of them.
+        xla: whether the step is compiled by XLA; on CPUs that is slower.
     """
 
     steps: int
     batch_size: int = 16
     learning_rate: float = 2e-4
+    d_learning_rate: float = 0.0
     beta_1: float = 0.5
     seed: int = 1
     interval: int = 100
+    accumulate: int = 1
+    g_ema: float = 0.0
+    precision: str = "float32"
+    xla: bool = False
 
     def __post_init__(self) -> None:
-        for name in ("steps", "batch_size", "interval"):
+        for name in ("steps", "batch_size", "interval", "accumulate"):
             _check(getattr(self, name) > 0, f"{name} is {getattr(self, name)}; it must be positive")
         _check(
             self.steps % self.interval == 0,
             f"{self.steps} steps are not a multiple of the interval of {self.interval}; change one of the two",
         )
         _check(self.learning_rate > 0, f"learning_rate is {self.learning_rate}; it must be positive")
-        _check(0 <= self.beta_1 < 1, f"beta_1 is {self.beta_1}; it must lie in [0, 1)")
+        _check(self.d_learning_rate >= 0, f"d_learning_rate is {self.d_learning_rate}; it must not be negative")
+        for name in ("beta_1", "g_ema"):
+            _check(0 <= getattr(self, name) < 1, f"{name} is {getattr(self, name)}; it must lie in [0, 1)")
+        _check(
+            self.batch_size % self.accumulate == 0,
+            f"batch_size {self.batch_size} cannot be worked on in {self.accumulate} equal parts; choose another accumulate",
+        )
+        _check(
+            self.precision in PRECISIONS, f"precision is {self.precision!r}; it must be one of {', '.join(PRECISIONS)}"
+        )
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -240,6 +311,9 @@ class RunConfig:
         pretrain, calibrate: the two stages of GAN training.
         recognise: the recognisers' training, on real data alone and on real and generated data.
         generated_share: share of generated examples in each batch of the augmented recogniser. Our choice.
+        train_speakers: number of training speakers, chosen by the seed of calibration; 0 for all.
+        balance_classes: whether training on labelled examples draws all classes equally often.
+        augment: changes of training examples.
     """
 
     pretrain_dataset: str
@@ -255,6 +329,9 @@ class RunConfig:
     calibrate: TrainConfig
     recognise: TrainConfig
     generated_share: float = 0.5
+    train_speakers: int = 0
+    balance_classes: bool = False
+    augment: AugmentConfig = AugmentConfig()
 
     def __post_init__(self) -> None:
         for name, supported in (("schedule", "progressive"), ("condition", "label"), ("direction", "face_to_sound")):
@@ -262,6 +339,19 @@ class RunConfig:
             _check(value == supported, f"--{name}={value} is not available yet; use --{name}={supported}")
         _check(self.use_classifier, "--nouse_classifier is not available yet; leave it out")
         _check(0 < self.generated_share < 1, f"generated_share is {self.generated_share}; it must lie between 0 and 1")
+        generated = round(self.generated_share * self.recognise.batch_size)
+        _check(
+            0 < generated < self.recognise.batch_size,
+            f"generated_share {self.generated_share} of {self.recognise.batch_size} examples is {generated}; every batch must "
+            "have real and generated ones",
+        )
+        _check(self.train_speakers >= 0, f"train_speakers is {self.train_speakers}; it must be positive, or 0 for all")
+        for name in ("time_mask", "frequency_mask"):
+            count, share = getattr(self.augment, f"{name}s"), getattr(self.augment, f"{name}_share")
+            _check(
+                not count or share * self.model.size >= 1,
+                f"{name}_share {share} of {self.model.size} is less than one; it must be at least {1 / self.model.size}",
+            )
 
 
 T = TypeVar("T")

@@ -1,4 +1,4 @@
-"""Building blocks shared by the networks: `Standardise`, `group_norm`, `down`, `up`."""
+"""Building blocks shared by the networks: `Standardise`, `SpectralConv2D`, `group_norm`, `down`, `up`."""
 
 import math
 from collections.abc import Iterable
@@ -58,22 +58,74 @@ class Standardise(tf.keras.layers.Layer):
         return {**super().get_config(), "axis": self.axis}
 
 
-def group_norm(x: tf.Tensor) -> tf.Tensor:
+@tf.keras.saving.register_keras_serializable("emogan")
+class SpectralConv2D(tf.keras.layers.Conv2D):
+    """A convolution whose kernel is divided by its largest singular value (Miyato et al. 2018, Eq. 8).
+
+    One round of the power iteration in each training call keeps the estimate of the singular vector up to date. No gradient
+    goes through it, and the kernel is left as it is. (`tf.keras.layers.SpectralNormalization` changes the kernel in place
+    and fails inside `fit`.)
+    """
+
+    def build(self, input_shape: tf.TensorShape) -> None:
+        """Makes the kernel and the estimate of its left singular vector, [1, filters]."""
+        super().build(input_shape)
+        self.singular_vector = self.add_weight(
+            "singular_vector",
+            [1, self.filters],
+            initializer="random_normal",
+            trainable=False,
+            dtype=tf.float32,
+            experimental_autocast=False,
+            synchronization=tf.VariableSynchronization.ON_READ,  # replicas update their own copies,
+            aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA,  # which are all the same, as their kernels are
+        )
+
+    def call(self, inputs: tf.Tensor, training: bool = False) -> tf.Tensor:
+        """Returns the convolution of the inputs with the normalised kernel."""
+        if training:
+            self.singular_vector.assign(self._iterate()[0])
+        return super().call(inputs)
+
+    def convolution_op(self, inputs: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
+        """Keras's hook: the kernel that is convolved with."""
+        u, v = self._iterate()
+        largest = tf.reduce_sum(tf.matmul(v, self._matrix()) * u)
+        kernel = tf.convert_to_tensor(kernel)
+        return super().convolution_op(inputs, kernel / tf.cast(largest, kernel.dtype))
+
+    def _matrix(self) -> tf.Tensor:
+        return tf.cast(tf.reshape(self.kernel, [-1, self.filters]), tf.float32)
+
+    def _iterate(self) -> tuple[tf.Tensor, tf.Tensor]:
+        """The singular vectors after one more round from the stored one, constants to the gradient."""
+        matrix = tf.stop_gradient(self._matrix())
+        v = tf.math.l2_normalize(tf.matmul(self.singular_vector, matrix, transpose_b=True))
+        return tf.math.l2_normalize(tf.matmul(v, matrix)), v
+
+
+def group_norm(x: tf.Tensor, *, name: str | None = None) -> tf.Tensor:
     """Group normalisation with at least four channels a group and at most 32 groups.
 
     It gives replicas, accumulated batches and batches of one the same result, and is not zero at a 1 x 1 bottleneck.
     """
-    return tf.keras.layers.GroupNormalization(groups=math.gcd(32, x.shape[-1] // 4))(x)
+    return tf.keras.layers.GroupNormalization(groups=math.gcd(32, x.shape[-1] // 4), name=name)(x)
 
 
-def down(x: tf.Tensor, filters: int, normalise: bool = True) -> tf.Tensor:
-    """Halves the sides: 4 x 4 convolution of stride 2, group normalisation (no bias before it), leaky ReLU of 0.2."""
-    x = tf.keras.layers.Conv2D(filters, 4, strides=2, padding="same", use_bias=not normalise)(x)
-    x = group_norm(x) if normalise else x
-    return tf.keras.layers.LeakyReLU(0.2)(x)
+def down(x: tf.Tensor, filters: int, *, normalise: bool, spectral: bool = False, name: str) -> tf.Tensor:
+    """Halves the sides: 4 x 4 convolution of stride 2, group normalisation (no bias before it), leaky ReLU of 0.2.
+
+    With `spectral` the convolution's kernel is divided by its largest singular value. The layers' names begin with `name`.
+    """
+    convolution = SpectralConv2D if spectral else tf.keras.layers.Conv2D
+    x = convolution(filters, 4, strides=2, padding="same", use_bias=not normalise, name=f"{name}_conv")(x)
+    x = group_norm(x, name=f"{name}_norm") if normalise else x
+    return tf.keras.layers.LeakyReLU(0.2, name=f"{name}_relu")(x)
 
 
-def up(x: tf.Tensor, filters: int) -> tf.Tensor:
+def up(x: tf.Tensor, filters: int, *, name: str) -> tf.Tensor:
     """Doubles the sides: transposed 4 x 4 convolution of stride 2, group normalisation (no bias before it), ReLU."""
-    x = tf.keras.layers.Conv2DTranspose(filters, 4, strides=2, padding="same", use_bias=False)(x)
-    return tf.keras.layers.ReLU()(group_norm(x))
+    convolution = tf.keras.layers.Conv2DTranspose(
+        filters, 4, strides=2, padding="same", use_bias=False, name=f"{name}_conv"
+    )
+    return tf.keras.layers.ReLU(name=f"{name}_relu")(group_norm(convolution(x), name=f"{name}_norm"))

@@ -1,8 +1,10 @@
 """The losses of D, G and Q, one number per example; whoever calls them averages over the global batch.
 
-Public names: adversarial_losses, l1_loss, classification_loss. tensorflow-gan's losses are used with its label smoothing off
-and its reduction off.
+Public names: adversarial_losses, gradient_penalty, zero_centred_penalty, l1_loss, classification_loss. tensorflow-gan's losses
+are used with its reduction off and its own label smoothing off.
 """
+
+from collections.abc import Callable
 
 import tensorflow as tf
 import tensorflow_gan as tfgan
@@ -13,7 +15,12 @@ _PLAIN = {"reduction": tf.compat.v1.losses.Reduction.NONE, "loss_collection": No
 _GENERATOR_LOSSES = {
     "non_saturating": tfgan.losses.wargs.modified_generator_loss,
     "minimax": tfgan.losses.wargs.minimax_generator_loss,
+    "least_squares": tfgan.losses.wargs.least_squares_generator_loss,
+    "hinge": tfgan.losses.wargs.wasserstein_generator_loss,
+    "wasserstein": tfgan.losses.wargs.wasserstein_generator_loss,
 }
+_NORM_EPSILON = 1e-12
+"""Under the square root of a squared norm, whose gradient would else not be a number at zero."""
 
 
 def _per_example(values: tf.Tensor) -> tf.Tensor:
@@ -23,22 +30,79 @@ def _per_example(values: tf.Tensor) -> tf.Tensor:
 def adversarial_losses(
     real_logits: tf.Tensor, generated_logits: tf.Tensor, config: LossConfig
 ) -> tuple[tf.Tensor, tf.Tensor]:
-    """What D and G pay in their game (paper, Eq. 3; Goodfellow et al. 2014).
+    """What D and G pay in their game.
+
+    With D(y) for D's logits of real and D(y') for those of generated pictures, s for `label_smoothing` and p for the sigmoid:
+
+    | `adversarial` | D pays | G pays | source |
+    |---|---|---|---|
+    | `non_saturating` | -(1-s) log p(D(y)) - s log(1-p(D(y))) - log(1-p(D(y'))) | -log p(D(y')) | Goodfellow et al. 2014 |
+    | `minimax` | the same | log(1-p(D(y'))), plus the constant 0.3133 | the paper, Eq. 3 |
+    | `least_squares` | (D(y)-1+s)^2 / 2 + D(y')^2 / 2 | (D(y')-1)^2 / 2 | Mao et al. 2017, Eq. 9 |
+    | `hinge` | max(0, 1-D(y)) + max(0, 1+D(y')) | -D(y') | Miyato et al. 2018, Eq. 16 and 17 |
+    | `wasserstein` | D(y') - D(y) | -D(y') | Gulrajani et al. 2017, Eq. 3 without its penalty |
 
     Args:
         real_logits: D's logits of real pictures, float32 [B, ...].
         generated_logits: D's logits of generated pictures, float32 [B, ...].
-        config: `adversarial` chooses G's form.
+        config: `adversarial` and `label_smoothing`.
 
     Returns:
-        D's loss, -log D(y) - log(1 - D(y')), and G's: -log D(y') or log(1 - D(y')). Each float32 [B], the mean over regions.
-        (tensorflow-gan's minimax form of G's loss is lower by a constant 0.3133, which has no gradient.)
+        D's loss and G's, each float32 [B], the mean over D's regions.
     """
-    discriminator = tfgan.losses.wargs.minimax_discriminator_loss(
-        real_logits, generated_logits, label_smoothing=0.0, **_PLAIN
-    )
+    discriminator = _discriminator_loss(config)(real_logits, generated_logits, **_PLAIN)
     generator = _GENERATOR_LOSSES[config.adversarial](generated_logits, **_PLAIN)
     return _per_example(discriminator), _per_example(generator)
+
+
+def _discriminator_loss(config: LossConfig) -> Callable[..., tf.Tensor]:
+    wargs, smoothing = tfgan.losses.wargs, config.label_smoothing
+    if config.adversarial == "least_squares":
+        return lambda *logits, **plain: wargs.least_squares_discriminator_loss(
+            *logits, real_label=1 - smoothing, **plain
+        )
+    if config.adversarial == "hinge":
+        return wargs.wasserstein_hinge_discriminator_loss
+    if config.adversarial == "wasserstein":
+        return wargs.wasserstein_discriminator_loss
+    # tensorflow-gan's smoothing of s makes the real label 1 - s / 2.
+    return lambda *logits, **plain: wargs.minimax_discriminator_loss(*logits, label_smoothing=2 * smoothing, **plain)
+
+
+def gradient_penalty(
+    judge: Callable[[tf.Tensor], tf.Tensor], real: tf.Tensor, generated: tf.Tensor, mixing: tf.Tensor
+) -> tf.Tensor:
+    """(|grad D(x)| - 1)^2 at points x between real and generated pictures (Gulrajani et al. 2017, Eq. 3).
+
+    Args:
+        judge: D, from pictures [B, S, S, channels] to logits [B, ...].
+        real: float32 [B, S, S, channels].
+        generated: likewise.
+        mixing: the share of the generated picture in each point, uniform in [0, 1), float32 [B].
+
+    Returns:
+        float32 [B].
+    """
+    share = mixing[:, tf.newaxis, tf.newaxis, tf.newaxis]
+    norm = tf.sqrt(_squared_gradient(judge, real + share * (generated - real)) + _NORM_EPSILON)
+    return tf.square(norm - 1)
+
+
+def zero_centred_penalty(judge: Callable[[tf.Tensor], tf.Tensor], real: tf.Tensor) -> tf.Tensor:
+    """|grad D(y)|^2 / 2 at real pictures: R1 without its weight gamma (Mescheder et al. 2018, Eq. 9).
+
+    Arguments and result as in `gradient_penalty`.
+    """
+    return _squared_gradient(judge, real) / 2
+
+
+def _squared_gradient(judge: Callable[[tf.Tensor], tf.Tensor], pictures: tf.Tensor) -> tf.Tensor:
+    """|grad D|^2 of each example, D being the mean over its regions; float32 [B]."""
+    with tf.GradientTape() as tape:
+        tape.watch(pictures)
+        logits = _per_example(judge(pictures))
+    gradient = tape.gradient(logits, pictures)
+    return tf.reduce_sum(tf.square(gradient), axis=[1, 2, 3])
 
 
 def l1_loss(target: tf.Tensor, generated: tf.Tensor) -> tf.Tensor:

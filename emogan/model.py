@@ -1,27 +1,33 @@
 """EmoGAN: the Keras model that trains G, D and Q together, and `Batch`, what it is fed."""
 
+from collections.abc import Callable
 from typing import Any, TypedDict
 
 import tensorflow as tf
 
-from emogan import losses
-from emogan.config import LossConfig
+from emogan import losses, perturbation
+from emogan.config import LossConfig, TrainConfig
+
+Gradients = dict[str, list[tf.Tensor]]
+"""Those of each player's weights."""
 
 
 class Batch(TypedDict):
-    """One batch of a training or validation set, B examples, all float32.
+    """One batch of a training or validation set, B examples, all float32 but the key.
 
     Keys:
         source: what G sees, [B, S, S, channels] in [-1, 1]: faces (or spectrograms, in the reverse direction).
         target: what G shall make, [B, S, S, channels] in [-1, 1].
         condition: c, the emotion's probabilities [B, num_classes]; all zero is the null condition of pretraining.
         noise: z, uniform in [-1, 1), [B, noise_dim].
+        key: of further draws for the example: the seed and its running number, int64 [B, 2].
     """
 
     source: tf.Tensor
     target: tf.Tensor
     condition: tf.Tensor
     noise: tf.Tensor
+    key: tf.Tensor
 
 
 class EmoGAN(tf.keras.Model):
@@ -32,7 +38,11 @@ class EmoGAN(tf.keras.Model):
         discriminator: D.
         classifier: Q, or None to train without it.
         loss: the losses' forms and weights.
-        global_batch_size: examples per step over all replicas, by which the summed losses are divided.
+        train: `batch_size`, by which the summed losses are divided; `accumulate`, `g_ema` and, for what fades out, `steps`.
+
+    Attributes:
+        averaged_generator: the moving average of G's weights where `train.g_ema` is set, else G itself; what is validated,
+            drawn and saved.
     """
 
     def __init__(
@@ -42,15 +52,21 @@ class EmoGAN(tf.keras.Model):
         discriminator: tf.keras.Model,
         classifier: tf.keras.Model | None,
         loss: LossConfig,
-        global_batch_size: int,
+        train: TrainConfig,
     ) -> None:
         super().__init__(name="emogan")
         self.generator = generator
         self.discriminator = discriminator
         self.classifier = classifier
         self.loss_config = loss
-        self.global_batch_size = global_batch_size
+        self.train_config = train
+        self.averaged_generator = generator
+        if train.g_ema:
+            self.averaged_generator = tf.keras.models.clone_model(generator)
+            self.averaged_generator.set_weights(generator.get_weights())
         names = ["g_loss", "g_adversarial_loss", "g_l1_loss", "d_loss", "d_real_accuracy", "d_generated_accuracy"]
+        if loss.adversarial == "wasserstein" or loss.r1_gamma:
+            names.append("d_penalty_loss")
         if classifier is not None:
             names += ["g_classifier_loss", "g_requested_accuracy", "q_loss", "q_accuracy"]
         self.means = {name: tf.keras.metrics.Mean(name) for name in names}
@@ -61,11 +77,13 @@ class EmoGAN(tf.keras.Model):
         g_optimizer: tf.keras.optimizers.Optimizer,
         d_optimizer: tf.keras.optimizers.Optimizer,
         q_optimizer: tf.keras.optimizers.Optimizer | None = None,
+        jit_compile: bool = False,
     ) -> None:
         """Sets one optimizer per player. Raises ValueError where Q has none, or an optimizer has no Q."""
         if (q_optimizer is None) != (self.classifier is None):
             raise ValueError("q_optimizer and classifier belong together: give both or neither")
-        super().compile(optimizer=g_optimizer)  # so that Keras's schedules and logs see G's, not one of their own
+        # G's is passed up, so that Keras's schedules and logs see it, not one of their own.
+        super().compile(optimizer=g_optimizer, jit_compile=jit_compile)
         self.g_optimizer = g_optimizer
         self.d_optimizer = d_optimizer
         self.q_optimizer = q_optimizer
@@ -77,61 +95,135 @@ class EmoGAN(tf.keras.Model):
 
     def call(self, inputs: list[tf.Tensor], training: bool = False) -> tf.Tensor:
         """Generates: [source, condition, noise] -> target pictures, see `Batch`."""
-        return self.generator(inputs, training=training)
+        return self.averaged_generator(inputs, training=training)
 
     def train_step(self, batch: Batch) -> dict[str, Any]:
         """One simultaneous update of D, Q and G from one shared forward of G; returns the means so far."""
-        with tf.GradientTape(persistent=True) as tape:
-            loss = self._player_losses(batch, training=True)
+        gradients = self._gradients(batch)
         for player, network, optimizer in self._players():
-            gradients = tape.gradient(loss[player], network.trainable_variables)
-            optimizer.apply_gradients(zip(gradients, network.trainable_variables, strict=True))
+            optimizer.apply_gradients(zip(gradients[player], network.trainable_variables, strict=True))
+        self._average()
         return {name: mean.result() for name, mean in self.means.items()}
 
     def test_step(self, batch: Batch) -> dict[str, Any]:
-        """The same losses without an update; returns the means so far."""
-        self._player_losses(batch, training=False)
+        """The same losses without an update, of the averaged G; returns the means so far."""
+        self._player_losses(batch, self.averaged_generator, training=False)
         return {name: mean.result() for name, mean in self.means.items()}
 
     def _players(self) -> list[tuple[str, tf.keras.Model, tf.keras.optimizers.Optimizer]]:
         players = [("d", self.discriminator, self.d_optimizer), ("g", self.generator, self.g_optimizer)]
         return players if self.classifier is None else [*players, ("q", self.classifier, self.q_optimizer)]
 
-    def _player_losses(self, batch: Batch, training: bool) -> dict[str, tf.Tensor]:
+    def _gradients(self, batch: Batch) -> Gradients:
+        """Of the batch as a whole, or summed over its parts, of which one after the other is in memory."""
+        count = self.train_config.accumulate
+        if count == 1:
+            return self._part_gradients(batch)
+        size = tf.shape(batch["source"])[0] // count
+
+        def add(part: tf.Tensor, total: Gradients) -> tuple[tf.Tensor, Gradients]:
+            piece = tf.nest.map_structure(lambda values: values[part * size : (part + 1) * size], batch)
+            return part + 1, tf.nest.map_structure(tf.add, total, self._part_gradients(piece))
+
+        nothing = {
+            player: [tf.zeros_like(v) for v in network.trainable_variables] for player, network, _ in self._players()
+        }
+        return tf.while_loop(lambda part, _: part < count, add, (0, nothing), parallel_iterations=1)[1]
+
+    def _part_gradients(self, batch: Batch) -> Gradients:
+        with tf.GradientTape(persistent=True) as tape:
+            loss = self._player_losses(batch, self.generator, training=True)
+            for player, _, optimizer in self._players():
+                if isinstance(optimizer, tf.keras.mixed_precision.LossScaleOptimizer):
+                    loss[player] = optimizer.get_scaled_loss(loss[player])
+        gradients = {}
+        for player, network, optimizer in self._players():
+            gradients[player] = tape.gradient(loss[player], network.trainable_variables)
+            if isinstance(optimizer, tf.keras.mixed_precision.LossScaleOptimizer):
+                gradients[player] = optimizer.get_unscaled_gradients(gradients[player])
+        return gradients
+
+    def _average(self) -> None:
+        """Moves the averaged G towards G (Yazici et al. 2019)."""
+        if self.averaged_generator is self.generator:
+            return
+        pairs = list(zip(self.averaged_generator.weights, self.generator.weights, strict=True))
+        rest = 1 - self.train_config.g_ema
+
+        def move(strategy: tf.distribute.Strategy) -> None:
+            for mean, value in pairs:
+                strategy.extended.update(mean, lambda m, v: m.assign_add(rest * (v - m)), args=(value,))
+
+        tf.distribute.get_replica_context().merge_call(move)
+
+    def _player_losses(self, batch: Batch, generator: tf.keras.Model, training: bool) -> dict[str, tf.Tensor]:
         """Each player's loss, averaged over the global batch; the means are updated on the way."""
-        target, condition = batch["target"], batch["condition"]
-        generated = self.generator([batch["source"], condition, batch["noise"]], training=training)
-        real_logits = self.discriminator(target, training=training)
-        generated_logits = self.discriminator(generated, training=training)
-        d_loss, g_adversarial_loss = losses.adversarial_losses(real_logits, generated_logits, self.loss_config)
+        target, condition, config = batch["target"], batch["condition"], self.loss_config
+        generated = generator([batch["source"], condition, batch["noise"]], training=training)
+        judge, real = self._judge(batch, training), self._shown(target, batch, "real", training)
+        made = self._shown(generated, batch, "generated", training)
+        real_logits, generated_logits = judge(real), judge(made)
+        d_loss, g_adversarial_loss = losses.adversarial_losses(real_logits, generated_logits, config)
         g_l1_loss = losses.l1_loss(target, generated)
-        g_loss = g_adversarial_loss + self.loss_config.lambda_l1 * g_l1_loss
-        loss = {"d": d_loss, "g": g_loss}
+        g_loss = g_adversarial_loss + config.lambda_l1 * g_l1_loss
+        sure = 0.5 if config.adversarial == "least_squares" else 0.0
         seen = {
             "g_adversarial_loss": g_adversarial_loss,
             "g_l1_loss": g_l1_loss,
-            "d_loss": d_loss,
-            "d_real_accuracy": tf.cast(real_logits > 0, tf.float32),
-            "d_generated_accuracy": tf.cast(generated_logits < 0, tf.float32),
+            "d_real_accuracy": tf.cast(real_logits > sure, tf.float32),
+            "d_generated_accuracy": tf.cast(generated_logits < sure, tf.float32),
         }
+        if "d_penalty_loss" in self.means and training:
+            seen["d_penalty_loss"] = self._penalty(judge, real, tf.stop_gradient(made), batch)
+            d_loss += seen["d_penalty_loss"]
+        loss = {"d": d_loss, "g": g_loss}
         if self.classifier is not None:
             q_logits = self.classifier(target, training=training)
             requested_logits = self.classifier(generated, training=training)
-            q_loss = losses.classification_loss(condition, q_logits)
             g_classifier_loss = losses.classification_loss(condition, requested_logits)
-            loss |= {"g": g_loss + self.loss_config.lambda_q * g_classifier_loss, "q": q_loss}
+            loss |= {
+                "g": g_loss + config.lambda_q * g_classifier_loss,
+                "q": losses.classification_loss(condition, q_logits),
+            }
             seen |= {
                 "g_classifier_loss": g_classifier_loss,
                 "g_requested_accuracy": _agreement(condition, requested_logits),
-                "q_loss": q_loss,
                 "q_accuracy": _agreement(condition, q_logits),
             }
-        for name, values in (seen | {"g_loss": loss["g"]}).items():
+        for name, values in (seen | {f"{player}_loss": values for player, values in loss.items()}).items():
             self.means[name].update_state(values)
         return {
-            player: tf.nn.compute_average_loss(values, global_batch_size=self.global_batch_size)
+            player: tf.nn.compute_average_loss(values, global_batch_size=self.train_config.batch_size)
             for player, values in loss.items()
         }
+
+    def _judge(self, batch: Batch, training: bool) -> Callable[[tf.Tensor], tf.Tensor]:
+        """D, beside what the pictures were made from if it wants to see that."""
+        if len(self.discriminator.inputs) == 1:
+            return lambda pictures: self.discriminator(pictures, training=training)
+        return lambda pictures: self.discriminator([pictures, batch["source"]], training=training)
+
+    def _shown(self, pictures: tf.Tensor, batch: Batch, purpose: str, training: bool) -> tf.Tensor:
+        """The pictures as D gets to see them in training."""
+        if training and self.loss_config.diff_augment:
+            pictures = perturbation.diff_augment(pictures, batch["key"], purpose)
+        if training and self.loss_config.instance_noise:
+            done = tf.cast(self.d_optimizer.iterations, tf.float32) / self.train_config.steps
+            deviation = self.loss_config.instance_noise * (1 - done)
+            pictures = perturbation.add_noise(pictures, batch["key"], f"noise on {purpose}", deviation)
+        return pictures
+
+    def _penalty(
+        self, judge: Callable[[tf.Tensor], tf.Tensor], real: tf.Tensor, made: tf.Tensor, batch: Batch
+    ) -> tf.Tensor:
+        """What D pays for steep slopes, float32 [B]."""
+        config, penalty = self.loss_config, tf.zeros(tf.shape(real)[0])
+        if config.adversarial == "wasserstein":
+            mixing = perturbation.uniform(batch["key"], "mixing")
+            penalty += config.gradient_penalty * losses.gradient_penalty(judge, real, made, mixing)
+        if config.r1_gamma:
+            penalty += config.r1_gamma * losses.zero_centred_penalty(judge, real)
+        return penalty
 
 
 def _agreement(condition: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:

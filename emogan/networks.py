@@ -11,7 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from emogan.config import ModelConfig
-from emogan.layers import Standardise, down, up
+from emogan.layers import SpectralConv2D, Standardise, down, up
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -39,14 +39,15 @@ def _filters(config: ModelConfig, depth: int) -> int:
 
 def _standardised_input(config: ModelConfig, picture: Picture) -> tuple[tf.Tensor, tf.Tensor]:
     source = tf.keras.Input((config.size, config.size, picture.channels), name=picture.name)
-    return source, Standardise(picture.axis, name="standardise")(source)
+    return source, Standardise(picture.axis, name=f"standardise_{picture.name}")(source)
 
 
 def build_generator(config: ModelConfig, source: Picture = FACE, target: Picture = SPECTROGRAM) -> tf.keras.Model:
     """The U-Net G (paper, Fig. 1): y' = G(x | c, z).
 
     Strided convolutions take the source to a 1 x 1 bottleneck, where the condition and the noise are joined to it; the way up
-    takes the source's features of the same side in again at every step (Ronneberger et al. 2015).
+    takes the source's features of the same side in again at every step (Ronneberger et al. 2015). The layers of the way down
+    are named `encoder_...`, those of the way up `decoder_...`.
 
     Returns:
         A network from [source [B, S, S, channels], condition [B, num_classes], noise [B, noise_dim]], all float32, to the
@@ -58,31 +59,42 @@ def build_generator(config: ModelConfig, source: Picture = FACE, target: Picture
     depth = config.size.bit_length() - 1
     skips = []
     for level in range(depth):
-        x = down(x, _filters(config, level), normalise=level > 0)
+        x = down(x, _filters(config, level), normalise=level > 0, name=f"encoder_{level}")
         skips.append(x)
-    hidden = tf.keras.layers.Concatenate()([condition, noise])
-    x = tf.keras.layers.Concatenate()([x, tf.keras.layers.Reshape((1, 1, hidden.shape[-1]))(hidden)])
+    hidden = tf.keras.layers.Concatenate(name="condition_and_noise")([condition, noise])
+    hidden = tf.keras.layers.Reshape((1, 1, hidden.shape[-1]), name="as_pixel")(hidden)
+    x = tf.keras.layers.Concatenate(name="bottleneck")([x, hidden])
     for level in reversed(range(depth - 1)):
-        x = tf.keras.layers.Concatenate()([up(x, _filters(config, level)), skips[level]])
-    x = tf.keras.layers.Conv2DTranspose(target.channels, 4, strides=2, padding="same")(x)
-    x = tf.keras.layers.Activation("tanh", dtype="float32")(x)
+        x = up(x, _filters(config, level), name=f"decoder_{level + 1}")
+        x = tf.keras.layers.Concatenate(name=f"skip_{level}")([x, skips[level]])
+    x = tf.keras.layers.Conv2DTranspose(target.channels, 4, strides=2, padding="same", name="decoder_0_conv")(x)
+    x = tf.keras.layers.Activation("tanh", dtype="float32", name=target.name)(x)
     return tf.keras.Model([picture, condition, noise], x, name="generator")
 
 
-def _trunk(config: ModelConfig, picture: Picture) -> tuple[tf.Tensor, tf.Tensor]:
+def _trunk(config: ModelConfig, x: tf.Tensor, *, spectral: bool = False) -> tf.Tensor:
     """What D and Q have in common: strided convolutions down to a 4 x 4 map."""
-    source, x = _standardised_input(config, picture)
     for level in range(config.size.bit_length() - 3):
-        x = down(x, _filters(config, level), normalise=level > 0)
-    return source, x
+        x = down(x, _filters(config, level), normalise=level > 0, spectral=spectral, name=f"trunk_{level}")
+    return x
 
 
-def build_discriminator(config: ModelConfig, picture: Picture = SPECTROGRAM) -> tf.keras.Model:
-    """D: from a picture [B, S, S, channels] to the logits that each of its 4 x 4 regions is real, float32 [B, 4, 4, 1]."""
-    source, x = _trunk(config, picture)
-    return tf.keras.Model(
-        source, tf.keras.layers.Conv2D(1, 3, padding="same", dtype="float32")(x), name="discriminator"
-    )
+def build_discriminator(config: ModelConfig, picture: Picture = SPECTROGRAM, source: Picture = FACE) -> tf.keras.Model:
+    """D, which tells real pictures from generated ones.
+
+    Returns:
+        A network from a picture [B, S, S, channels] to the logits that each of its 4 x 4 regions is real, float32
+        [B, 4, 4, 1]. Where `config.d_sees_source`, from [picture, source of the same example].
+    """
+    inputs, x = _standardised_input(config, picture)
+    if config.d_sees_source:
+        seen, beside = _standardised_input(config, source)
+        inputs, x = [inputs, seen], tf.keras.layers.Concatenate(name="picture_and_source")([x, beside])
+    x = _trunk(config, x, spectral=config.spectral_norm)
+    convolution = SpectralConv2D if config.spectral_norm else tf.keras.layers.Conv2D
+    x = convolution(1, 3, padding="same", name="region_logits")(x)
+    x = tf.keras.layers.Activation("linear", dtype="float32", name="logits")(x)
+    return tf.keras.Model(inputs, x, name="discriminator")
 
 
 def build_classifier(config: ModelConfig, picture: Picture = SPECTROGRAM) -> tf.keras.Model:
@@ -90,11 +102,13 @@ def build_classifier(config: ModelConfig, picture: Picture = SPECTROGRAM) -> tf.
 
     The layer named `features` gives the pooled features, float32 [B, channels of the last convolution].
     """
-    source, x = _trunk(config, picture)
-    x = tf.keras.layers.GlobalAveragePooling2D(name="features")(x)
-    return tf.keras.Model(source, tf.keras.layers.Dense(config.num_classes, dtype="float32")(x), name="classifier")
+    source, x = _standardised_input(config, picture)
+    x = _trunk(config, x)
+    x = tf.keras.layers.GlobalAveragePooling2D(name="features", dtype="float32")(x)
+    x = tf.keras.layers.Dense(config.num_classes, dtype="float32", name="logits")(x)
+    return tf.keras.Model(source, x, name="classifier")
 
 
-def standardise_by(network: tf.keras.Model, batches: Iterable[np.ndarray]) -> None:
-    """Gives a network the statistics of `batches`, the pictures of its own training speakers, float [n, S, S, channels]."""
-    network.get_layer("standardise").set_statistics(batches)
+def standardise_by(network: tf.keras.Model, picture: Picture, batches: Iterable[np.ndarray]) -> None:
+    """Gives a network the statistics of `batches`, pictures of its own training speakers, float [n, S, S, channels]."""
+    network.get_layer(f"standardise_{picture.name}").set_statistics(batches)

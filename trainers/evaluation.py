@@ -9,7 +9,8 @@ import numpy as np
 import tensorflow as tf
 
 from datasets import input_pipeline
-from datasets.input_pipeline import Corpus, Protocol
+from datasets.input_pipeline import Corpus
+from datasets.protocols import Protocol
 from emogan import audio
 from emogan.config import RunConfig
 from emogan.errors import UserError
@@ -31,9 +32,11 @@ def evaluate(config: RunConfig, corpus: Corpus, protocol: Protocol, run: RunFold
         UserError: where a speaker of the test fold is among those trained or selected on.
     """
     run.forget("evaluate")
-    test, train = (input_pipeline.load_arrays(corpus, split) for split in (protocol.test, protocol.train))
-    _check_speakers(test, train, input_pipeline.load_arrays(corpus, protocol.validation))
-    report = _Figures(run, folder, corpus.class_names, f"{protocol.test} of {corpus.name}")
+    _check_speakers(corpus, protocol)
+    test = input_pipeline.load_arrays(corpus, protocol.test)
+    train = input_pipeline.load_arrays(corpus, protocol.train, ["spectrogram"])
+    trained_on = f", {config.train_speakers} training speakers" if config.train_speakers else ""
+    report = _Figures(run, folder, corpus.class_names, f"{protocol.test} of {corpus.name}{trained_on}")
     generator = training.load_network(run.path / "calibrate" / "generator", config.model)
     baseline, augmented = (
         training.load_network(run.path / f"recognise_{name}" / "recogniser", config.model)
@@ -53,9 +56,10 @@ def evaluate(config: RunConfig, corpus: Corpus, protocol: Protocol, run: RunFold
     _keep_samples(folder, corpus, test, grid)
 
 
-def _check_speakers(test: dict[str, np.ndarray], *seen: dict[str, np.ndarray]) -> None:
-    for arrays in seen:
-        both = np.intersect1d(test["speaker_id"], arrays["speaker_id"])
+def _check_speakers(corpus: Corpus, protocol: Protocol) -> None:
+    test = corpus.column("speaker_id", protocol.test)
+    for split in (protocol.train, protocol.validation):
+        both = np.intersect1d(test, corpus.column("speaker_id", split))
         if both.size:
             raise UserError(
                 f"speaker {both[0]} is in the test fold and was trained or selected on; rebuild the dataset"

@@ -1,5 +1,6 @@
 """Running G: `generate`, `generate_grid`, `fixed_samples`, `generated_training_set`, `generate_from_photo`, `write_wav`."""
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -7,7 +8,8 @@ import tensorflow as tf
 from PIL import Image, ImageOps
 
 from datasets import input_pipeline
-from datasets.input_pipeline import Corpus, Protocol
+from datasets.input_pipeline import Corpus
+from datasets.protocols import Protocol
 from emogan import audio, faces, serving
 from emogan.config import RunConfig
 from emogan.errors import UserError
@@ -43,17 +45,31 @@ def generate_grid(generator: tf.keras.Model, pictures: np.ndarray, conditions: n
 def fixed_samples(examples: tf.data.Dataset, count: int) -> dict[str, np.ndarray]:
     """The first `count` examples as arrays: `face` uint8 [count, S, S, 3], `spectrogram` float32 [count, S, S, 1]."""
     batch = next(examples.batch(count).as_numpy_iterator())
-    return {key: batch[key] for key in ("face", "spectrogram")}
+    return {"face": batch["face"], "spectrogram": batch["spectrogram"].astype(np.float32)}
 
 
-def generated_training_set(config: RunConfig, corpus: Corpus, protocol: Protocol, run: RunFolder) -> tf.data.Dataset:
-    """Each training face's spectrogram for its own condition, with that condition as the target: (float32 [S, S, 1],
-    float32 [num_classes])."""
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class GeneratedSet:
+    """Generated spectrograms, with the emotion that was asked for as their target.
+
+    Attributes:
+        spectrograms: float32 [n, S, S, 1] in [-1, 1].
+        conditions: float32 [n, num_classes].
+        labels: of the clips whose faces they were made from, int64 [n].
+    """
+
+    spectrograms: np.ndarray
+    conditions: np.ndarray
+    labels: np.ndarray
+
+
+def generated_training_set(config: RunConfig, corpus: Corpus, protocol: Protocol, run: RunFolder) -> GeneratedSet:
+    """Generates each training face's spectrogram for its own condition."""
     generator = training.load_network(run.path / "calibrate" / "generator", config.model)
-    train = input_pipeline.load_arrays(corpus, protocol.train)
+    train = input_pipeline.load_arrays(corpus, protocol.train, ["face"])
     conditions = np.eye(config.model.num_classes, dtype=np.float32)[train["label"]]
     spectrograms = generate(generator, train["face"], conditions, config.recognise.seed)
-    return tf.data.Dataset.from_tensor_slices((spectrograms, conditions))
+    return GeneratedSet(spectrograms=spectrograms, conditions=conditions, labels=train["label"])
 
 
 def generate_from_photo(model: Path, photo: Path, emotion: str, seed: int, output_dir: Path) -> list[Path]:

@@ -71,14 +71,24 @@ def main(_: list[str]) -> None:
         progress=True,
         store_dir=_STORE_DIR.value and Path(_STORE_DIR.value).expanduser(),
     )
-    if builder.data_path.exists() and not _OVERWRITE.value:
-        if builder.info.metadata["media"] != to_json(builder.builder_config.media):
-            raise UserError(f"{builder.data_path} was built with other settings; give --overwrite to build it again")
-        print(f"{builder.data_path} is there already; nothing was done (--overwrite builds it again)")
-    else:
-        _build(builder, Path(_MANUAL_DIR.value).expanduser())
-    print(summary(builder.info))
-    _audit(builder)
+    try:
+        if builder.data_path.exists() and not _OVERWRITE.value:
+            if builder.info.metadata["media"] != to_json(builder.builder_config.media):
+                raise UserError(
+                    f"{builder.data_path} was built with other settings; give --overwrite to build it again"
+                )
+            print(f"{builder.data_path} is there already; nothing was done (--overwrite builds it again)")
+        else:
+            _build(builder, Path(_MANUAL_DIR.value).expanduser())
+        print(summary(builder.info))
+        _audit(builder)
+    except Exception as error:
+        if not command.is_full_disk(error):
+            raise
+        raise UserError(
+            f"no space is left on the disk of {builder.data_path.parent} or of {builder.store_dir}; free some, and run the "
+            "same command again: it goes on where it stopped"
+        ) from error
 
 
 def _audit(builder: PairsBuilder) -> None:
@@ -123,13 +133,10 @@ def _inspect() -> None:
 
 
 def _build(builder: PairsBuilder, manual_dir: Path) -> None:
-    from datasets.workers import use_one_thread
-
     builder.find_corpus(manual_dir)  # before an older dataset is deleted
     # What a killed build left of its examples; its decoded clips are in the store, and are not decoded again.
     for leftover in builder.data_path.parent.glob(f"incomplete.*_{builder.version}"):
         print(f"{leftover} is left of a build that was killed, or still runs; delete it if none runs")
-    use_one_thread()  # so that a small corpus needs no processes of its own
     tfds.disable_progress_bar()  # the builder shows its own
     mode = tfds.GenerateMode.REUSE_CACHE_IF_EXISTS if _OVERWRITE.value else tfds.GenerateMode.REUSE_DATASET_IF_EXISTS
     config = tfds.download.DownloadConfig(manual_dir=manual_dir, download_mode=mode)

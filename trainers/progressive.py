@@ -17,6 +17,12 @@ _DATA_DIR = flags.DEFINE_string("data_dir", None, "Folder of the built datasets.
 _PRETRAIN_DATASET = flags.DEFINE_string("pretrain_dataset", "voxceleb_av", "Unlabelled corpus of the first stage.")
 _DATASET = flags.DEFINE_string("dataset", "crema_d_av", "Labelled corpus: crema_d_av or ravdess_av.")
 _TEST_FOLD = flags.DEFINE_integer("test_fold", 0, "Fold of speakers that is held out; the next one is for validation.")
+_TRAIN_SPEAKERS = flags.DEFINE_integer(
+    "train_speakers",
+    0,
+    "Low data: number of speakers of the labelled corpus that are trained on, 0 for all. --seed chooses them, as many men as "
+    "women; those of a smaller number are among those of a larger one. Validation and test stay whole.",
+)
 
 _SCHEDULE = flags.DEFINE_enum(
     "schedule", "progressive", ["progressive", "moderate"], "Pretraining then calibration, or calibration from scratch."
@@ -50,7 +56,19 @@ _LEARNING_RATE = flags.DEFINE_float("learning_rate", 2e-4, "Adam's, of G, D and 
 _RECOGNISE_BATCH_SIZE = flags.DEFINE_integer("recognise_batch_size", 32, "Examples per step of the recognisers.")
 _RECOGNISE_LEARNING_RATE = flags.DEFINE_float("recognise_learning_rate", 1e-3, "Adam's, of the recognisers.")
 _GENERATED_SHARE = flags.DEFINE_float("generated_share", 0.5, "Share of generated examples in the augmented batches.")
-_SEED = flags.DEFINE_integer("seed", 1, "Seed of weights, order and noise.")
+_BALANCE_CLASSES = flags.DEFINE_bool(
+    "balance_classes", False, "Draw all emotions equally often in calibration and by the recognisers."
+)
+_FLIP_FACES = flags.DEFINE_bool("flip_faces", False, "Mirror half of the faces that G is trained on, by chance.")
+_TIME_MASKS = flags.DEFINE_integer(
+    "time_masks", 0, "SpecAugment: bands of frames that fall silent in each spectrogram a recogniser is trained on."
+)
+_TIME_MASK_SHARE = flags.DEFINE_float("time_mask_share", 0.1, "Widest time mask, as a share of all frames.")
+_FREQUENCY_MASKS = flags.DEFINE_integer("frequency_masks", 0, "SpecAugment: the same for bands of frequency rows.")
+_FREQUENCY_MASK_SHARE = flags.DEFINE_float(
+    "frequency_mask_share", 0.1, "Widest frequency mask, as a share of all rows."
+)
+_SEED = flags.DEFINE_integer("seed", 1, "Seed of weights, order, noise, augmentation and the choice of speakers.")
 _DETERMINISTIC = flags.DEFINE_bool(
     "deterministic", True, "Same machine, flags and data give the same weights, stopped or not; on GPUs it costs time."
 )
@@ -60,7 +78,7 @@ def main(_: list[str]) -> None:
     """Runs what the flags say."""
     import tensorflow as tf
 
-    from emogan.config import PRESETS, LossConfig, RunConfig, TrainConfig
+    from emogan.config import PRESETS, AugmentConfig, LossConfig, RunConfig, TrainConfig
 
     gan = {"batch_size": _BATCH_SIZE.value, "learning_rate": _LEARNING_RATE.value, "seed": _SEED.value}
     config = RunConfig(
@@ -84,6 +102,15 @@ def main(_: list[str]) -> None:
             seed=_SEED.value,
         ),
         generated_share=_GENERATED_SHARE.value,
+        train_speakers=_TRAIN_SPEAKERS.value,
+        balance_classes=_BALANCE_CLASSES.value,
+        augment=AugmentConfig(
+            flip_faces=_FLIP_FACES.value,
+            time_masks=_TIME_MASKS.value,
+            time_mask_share=_TIME_MASK_SHARE.value,
+            frequency_masks=_FREQUENCY_MASKS.value,
+            frequency_mask_share=_FREQUENCY_MASK_SHARE.value,
+        ),
     )
     from trainers.run_folder import read_metrics
     from trainers.stages import run_all

@@ -1,20 +1,21 @@
 """The stages of a run, each resumable: pretrain, calibrate, recognise, evaluate, export. Public name: `run_all`."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
 
-from datasets import input_pipeline
-from datasets.input_pipeline import Corpus, Protocol
+from datasets import input_pipeline, protocols, streams
+from datasets.input_pipeline import Corpus
+from datasets.protocols import Protocol
 from emogan import networks
 from emogan.config import RunConfig, TrainConfig, differences, to_json
 from emogan.errors import UserError
 from emogan.model import EmoGAN
 from emogan.serving import ServedSettings
 from trainers import evaluation, exporting, generating, plots, report, training
-from trainers.run_folder import RunFolder, write_atomically
+from trainers.run_folder import RunFolder, log, write_atomically
 
 STATISTICS_EXAMPLES = 8_192
 """Training examples from which a network takes the statistics that standardise its input; they lie in random order."""
@@ -32,9 +33,14 @@ def run_all(config: RunConfig, data_dir: Path, run_dir: Path, flags: str) -> Pat
     unlabelled = input_pipeline.open_corpus(config.pretrain_dataset, data_dir, size)
     labelled = input_pipeline.open_corpus(config.dataset, data_dir, size)
     _check_corpora(unlabelled, labelled, config)
-    protocol = labelled.protocol(config.test_fold)
-    run = RunFolder(run_dir, config, flags)  # only now, so that a wrong flag leaves no folder behind
+    protocol = _protocol(config, labelled)
+    labelled = labelled.without(protocol.left_out)
+    if config.balance_classes:
+        labelled.class_counts(protocol.train)
+    run = RunFolder(run_dir, config, flags)  # only now, so that a wrong flag costs no time and leaves no folder behind
     with run.logging():
+        if config.train_speakers:
+            log.info("speakers trained on: %s", ", ".join(np.unique(labelled.column("speaker_id", protocol.train))))
         run.stage("pretrain", lambda folder: pretrain(config, unlabelled, run, folder))
         run.stage("calibrate", lambda folder: calibrate(config, labelled, protocol, run, folder))
         for stage in ("recognise_baseline", "recognise_augmented"):
@@ -61,16 +67,24 @@ def _check_corpora(unlabelled: Corpus, labelled: Corpus, config: RunConfig) -> N
         )
 
 
+def _protocol(config: RunConfig, labelled: Corpus) -> Protocol:
+    if not config.train_speakers:
+        return protocols.protocol(labelled, config.test_fold)
+    return protocols.low_data(
+        labelled, config.test_fold, train_speakers=config.train_speakers, seed=config.calibrate.seed
+    )
+
+
 def pretrain(config: RunConfig, corpus: Corpus, run: RunFolder, folder: Path) -> None:
     """Stage 1, weight initialisation: G and D on unlabelled pairs, null condition, no Q; ends in two SavedModels."""
-    splits = corpus.unlabelled_splits()
+    splits = protocols.unlabelled_splits(corpus)
     tf.keras.utils.set_random_seed(config.pretrain.seed)
     strategy = training.make_strategy(config.pretrain.batch_size)
     with strategy.scope():
         generator = networks.build_generator(config.model)
         discriminator = networks.build_discriminator(config.model)
-        networks.standardise_by(generator, _pictures(corpus, splits[0], "face"))
-        networks.standardise_by(discriminator, _pictures(corpus, splits[0], "spectrogram"))
+        networks.standardise_by(generator, networks.FACE, _pictures(corpus, splits[0], "face"))
+        networks.standardise_by(discriminator, networks.SPECTROGRAM, _pictures(corpus, splits[0], "spectrogram"))
         gan = _compiled_gan(config, config.pretrain, generator, discriminator, None)
     condition = input_pipeline.null_condition(config.model.num_classes)
     _fit_gan(gan, config, config.pretrain, corpus, splits, condition, run, folder)
@@ -84,11 +98,11 @@ def calibrate(config: RunConfig, corpus: Corpus, protocol: Protocol, run: RunFol
         generator = training.load_network(run.path / "pretrain" / "generator", config.model)
         discriminator = training.load_network(run.path / "pretrain" / "discriminator", config.model)
         classifier = networks.build_classifier(config.model)
-        networks.standardise_by(classifier, _pictures(corpus, protocol.train, "spectrogram"))
+        networks.standardise_by(classifier, networks.SPECTROGRAM, _pictures(corpus, protocol.train, "spectrogram"))
         gan = _compiled_gan(config, config.calibrate, generator, discriminator, classifier)
     condition = input_pipeline.label_condition(config.model.num_classes)
     splits = protocol.train, protocol.validation
-    _fit_gan(gan, config, config.calibrate, corpus, splits, condition, run, folder)
+    _fit_gan(gan, config, config.calibrate, corpus, splits, condition, run, folder, balance=config.balance_classes)
     served = ServedSettings(
         media=corpus.media,
         model=config.model,
@@ -107,22 +121,16 @@ def recognise(config: RunConfig, corpus: Corpus, protocol: Protocol, run: RunFol
     settings, stage = config.recognise, folder.name
     tf.keras.utils.set_random_seed(settings.seed)
     recogniser = networks.build_classifier(config.model)
-    networks.standardise_by(recogniser, _pictures(corpus, protocol.train, "spectrogram"))
+    networks.standardise_by(recogniser, networks.SPECTROGRAM, _pictures(corpus, protocol.train, "spectrogram"))
     recogniser.compile(
         training.adam(settings), tf.keras.losses.CategoricalCrossentropy(from_logits=True), metrics=["accuracy"]
     )
-    sources = [
-        corpus.examples(protocol.train, keep=True).map(lambda e: (e["spectrogram"], _one_hot(config, e["label"])))
-    ]
-    sizes = [settings.batch_size]
-    if stage == "recognise_augmented":
-        sources.append(generating.generated_training_set(config, corpus, protocol, run))
-        generated = round(config.generated_share * settings.batch_size)
-        sizes = [settings.batch_size - generated, generated]
-    count = corpus.count(protocol.train)
+    generated = (
+        generating.generated_training_set(config, corpus, protocol, run) if stage == "recognise_augmented" else None
+    )
 
     def batches(first_step: int) -> tf.data.Dataset:
-        return input_pipeline.mixed_batches(sources, sizes, count, seed=settings.seed, first_step=first_step)
+        return _recogniser_batches(config, corpus, protocol, generated, first_step)
 
     best = tf.train.Checkpoint(model=recogniser)
 
@@ -131,12 +139,37 @@ def recognise(config: RunConfig, corpus: Corpus, protocol: Protocol, run: RunFol
         if values["val_accuracy"] > max(earlier, default=-1.0):
             best.write(str(folder / "best"))
 
-    validation = corpus.examples(protocol.validation, keep=True).map(
-        lambda e: (e["spectrogram"], _one_hot(config, e["label"]))
+    validation = corpus.examples(protocol.validation, pictures=["spectrogram"], keep=True).map(
+        lambda e: (input_pipeline.to_input(e["spectrogram"]), _one_hot(config, e["label"]))
     )
     training.fit(recogniser, batches, settings, run, stage, validation=validation.batch(64), on_interval=keep_best)
     best.read(str(folder / "best")).expect_partial()
     training.save_network(recogniser, config.model, folder / "recogniser")
+
+
+def _recogniser_batches(
+    config: RunConfig,
+    corpus: Corpus,
+    protocol: Protocol,
+    generated: generating.GeneratedSet | None,
+    first_step: int,
+) -> tf.data.Dataset:
+    """Real spectrograms, or real and generated ones in their shares."""
+    settings, balance = config.recognise, config.balance_classes
+    made = round(config.generated_share * settings.batch_size) if generated else 0
+    sizes = [settings.batch_size - made, made]
+    real = corpus.stream(
+        protocol.train, batch_size=sizes[0], seed=settings.seed, first_step=first_step, balance=balance,
+        pictures=["spectrogram"],
+    ).map(lambda n, e: (n, (e["spectrogram"], _one_hot(config, e["label"]))))  # fmt: skip
+    if generated is None:
+        return input_pipeline.mixed_batches([real], sizes[:1], seed=settings.seed, augment=config.augment)
+    other = settings.seed + 1  # so that a batch does not pair each clip with what was generated from it
+    drawn = streams.array_stream(
+        (generated.spectrograms, generated.conditions), generated.labels,
+        batch_size=made, seed=other, first_step=first_step, balance=balance,
+    )  # fmt: skip
+    return input_pipeline.mixed_batches([real, drawn], sizes, seed=settings.seed, augment=config.augment)
 
 
 def _one_hot(config: RunConfig, label: tf.Tensor) -> tf.Tensor:
@@ -155,7 +188,7 @@ def _compiled_gan(
         discriminator=discriminator,
         classifier=classifier,
         loss=config.loss,
-        global_batch_size=settings.batch_size,
+        train=settings,
     )
     gan.compile(
         g_optimizer=training.adam(settings),
@@ -174,17 +207,23 @@ def _fit_gan(
     condition: Callable[[input_pipeline.Example], tf.Tensor],
     run: RunFolder,
     folder: Path,
+    *,
+    balance: bool = False,
 ) -> None:
     """Trains, with sample pictures of fixed validation faces, and saves every network."""
     stage, dim, (training_split, held_out) = folder.name, config.model.noise_dim, splits
-    train, count = corpus.examples(training_split, keep=True), corpus.count(training_split)
 
     def batches(first_step: int) -> tf.data.Dataset:
-        numbered = input_pipeline.epochs(
-            train, count, batch_size=settings.batch_size, seed=settings.seed, first_step=first_step
+        numbered = corpus.stream(
+            training_split, batch_size=settings.batch_size, seed=settings.seed, first_step=first_step, balance=balance
         )
         return input_pipeline.gan_batches(
-            numbered, condition, batch_size=settings.batch_size, noise_dim=dim, seed=settings.seed
+            numbered,
+            condition,
+            batch_size=settings.batch_size,
+            noise_dim=dim,
+            seed=settings.seed,
+            augment=config.augment,
         )
 
     validation = input_pipeline.gan_batches(
@@ -193,7 +232,7 @@ def _fit_gan(
         batch_size=settings.batch_size,
         noise_dim=dim,
         seed=settings.seed,
-        drop_remainder=0 < corpus.count(held_out) % settings.batch_size < gan.distribute_strategy.num_replicas_in_sync,
+        drop_remainder=False,
     )
     samples = generating.fixed_samples(corpus.examples(held_out), PICTURED_FACES)
 
@@ -212,7 +251,7 @@ def _fit_gan(
             training.save_network(network, config.model, folder / name)
 
 
-def _pictures(corpus: Corpus, split: str, kind: str) -> list[np.ndarray]:
+def _pictures(corpus: Corpus, split: str, kind: str) -> Iterator[np.ndarray]:
     """Up to STATISTICS_EXAMPLES pictures of a split, in batches, as networks see them."""
-    pictures = corpus.examples(split).take(STATISTICS_EXAMPLES).map(lambda e: input_pipeline.to_input(e[kind]))
-    return list(pictures.batch(256).as_numpy_iterator())
+    pictures = corpus.examples(split, pictures=[kind]).take(STATISTICS_EXAMPLES)
+    return pictures.map(lambda e: input_pipeline.to_input(e[kind])).batch(256).as_numpy_iterator()

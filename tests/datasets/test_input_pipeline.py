@@ -1,40 +1,28 @@
+"""From a built dataset to batches: what is read and kept, balanced, augmented, and shared out among replicas."""
+
+import shutil
+
 import numpy as np
 import pytest
 import tensorflow as tf
+import tensorflow_datasets as tfds
 
-from datasets import input_pipeline
-from emogan.config import MediaConfig
+import datasets
+from datasets import input_pipeline, streams
+from emogan import networks
+from emogan.config import AugmentConfig, LossConfig, MediaConfig, ModelConfig, TrainConfig
 from emogan.emotions import EMOTIONS
 from emogan.errors import UserError
+from emogan.model import EmoGAN
+from trainers import training
+
+TRAIN = "fold_2+fold_3+fold_4"
+"""Of crema_d_av, when fold 0 is tested: 18 examples of 3 speakers."""
 
 
 @pytest.fixture(scope="module")
 def corpus(minute_data):
     return input_pipeline.open_corpus("crema_d_av", minute_data, "64")
-
-
-def stream(first_step, count=10, batch_size=4, seed=3):
-    dataset = tf.data.Dataset.range(100, 100 + count)
-    return input_pipeline.epochs(dataset, count, batch_size=batch_size, seed=seed, first_step=first_step)
-
-
-def take(dataset, n):
-    return [(int(number), int(item)) for number, item in dataset.take(n)]
-
-
-def test_a_stream_from_step_k_is_the_whole_streams_rest():
-    whole = take(stream(0), 60)
-    assert [number for number, _ in whole] == list(range(60))
-    for step in (1, 5, 7, 11):  # within a pass, and just at the seam of passes
-        assert take(stream(step), 60 - 4 * step) == whole[4 * step :]
-
-
-def test_each_pass_has_every_example_once_in_an_order_of_its_own():
-    items = [item for _, item in take(stream(0), 40)]
-    passes = [items[i : i + 10] for i in range(0, 40, 10)]
-    assert all(sorted(one) == list(range(100, 110)) for one in passes)
-    assert len({tuple(one) for one in passes}) == 4
-    assert [item for _, item in take(stream(0, seed=4), 10)] != passes[0]
 
 
 def test_noise_is_uniform_and_follows_from_seed_and_number():
@@ -46,24 +34,6 @@ def test_noise_is_uniform_and_follows_from_seed_and_number():
     assert values.max() < 1
     assert abs(values.mean()) < 0.03  # 10,000 draws of deviation 0.577
     assert values.std() == pytest.approx(np.sqrt(1 / 3), rel=0.03)
-
-
-def test_protocol_tests_a_fold_validates_on_the_next_and_trains_on_the_rest(corpus):
-    assert corpus.protocol(0) == input_pipeline.Protocol(
-        train="fold_2+fold_3+fold_4", validation="fold_1", test="fold_0"
-    )
-    assert corpus.protocol(4).validation == "fold_0"
-    with pytest.raises(UserError, match=r"\[0, 1, 2, 3, 4\]"):
-        corpus.protocol(5)
-
-
-@pytest.mark.parametrize("fold", range(5))
-def test_no_speaker_is_on_two_sides(corpus, fold):
-    protocol = corpus.protocol(fold)
-    sides = [protocol.train, protocol.validation, protocol.test]
-    speakers = [set(input_pipeline.load_arrays(corpus, split)["speaker_id"]) for split in sides]
-    assert [len(side) for side in speakers] == [3, 1, 1]
-    assert len(set.union(*speakers)) == 5
 
 
 def test_the_corpus_knows_how_it_was_made(corpus):
@@ -102,25 +72,225 @@ def test_gan_batches_pair_face_voice_condition_and_noise_of_one_example(corpus):
 def test_pretraining_has_the_null_condition_and_needs_no_labels(minute_data):
     voxceleb = input_pipeline.open_corpus("voxceleb_av", minute_data, "64")
     assert voxceleb.class_names == ()
-    training, watched = voxceleb.unlabelled_splits()
-    numbered = voxceleb.examples(training).enumerate()
+    numbered = voxceleb.examples("train").enumerate()
     batch = next(
         iter(input_pipeline.gan_batches(numbered, input_pipeline.null_condition(6), batch_size=2, noise_dim=5, seed=9))
     )
     np.testing.assert_array_equal(batch["condition"], np.zeros((2, 6)))
-    assert voxceleb.count(watched) > 0
+
+
+def training_batches(corpus, first_step=0, batch_size=4, augment=None, balance=False):
+    stream = corpus.stream(TRAIN, batch_size=batch_size, seed=9, first_step=first_step, balance=balance)
+    condition = input_pipeline.label_condition(6)
+    return input_pipeline.gan_batches(stream, condition, batch_size=batch_size, noise_dim=5, seed=9, augment=augment)
+
+
+def validation_batches(corpus, batch_size, split="fold_1"):
+    numbered, condition = corpus.examples(split, keep=True).enumerate(), input_pipeline.label_condition(6)
+    return input_pipeline.gan_batches(
+        numbered, condition, batch_size=batch_size, noise_dim=5, seed=9, drop_remainder=False
+    )
+
+
+def joined(batches, n):
+    taken = list(batches.take(n).as_numpy_iterator())
+    return {name: np.concatenate([batch[name] for batch in taken]) for name in taken[0]}
+
+
+# What is read, and kept
+
+
+@pytest.mark.parametrize("balance", [False, True])
+def test_a_stream_reads_the_disk_once_where_its_examples_fit_into_memory(minute_data, tmp_path, balance):
+    shutil.copytree(minute_data / "crema_d_av", tmp_path / "crema_d_av")
+    corpus = input_pipeline.open_corpus("crema_d_av", tmp_path, "64")
+    stream = corpus.stream(TRAIN, batch_size=1, seed=1, balance=balance)
+    assert (stream.element_spec[1]["face"].dtype, stream.element_spec[1]["spectrogram"].dtype) == (tf.uint8, tf.float16)
+    iterator = iter(stream)
+    first = [next(iterator)[1]["clip_id"].numpy() for _ in range(18)]
+    for path in tmp_path.glob("crema_d_av/64/1.0.0/*.tfrecord*"):
+        path.unlink()
+    assert [sorted(next(iterator)[1]["clip_id"].numpy() for _ in range(18)) for _ in range(3)] == [sorted(first)] * 3
+
+
+@pytest.mark.parametrize("balance", [False, True])
+def test_a_set_that_does_not_fit_gives_the_same_stream(corpus, monkeypatch, balance):
+    fits = joined(training_batches(corpus, balance=balance), 12)
+    monkeypatch.setattr(input_pipeline, "CACHE_BYTES", 18 * 64 * 64 * 5 - 1)  # a byte less than the examples have
+    late = joined(training_batches(corpus, first_step=7, balance=balance), 5)
+    for name, values in joined(training_batches(corpus, balance=balance), 12).items():
+        np.testing.assert_array_equal(values, fits[name])
+        np.testing.assert_array_equal(values[4 * 7 :], late[name])
+
+
+def test_examples_that_are_kept_are_kept_as_they_are_stored(corpus):
+    whole, kept = corpus.examples("fold_0"), corpus.examples("fold_0", keep=True)
+    assert kept.element_spec == whole.element_spec
+    assert (kept.element_spec["face"].dtype, kept.element_spec["spectrogram"].dtype) == (tf.uint8, tf.float16)
+    for _ in range(2):
+        for a, b in zip(whole.as_numpy_iterator(), kept.as_numpy_iterator(), strict=True):
+            np.testing.assert_array_equal(a["face"], b["face"])
+    assert "face" not in corpus.examples("fold_0", pictures=["spectrogram"]).element_spec
+
+
+# Balanced classes
+
+
+@pytest.fixture(scope="module")
+def unbalanced(minute_corpora, minute_data, tmp_path_factory):
+    """crema_d_av without most anger and all fear of the training speakers; every clip is decoded already."""
+    folder = tmp_path_factory.mktemp("unbalanced")
+    shutil.copytree(minute_corpora / "crema_d", folder / "corpus")
+    for pattern in ("103*_ANG_*", "105*_ANG_*", "103*_FEA_*", "105*_FEA_*", "107*_FEA_*"):
+        for path in (folder / "corpus").glob(f"*/{pattern}"):
+            path.unlink()
+    builder = datasets.BUILDERS["crema_d_av"](data_dir=folder, config="64", store_dir=minute_data / "clips")
+    builder.download_and_prepare(download_config=tfds.download.DownloadConfig(manual_dir=folder / "corpus"))
+    return input_pipeline.open_corpus("crema_d_av", folder, "64")
+
+
+def test_balanced_streams_have_every_class_equally_often(unbalanced):
+    split = "fold_0+fold_3+fold_4"
+    assert unbalanced.class_counts(split) == [2, 3, 1, 3, 3, 3]
+    labels = {}
+    for balance in (False, True):
+        stream = unbalanced.stream(split, batch_size=5, seed=2, balance=balance)
+        labels[balance] = [int(example["label"]) for _, example in stream.take(60)]
+    assert np.bincount(labels[False]).tolist() == [8, 12, 4, 12, 12, 12]  # four passes
+    assert np.bincount(labels[True]).tolist() == [10] * 6
+    later = unbalanced.stream(split, batch_size=5, seed=2, balance=True, first_step=4)
+    assert [(int(n), int(example["label"])) for n, example in later.take(40)] == list(enumerate(labels[True]))[20:]
+
+
+def test_a_class_without_examples_cannot_be_balanced(unbalanced):
+    with pytest.raises(
+        UserError, match=r"fold_3\+fold_4 of crema_d_av/64 has no example of fear, .* --balance_classes"
+    ):
+        unbalanced.stream("fold_3+fold_4", batch_size=4, seed=1, balance=True)
+
+
+# Augmentation
+
+
+def test_the_flip_of_faces_changes_nothing_else(corpus):
+    plain = joined(training_batches(corpus), 16)
+    flipped = joined(training_batches(corpus, augment=AugmentConfig(flip_faces=True)), 16)
+    mirrored = (flipped["source"] == plain["source"][:, :, ::-1]).all((1, 2, 3))
+    same = (flipped["source"] == plain["source"]).all((1, 2, 3))
+    assert (mirrored ^ same).all()
+    assert abs(mirrored.sum() - 32) < 16  # of 64, 4 deviations
+    for name in plain.keys() - {"source"}:
+        np.testing.assert_array_equal(flipped[name], plain[name])
+    late = joined(training_batches(corpus, first_step=5, augment=AugmentConfig(flip_faces=True)), 11)
+    np.testing.assert_array_equal(late["source"], flipped["source"][20:])
+    masks = AugmentConfig(time_masks=2, frequency_masks=2)  # are for recognisers
+    np.testing.assert_array_equal(joined(training_batches(corpus, augment=masks), 16)["target"], plain["target"])
+
+
+def pairs(start):
+    """A stream of 10 items: spectrograms that are everywhere `start` + i / 100, with -i as the target."""
+    items = np.arange(10, dtype=np.float32)
+    pictures = np.tile((start + items / 100)[:, np.newaxis, np.newaxis, np.newaxis], (1, 16, 16, 1))
+    return lambda size, first_step: streams.array_stream(
+        (pictures, -items), items, batch_size=size, seed=1, first_step=first_step, balance=False
+    )
+
+
+def mixed(first_step=0, n=9, augment=AugmentConfig()):  # noqa: B008
+    sizes = [3, 1]
+    parts = [make(size, first_step) for make, size in zip((pairs(0.0), pairs(0.5)), sizes, strict=True)]
+    batches = input_pipeline.mixed_batches(parts, sizes, seed=1, augment=augment)
+    return tuple(np.stack(values) for values in zip(*batches.take(n).as_numpy_iterator(), strict=True))
 
 
 def test_mixed_batches_take_their_share_of_each_source():
-    real, made = (tf.data.Dataset.range(start, start + 10).map(lambda x: (x, -x)) for start in (0, 100))
-    whole = list(input_pipeline.mixed_batches([real, made], [3, 1], 10, seed=1).take(9).as_numpy_iterator())
-    for items, negated in whole:
-        assert [(item >= 100) for item in items] == [False, False, False, True]
-        np.testing.assert_array_equal(items, -negated)
-    later = list(
-        input_pipeline.mixed_batches([real, made], [3, 1], 10, seed=1, first_step=4).take(5).as_numpy_iterator()
+    pictures, targets = mixed()
+    assert pictures.shape == (9, 4, 16, 16, 1)
+    np.testing.assert_array_equal(pictures[..., 0, 0, 0] >= 0.5, np.tile([False, False, False, True], (9, 1)))
+    np.testing.assert_allclose(pictures[..., 5, 5, 0] % 0.5, -targets / 100, atol=1e-6)
+    later = mixed(first_step=4, n=5)
+    np.testing.assert_array_equal(later[0], pictures[4:])
+    np.testing.assert_array_equal(later[1], targets[4:])
+
+
+def test_masks_fall_on_every_item_of_mixed_batches_in_a_place_of_its_own():
+    augment = AugmentConfig(time_masks=1, time_mask_share=0.5, frequency_masks=1, frequency_mask_share=0.5)
+    plain, targets = mixed()
+    masked, same_targets = mixed(augment=augment)
+    np.testing.assert_array_equal(same_targets, targets)
+    silent = masked == -1
+    np.testing.assert_array_equal(masked, np.where(silent, -1, plain))
+    assert len(np.unique(silent.reshape(36, -1), axis=0)) > 33  # no two keys are the same
+    np.testing.assert_array_equal(mixed(first_step=4, n=5, augment=augment)[0], masked[4:])
+
+
+# Replicas
+
+
+@pytest.fixture
+def replicas():
+    return tf.distribute.MirroredStrategy([device.name for device in tf.config.list_logical_devices("CPU")])
+
+
+def shares(strategy, batches, n):
+    """For each step the batch that each replica gets."""
+    split = iter(strategy.experimental_distribute_dataset(batches))
+    return [
+        [
+            {name: strategy.experimental_local_results(values)[i].numpy() for name, values in batch.items()}
+            for i in (0, 1)
+        ]
+        for batch in (next(split) for _ in range(n))
+    ]
+
+
+def test_two_replicas_share_out_the_batches_of_one(corpus, replicas):
+    alone = list(training_batches(corpus).take(9).as_numpy_iterator())  # two passes over 18 examples
+    for whole, parts in zip(alone, shares(replicas, training_batches(corpus), 9), strict=True):
+        assert [len(part["source"]) for part in parts] == [2, 2]
+        for name in whole:
+            np.testing.assert_array_equal(np.concatenate([part[name] for part in parts]), whole[name])
+
+
+@pytest.mark.parametrize(("batch_size", "expected"), [(4, [[2, 2], [1, 1]]), (5, [[3, 2], [1, 0]])])
+def test_two_replicas_evaluate_every_example_once(corpus, replicas, batch_size, expected):
+    whole = joined(validation_batches(corpus, batch_size), -1)
+    assert len(whole["source"]) == 6
+    parts = shares(replicas, validation_batches(corpus, batch_size), 2)
+    assert [[len(part["source"]) for part in step] for step in parts] == expected
+    together = np.concatenate([part["noise"] for step in parts for part in step])
+    np.testing.assert_array_equal(together, whole["noise"])
+
+
+def test_a_replica_without_a_share_of_the_last_batch_changes_no_figure(rng, replicas):
+    model, settings = ModelConfig(size=16, base_filters=4, noise_dim=8), TrainConfig(steps=100, batch_size=4)
+    examples = {
+        "face": rng.integers(0, 256, (5, 16, 16, 3), np.uint8),
+        "spectrogram": rng.uniform(-1, 1, (5, 16, 16, 1)),
+        "label": np.arange(5),
+    }
+    batches = input_pipeline.gan_batches(
+        tf.data.Dataset.from_tensor_slices(examples).enumerate(),
+        input_pipeline.label_condition(6),
+        batch_size=4,
+        noise_dim=8,
+        seed=1,
+        drop_remainder=False,
     )
-    np.testing.assert_array_equal([items for items, _ in later], [items for items, _ in whole[4:]])
+    figures = []
+    for strategy in (tf.distribute.get_strategy(), replicas):
+        tf.keras.utils.set_random_seed(5)
+        with strategy.scope():
+            gan = EmoGAN(
+                generator=networks.build_generator(model),
+                discriminator=networks.build_discriminator(model),
+                classifier=networks.build_classifier(model),
+                loss=LossConfig(),
+                train=settings,
+            )
+            gan.compile(**{f"{player}_optimizer": training.adam(settings) for player in "gdq"})
+        figures.append(gan.evaluate(batches, verbose=0, return_dict=True))
+    assert figures[1] == pytest.approx(figures[0], rel=1e-5)
 
 
 def test_a_dataset_that_was_not_built_is_named_with_the_remedy(tmp_path):

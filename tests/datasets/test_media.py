@@ -4,6 +4,7 @@ import itertools
 import struct
 import wave
 import zlib
+from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
 
@@ -119,17 +120,21 @@ def test_length_and_offsets_outside_the_clip(tmp_path):
         assert [offset for offset, _ in video.frames([0, -16, -15, 14, 15])] == [0, -15, 14]
 
 
-def test_frames_with_equal_time_stamps_stay_in_the_order_of_the_file(tmp_path):
-    path = write(tmp_path / "a.flv", codec="flv")
-    data = bytearray(path.read_bytes())
-    position = (
-        13  # behind the header of FLV; then tags: type, 3 bytes of size, 4 of time, 3 of stream, data, 4 of tag size
-    )
+def flv_bodies(data: bytes) -> Iterator[slice]:
+    """Where the frames of an FLV file lie. Tags: type, 3 bytes of size, 4 of time, 3 of stream, body, 4 of tag size."""
+    position = 13
     while position < len(data):
         size = int.from_bytes(data[position + 1 : position + 4], "big")
         if data[position] == 9:
-            data[position + 4 : position + 7] = (100).to_bytes(3, "big")
+            yield slice(position + 11, position + 11 + size)
         position += 11 + size + 4
+
+
+def test_frames_with_equal_time_stamps_stay_in_the_order_of_the_file(tmp_path):
+    path = write(tmp_path / "a.flv", codec="flv")
+    data = bytearray(path.read_bytes())
+    for body in flv_bodies(data):
+        data[body.start - 7 : body.start - 4] = (100).to_bytes(3, "big")
     same = tmp_path / "same.flv"
     same.write_bytes(data)
     expected = full_decode(path)
@@ -142,7 +147,8 @@ def test_frames_with_equal_time_stamps_stay_in_the_order_of_the_file(tmp_path):
 def test_only_frames_asked_for_are_decoded(tmp_path):
     path = write(tmp_path / "a.flv", codec="flv", options={"g": "10"})
     data = bytearray(path.read_bytes())
-    data[int(len(data) * 0.9) :] = bytes(len(data) - int(len(data) * 0.9))
+    for body in list(flv_bodies(data))[-5:]:
+        data[body] = bytes(body.stop - body.start)
     broken_end = tmp_path / "broken_end.flv"
     broken_end.write_bytes(data)
     with opened(broken_end) as video:
@@ -189,7 +195,8 @@ def test_a_truncated_mp4(tmp_path, faststart):
 
 def test_a_truncated_flv(tmp_path):
     path = write(tmp_path / "a.flv", codec="flv")
-    assert reason_of(lambda: middle_frame(cut(path, 0.55))) == "truncated"
+    for share in (0.99, 0.8, 0.55, 0.1):
+        assert reason_of(lambda share=share: middle_frame(cut(path, share))) == "truncated"
 
 
 def test_a_frame_whose_data_are_damaged(tmp_path):

@@ -1,16 +1,48 @@
-"""The pool of processes: the same results as without, in order, and an end when a process dies."""
+"""The pool of processes: the same results as without, in order, whatever becomes of the processes."""
 
 import functools
 import multiprocessing
 import operator
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
 
 import pytest
+import tensorflow as tf
 
 from datasets import workers
 from datasets.workers import Workers
 from emogan.errors import UserError
 
 POWER = functools.partial(operator.pow, 2)
+
+
+@pytest.fixture
+def own_processes(monkeypatch):
+    """Work is done in other processes, however little it is; they start without TensorFlow, in a second."""
+    monkeypatch.setattr(workers, "MIN_ITEMS", 0)
+    monkeypatch.setattr(workers, "ITEMS_PER_PROCESS", 2)
+    monkeypatch.setattr(workers, "use_one_thread", os.getpid)
+
+
+def run(function, *arguments):
+    return functools.partial(function, *arguments)
+
+
+def do_all(count, work, give_up=None):
+    with Workers(count) as pool:
+        return list(pool.map(operator.call, work, give_up))
+
+
+def interrupt(result):
+    raise KeyboardInterrupt
+
+
+def describe(item, reason, detail):
+    return reason, detail
 
 
 @pytest.mark.parametrize(("count", "items"), [(1, 300), (2, 20)])
@@ -20,15 +52,129 @@ def test_little_work_and_one_worker_need_no_processes(count, items):
         assert not multiprocessing.active_children()
 
 
-@pytest.mark.slow
-def test_processes_give_the_same_results_and_their_death_ends_the_work():
-    with Workers(2) as pool:
-        assert list(pool.map(POWER, range(workers.MIN_ITEMS))) == [2**number for number in range(workers.MIN_ITEMS)]
-        assert list(pool.map(POWER, range(3))) == [1, 2, 4]
+@pytest.mark.parametrize("count", [2, 3])
+def test_processes_give_the_same_results(own_processes, count):
+    with Workers(count) as pool:
+        assert list(pool.map(POWER, [])) == []
+        assert not multiprocessing.active_children()
+        assert list(pool.map(POWER, range(50))) == [2**number for number in range(50)]
+        assert list(pool.map(POWER, range(3))) == [1, 2, 4]  # the processes are there already
         children = multiprocessing.active_children()
-        assert len(children) == 2
+        assert len(children) == count
         for process in children:
-            process.kill()
-        with pytest.raises(UserError, match=r"a worker process died; .* fewer --workers"):
-            list(pool.map(POWER, range(300)))
+            process.kill()  # idle ones are no loss
+        assert list(pool.map(POWER, range(3))) == [1, 2, 4]
     assert not multiprocessing.active_children()
+
+
+@pytest.mark.slow
+def test_tensorflow_has_one_thread_in_a_process():
+    work = [tf.config.threading.get_intra_op_parallelism_threads] * workers.MIN_ITEMS
+    assert do_all(2, work) == [1] * workers.MIN_ITEMS
+
+
+def test_work_that_ends_or_blocks_its_process_is_given_up_in_its_place(own_processes, monkeypatch):
+    monkeypatch.setattr(workers, "MAX_ITEM_SECONDS", 2.0)
+    work = [
+        run(abs, -1),
+        run(signal.raise_signal, signal.SIGSEGV),
+        run(os._exit, 3),
+        run(abs, -2),
+        run(time.sleep, 1000),
+        run(sum, range(10**12)),  # a loop in C that no signal handler of Python's could end
+        run(abs, -3),
+    ]
+    assert do_all(2, work, describe) == [
+        1,
+        ("crashed", "the process that worked on it ended (SIGSEGV)"),
+        ("crashed", "the process that worked on it ended (exit code 3)"),
+        2,
+        ("too_slow", "it took longer than 2 s"),
+        ("too_slow", "it took longer than 2 s"),
+        3,
+    ]
+
+
+DIE_ONCE = """
+import os, signal
+try:
+    os.mkdir({path!r})
+except FileExistsError:
+    pass
+else:
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+LOGGED = """
+import os, time
+with open({log!r}, "a") as log:
+    print("begin", {name!r}, file=log, flush=True)
+    {what}
+    print("end", {name!r}, file=log, flush=True)
+"""
+
+
+def test_what_dies_once_is_tried_again_with_nothing_else_in_work(own_processes, tmp_path):
+    """The system ends a process when memory runs out, and that need not be the fault of its work."""
+    log = tmp_path / "log"
+    logged = functools.partial(LOGGED.format, log=str(log))
+    sleep = [run(exec, logged(name=str(number), what="time.sleep(0.1)")) for number in range(8)]
+    die = run(exec, DIE_ONCE.format(path=str(tmp_path / "tried")) + logged(name="again", what="time.sleep(0.5)"))
+    assert do_all(3, [sleep[0], die, *sleep[1:]]) == [None] * 9
+    lines = log.read_text().splitlines()
+    assert lines.index("end again") == lines.index("begin again") + 1
+    assert len(lines) == 18
+
+
+def test_without_a_way_to_give_up_the_message_says_what_to_do(own_processes):
+    die = "import os, signal; os.kill(os.getpid(), signal.SIGKILL)"
+    with pytest.raises(UserError, match=r"ended \(SIGKILL, mostly for lack of memory\); .* fewer --workers.* goes on"):
+        do_all(2, [run(exec, die)])
+
+
+def test_a_process_that_cannot_start(own_processes, monkeypatch):
+    monkeypatch.setattr(workers, "use_one_thread", run(os._exit, 5))
+    with pytest.raises(UserError, match=r"could not start: .* \(exit code 5\); .* fewer --workers; run the command"):
+        do_all(2, [run(abs, -1)], describe)
+
+
+def test_an_exception_is_raised_here_with_its_place_there(own_processes):
+    with Workers(2) as pool:
+        results = pool.map(operator.call, [run(abs, -1), run(int, "x"), run(abs, -2)], describe)
+        assert next(results) == 1
+        with pytest.raises(ValueError, match="invalid literal for int") as caught:
+            next(results)
+        assert "In a worker process:\nTraceback" in caught.value.__notes__[0]
+        assert list(pool.map(operator.call, [run(abs, -3)])) == [3]  # the process goes on
+
+
+def test_an_error_here_ends_busy_processes_at_once(own_processes):
+    start = time.monotonic()
+    with pytest.raises(KeyboardInterrupt), Workers(2) as pool:
+        next(map(interrupt, pool.map(operator.call, [run(abs, -1), *[run(time.sleep, 1000)] * 20])))
+    assert time.monotonic() - start < 60
+    assert not multiprocessing.active_children()
+
+
+PARENT = """
+import os, signal, threading, time
+from datasets.processes import Process
+
+if __name__ == "__main__":
+    process = Process(os.getpid)
+    print(process.run(eval, "__import__('os').getpid()", 60), flush=True)
+    threading.Thread(target=process.run, args=(time.sleep, 1000, 2000), daemon=True).start()
+    time.sleep(0.2)
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_a_busy_process_ends_with_its_parent(tmp_path):
+    script = tmp_path / "parent.py"
+    script.write_text(PARENT)
+    killed = subprocess.run([sys.executable, script], capture_output=True, text=True, check=False)
+    assert killed.returncode == -signal.SIGKILL
+    process = Path("/proc") / killed.stdout.strip()
+    deadline = time.monotonic() + 30
+    while process.exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not process.exists()

@@ -9,6 +9,7 @@ from emogan.config import (
     PRESETS,
     SIZES,
     SPECTROGRAMS,
+    AugmentConfig,
     FaceConfig,
     LossConfig,
     MediaConfig,
@@ -120,6 +121,26 @@ def test_model_presets():
         (lambda: TrainConfig(steps=1, interval=0), "interval is 0; it must be positive"),
         (lambda: TrainConfig(steps=7, interval=2), "7 steps are not a multiple of the interval of 2"),
         (lambda: run(generated_share=1.0), "generated_share is 1.0; it must lie between 0 and 1"),
+        (
+            lambda: run(generated_share=0.03),
+            "generated_share 0.03 of 16 examples is 0; every batch must have real and gen",
+        ),
+        (
+            lambda: run(generated_share=0.98),
+            "generated_share 0.98 of 16 examples is 16; every batch must have real and",
+        ),
+        (lambda: run(train_speakers=-1), "train_speakers is -1; it must be positive, or 0 for all"),
+        (lambda: AugmentConfig(time_masks=-1), "time_masks is -1; it must not be negative"),
+        (lambda: AugmentConfig(frequency_masks=-2), "frequency_masks is -2; it must not be negative"),
+        (lambda: AugmentConfig(time_mask_share=0), "time_mask_share is 0; it must lie above 0, and at most at 1"),
+        (
+            lambda: AugmentConfig(frequency_mask_share=1.5),
+            "frequency_mask_share is 1.5; it must lie above 0, and at most",
+        ),
+        (
+            lambda: run(augment=AugmentConfig(time_masks=1, time_mask_share=0.01)),
+            "time_mask_share 0.01 of 64 is less than one; it must be at least 0.015625",
+        ),
         (lambda: TrainConfig(steps=1, learning_rate=0, interval=1), "learning_rate is 0; it must be positive"),
         (lambda: TrainConfig(steps=1, beta_1=1, interval=1), r"beta_1 is 1; it must lie in \[0, 1\)"),
     ],
@@ -147,7 +168,9 @@ def test_smallest_values_are_accepted():
         *PRESETS.values(),
         LossConfig(adversarial="minimax", lambda_l1=10.0, lambda_q=0.5),
         TrainConfig(steps=6, batch_size=3, learning_rate=1e-4, beta_1=0.9, seed=5, interval=2),
+        AugmentConfig(flip_faces=True, time_masks=2, time_mask_share=0.2, frequency_masks=1, frequency_mask_share=1.0),
         run(),
+        run(train_speakers=6, balance_classes=True, augment=AugmentConfig(flip_faces=True)),
     ],
     ids=lambda config: type(config).__name__,
 )
@@ -183,6 +206,11 @@ def test_json_is_checked_in_depth():
     values["face"]["zoom"] = 2
     with pytest.raises(UserError, match="FaceConfig has no setting zoom"):
         from_json(MediaConfig, json.dumps(values))
+
+
+def test_nothing_is_augmented_balanced_or_left_out_unless_asked_for():
+    assert run().augment == AugmentConfig() == AugmentConfig(flip_faces=False, time_masks=0, frequency_masks=0)
+    assert (run().balance_classes, run().train_speakers) == (False, 0)
 
 
 def test_settings_cannot_be_changed():

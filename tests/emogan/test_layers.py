@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from emogan.layers import Standardise, group_norm
+from emogan.layers import SpectralConv2D, Standardise, group_norm
 
 
 @pytest.mark.parametrize(("axis", "shape"), [(1, (5, 4, 3, 1)), (-1, (5, 4, 4, 3))])
@@ -44,3 +44,55 @@ def test_group_norm_by_hand():
     first = (np.array([1, 2, 3, 4]) - 2.5) / np.sqrt(1.25 + 1e-3)
     second = (np.array([10, 10, 10, 14]) - 11) / np.sqrt(3 + 1e-3)
     np.testing.assert_allclose(model(x).numpy().ravel(), np.concatenate([first, second]), rtol=1e-4)
+
+
+def spectral(kernel, training_calls):
+    """A SpectralConv2D with that kernel [height, width, channels, filters], after some training calls."""
+    layer = SpectralConv2D(kernel.shape[-1], kernel.shape[:2], use_bias=False)
+    inputs = tf.zeros((1, *kernel.shape[:3]))
+    layer(inputs)
+    layer.kernel.assign(kernel)
+    for _ in range(training_calls):
+        layer(inputs, training=True)
+    return layer
+
+
+def test_spectral_convolution_divides_by_the_largest_singular_value(rng):
+    kernel = rng.normal(size=(3, 3, 4, 8)).astype("f")
+    largest = np.linalg.svd(kernel.reshape(-1, 8), compute_uv=False)[0]
+    x = rng.normal(size=(2, 5, 5, 4)).astype("f")
+    expected = tf.nn.conv2d(x, kernel / largest, 1, "VALID")
+    layer = spectral(kernel, 60)
+    np.testing.assert_allclose(layer(x), expected, atol=1e-4)
+    np.testing.assert_array_equal(layer.kernel, kernel)  # which stays as it is
+    before = layer.singular_vector.numpy()
+    layer(x)
+    np.testing.assert_array_equal(layer.singular_vector, before)  # only training moves it
+
+
+def test_no_gradient_goes_through_the_power_iteration(rng):
+    """The kernel's gradient is that of W / (v W u) with constant v and u."""
+    kernel, x = rng.normal(size=(1, 1, 3, 3)).astype("f"), rng.normal(size=(1, 1, 1, 3)).astype("f")
+    layer = spectral(kernel, 60)
+    with tf.GradientTape() as tape:
+        loss = tf.reduce_sum(layer(x))
+    u, v = (np.asarray(part).ravel() for part in layer._iterate())
+    w = kernel.reshape(3, 3)
+    largest = v @ w @ u
+    expected = np.outer(x.ravel(), np.ones(3)) / largest - (x.ravel() @ w).sum() / largest**2 * np.outer(v, u)
+    np.testing.assert_allclose(tape.gradient(loss, layer.kernel).numpy().reshape(3, 3), expected, rtol=1e-4)
+
+
+def test_spectral_convolution_trains_in_fit_on_two_replicas_and_survives_a_saved_model(rng, tmp_path):
+    cpus = [device.name for device in tf.config.list_logical_devices("CPU")]
+    with tf.distribute.MirroredStrategy(cpus, tf.distribute.ReductionToOneDevice()).scope():
+        inputs = tf.keras.Input((4, 4, 2))
+        model = tf.keras.Model(inputs, SpectralConv2D(3, 2)(inputs))
+        model.compile("sgd", "mse")
+    x, y = rng.normal(size=(4, 4, 4, 2)).astype("f"), np.zeros((4, 3, 3, 3), "f")
+    before = model.layers[-1].singular_vector.numpy()
+    model.fit(x, y, batch_size=4, verbose=0)
+    assert np.abs(model.layers[-1].singular_vector.numpy() - before).max() > 1e-3
+    model.save(tmp_path / "m", save_format="tf")
+    loaded = tf.keras.models.load_model(tmp_path / "m", compile=False)
+    np.testing.assert_allclose(loaded(x), model(x), atol=1e-6)

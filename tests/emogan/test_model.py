@@ -1,9 +1,11 @@
+import dataclasses
+
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from emogan import networks
-from emogan.config import LossConfig, ModelConfig
+from emogan.config import ADVERSARIAL_FORMS, LossConfig, ModelConfig, TrainConfig
 from emogan.model import EmoGAN
 
 SMALL = ModelConfig(size=16, base_filters=4, noise_dim=8)
@@ -17,24 +19,31 @@ def batch(rng):
         "target": rng.uniform(-1, 1, (BATCH, 16, 16, 1)).astype("f"),
         "condition": np.eye(6, dtype="f")[[0, 3, 5, 1]],
         "noise": rng.uniform(-1, 1, (BATCH, SMALL.noise_dim)).astype("f"),
+        "key": np.array([[1, number] for number in range(BATCH)], np.int64),
     }
 
 
-def make_gan(*, classifier=True, loss=None, frozen=(), rate=1e-3, eager=True):
+def make_gan(*, classifier=True, loss=None, model=SMALL, frozen=(), rate=1e-3, eager=True, **train):
     tf.keras.utils.set_random_seed(5)
+    train = TrainConfig(**{"steps": 10, "interval": 5, "batch_size": BATCH} | train)
     gan = EmoGAN(
-        generator=networks.build_generator(SMALL),
-        discriminator=networks.build_discriminator(SMALL),
-        classifier=networks.build_classifier(SMALL) if classifier else None,
+        generator=networks.build_generator(model),
+        discriminator=networks.build_discriminator(model),
+        classifier=networks.build_classifier(model) if classifier else None,
         loss=loss or LossConfig(),
-        global_batch_size=BATCH,
+        train=train,
     )
-    rates = {player: 0.0 if player in frozen else rate for player in "gdq"}
     adam = tf.keras.optimizers.legacy.Adam
+    optimizers = {player: adam(0.0 if player in frozen else rate, 0.5) for player in "gdq"}
+    if train.precision == "mixed_float16":
+        optimizers = {
+            player: tf.keras.mixed_precision.LossScaleOptimizer(optimizer) for player, optimizer in optimizers.items()
+        }
     gan.compile(
-        g_optimizer=adam(rates["g"], 0.5),
-        d_optimizer=adam(rates["d"], 0.5),
-        q_optimizer=adam(rates["q"], 0.5) if classifier else None,
+        g_optimizer=optimizers["g"],
+        d_optimizer=optimizers["d"],
+        q_optimizer=optimizers["q"] if classifier else None,
+        jit_compile=train.xla,
     )
     gan.run_eagerly = eager  # tracing costs more than a few small steps
     return gan
@@ -175,3 +184,126 @@ def test_a_checkpoint_and_a_saved_model_carry_training_on_bit_for_bit(batch, tmp
     tf.train.Checkpoint(model=resumed).restore(path)
     resumed.fit(endless(batch), steps_per_epoch=2, verbose=0)
     assert moved(weights(straight), weights(resumed)) == set()
+
+
+def largest_difference(one, two):
+    return max(np.abs(a - b).max() for player in "gdq" for a, b in zip(one[player], two[player], strict=True))
+
+
+OPTIONS = {
+    **{form: {"loss": LossConfig(adversarial=form)} for form in ADVERSARIAL_FORMS},
+    "r1": {"loss": LossConfig(r1_gamma=1.0)},
+    "label_smoothing": {"loss": LossConfig(label_smoothing=0.1)},
+    "instance_noise": {"loss": LossConfig(instance_noise=0.1)},
+    "diff_augment": {"loss": LossConfig(diff_augment=True)},
+    "spectral_norm": {"model": dataclasses.replace(SMALL, spectral_norm=True)},
+    "d_sees_source": {"model": dataclasses.replace(SMALL, d_sees_source=True)},
+    "g_ema": {"g_ema": 0.9},
+}
+
+
+@pytest.mark.parametrize("option", OPTIONS)
+def test_every_option_trains_all_players_and_makes_a_difference(batch, option):
+    gan = make_gan(**OPTIONS[option])
+    before = weights(gan)
+    logs = gan.fit(endless(batch), steps_per_epoch=2, verbose=0, validation_data=endless(batch), validation_steps=1)
+    assert moved(before, weights(gan)) == set("gdq")
+    for name, values in logs.history.items():
+        assert np.isfinite(values).all(), name
+    assert ("d_penalty_loss" in logs.history) == (option in ("wasserstein", "r1"))
+    plain = make_gan()
+    plain.fit(endless(batch), steps_per_epoch=2, verbose=0)
+    if option == "g_ema":  # it changes what is kept, not what is trained
+        pairs = zip(gan.averaged_generator.get_weights(), plain.averaged_generator.get_weights(), strict=True)
+        assert max(np.abs(a - b).max() for a, b in pairs) > 1e-4
+    elif option == "d_sees_source":  # D has another shape
+        assert plain.discriminator.count_params() < gan.discriminator.count_params()
+    elif option != "non_saturating":
+        assert largest_difference(weights(plain), weights(gan)) > 1e-5
+
+
+def test_the_averaged_generator_by_hand(batch):
+    gan = make_gan(g_ema=0.75)
+    mean = [np.array(values) for values in gan.generator.get_weights()]
+    for _ in range(3):
+        gan.fit(endless(batch), steps_per_epoch=1, verbose=0)
+        mean = [0.75 * m + 0.25 * v for m, v in zip(mean, gan.generator.get_weights(), strict=True)]
+    for got, want in zip(gan.averaged_generator.get_weights(), mean, strict=True):
+        np.testing.assert_allclose(got, want, atol=1e-6)
+
+
+def test_instance_noise_fades_to_nothing(batch):
+    """At the last step D judges the pictures as they are."""
+    gan = make_gan(loss=LossConfig(instance_noise=0.5))
+    tensors = {name: tf.constant(values) for name, values in batch.items()}
+    changes = []
+    for step in (0, 5, 10):
+        gan.d_optimizer.iterations.assign(step)
+        changes.append(np.std(gan._shown(tensors["target"], tensors, "real", training=True) - tensors["target"]))
+    np.testing.assert_allclose(changes, [0.5, 0.25, 0], rtol=0.1, atol=1e-7)
+
+
+def test_parts_one_after_the_other_equal_the_whole(batch):
+    """With everything on that draws or averages."""
+    loss = LossConfig(adversarial="wasserstein", instance_noise=0.1, diff_augment=True)
+    results = []
+    for accumulate in (1, 2):
+        gan = make_gan(rate=2e-4, loss=loss, g_ema=0.9, accumulate=accumulate)
+        logs = gan.fit(endless(batch), steps_per_epoch=5, verbose=0).history
+        results.append(({**weights(gan), "q": gan.averaged_generator.get_weights()}, logs))
+    (whole, whole_logs), (parts, parts_logs) = results
+    assert largest_difference(whole, parts) < 1e-5
+    for name in whole_logs:
+        assert parts_logs[name][0] == pytest.approx(whole_logs[name][0], rel=1e-4, abs=1e-5), name
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("spectral", [False, True])
+def test_options_agree_on_two_replicas_and_in_parts(batch, spectral):
+    """In parts each call is one more round of the power iteration, so there the spectral norm stays out."""
+    cpus = [device.name for device in tf.config.list_logical_devices("CPU")]
+    loss = LossConfig(adversarial="wasserstein", instance_noise=0.1, diff_augment=True)
+    model = dataclasses.replace(SMALL, spectral_norm=spectral)
+    results = []
+    for devices, accumulate in ((cpus[:1], 1), (cpus, 1 if spectral else 2)):
+        with tf.distribute.MirroredStrategy(devices, tf.distribute.ReductionToOneDevice()).scope():
+            gan = make_gan(rate=2e-4, eager=False, accumulate=accumulate, g_ema=0.9, loss=loss, model=model)
+        gan.fit(endless(batch), steps_per_epoch=5, verbose=0)
+        results.append((weights(gan), {**weights(gan), "q": gan.averaged_generator.get_weights()}))
+    (one, one_mean), (two, two_mean) = results
+    assert largest_difference(one, two) < 1e-5
+    assert largest_difference(one_mean, two_mean) < 1e-5
+
+
+@pytest.fixture
+def precision(request):
+    tf.keras.mixed_precision.set_global_policy(request.param)
+    yield request.param
+    tf.keras.mixed_precision.set_global_policy("float32")
+
+
+@pytest.mark.parametrize("precision", ["mixed_float16", "mixed_bfloat16"], indirect=True)
+def test_half_precision_trains_all_players_on_float32_weights(batch, precision):
+    gan = make_gan(
+        eager=False, precision=precision, model=dataclasses.replace(SMALL, spectral_norm=True), g_ema=0.9, accumulate=2
+    )
+    before = weights(gan)
+    logs = gan.fit(endless(batch), steps_per_epoch=6, verbose=0).history
+    after = weights(gan)
+    assert {values.dtype for player in after.values() for values in player} == {np.dtype("float32")}
+    assert moved(before, after) == set("gdq")
+    assert np.isfinite([values[-1] for values in logs.values()]).all()
+    assert gan.generator.compute_dtype != "float32"
+    for network in (gan.generator, gan.discriminator, gan.classifier):
+        assert network.output.dtype == tf.float32
+
+
+@pytest.mark.parametrize("precision", ["mixed_float16"], indirect=True)
+def test_loss_scaling_skips_a_step_whose_gradients_overflow(batch, precision):
+    gan = make_gan(precision=precision)
+    assert gan.g_optimizer.loss_scale == 2**15
+    before = weights(gan)
+    batch["target"][:] = np.inf
+    gan.fit(endless(batch), steps_per_epoch=1, verbose=0)
+    assert moved(before, weights(gan)) == set()
+    assert float(gan.g_optimizer.loss_scale) < 2**15

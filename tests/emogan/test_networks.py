@@ -62,13 +62,15 @@ def test_a_batch_of_one_gives_what_a_larger_batch_gives(rng):
 def test_each_network_standardises_what_it_reads(rng):
     faces = rng.uniform(-1, 0, (8, 64, 64, 3))
     generator = networks.build_generator(TINY)
-    networks.standardise_by(generator, [faces])
+    networks.standardise_by(generator, FACE, [faces])
     np.testing.assert_allclose(
-        generator.get_layer("standardise").mean.numpy().ravel(), faces.mean((0, 1, 2)), rtol=1e-5
+        generator.get_layer("standardise_face").mean.numpy().ravel(), faces.mean((0, 1, 2)), rtol=1e-5
     )
     spectrograms = rng.uniform(-1, 0, (8, 64, 64, 1))
     classifier = networks.build_classifier(TINY)
-    networks.standardise_by(classifier, [spectrograms])
+    networks.standardise_by(classifier, SPECTROGRAM, [spectrograms])
     np.testing.assert_allclose(
-        classifier.get_layer("standardise").deviation.numpy().ravel(), spectrograms.std((0, 2, 3)), rtol=1e-5
+        classifier.get_layer("standardise_spectrogram").deviation.numpy().ravel(),
+        spectrograms.std((0, 2, 3)),
+        rtol=1e-5,
     )

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from datasets import input_pipeline
+from datasets import input_pipeline, streams
 from emogan import networks
 from emogan.config import LossConfig, ModelConfig, RunConfig, TrainConfig
 from emogan.errors import UserError
@@ -32,7 +32,7 @@ def make_gan():
         discriminator=networks.build_discriminator(SMALL),
         classifier=networks.build_classifier(SMALL),
         loss=LossConfig(),
-        global_batch_size=4,
+        train=STEPS,
     )
     gan.compile(**{f"{player}_optimizer": training.adam(STEPS) for player in "gdq"})
     return gan
@@ -42,7 +42,7 @@ def batches(first_step):
     rng = np.random.default_rng(8)
     data = {"face": rng.integers(0, 255, (10, 16, 16, 3), np.uint8), "spectrogram": rng.uniform(-1, 1, (10, 16, 16, 1))}
     examples = tf.data.Dataset.from_tensor_slices(data | {"label": np.arange(10) % 6})
-    numbered = input_pipeline.epochs(examples, 10, batch_size=4, seed=3, first_step=first_step)
+    numbered = streams.epochs([(examples, 10)], batch_size=4, seed=3, first_step=first_step)
     return input_pipeline.gan_batches(numbered, input_pipeline.label_condition(6), batch_size=4, noise_dim=8, seed=3)
 
 
@@ -125,7 +125,7 @@ def test_a_network_of_another_size_is_refused_with_the_difference(tmp_path):
 
 def test_a_loss_that_is_not_a_number_stops_with_its_name_and_step(tmp_path):
     gan = make_gan()
-    gan.generator.get_layer("standardise").deviation.assign(tf.fill([1, 1, 1, 3], np.nan))
+    gan.generator.get_layer("standardise_face").deviation.assign(tf.fill([1, 1, 1, 3], np.nan))
     with pytest.raises(UserError, match=r"calibrate: .*g_l1_loss.* is not a number by step 2"):
         training.fit(gan, batches, STEPS, RunFolder(tmp_path / "a", run_config()), "calibrate")
 

@@ -1,0 +1,219 @@
+"""No speaker is on two sides of a protocol: over the official lists, and on built data; and what `low_data` leaves."""
+
+import shutil
+
+import numpy as np
+import pytest
+import tensorflow_datasets as tfds
+
+import datasets
+from datasets import input_pipeline, protocols
+from datasets.folds import CREMA_D_FOLDS, FOLDS, RAVDESS_FOLDS
+from datasets.protocols import Protocol
+from emogan.errors import UserError
+
+EVERYONE = {
+    "crema_d_av": {str(actor) for actor in range(1001, 1092)},
+    "ravdess_av": {f"{actor:02d}" for actor in range(1, 25)},
+}
+CASES = [(name, fold) for name, folds in FOLDS.items() for fold in range(len(folds))]
+
+
+@pytest.fixture(scope="module")
+def corpus(minute_data):
+    return input_pipeline.open_corpus("crema_d_av", minute_data, "64")
+
+
+@pytest.fixture(scope="module")
+def build(minute_corpora, minute_data, tmp_path_factory):
+    """Builds crema_d_av of the minute corpus without some actors; every clip is decoded already."""
+
+    def build(*missing):
+        folder = tmp_path_factory.mktemp("fewer")
+        shutil.copytree(minute_corpora / "crema_d", folder / "corpus")
+        for actor in missing:
+            for path in (folder / "corpus").glob(f"*/{actor}_*"):
+                path.unlink()
+        builder = datasets.BUILDERS["crema_d_av"](data_dir=folder, config="64", store_dir=minute_data / "clips")
+        builder.download_and_prepare(download_config=tfds.download.DownloadConfig(manual_dir=folder / "corpus"))
+        return input_pipeline.open_corpus("crema_d_av", folder, "64")
+
+    return build
+
+
+def sides(protocol):
+    return protocol.train, protocol.validation, protocol.test
+
+
+def official_speakers(name, split):
+    return [speaker for part in split.split("+") for speaker in FOLDS[name][int(part.removeprefix("fold_"))]]
+
+
+# The official lists
+
+
+def test_folds_of_ravdess_are_those_of_emobox():
+    assert [{int(actor) for actor in fold} for fold in RAVDESS_FOLDS] == [
+        {1, 11, 20, 21}, {4, 10, 12, 14}, {8, 9, 19, 23}, {3, 5, 7, 24}, {2, 15, 16, 18}, {6, 13, 17, 22}
+    ]  # fmt: skip
+
+
+def test_folds_of_crema_d_are_five_contiguous_blocks():
+    assert [actor for fold in CREMA_D_FOLDS for actor in fold] == sorted(EVERYONE["crema_d_av"])
+    assert [len(fold) for fold in CREMA_D_FOLDS] == [18, 18, 18, 18, 19]
+
+
+@pytest.mark.parametrize(("name", "fold"), CASES)
+def test_over_the_official_lists_no_speaker_is_on_two_sides_and_none_is_missing(name, fold):
+    speakers = [official_speakers(name, split) for split in sides(protocols.protocol(name, fold))]
+    together = [speaker for side in speakers for speaker in side]
+    assert len(together) == len(set(together)) == len(EVERYONE[name])
+    assert set(together) == EVERYONE[name]
+    assert sorted(speakers[2]) == sorted(FOLDS[name][fold])
+
+
+@pytest.mark.parametrize("name", FOLDS)
+def test_every_fold_tests_once_and_validates_once(name):
+    every = [protocols.protocol(name, fold) for fold in range(len(FOLDS[name]))]
+    expected = {f"fold_{fold}" for fold in range(len(FOLDS[name]))}
+    assert {protocol.test for protocol in every} == {protocol.validation for protocol in every} == expected
+
+
+def test_the_next_fold_validates_and_the_rest_trains():
+    assert protocols.protocol("crema_d_av", 0) == Protocol(
+        train="fold_2+fold_3+fold_4", validation="fold_1", test="fold_0"
+    )
+    assert protocols.protocol("ravdess_av", 5) == Protocol(
+        train="fold_1+fold_2+fold_3+fold_4", validation="fold_0", test="fold_5"
+    )
+
+
+def test_a_name_or_a_fold_that_is_not_there_is_refused():
+    with pytest.raises(UserError, match=r"voxceleb_av has no folds of speakers; choose one of crema_d_av, ravdess_av"):
+        protocols.protocol("voxceleb_av", 0)
+    with pytest.raises(UserError, match=r"test fold 6: ravdess_av has the folds \[0, 1, 2, 3, 4, 5\]; choose one"):
+        protocols.protocol("ravdess_av", 6)
+
+
+# Built data
+
+
+@pytest.mark.parametrize("fold", range(5))
+def test_on_built_data_no_speaker_is_on_two_sides(corpus, fold):
+    protocol = protocols.protocol(corpus, fold)
+    assert protocol == protocols.protocol("crema_d_av", fold)
+    speakers = [set(input_pipeline.load_arrays(corpus, split, [])["speaker_id"]) for split in sides(protocol)]
+    assert [len(side) for side in speakers] == [3, 1, 1]
+    assert len(set.union(*speakers)) == 5
+    for side, split in zip(speakers, sides(protocol), strict=True):
+        assert side <= set(official_speakers("crema_d_av", split))
+
+
+def test_only_folds_with_clips_take_part(build):
+    corpus = build("1019")
+    assert sides(protocols.protocol(corpus, 0)) == ("fold_3+fold_4", "fold_2", "fold_0")
+    with pytest.raises(UserError, match=r"test fold 1: crema_d_av/64 has the folds \[0, 2, 3, 4\]"):
+        protocols.protocol(corpus, 1)
+    with pytest.raises(UserError, match="has clips in 2 folds; training, validation and test need three"):
+        protocols.protocol(build("1019", "1037", "1055"), 0)
+
+
+def test_the_unlabelled_splits_are_voxcelebs(corpus, minute_data):
+    voxceleb = input_pipeline.open_corpus("voxceleb_av", minute_data, "64")
+    train, watched = protocols.unlabelled_splits(voxceleb)
+    assert train == "train"
+    assert voxceleb.count(watched) > 0
+    with pytest.raises(UserError, match=r"crema_d_av/64 has no split named train, but fold_0, .*; pretraining needs"):
+        protocols.unlabelled_splits(corpus)
+
+
+# Few training speakers
+
+
+def low_data(corpus, n, seed=1):
+    protocol = protocols.low_data(corpus, 0, train_speakers=n, seed=seed)
+    return protocol, corpus.without(protocol.left_out)
+
+
+def test_low_data_trains_on_the_stated_number_of_speakers_and_leaves_the_rest_whole(corpus):
+    before: set[str] = set()
+    for n in (1, 2, 3):
+        protocol, narrowed = low_data(corpus, n)
+        assert sides(protocol) == sides(protocols.protocol(corpus, 0))
+        arrays = input_pipeline.load_arrays(narrowed, protocol.train)
+        speakers = set(arrays["speaker_id"])
+        assert len(speakers) == n
+        assert before < speakers <= {"1037", "1055", "1073"}
+        assert len(arrays["face"]) == len(arrays["clip_id"]) == narrowed.count(protocol.train) == 6 * n
+        assert set(narrowed.column("speaker_id", protocol.train)) == speakers
+        for split in sides(protocol)[1:]:
+            whole, left = (input_pipeline.load_arrays(c, split) for c in (corpus, narrowed))
+            np.testing.assert_array_equal(whole["clip_id"], left["clip_id"])
+            assert narrowed.count(split) == corpus.count(split) == 6
+        before = speakers
+    assert corpus.count("fold_2+fold_3+fold_4") == 18  # the corpus itself has lost nothing
+
+
+def test_streams_know_no_speaker_that_is_left_out(corpus):
+    protocol, narrowed = low_data(corpus, 2)
+    stream = narrowed.stream(protocol.train, batch_size=4, seed=1)
+    seen = [example["speaker_id"].decode() for _, example in stream.take(24).as_numpy_iterator()]
+    assert {speaker: seen.count(speaker) for speaker in seen} == dict.fromkeys(set(seen), 12)  # two passes
+    assert set(seen) == set(narrowed.column("speaker_id", protocol.train))
+
+
+@pytest.mark.parametrize("n", [0, -1, 4])
+def test_an_impossible_number_of_speakers_is_refused(corpus, n):
+    with pytest.raises(
+        UserError,
+        match=rf"^{n} training speakers: fold_2\+fold_3\+fold_4 of crema_d_av/64 has 3; give a number from 1 to 3$",
+    ):
+        low_data(corpus, n)
+
+
+def test_where_speakers_are_left_out_only_whole_splits_are_counted(corpus):
+    _, narrowed = low_data(corpus, 1)
+    with pytest.raises(UserError, match=r"fold_0\[:50%\] is not made of whole splits of crema_d_av/64: fold_0, fold_1"):
+        narrowed.count("fold_0[:50%]")
+    assert corpus.count("fold_0[:50%]") == 3
+
+
+def training_speakers(name, fold, sex):
+    """Sex and split of each official speaker of the training folds."""
+    splits = protocols.protocol(name, fold).train.split("+")
+    return {speaker: (sex(speaker), split) for split in splits for speaker in official_speakers(name, split)}
+
+
+def parity(speaker):
+    return "male" if int(speaker) % 2 else "female"
+
+
+@pytest.mark.parametrize(("name", "fold"), CASES)
+@pytest.mark.parametrize("seed", [1, 2])
+def test_every_beginning_of_the_order_is_balanced(name, fold, seed):
+    speakers = training_speakers(name, fold, parity)  # RAVDESS's rule; CREMA-D's actors have no such
+    order = protocols.balanced_order(speakers, seed)
+    assert sorted(order) == sorted(speakers)
+    members = {group: [s for s in speakers if group in speakers[s]] for group in ("female", "male")}
+    for n in range(1, len(order) + 1):
+        men = sum(speakers[s][0] == "male" for s in order[:n])
+        assert abs(2 * men - n) <= 1 or n > 2 * min(map(len, members.values()))
+    assert order == protocols.balanced_order(dict(reversed(speakers.items())), seed)
+
+
+@pytest.mark.parametrize("fold", range(5))
+def test_where_the_sexes_are_unknown_the_order_takes_the_folds_in_turn(fold):
+    speakers = training_speakers("crema_d_av", fold, lambda speaker: "")
+    order = protocols.balanced_order(speakers, 1)
+    for n in range(1, 3 * 18 + 1):
+        counts = [
+            sum(speakers[s][1] == split for s in order[:n]) for split in {split for _, split in speakers.values()}
+        ]
+        assert max(counts) - min(counts) <= 1
+
+
+def test_the_choice_follows_from_the_seed_and_stays_what_it_is():
+    speakers = training_speakers("ravdess_av", 0, parity)
+    orders = {seed: protocols.balanced_order(speakers, seed) for seed in (1, 2, 3)}
+    assert len({tuple(order[:4]) for order in orders.values()}) == 3
+    assert orders[1][:6] == ["16", "19", "24", "13", "08", "05"]

@@ -1,0 +1,79 @@
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from emogan import perturbation
+
+KEYS = tf.constant([[7, number] for number in range(400)], tf.int64)
+
+
+def test_draws_follow_from_key_and_purpose_alone():
+    drawn = perturbation.uniform(KEYS, "mixing", [3]).numpy()
+    np.testing.assert_array_equal(perturbation.uniform(KEYS[5:9], "mixing", [3]), drawn[5:9])
+    assert len(np.unique(drawn)) == drawn.size
+    assert np.abs(perturbation.uniform(KEYS, "generated", [3]) - drawn).min() > 0
+    assert drawn.min() >= 0
+    assert drawn.max() < 1
+    assert drawn.mean() == pytest.approx(0.5, abs=0.03)  # 1,200 draws of deviation 0.289
+
+
+def test_noise_has_the_deviation_asked_for():
+    pictures = tf.ones([400, 4, 4, 1])
+    noise = perturbation.add_noise(pictures, KEYS, "real", tf.constant(0.3)).numpy() - 1
+    assert noise.mean() == pytest.approx(0, abs=0.02)  # 6,400 draws
+    assert noise.std() == pytest.approx(0.3, rel=0.05)
+    np.testing.assert_array_equal(perturbation.add_noise(pictures, KEYS, "real", tf.constant(0.0)), pictures)
+
+
+@pytest.fixture(scope="module")
+def augmented():
+    """Frame t of every row r shows r / 100 + t / 1000: so gain, shift and mask can be read off."""
+    rows, frames = np.meshgrid(np.arange(64), np.arange(64), indexing="ij")
+    picture = (rows / 100 + frames / 1000 - 0.5)[np.newaxis, :, :, np.newaxis].astype("f")
+    pictures = np.repeat(picture, 400, 0)
+    return picture[0, :, :, 0], perturbation.diff_augment(tf.constant(pictures), KEYS, "real").numpy()[..., 0]
+
+
+def test_augmentation_changes_level_and_place_and_silences_a_band(augmented):
+    picture, made = augmented
+    gains, shifts, widths = [], [], []
+    for one in made:
+        silent = (one == -1).all(0)
+        heard = np.flatnonzero(~silent)
+        t = heard[len(heard) // 2]
+        # Rows differ by 0.01 and frames by 0.001: the level of frame t of row 0 is gain + source / 1000 - 0.5.
+        np.testing.assert_allclose(np.diff(one[:, t]), 0.01, atol=1e-5)
+        middle = heard[(heard > 8) & (heard < 55)]
+        step = np.diff(one[0, middle])[np.diff(middle) == 1]
+        np.testing.assert_allclose(step, 0.001, atol=1e-5)
+        left, right = np.argmin(silent), np.argmin(silent[::-1])
+        inner = silent[left : 64 - right].sum()
+        shifts.append(right - left if inner else np.nan)
+        widths.append(inner)
+        gains.append(one[0, t] - picture[0, t])
+    assert max(widths) == 8
+    assert min(widths) == 0
+    assert np.nanmin(shifts) == -8
+    assert np.nanmax(shifts) == 8
+    assert np.abs(gains).max() < 0.1 + 0.008 + 1e-5  # the level, and what the shift adds
+    assert np.std(gains) > 0.05
+
+
+def test_frequencies_stay_where_they_are():
+    tone = np.full((400, 64, 64, 1), -1, "f")
+    tone[:, 20] = 0.5
+    made = perturbation.diff_augment(tf.constant(tone), KEYS, "real").numpy()
+    loud = made.max(2)[..., 0]
+    assert (loud.argmax(1) == 20).all()
+
+
+def test_the_gradient_goes_through_and_not_into_the_silence(augmented):
+    pictures = tf.zeros([400, 64, 64, 1])
+    with tf.GradientTape() as tape:
+        tape.watch(pictures)
+        made = perturbation.diff_augment(pictures, KEYS, "real")
+        total = tf.reduce_sum(made)
+    gradient = tape.gradient(total, pictures).numpy()
+    assert set(np.unique(gradient)) == {0.0, 1.0}
+    heard = (made.numpy() != -1).sum((1, 2, 3))
+    np.testing.assert_array_equal(gradient.sum((1, 2, 3)), heard)
