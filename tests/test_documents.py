@@ -34,7 +34,7 @@ def test_flags_exist(run_command, module, line):
         assert name == "flagfile" or re.search(rf"--(\[no\])?{name}\b", known), flag
 
 
-@pytest.mark.parametrize("line", [line for module, line in COMMANDS if module == "trainers.prepare"])
+@pytest.mark.parametrize("line", [line for module, line in COMMANDS if "--dataset=" in line and "--config=" in line])
 def test_configurations_exist(line):
     given = dict(word.removeprefix("--").split("=") for word in shlex.split(line))
     assert given["config"] in [config.name for config in datasets.BUILDERS[given["dataset"]].BUILDER_CONFIGS]
