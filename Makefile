@@ -25,11 +25,14 @@ demo: $(INSTALLED)
 	$(PREPARE) --dataset=crema_d_av --manual_dir=$(DEMO)/corpora/crema_d
 	$(BIN)/python -m trainers.progressive --flagfile=trainers/configs/demo.flags --data_dir=$(DEMO)/tfds --run_dir=$(DEMO)/run
 
+# Two processes; the tests of a file share what they build, so a file goes to one of them.
+PYTEST := $(BIN)/pytest --numprocesses=2 --dist=loadfile
+
 test: check
-	$(BIN)/pytest -m "not slow" --durations=12
+	$(PYTEST) -m "not slow" --durations=12
 
 test-all: check
-	$(BIN)/pytest
+	$(PYTEST) --durations=12
 
 check: $(INSTALLED)
 	$(BIN)/ruff check

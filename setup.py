@@ -40,6 +40,7 @@ DEVELOPMENT = [
     "nbclient>=0.10",
     "nbformat>=5.10",
     "pytest>=8",
+    "pytest-xdist>=3.6",
     "ruff>=0.6",
     "uv>=0.5",
 ]

@@ -6,11 +6,21 @@ The datasets are those that `trainers.prepare` built in --data_dir. Started agai
 on where it was.
 """
 
+import dataclasses
 from pathlib import Path
 
 from absl import flags, logging
 
 from emogan import command
+from emogan.config import (
+    ADVERSARIAL_FORMS,
+    PRECISIONS,
+    PRESETS,
+    AugmentConfig,
+    LossConfig,
+    RunConfig,
+    TrainConfig,
+)
 
 _RUN_DIR = flags.DEFINE_string("run_dir", None, "Folder of this run.", required=True)
 _DATA_DIR = flags.DEFINE_string("data_dir", None, "Folder of the built datasets.", required=True)
@@ -35,17 +45,21 @@ _DIRECTION = flags.DEFINE_enum(
     "direction", "face_to_sound", ["face_to_sound", "sound_to_face"], "What is generated from what."
 )
 
-_PRESET = flags.DEFINE_enum(
-    "preset", "64", ["tiny", "64", "128", "paper"], "Shape of G, D and Q, and the picture size."
-)
+_PRESET = flags.DEFINE_enum("preset", "64", list(PRESETS), "Shape of G, D and Q, and the picture size.")
 _ADVERSARIAL = flags.DEFINE_enum(
-    "adversarial",
-    "non_saturating",
-    ["non_saturating", "minimax"],
-    "G's adversarial loss; minimax is the paper's Eq. 3.",
+    "adversarial", "non_saturating", ADVERSARIAL_FORMS, "The game of D and G; minimax is the paper's Eq. 3."
 )
 _LAMBDA_L1 = flags.DEFINE_float("lambda_l1", 100.0, "Weight of the L1 distance in G's loss.")
 _LAMBDA_Q = flags.DEFINE_float("lambda_q", 1.0, "Weight of Q's cross entropy in G's loss.")
+_GRADIENT_PENALTY = flags.DEFINE_float("gradient_penalty", 10.0, "Weight of D's gradient penalty; of wasserstein only.")
+_R1_GAMMA = flags.DEFINE_float("r1_gamma", 0.0, "Weight of R1, the penalty on D's gradient at real pictures.")
+_LABEL_SMOOTHING = flags.DEFINE_float("label_smoothing", 0.0, "By how much the label of real pictures is less than 1.")
+_INSTANCE_NOISE = flags.DEFINE_float(
+    "instance_noise", 0.0, "Deviation of the noise on all that D judges, at first; it fades to nothing."
+)
+_DIFF_AUGMENT = flags.DEFINE_bool("diff_augment", False, "Augment all that D judges, real and generated (DiffAugment).")
+_SPECTRAL_NORM = flags.DEFINE_bool("spectral_norm", False, "Divide D's kernels by their largest singular values.")
+_D_SEES_SOURCE = flags.DEFINE_bool("d_sees_source", False, "Show D the face beside the spectrogram it judges.")
 
 _PRETRAIN_STEPS = flags.DEFINE_integer("pretrain_steps", 100_000, "Steps of the first stage.")
 _CALIBRATE_STEPS = flags.DEFINE_integer("calibrate_steps", 50_000, "Steps of the second stage.")
@@ -53,6 +67,13 @@ _RECOGNISE_STEPS = flags.DEFINE_integer("recognise_steps", 5_000, "Steps of each
 _INTERVAL = flags.DEFINE_integer("interval", 500, "Steps between log lines, checkpoints and sample pictures.")
 _BATCH_SIZE = flags.DEFINE_integer("batch_size", 16, "Examples per step, over all devices together.")
 _LEARNING_RATE = flags.DEFINE_float("learning_rate", 2e-4, "Adam's, of G, D and Q.")
+_D_LEARNING_RATE = flags.DEFINE_float("d_learning_rate", 0.0, "D's where it is another one (TTUR); 0: the same.")
+_G_EMA = flags.DEFINE_float("g_ema", 0.0, "Decay of the moving average of G's weights, which is then what is kept.")
+_ACCUMULATE = flags.DEFINE_integer(
+    "accumulate", 1, "Parts of a device's batch that are worked on one after the other, where memory is short."
+)
+_PRECISION = flags.DEFINE_enum("precision", "float32", PRECISIONS, "What G, D and Q compute with; half is for GPUs.")
+_XLA = flags.DEFINE_bool("xla", False, "Compile the training step by XLA; on CPUs that is slower.")
 _RECOGNISE_BATCH_SIZE = flags.DEFINE_integer("recognise_batch_size", 32, "Examples per step of the recognisers.")
 _RECOGNISE_LEARNING_RATE = flags.DEFINE_float("recognise_learning_rate", 1e-3, "Adam's, of the recognisers.")
 _GENERATED_SHARE = flags.DEFINE_float("generated_share", 0.5, "Share of generated examples in the augmented batches.")
@@ -78,9 +99,17 @@ def main(_: list[str]) -> None:
     """Runs what the flags say."""
     import tensorflow as tf
 
-    from emogan.config import PRESETS, AugmentConfig, LossConfig, RunConfig, TrainConfig
-
-    gan = {"batch_size": _BATCH_SIZE.value, "learning_rate": _LEARNING_RATE.value, "seed": _SEED.value}
+    gan = {
+        "interval": _INTERVAL.value,
+        "batch_size": _BATCH_SIZE.value,
+        "learning_rate": _LEARNING_RATE.value,
+        "d_learning_rate": _D_LEARNING_RATE.value,
+        "seed": _SEED.value,
+        "accumulate": _ACCUMULATE.value,
+        "g_ema": _G_EMA.value,
+        "precision": _PRECISION.value,
+        "xla": _XLA.value,
+    }
     config = RunConfig(
         pretrain_dataset=_PRETRAIN_DATASET.value,
         dataset=_DATASET.value,
@@ -89,10 +118,21 @@ def main(_: list[str]) -> None:
         condition=_CONDITION.value,
         use_classifier=_USE_CLASSIFIER.value,
         direction=_DIRECTION.value,
-        model=PRESETS[_PRESET.value],
-        loss=LossConfig(adversarial=_ADVERSARIAL.value, lambda_l1=_LAMBDA_L1.value, lambda_q=_LAMBDA_Q.value),
-        pretrain=TrainConfig(steps=_PRETRAIN_STEPS.value, interval=_INTERVAL.value, **gan),
-        calibrate=TrainConfig(steps=_CALIBRATE_STEPS.value, interval=_INTERVAL.value, **gan),
+        model=dataclasses.replace(
+            PRESETS[_PRESET.value], spectral_norm=_SPECTRAL_NORM.value, d_sees_source=_D_SEES_SOURCE.value
+        ),
+        loss=LossConfig(
+            adversarial=_ADVERSARIAL.value,
+            lambda_l1=_LAMBDA_L1.value,
+            lambda_q=_LAMBDA_Q.value,
+            gradient_penalty=_GRADIENT_PENALTY.value,
+            r1_gamma=_R1_GAMMA.value,
+            label_smoothing=_LABEL_SMOOTHING.value,
+            instance_noise=_INSTANCE_NOISE.value,
+            diff_augment=_DIFF_AUGMENT.value,
+        ),
+        pretrain=TrainConfig(steps=_PRETRAIN_STEPS.value, **gan),
+        calibrate=TrainConfig(steps=_CALIBRATE_STEPS.value, **gan),
         recognise=TrainConfig(
             steps=_RECOGNISE_STEPS.value,
             interval=_INTERVAL.value,

@@ -80,11 +80,13 @@ def pretrain(config: RunConfig, corpus: Corpus, run: RunFolder, folder: Path) ->
     splits = protocols.unlabelled_splits(corpus)
     tf.keras.utils.set_random_seed(config.pretrain.seed)
     strategy = training.make_strategy(config.pretrain.batch_size)
-    with strategy.scope():
+    with strategy.scope(), training.computing_with(config.pretrain.precision):
         generator = networks.build_generator(config.model)
         discriminator = networks.build_discriminator(config.model)
         networks.standardise_by(generator, networks.FACE, _pictures(corpus, splits[0], "face"))
         networks.standardise_by(discriminator, networks.SPECTROGRAM, _pictures(corpus, splits[0], "spectrogram"))
+        if config.model.d_sees_source:
+            networks.standardise_by(discriminator, networks.FACE, _pictures(corpus, splits[0], "face"))
         gan = _compiled_gan(config, config.pretrain, generator, discriminator, None)
     condition = input_pipeline.null_condition(config.model.num_classes)
     _fit_gan(gan, config, config.pretrain, corpus, splits, condition, run, folder)
@@ -94,7 +96,7 @@ def calibrate(config: RunConfig, corpus: Corpus, protocol: Protocol, run: RunFol
     """Stage 2: G and D go on from pretraining's SavedModels; they and Q train on labelled pairs, emotion as condition."""
     tf.keras.utils.set_random_seed(config.calibrate.seed)
     strategy = training.make_strategy(config.calibrate.batch_size)
-    with strategy.scope():
+    with strategy.scope(), training.computing_with(config.calibrate.precision):
         generator = training.load_network(run.path / "pretrain" / "generator", config.model)
         discriminator = training.load_network(run.path / "pretrain" / "discriminator", config.model)
         classifier = networks.build_classifier(config.model)
@@ -192,8 +194,9 @@ def _compiled_gan(
     )
     gan.compile(
         g_optimizer=training.adam(settings),
-        d_optimizer=training.adam(settings),
+        d_optimizer=training.adam(settings, settings.d_learning_rate),
         q_optimizer=training.adam(settings) if classifier is not None else None,
+        jit_compile=settings.xla,
     )
     return gan
 
@@ -238,14 +241,18 @@ def _fit_gan(
 
     def draw(step: int, _: dict[str, float]) -> None:
         conditions = np.eye(config.model.num_classes) if gan.classifier else np.zeros((1, config.model.num_classes))
-        generated = generating.generate_grid(gan.generator, samples["face"], conditions, settings.seed)
+        generated = generating.generate_grid(gan.averaged_generator, samples["face"], conditions, settings.seed)
         picture = plots.sample_grid(
             samples["face"], samples["spectrogram"], generated, run.path / "pictures" / f"{stage}_{step:07d}.png"
         )
         tf.summary.image("samples", picture[np.newaxis])
 
     training.fit(gan, batches, settings, run, stage, validation=validation, on_interval=draw)
-    networks_made = {"generator": gan.generator, "discriminator": gan.discriminator, "classifier": gan.classifier}
+    networks_made = {
+        "generator": gan.averaged_generator,
+        "discriminator": gan.discriminator,
+        "classifier": gan.classifier,
+    }
     for name, network in networks_made.items():
         if network is not None:
             training.save_network(network, config.model, folder / name)

@@ -45,3 +45,23 @@ def test_more_speakers_than_there_are_get_one_clear_message_at_once(minute_flags
         "error: 4 training speakers: fold_2+fold_3+fold_4 of crema_d_av/64 has 3; give a number from 1 to 3"
     )
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.slow
+def test_a_run_with_every_further_aid(minute_flags, tmp_path, run_command):
+    run = tmp_path / "run"
+    result = run_command(
+        "trainers.progressive", *minute_flags, f"--run_dir={run}", "--adversarial=wasserstein", "--gradient_penalty=5",
+        "--r1_gamma=0.1", "--instance_noise=0.1", "--diff_augment", "--spectral_norm", "--d_sees_source", "--g_ema=0.5",
+        "--d_learning_rate=1e-4", "--accumulate=2", "--precision=mixed_bfloat16",
+    )  # fmt: skip
+    assert result.returncode == 0, result.stderr
+    rows = [row for row in read_metrics(run) if row["stage"] in ("pretrain", "calibrate")]
+    assert len(rows) == 4
+    assert all(row["d_penalty_loss"] > 0 for row in rows)
+    config = json.loads((run / "config.json").read_text())
+    assert config["calibrate"]["d_learning_rate"] == 1e-4
+    discriminator = training.load_network(run / "calibrate" / "discriminator")
+    assert [tensor.shape[-1] for tensor in discriminator.inputs] == [1, 3]
+    assert np.abs(discriminator.get_layer("standardise_face").mean).max() > 0.01
+    assert training.load_network(run / "calibrate" / "generator").dtype_policy.name == "mixed_bfloat16"
