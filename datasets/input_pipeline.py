@@ -1,7 +1,7 @@
 """From a built dataset to batches.
 
-Public names: open_corpus, Corpus, load_arrays; gan_batches, mixed_batches; to_input, noise, null_condition and
-label_condition, of which batches are made.
+Public names: open_corpus, Corpus, load_arrays; gan_batches, mixed_batches; to_input, noise, null_condition,
+label_condition and table_condition, of which batches are made.
 
 Every stream is a function of the seed and the step: one that begins at step k gives just what an uninterrupted one gives
 from there on, so a resumed training sees the same examples, the same noise and the same augmentation.
@@ -31,6 +31,8 @@ PICTURES = {"face": 3, "spectrogram": 2}
 _WORKERS = 2  # threads of each parallel step
 
 Example = dict[str, tf.Tensor]
+Condition = Callable[[Example], tf.Tensor]
+"""Makes the condition of an example."""
 
 
 class Corpus:
@@ -188,23 +190,37 @@ def noise(seed: int, number: tf.Tensor, dim: int) -> tf.Tensor:
     return tf.random.stateless_uniform([dim], key(seed, number), -1.0, 1.0)
 
 
-def null_condition(num_classes: int) -> Callable[[Example], tf.Tensor]:
+def null_condition(num_classes: int) -> Condition:
     """The condition of pretraining: zeros, float32 [num_classes]."""
     return lambda _: tf.zeros([num_classes])
 
 
-def label_condition(num_classes: int) -> Callable[[Example], tf.Tensor]:
+def label_condition(num_classes: int) -> Condition:
     """The condition of supervised calibration: the one-hot label, float32 [num_classes]."""
     return lambda example: tf.one_hot(example["label"], num_classes)
 
 
+def table_condition(clip_ids: np.ndarray, probabilities: np.ndarray) -> Condition:
+    """The condition of semi-supervised calibration: the clip's row of a table.
+
+    Args:
+        clip_ids: str [n].
+        probabilities: float [n, num_classes]; a clip that is not in the table gets zeros.
+    """
+    rows = tf.lookup.KeyValueTensorInitializer(tf.constant(clip_ids), tf.range(1, len(clip_ids) + 1))
+    row_of = tf.lookup.StaticHashTable(rows, default_value=0)
+    values = tf.constant(np.concatenate([np.zeros_like(probabilities[:1]), probabilities]), tf.float32)
+    return lambda example: tf.gather(values, row_of.lookup(example["clip_id"]))
+
+
 def gan_batches(
     numbered: tf.data.Dataset,
-    condition: Callable[[Example], tf.Tensor],
+    condition: Condition,
     *,
     batch_size: int,
     noise_dim: int,
     seed: int,
+    pictures: tuple[str, str] = ("face", "spectrogram"),
     augment: AugmentConfig | None = None,
     drop_remainder: bool = True,
 ) -> tf.data.Dataset:
@@ -216,17 +232,18 @@ def gan_batches(
         batch_size: the global batch, over all replicas.
         noise_dim: length of z.
         seed: of noise and augmentation.
+        pictures: which of `PICTURES` is G's source, and which its target.
         augment: changes of training examples, of which only the flip of faces is made here; none for what is evaluated.
         drop_remainder: whether an incomplete last batch is left out: in training, never in evaluation.
     """
 
     def unpack(number: tf.Tensor, example: Example) -> Batch:
-        face = example["face"]
         if augment and augment.flip_faces:
-            face = flip_face(face, key(seed, number))
+            example = {**example, "face": flip_face(example["face"], key(seed, number))}
+        source, target = (to_input(example[name]) for name in pictures)
         return Batch(
-            source=to_input(face),
-            target=to_input(example["spectrogram"]),
+            source=source,
+            target=target,
             condition=condition(example),
             noise=noise(seed, number, noise_dim),
             key=key(seed, number),

@@ -1,22 +1,31 @@
-"""What every command shares: `run`, which starts a main and shows a user's mistake, or a full disk, as one line.
+"""What every command shares: `run`, which starts a main and shows a user's mistake, a full disk or a stop as one line.
 
-Public names: run, is_full_disk.
+Public names: run, postponed_stop, is_full_disk.
 """
 
+import contextlib
 import errno
 import logging
 import os
+import signal
 import sys
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from types import FrameType
 
 from absl import app
 
-from emogan.errors import UserError
+from emogan.errors import Stopped, UserError
+
+_GO_ON = "start the same command again to go on"
+_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
 def run(main: Callable[[list[str]], None]) -> None:
-    """Parses the command line and calls `main`; a UserError or a full disk is one line without frames, exit code 2."""
+    """Parses the command line and calls `main`.
+
+    A UserError or a full disk is one line without frames, exit code 2. So is SIGTERM or Ctrl-C, exit code 143 or 130.
+    """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # no notes on GPUs that are not there; set 0 to see all
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
     warnings.filterwarnings("ignore", message="pkg_resources is deprecated")  # tensorflow-hub's
@@ -27,20 +36,57 @@ def run(main: Callable[[list[str]], None]) -> None:
     def guarded(argv: list[str]) -> None:
         if len(argv) > 1:
             sys.exit(_complain(f"unexpected argument {argv[1]!r}; every setting is a flag, see --help"))
+        for number in _SIGNALS:
+            signal.signal(number, _stop)
         try:
             main(argv)
+        except Stopped as stopped:
+            sys.stderr.write(f"\n{stopped}\n")
+            sys.exit(128 + stopped.number)
         except UserError as error:
             sys.exit(_complain(str(error)))
         except Exception as error:
             if not is_full_disk(error):
                 raise
-            remedy = "free some, and run the same command again, which goes on where it stopped"
-            sys.exit(_complain(f"no space is left on the disk ({error}); {remedy}"))
-        except KeyboardInterrupt:
-            sys.stderr.write("\nstopped; start the same command again to go on\n")
-            sys.exit(130)
+            sys.exit(_complain(f"no space is left on the disk ({error}); free some, and {_GO_ON}"))
 
     app.run(guarded)
+
+
+def _stop(number: int, _: FrameType | None) -> None:
+    raise Stopped(f"stopped by {signal.Signals(number).name}; {_GO_ON}", number)
+
+
+class StopRequest:
+    """Whether a signal came: its number, or 0."""
+
+    number = 0
+
+    def check(self, state: str) -> None:
+        """Raises Stopped if one came; `state` says what was reached and kept."""
+        if self.number:
+            raise Stopped(f"stopped by {signal.Signals(self.number).name}, {state}; {_GO_ON}", self.number)
+
+
+@contextlib.contextmanager
+def postponed_stop() -> Iterator[StopRequest]:
+    """While it lasts, a first SIGTERM or Ctrl-C is only noted, so that a step can be ended; a second one stops at once."""
+    request, before = StopRequest(), {number: signal.getsignal(number) for number in _SIGNALS}
+
+    def restore() -> None:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+    def note(number: int, _: FrameType | None) -> None:
+        request.number = number
+        restore()
+
+    for number in _SIGNALS:
+        signal.signal(number, note)
+    try:
+        yield request
+    finally:
+        restore()
 
 
 def is_full_disk(error: BaseException | None) -> bool:

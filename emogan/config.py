@@ -132,6 +132,10 @@ class MediaConfig:
         return cls(spectrogram=SPECTROGRAMS[size], face=FaceConfig(size=size))
 
 
+DIRECTIONS = ("face_to_sound", "sound_to_face")
+"""What is generated from what."""
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ModelConfig:
     """Shape of G, D and Q.
@@ -143,6 +147,7 @@ class ModelConfig:
         num_classes: length of the condition c, and Q's number of outputs.
         spectral_norm: whether D's kernels are divided by their largest singular values.
         d_sees_source: whether D judges a picture beside what it was generated from.
+        direction: one of `DIRECTIONS`.
     """
 
     size: int
@@ -151,6 +156,7 @@ class ModelConfig:
     num_classes: int = 6
     spectral_norm: bool = False
     d_sees_source: bool = False
+    direction: str = "face_to_sound"
 
     def __post_init__(self) -> None:
         _check(
@@ -163,6 +169,9 @@ class ModelConfig:
         )
         _check(self.noise_dim > 0, f"noise_dim is {self.noise_dim}; it must be positive")
         _check(self.num_classes > 1, f"num_classes is {self.num_classes}; it must be at least 2")
+        _check(
+            self.direction in DIRECTIONS, f"direction is {self.direction!r}; it must be one of {', '.join(DIRECTIONS)}"
+        )
 
 
 PRESETS: dict[str, ModelConfig] = {
@@ -295,49 +304,82 @@ class TrainConfig:
         )
 
 
+FORMAT = 2
+"""Of what a run folder and a saved network hold; another one is refused."""
+SCHEDULES = ("progressive", "moderate")
+"""Pretraining then calibration, or calibration from scratch."""
+CONDITIONS = ("label", "face")
+"""Supervised, or semi-supervised."""
+TAKEN_OVER = ("generator_and_discriminator", "generator", "encoder")
+"""What calibration can take over from pretraining; the encoder is G's way down."""
+KEPT = ("last", "best")
+"""Weights that a stage of GAN training hands on."""
+REQUESTS = ("own", "all")
+"""What is generated from a training example."""
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class RunConfig:
     """A whole run of `trainers.progressive`: pretrain, calibrate, evaluate, export.
 
     Attributes:
-        pretrain_dataset: the unlabelled corpus of the first stage.
-        dataset: the labelled corpus of calibration and evaluation.
+        pretrain_dataset: the unlabelled dataset of the first stage; the variant of its size, unless `name/variant` says it.
+        dataset: the labelled dataset of calibration and evaluation.
         test_fold: the fold of speakers that is held out; the next one is for validation, the others for training.
-        schedule: `progressive`, pretraining then calibration, or `moderate`, calibration from scratch.
-        condition: where c comes from: `label`, supervised, or `face`, the face classifier's probabilities, semi-supervised.
+        schedule: one of `SCHEDULES`.
+        condition: where c comes from: the `label`, or the probabilities that f_S reads in the `face` (in what G sees, that is:
+            in the sound, where faces are made from it), which then also are what Q learns.
         use_classifier: whether Q takes part in calibration.
-        direction: `face_to_sound`, or the reverse.
+        take_over: one of `TAKEN_OVER`; what is not taken over starts at random. Without effect on a moderate run.
+        freeze_encoder: whether calibration leaves G's way down as it was taken over.
+        keep: whether a stage hands on the `last` weights of its networks, or those of the `best` validation L1 distance.
         model, loss: see there.
         pretrain, calibrate: the two stages of GAN training.
-        recognise: the recognisers' training, on real data alone and on real and generated data.
+        recognise: the training of f_S, and of the recognisers on real data alone and on real and generated data.
         generated_share: share of generated examples in each batch of the augmented recogniser. Our choice.
+        requests: what is generated from a training example: its `own` c, or `all` emotions one after the other.
         train_speakers: number of training speakers, chosen by the seed of calibration; 0 for all.
         balance_classes: whether training on labelled examples draws all classes equally often.
         augment: changes of training examples.
+        format: `FORMAT` of the version that wrote it.
     """
 
     pretrain_dataset: str
     dataset: str
     test_fold: int
-    schedule: str
-    condition: str
-    use_classifier: bool
-    direction: str
+    schedule: str = "progressive"
+    condition: str = "label"
+    use_classifier: bool = True
+    take_over: str = "generator_and_discriminator"
+    freeze_encoder: bool = False
+    keep: str = "last"
     model: ModelConfig
     loss: LossConfig
     pretrain: TrainConfig
     calibrate: TrainConfig
     recognise: TrainConfig
     generated_share: float = 0.5
+    requests: str = "own"
     train_speakers: int = 0
     balance_classes: bool = False
     augment: AugmentConfig = AugmentConfig()
+    format: int = FORMAT
 
     def __post_init__(self) -> None:
-        for name, supported in (("schedule", "progressive"), ("condition", "label"), ("direction", "face_to_sound")):
+        choices = {
+            "schedule": SCHEDULES,
+            "condition": CONDITIONS,
+            "take_over": TAKEN_OVER,
+            "keep": KEPT,
+            "requests": REQUESTS,
+        }
+        for name, values in choices.items():
             value = getattr(self, name)
-            _check(value == supported, f"--{name}={value} is not available yet; use --{name}={supported}")
-        _check(self.use_classifier, "--nouse_classifier is not available yet; leave it out")
+            _check(value in values, f"{name} is {value!r}; it must be one of {', '.join(values)}")
+        _check(
+            not (self.freeze_encoder and self.schedule == "moderate"),
+            "freeze_encoder needs an encoder that was pretrained; leave it out, or take schedule progressive",
+        )
         _check(0 < self.generated_share < 1, f"generated_share is {self.generated_share}; it must lie between 0 and 1")
         generated = round(self.generated_share * self.recognise.batch_size)
         _check(
@@ -388,4 +430,4 @@ def _from_dict(cls: type[T], values: dict[str, Any]) -> T:
     _check(
         not missing, f"{cls.__name__} lacks the setting {', '.join(sorted(missing))}; it was made by another version"
     )
-    return cls(**{k: _from_dict(hints[k], v) if isinstance(v, dict) else v for k, v in values.items()})
+    return cls(**{k: _from_dict(hints[k], v) if dataclasses.is_dataclass(hints[k]) else v for k, v in values.items()})

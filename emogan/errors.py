@@ -1,4 +1,4 @@
-"""The one error that a user's mistake raises: `UserError`."""
+"""What ends a command without a stack of frames: `UserError`, and `Stopped`."""
 
 
 class UserError(ValueError):
@@ -6,3 +6,18 @@ class UserError(ValueError):
 
     Commands print the message alone, without a stack of frames, and end with exit code 2.
     """
+
+
+class Stopped(BaseException):
+    """A signal asked the command to stop, and it is ready to. The message says where it goes on when started again.
+
+    Commands print the message alone and end with exit code 128 + `number`, as the shell has it.
+
+    Args:
+        message: see above.
+        number: of the signal.
+    """
+
+    def __init__(self, message: str, number: int) -> None:
+        super().__init__(message)
+        self.number = number

@@ -1,4 +1,4 @@
-"""G, D and Q as functional Keras networks: `build_generator`, `build_discriminator`, `build_classifier`.
+"""G, D and Q as functional Keras networks: `build_generator`, `build_discriminator`, `build_classifier`, `kinds`.
 
 Pictures come in two kinds, `FACE` (float32 [B, S, S, 3]) and `SPECTROGRAM` (float32 [B, S, S, 1]), both in [-1, 1]. Each
 network standardises the kind it reads by statistics that it keeps inside (`standardise_by`).
@@ -33,6 +33,11 @@ FACE = Picture(name="face", channels=3, axis=-1)
 SPECTROGRAM = Picture(name="spectrogram", channels=1, axis=1)
 
 
+def kinds(config: ModelConfig) -> tuple[Picture, Picture]:
+    """What G sees, its source, and what it makes, its target."""
+    return (FACE, SPECTROGRAM) if config.direction == "face_to_sound" else (SPECTROGRAM, FACE)
+
+
 def _filters(config: ModelConfig, depth: int) -> int:
     return config.base_filters * min(2**depth, 8)
 
@@ -42,7 +47,7 @@ def _standardised_input(config: ModelConfig, picture: Picture) -> tuple[tf.Tenso
     return source, Standardise(picture.axis, name=f"standardise_{picture.name}")(source)
 
 
-def build_generator(config: ModelConfig, source: Picture = FACE, target: Picture = SPECTROGRAM) -> tf.keras.Model:
+def build_generator(config: ModelConfig) -> tf.keras.Model:
     """The U-Net G (paper, Fig. 1): y' = G(x | c, z).
 
     Strided convolutions take the source to a 1 x 1 bottleneck, where the condition and the noise are joined to it; the way up
@@ -53,6 +58,7 @@ def build_generator(config: ModelConfig, source: Picture = FACE, target: Picture
         A network from [source [B, S, S, channels], condition [B, num_classes], noise [B, noise_dim]], all float32, to the
         target picture, float32 [B, S, S, channels] in [-1, 1].
     """
+    source, target = kinds(config)
     picture, x = _standardised_input(config, source)
     condition = tf.keras.Input((config.num_classes,), name="condition")
     noise = tf.keras.Input((config.noise_dim,), name="noise")
@@ -79,14 +85,15 @@ def _trunk(config: ModelConfig, x: tf.Tensor, *, spectral: bool = False) -> tf.T
     return x
 
 
-def build_discriminator(config: ModelConfig, picture: Picture = SPECTROGRAM, source: Picture = FACE) -> tf.keras.Model:
-    """D, which tells real pictures from generated ones.
+def build_discriminator(config: ModelConfig) -> tf.keras.Model:
+    """D, which tells real target pictures from generated ones.
 
     Returns:
         A network from a picture [B, S, S, channels] to the logits that each of its 4 x 4 regions is real, float32
         [B, 4, 4, 1]. Where `config.d_sees_source`, from [picture, source of the same example].
     """
-    inputs, x = _standardised_input(config, picture)
+    source, target = kinds(config)
+    inputs, x = _standardised_input(config, target)
     if config.d_sees_source:
         seen, beside = _standardised_input(config, source)
         inputs, x = [inputs, seen], tf.keras.layers.Concatenate(name="picture_and_source")([x, beside])
@@ -97,16 +104,16 @@ def build_discriminator(config: ModelConfig, picture: Picture = SPECTROGRAM, sou
     return tf.keras.Model(inputs, x, name="discriminator")
 
 
-def build_classifier(config: ModelConfig, picture: Picture = SPECTROGRAM) -> tf.keras.Model:
-    """Q, the recognisers and f_S: from a picture [B, S, S, channels] to emotion logits, float32 [B, num_classes].
+def build_classifier(config: ModelConfig, picture: Picture | None = None) -> tf.keras.Model:
+    """Q, the recognisers and f_S: from a picture (by default a target) to emotion logits, float32 [B, num_classes].
 
     The layer named `features` gives the pooled features, float32 [B, channels of the last convolution].
     """
-    source, x = _standardised_input(config, picture)
+    inputs, x = _standardised_input(config, picture or kinds(config)[1])
     x = _trunk(config, x)
     x = tf.keras.layers.GlobalAveragePooling2D(name="features", dtype="float32")(x)
     x = tf.keras.layers.Dense(config.num_classes, dtype="float32", name="logits")(x)
-    return tf.keras.Model(source, x, name="classifier")
+    return tf.keras.Model(inputs, x, name="classifier")
 
 
 def standardise_by(network: tf.keras.Model, picture: Picture, batches: Iterable[np.ndarray]) -> None:

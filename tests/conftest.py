@@ -28,6 +28,24 @@ def rng() -> np.random.Generator:
     return np.random.default_rng(20)
 
 
+@pytest.fixture
+def small_disk(tmp_path):
+    """Makes a folder on a disk of a given size, and changes the size."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+
+    def resize(size: str) -> Path:
+        options = f"remount,size={size}" if disk.is_mount() else f"size={size}"
+        mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(disk)], capture_output=True)
+        if mounted.returncode:
+            pytest.skip(f"a small disk needs the right to mount one: {mounted.stderr.decode().strip()}")
+        return disk
+
+    yield resize
+    if disk.is_mount():
+        subprocess.run(["umount", str(disk)], check=True)
+
+
 @pytest.fixture(scope="session")
 def minute_corpora(tmp_path_factory) -> Path:
     """Tiny synthetic corpora: crema_d/ with a speaker in each fold, voxceleb2/."""

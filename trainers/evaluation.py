@@ -11,12 +11,13 @@ import tensorflow as tf
 from datasets import input_pipeline
 from datasets.input_pipeline import Corpus
 from datasets.protocols import Protocol
-from emogan import audio
-from emogan.config import RunConfig
+from emogan import audio, networks
 from emogan.errors import UserError
 from emogan.metrics import distribution, intervals, recognition, similarity
-from trainers import generating, training
+from trainers import generating
+from trainers.job import Job
 from trainers.run_folder import RunFolder
+from trainers.saved_networks import load_network
 
 FEATURES = "features of the baseline recogniser"
 PICTURED = 6
@@ -25,35 +26,38 @@ HEARD = 3
 """Test clips whose sound is kept."""
 
 
-def evaluate(config: RunConfig, corpus: Corpus, protocol: Protocol, run: RunFolder, folder: Path) -> None:
+def evaluate(job: Job, run: RunFolder, folder: Path) -> None:
     """Measures on the test fold; writes figures to metrics.jsonl, and pictures, sounds and confusion matrices to `folder`.
 
     Raises:
         UserError: where a speaker of the test fold is among those trained or selected on.
     """
+    config, corpus, protocol, seed = job.config, job.labelled, job.protocol, job.config.calibrate.seed
     run.forget("evaluate")
     _check_speakers(corpus, protocol)
     test = input_pipeline.load_arrays(corpus, protocol.test)
-    train = input_pipeline.load_arrays(corpus, protocol.train, ["spectrogram"])
+    train = input_pipeline.load_arrays(corpus, protocol.train, [job.target.name])
+    source = test[job.source.name]
+    real, known = (input_pipeline.to_input(tf.constant(part[job.target.name])).numpy() for part in (test, train))
     trained_on = f", {config.train_speakers} training speakers" if config.train_speakers else ""
-    report = _Figures(run, folder, corpus.class_names, f"{protocol.test} of {corpus.name}{trained_on}")
-    generator = training.load_network(run.path / "calibrate" / "generator", config.model)
+    about = f"{protocol.test} of {corpus.name}{trained_on}"
+    report = _Figures(run, folder, corpus.class_names, job.source.name, about)
+    generator = load_network(run.path / "calibrate" / "generator", config.model, "generator")
     baseline, augmented = (
-        training.load_network(run.path / f"recognise_{name}" / "recogniser", config.model)
+        load_network(run.path / f"recognise_{name}" / "recogniser", config.model, "classifier")
         for name in ("baseline", "augmented")
     )
     features = tf.keras.Model(baseline.input, [baseline.get_layer("features").output, baseline.output])
-    _recognition(report, test, _classes(baseline, test["spectrogram"]), _classes(augmented, test["spectrogram"]))
-    grid = generating.generate_grid(generator, test["face"], np.eye(config.model.num_classes), config.calibrate.seed)
-    own = grid[np.arange(len(grid)), test["label"]]
-    _requested(report, baseline, grid, config.calibrate.seed)
-    _distributions(report, features, test["spectrogram"], own, config.calibrate.seed)
-    _similarity(report, test, train, own, config.calibrate.seed)
-    again = generating.generate_grid(
-        generator, test["face"], np.eye(config.model.num_classes), config.calibrate.seed + 1
-    )
+    _recognition(report, test, _classes(baseline, real), _classes(augmented, real))
+    emotions = np.eye(config.model.num_classes)
+    grid, again = (generating.generate_grid(generator, source, emotions, s) for s in (seed, seed + 1))
+    own = generating.generate(generator, source, job.conditions(test, run), seed)
+    _requested(report, baseline, grid, seed)
+    _distributions(report, features, real, own, seed)
+    mean = similarity.class_mean_ssim(real, test["label"], known, train["label"])
+    _similarity(report, real, test["speaker_id"], own, mean, seed)
     _diversity(report, grid, again)
-    _keep_samples(folder, corpus, test, grid)
+    _keep_samples(folder, job, test, grid)
 
 
 def _check_speakers(corpus: Corpus, protocol: Protocol) -> None:
@@ -73,7 +77,8 @@ def _classes(recogniser: tf.keras.Model, spectrograms: np.ndarray) -> np.ndarray
 class _Figures:
     """Writes figures where the report finds them."""
 
-    def __init__(self, run: RunFolder, folder: Path, class_names: tuple[str, ...], about: str) -> None:
+    def __init__(self, run: RunFolder, folder: Path, class_names: tuple[str, ...], kind: str, about: str) -> None:
+        self.kind = kind
         self._run, self._folder, self._class_names, self._about = run, folder, class_names, about
 
     def add(self, name: str, value: float, n: int, about: str, **more: object) -> None:
@@ -107,7 +112,7 @@ class _Figures:
 
 
 def _recognition(report: _Figures, test: dict[str, np.ndarray], baseline: np.ndarray, augmented: np.ndarray) -> None:
-    """Both recognisers on the real spectrograms of unseen speakers, and whether one is better than the other."""
+    """Both recognisers on what is real of unseen speakers, and whether one is better than the other."""
     labels = test["label"]
     report.recognised("baseline", labels, baseline, "trained on real")
     report.recognised("augmented", labels, augmented, "trained on real and generated")
@@ -123,12 +128,12 @@ def _recognition(report: _Figures, test: dict[str, np.ndarray], baseline: np.nda
 
 
 def _requested(report: _Figures, baseline: tf.keras.Model, grid: np.ndarray, seed: int) -> None:
-    """Is the emotion that was asked for found again, by a recogniser that never saw generated spectrograms?"""
-    faces, classes = grid.shape[:2]
-    requested = np.tile(np.arange(classes), faces)
+    """Is the emotion that was asked for found again, by a recogniser that never saw anything generated?"""
+    sources, classes = grid.shape[:2]
+    requested = np.tile(np.arange(classes), sources)
     found = _classes(baseline, grid.reshape(-1, *grid.shape[2:]))
     chance = np.random.default_rng(seed).permutation(requested)
-    about = f"all {classes} emotions asked for {faces} unseen faces, recognised by the baseline"
+    about = f"all {classes} emotions asked for {sources} unseen {report.kind}s, recognised by the baseline"
     report.add("requested_accuracy", recognition.accuracy(requested, found), len(found), about)
     report.add(
         "requested_accuracy_shuffled", recognition.accuracy(chance, found), len(found), about + ", requests shuffled"
@@ -139,7 +144,7 @@ def _requested(report: _Figures, baseline: tf.keras.Model, grid: np.ndarray, see
 def _distributions(
     report: _Figures, features: tf.keras.Model, real: np.ndarray, generated: np.ndarray, seed: int
 ) -> None:
-    """FID, KID and IS, each with what real spectrograms reach."""
+    """FID, KID and IS, each with what real pictures reach."""
     (real_features, real_logits), (made_features, made_logits) = (
         features.predict(pictures, batch_size=64, verbose=0) for pictures in (real, generated)
     )
@@ -153,16 +158,15 @@ def _distributions(
 
 
 def _similarity(
-    report: _Figures, test: dict[str, np.ndarray], train: dict[str, np.ndarray], own: np.ndarray, seed: int
+    report: _Figures, real: np.ndarray, speaker_ids: np.ndarray, own: np.ndarray, class_mean: np.ndarray, seed: int
 ) -> None:
-    """SSIM to the paired real spectrogram, with the references that make it readable."""
-    real, n = test["spectrogram"], len(own)
+    """SSIM to the paired real picture, with the references that make it readable."""
+    n = len(own)
     report.add(
         "ssim", similarity.ssim(own, real).mean(), n, "generated for the clip's own emotion against its real one"
     )
-    mean = similarity.class_mean_ssim(real, test["label"], train["spectrogram"], train["label"])
-    report.add("ssim_class_mean", mean.mean(), n, "the emotion's mean training spectrogram against each real one")
-    shuffled = similarity.shuffled_pairing(own, real, test["speaker_id"], seed=seed)
+    report.add("ssim_class_mean", class_mean.mean(), n, "the emotion's mean training one against each real one")
+    shuffled = similarity.shuffled_pairing(own, real, speaker_ids, seed=seed)
     report.add("ssim_shuffled", shuffled.ssim, n, "generated against the real ones of other clips, 20 shuffles")
     gain = shuffled.difference
     report.add(
@@ -172,31 +176,30 @@ def _similarity(
 
 
 def _diversity(report: _Figures, grid: np.ndarray, again: np.ndarray) -> None:
-    """How far two noises, and two emotions, take the same face's spectrogram apart."""
+    """How far two noises, and two emotions, take apart what is made from the same source."""
     n = grid.shape[0] * grid.shape[1]
-    report.add(
-        "l1_between_noises", np.abs(grid - again).mean(), n, "mean |difference| of two noises, same face and emotion"
-    )
-    other = np.roll(grid, 1, axis=1)
-    report.add(
-        "l1_between_emotions", np.abs(grid - other).mean(), n, "mean |difference| of two emotions, same face and noise"
-    )
+    for name, other, fixed in (("noises", again, "emotion"), ("emotions", np.roll(grid, 1, axis=1), "noise")):
+        about = f"mean |difference| of two {name}, same {report.kind} and {fixed}"
+        report.add(f"l1_between_{name}", np.abs(grid - other).mean(), n, about)
 
 
-def _keep_samples(folder: Path, corpus: Corpus, test: dict[str, np.ndarray], grid: np.ndarray) -> None:
+def _keep_samples(folder: Path, job: Job, test: dict[str, np.ndarray], grid: np.ndarray) -> None:
     """Pictures and sounds for the report: the first clip of each emotion."""
     _, first = np.unique(test["label"], return_index=True)
     chosen = first[:PICTURED]
     np.savez_compressed(
         folder / "samples.npz",
-        faces=test["face"][chosen], real=test["spectrogram"][chosen], generated=grid[chosen], labels=test["label"][chosen],
+        sources=test[job.source.name][chosen], real=test[job.target.name][chosen], generated=grid[chosen],
+        labels=test["label"][chosen],
         clip_ids=test["clip_id"][chosen], speaker_ids=test["speaker_id"][chosen],
     )  # fmt: skip
-    settings = corpus.media.spectrogram
+    if job.target is not networks.SPECTROGRAM:
+        return
+    settings = job.labelled.media.spectrogram
     sounds = folder / "audio"
     sounds.mkdir(exist_ok=True)
     for item in chosen[:HEARD]:
         spectrograms = np.concatenate([test["spectrogram"][item][np.newaxis], grid[item]])
-        names = ["real", *(f"generated_{emotion}" for emotion in corpus.class_names)]
+        names = ["real", *(f"generated_{emotion}" for emotion in job.labelled.class_names)]
         for name, samples in zip(names, audio.waveform(tf.constant(spectrograms), settings), strict=True):
             generating.write_wav(sounds / f"{test['clip_id'][item]}_{name}.wav", samples, settings.sample_rate)

@@ -5,8 +5,8 @@ from pathlib import Path
 from emogan import serving
 from emogan.config import RunConfig, from_json
 from emogan.errors import UserError
-from trainers import training
 from trainers.run_folder import folder_atomically
+from trainers.saved_networks import load_network
 
 
 def export(run_dir: Path, output_dir: Path) -> Path:
@@ -21,9 +21,11 @@ def export(run_dir: Path, output_dir: Path) -> Path:
             f"{run_dir} holds no calibrated generator; run `python -m trainers.progressive --run_dir={run_dir} ...`"
         )
     config = from_json(RunConfig, config_file.read_text())
+    if config.model.direction != "face_to_sound":
+        raise UserError(f"{run_dir} made faces from sound; only generators of spectrograms from faces are served")
     settings = from_json(serving.ServedSettings, (run_dir / "calibrate" / "served.json").read_text())
     versions = [int(p.name) for p in output_dir.iterdir() if p.name.isdigit()] if output_dir.exists() else []
     version = output_dir / str(max(versions, default=0) + 1)
     with folder_atomically(version) as part:
-        serving.save_served(training.load_network(generator, config.model), settings, part)
+        serving.save_served(load_network(generator, config.model, "generator"), settings, part)
     return version

@@ -8,36 +8,35 @@ import tensorflow as tf
 from PIL import Image, ImageOps
 
 from datasets import input_pipeline
-from datasets.input_pipeline import Corpus
-from datasets.protocols import Protocol
 from emogan import audio, faces, serving
-from emogan.config import RunConfig
 from emogan.errors import UserError
-from trainers import plots, training
+from trainers import plots
+from trainers.job import Job
 from trainers.run_folder import RunFolder
+from trainers.saved_networks import load_network
 
 
 def generate(generator: tf.keras.Model, pictures: np.ndarray, conditions: np.ndarray, seed: int) -> np.ndarray:
-    """Generates one spectrogram per face.
+    """Generates one target per source.
 
     Args:
         generator: G.
-        pictures: faces, uint8 [n, S, S, 3].
+        pictures: sources: faces, uint8 [n, S, S, 3], or spectrograms, float [n, S, S, 1] in [-1, 1].
         conditions: float [n, num_classes].
         seed: of the noise; the n-th item's noise follows from (seed, n).
 
     Returns:
-        float32 [n, S, S, 1] in [-1, 1].
+        float32 [n, S, S, channels] in [-1, 1].
     """
     dim = generator.input_shape[2][-1]
     noise = np.stack([input_pipeline.noise(seed, tf.constant(n, tf.int64), dim) for n in range(len(pictures))])
-    items = tf.data.Dataset.from_tensor_slices(((pictures, conditions.astype(np.float32), noise),))
-    batches = items.map(lambda item: ((input_pipeline.to_input(item[0]), item[1], item[2]),)).batch(64)
-    return generator.predict(batches, verbose=0)
+    items = tf.data.Dataset.from_tensor_slices((pictures, conditions.astype(np.float32), noise)).batch(64)
+    # Not by `predict`, in which all processes of a run would have to take part.
+    return np.concatenate([generator([input_pipeline.to_input(x), c, z], training=False) for x, c, z in items])
 
 
 def generate_grid(generator: tf.keras.Model, pictures: np.ndarray, conditions: np.ndarray, seed: int) -> np.ndarray:
-    """Generates every condition for every face: pictures [n, S, S, 3], conditions [m, num_classes] -> [n, m, S, S, 1]."""
+    """Generates every condition for every source: [n, S, S, channels], [m, num_classes] -> [n, m, S, S, channels]."""
     made = generate(generator, np.repeat(pictures, len(conditions), 0), np.tile(conditions, (len(pictures), 1)), seed)
     return made.reshape(len(pictures), len(conditions), *made.shape[1:])
 
@@ -50,26 +49,30 @@ def fixed_samples(examples: tf.data.Dataset, count: int) -> dict[str, np.ndarray
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class GeneratedSet:
-    """Generated spectrograms, with the emotion that was asked for as their target.
+    """Generated pictures, with the emotion that was asked for as their target.
 
     Attributes:
-        spectrograms: float32 [n, S, S, 1] in [-1, 1].
+        pictures: float32 [n, S, S, channels] in [-1, 1].
         conditions: float32 [n, num_classes].
-        labels: of the clips whose faces they were made from, int64 [n].
+        labels: the likeliest emotion of each condition, int64 [n].
     """
 
-    spectrograms: np.ndarray
+    pictures: np.ndarray
     conditions: np.ndarray
     labels: np.ndarray
 
 
-def generated_training_set(config: RunConfig, corpus: Corpus, protocol: Protocol, run: RunFolder) -> GeneratedSet:
-    """Generates each training face's spectrogram for its own condition."""
-    generator = training.load_network(run.path / "calibrate" / "generator", config.model)
-    train = input_pipeline.load_arrays(corpus, protocol.train, ["face"])
-    conditions = np.eye(config.model.num_classes, dtype=np.float32)[train["label"]]
-    spectrograms = generate(generator, train["face"], conditions, config.recognise.seed)
-    return GeneratedSet(spectrograms=spectrograms, conditions=conditions, labels=train["label"])
+def generated_training_set(job: Job, run: RunFolder) -> GeneratedSet:
+    """Generates from each training example for its own condition, or for all emotions."""
+    config, kind = job.config, job.source.name
+    generator = load_network(run.path / "calibrate" / "generator", config.model, "generator")
+    train = input_pipeline.load_arrays(job.labelled, job.protocol.train, [kind])
+    sources, conditions = train[kind], job.conditions(train, run)
+    if config.requests == "all":
+        classes, n = config.model.num_classes, len(sources)
+        sources, conditions = np.repeat(sources, classes, 0), np.tile(np.eye(classes, dtype=np.float32), (n, 1))
+    made = generate(generator, sources, conditions, config.recognise.seed)
+    return GeneratedSet(pictures=made, conditions=conditions, labels=conditions.argmax(-1))
 
 
 def generate_from_photo(model: Path, photo: Path, emotion: str, seed: int, output_dir: Path) -> list[Path]:

@@ -1,6 +1,7 @@
 """Pictures of a run, by matplotlib's Agg renderer without pyplot's global state.
 
-Drawing: `draw_spectrogram`, `draw_face`, `spectrogram_figure`, `sample_figure`, `loss_curves`, `confusion`; `to_png` renders.
+Drawing: `draw_spectrogram`, `draw_face`, `spectrogram_figure`, `sample_figure`, `phases_figure`, `loss_curves`, `confusion`;
+`to_png` renders.
 Inside `theme(...)` figures take the colours of a light or a dark page. `sample_grid` is all in one, for training.
 """
 
@@ -20,6 +21,7 @@ from matplotlib.image import imsave
 
 from emogan.config import SPECTROGRAMS, SpectrogramConfig
 from emogan.emotions import EMOTIONS
+from trainers.plan import NETWORKS, Phase
 
 COLOURS = {
     "light": {"paper": "#ffffff", "ink": "#22262b", "muted": "#5d6670", "line": "#d5dade", "accent": "#2f6db3"},
@@ -99,10 +101,10 @@ def condition_names(count: int) -> Sequence[str]:
     return ("generated",) if count == 1 else [f"class {number}" for number in range(count)]
 
 
-def sample_grid(faces: np.ndarray, real: np.ndarray, generated: np.ndarray, path: Path) -> np.ndarray:
+def sample_grid(sources: np.ndarray, real: np.ndarray, generated: np.ndarray, path: Path) -> np.ndarray:
     """Saves the light `sample_figure` as a PNG file at `path`, and returns the picture, uint8 [H, W, 3]."""
     with theme("light"):
-        canvas = FigureCanvasAgg(sample_figure(faces, real, generated))
+        canvas = FigureCanvasAgg(sample_figure(sources, real, generated))
         canvas.draw()
     picture = np.asarray(canvas.buffer_rgba())[..., :3].copy()
     imsave(path, picture)
@@ -110,31 +112,35 @@ def sample_grid(faces: np.ndarray, real: np.ndarray, generated: np.ndarray, path
 
 
 def sample_figure(
-    faces: np.ndarray, real: np.ndarray, generated: np.ndarray, labels: Sequence[int] | np.ndarray | None = None
+    sources: np.ndarray, real: np.ndarray, generated: np.ndarray, labels: Sequence[int] | np.ndarray | None = None
 ) -> Figure:
-    """Real faces, their real spectrograms, and what is generated from each face (as the paper's Figure 2).
+    """Real faces, their real spectrograms, and what is generated from each face (as the paper's Figure 2); or the reverse.
 
     Args:
-        faces: uint8 [k, S, S, 3], k >= 1.
-        real: float [k, S, S, 1] in [-1, 1].
-        generated: float [k, conditions, S, S, 1] in [-1, 1].
-        labels: the emotion of each clip, as an index of the conditions; the spectrogram generated for it is framed.
+        sources: faces, uint8 [k, S, S, 3], or spectrograms, float [k, S, S, 1] in [-1, 1]; k >= 1.
+        real: the other kind.
+        generated: of that kind too, float [k, conditions, S, S, channels] in [-1, 1].
+        labels: the emotion of each clip, as an index of the conditions; the picture generated for it is framed.
     """
     conditions = condition_names(generated.shape[1])
-    columns = ("face", "real", *conditions)
-    rows = len(faces)
+    columns = ("face" if sources.shape[-1] == 3 else "sound", "real", *conditions)
+    rows = len(sources)
     figure = Figure(figsize=(1.25 * len(columns) + 0.4, 1.22 * rows + 0.45), dpi=_DPI, layout="constrained")
     figure.get_layout_engine().set(w_pad=0.02, h_pad=0.02, wspace=0.02, hspace=0.02)
     grid = figure.subplots(rows, len(columns), squeeze=False)
     for row, cells in enumerate(grid):
-        cells[0].imshow(faces[row])
-        cells[0].set(xticks=[], yticks=[], ylabel="" if labels is None else conditions[labels[row]])
-        for column, spectrogram in enumerate((real[row], *generated[row]), start=1):
-            draw_spectrogram(cells[column], spectrogram)
+        for column, picture in enumerate((sources[row], real[row], *generated[row])):
+            if picture.shape[-1] == 3:
+                cells[column].imshow(picture if picture.dtype == np.uint8 else np.clip((picture + 1) / 2, 0, 1))
+                cells[column].set(xticks=[], yticks=[])
+                continue
+            draw_spectrogram(cells[column], picture)
             if row < rows - 1:
                 cells[column].set(xlabel="", xticks=[])
             if column > 1:
                 cells[column].set(ylabel="", yticks=[])
+        if labels is not None:
+            cells[0].set_ylabel(conditions[labels[row]])
         if labels is not None:
             cells[2 + labels[row]].spines[:].set(color=COLOURS["dark"]["accent"], linewidth=2.5)
     for cell, title in zip(grid[0], columns, strict=True):
@@ -161,6 +167,43 @@ def loss_curves(lines: Sequence[Mapping[str, float]]) -> Figure:
         axes.grid(axis="y", linewidth=0.6)
     for axes in figure.axes[len(names) :]:
         axes.set_axis_off()  # kept, so that the panels of every stage have one size
+    return figure
+
+
+def phases_figure(phases: Sequence[Phase]) -> Figure:
+    """What is trained when: a row for each network, a column for each stage, in the order of the run."""
+    figure = Figure(figsize=(2.1 * len(phases) + 1.1, 0.32 * len(NETWORKS) + 0.75), dpi=_DPI, layout="constrained")
+    axes = figure.subplots()
+    for column, phase in enumerate(phases):
+        for network, state in phase.state.items():
+            row, trained = NETWORKS.index(network), state.startswith("trained")
+            axes.barh(
+                row,
+                0.94,
+                left=column + 0.03,
+                height=0.8,
+                color=COLOURS["light"]["accent"],
+                alpha=1 if trained else 0.25,
+            )
+            axes.text(
+                column + 0.5,
+                row,
+                state,
+                ha="center",
+                va="center",
+                fontsize=8,
+                color="white" if trained else None,
+            )
+    axes.set_yticks(range(len(NETWORKS)), NETWORKS)
+    axes.set_xticks(
+        [column + 0.5 for column in range(len(phases))],
+        [f"{phase.stage}\n{phase.steps:,} steps on\n{phase.data}" for phase in phases],
+        parse_math=False,
+    )
+    axes.set(xlim=(0, len(phases)), ylim=(len(NETWORKS) - 0.5, -0.5))
+    axes.xaxis.tick_top()
+    axes.tick_params(length=0)
+    axes.spines[:].set_visible(False)
     return figure
 
 

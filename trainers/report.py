@@ -16,15 +16,17 @@ from typing import Any
 
 import numpy as np
 
+from emogan.config import RunConfig, from_json
 from emogan.errors import UserError
 from trainers import pages, plots, table
+from trainers.plan import phases
 from trainers.run_folder import read_metrics
 
 STAGES = {
     "pretrain": "Stage 1, weight initialisation",
     "calibrate": "Stage 2, calibration",
-    "recognise_baseline": "Recogniser trained on real spectrograms",
-    "recognise_augmented": "Recogniser trained on real and generated spectrograms",
+    "recognise_baseline": "Recogniser trained on what is real",
+    "recognise_augmented": "Recogniser trained on real and generated",
 }
 CONFUSIONS = {
     "baseline": "Trained on real, tested on real",
@@ -47,6 +49,8 @@ def write_report(run_dir: Path) -> Path:
             f"{run_dir} is not a run folder: it has neither config.json nor metrics.jsonl; give one that has"
         )
     config = _read_json(run_dir / "config.json")
+    run_config = from_json(RunConfig, json.dumps(config)) if config else None
+    reverse = run_config is not None and run_config.model.direction == "sound_to_face"
     lines = read_metrics(run_dir)
     results = table.read_results(lines)
     samples = _read_samples(run_dir)
@@ -54,6 +58,9 @@ def write_report(run_dir: Path) -> Path:
         "report.html.j2",
         name=run_dir.resolve().name,
         synthetic=_read_json(run_dir / "calibrate" / "served.json").get("synthetic") is True,
+        source="sound" if reverse else "face",
+        target="face" if reverse else "spectrogram",
+        phases=_phases_section(run_config),
         named={result.name: result for result in reversed(results)},
         groups=table.grouped(results),
         paper=table.PAPER_TABLE_1,
@@ -61,7 +68,7 @@ def write_report(run_dir: Path) -> Path:
         samples=_sample_section(samples),
         clips=_sound_section(run_dir, samples),
         confusions=_confusion_section(run_dir),
-        curves=_curve_section(lines),
+        curves=_curve_section(lines, run_config),
         config=json.dumps(config, indent=2, ensure_ascii=False) if config else "",
     )
     path = run_dir / "report.html"
@@ -84,18 +91,29 @@ def _read_samples(run_dir: Path) -> dict[str, np.ndarray] | None:
         return dict(arrays)
 
 
+def _phases_section(config: RunConfig | None) -> dict[str, str] | None:
+    if config is None:
+        return None
+    alt = "What is trained when. " + ". ".join(
+        f"{phase.stage}: {', '.join(f'{network} {state}' for network, state in phase.state.items())}"
+        for phase in phases(config)
+    )
+    return pages.picture(lambda: plots.phases_figure(phases(config)), alt)
+
+
 def _sample_section(samples: dict[str, np.ndarray] | None) -> dict[str, Any] | None:
     if samples is None:
         return None
-    faces, real, generated, labels, clip_ids = (
-        samples[key][:_MAX_SAMPLES] for key in ("faces", "real", "generated", "labels", "clip_ids")
+    sources, real, generated, labels, clip_ids = (
+        samples[key][:_MAX_SAMPLES] for key in ("sources", "real", "generated", "labels", "clip_ids")
     )
     names = ", ".join(plots.condition_names(generated.shape[1]))
+    source, target = ("face", "spectrogram") if sources.shape[-1] == 3 else ("spectrogram", "face")
     alt = (
-        f"{len(faces)} faces, each with its clip's real spectrogram and the spectrograms generated from it for {names}"
+        f"{len(sources)} {source}s, each with its clip's real {target} and the {target}s generated from it for {names}"
     )
     return {
-        "picture": pages.picture(lambda: plots.sample_figure(faces, real, generated, labels), alt),
+        "picture": pages.picture(lambda: plots.sample_figure(sources, real, generated, labels), alt),
         "clip_ids": clip_ids.tolist(),
     }
 
@@ -151,9 +169,13 @@ def _confusion_picture(path: Path, title: str) -> dict[str, str]:
     return pages.picture(lambda: plots.confusion(counts, names), alt)
 
 
-def _curve_section(lines: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+def _curve_section(lines: Sequence[dict[str, Any]], config: RunConfig | None) -> list[dict[str, Any]]:
+    found = {str(line["stage"]) for line in lines if "step" in line}
+    planned = {phase.stage for phase in phases(config)} if config else STAGES.keys()
+    titles = {stage: title for stage, title in STAGES.items() if stage in planned or stage in found}
+    titles |= {stage: f"f_S, {stage.rpartition('/')[2].replace('_', ' ')}" for stage in sorted(found - STAGES.keys())}
     section = []
-    for stage, title in STAGES.items():
+    for stage, title in titles.items():
         own = [line for line in lines if line.get("stage") == stage and "step" in line]
         alt = f"{title}: every logged metric over the steps"
         picture = pages.picture(functools.partial(plots.loss_curves, own), alt) if own else None

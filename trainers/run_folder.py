@@ -1,16 +1,20 @@
 """Where a run keeps what it makes, and how it tells what is done.
 
-Public names: RunFolder, read_metrics, write_atomically, folder_atomically.
+Public names: RunFolder, run_name, read_metrics, write_atomically, folder_atomically.
 """
 
+import hashlib
 import json
 import logging
 import shutil
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+
+import tensorflow as tf
 
 from emogan.config import RunConfig, differences, from_json, to_json
 from emogan.errors import UserError
@@ -33,13 +37,17 @@ class RunFolder:
         path: the folder; made if it is not there.
         config: the run's settings.
         flags: the command line's flags, for the record.
+        writes: false in a process that works along, but leaves writing to the chief; see `trainers.devices`.
 
     Raises:
         UserError: where the folder holds a run with other settings.
     """
 
-    def __init__(self, path: Path, config: RunConfig, flags: str = "") -> None:
-        self.path = path
+    def __init__(self, path: Path, config: RunConfig, flags: str = "", *, writes: bool = True) -> None:
+        self.path, self.config, self.writes = path, config, writes
+        self._metrics = path / "metrics.jsonl"
+        if not writes:
+            return
         settings = path / "config.json"
         if settings.exists():
             found = from_json(RunConfig, settings.read_text())
@@ -54,11 +62,14 @@ class RunFolder:
         (path / "pictures").mkdir(exist_ok=True)
         (path / "flags.txt").write_text(flags)
         write_atomically(settings, to_json(config))
-        self._metrics = path / "metrics.jsonl"
 
     @contextmanager
     def logging(self) -> Iterator[None]:
-        """While it lasts, what `log` says is printed and kept in log.txt."""
+        """While it lasts, what `log` says is printed and kept in log.txt; in a process that does not write, neither."""
+        if not self.writes:
+            log.setLevel(logging.ERROR)
+            yield
+            return
         handlers: list[logging.Handler] = [logging.StreamHandler(), logging.FileHandler(self.path / "log.txt")]
         handlers[1].setFormatter(logging.Formatter("%(asctime)s %(message)s"))
         log.setLevel(logging.INFO)
@@ -72,37 +83,71 @@ class RunFolder:
                 log.removeHandler(handler)
                 handler.close()
 
-    def stage(self, name: str, work: Callable[[Path], None]) -> Path:
+    def stage(self, name: str, work: Callable[[Path], None], *, together: bool = False) -> Path:
         """Does a stage's work unless it is done; returns the stage's folder.
 
-        `work` gets the folder, may find there what an interrupted run left, and goes on from it.
+        `work` gets the folder, may find there what an interrupted run left, and goes on from it. Where several processes
+        run, all do the work of a stage with `together`; of another, only the one that writes. The others wait for it.
         """
         folder = self.path / name
-        if (folder / "done.json").exists():
+        done = folder / "done.json"
+        if done.exists():
             log.info("%s: done before", name)
+            return folder
+        if not self.writes:
+            if together:
+                work(folder)
+            while not done.exists():
+                time.sleep(0.2)
             return folder
         folder.mkdir(exist_ok=True)
         started = datetime.now(UTC)
         log.info("%s: begins", name)
         work(folder)
         seconds = round((datetime.now(UTC) - started).total_seconds(), 1)
-        write_atomically(folder / "done.json", json.dumps({"finished": _now(), "seconds_of_last_start": seconds}))
+        write_atomically(done, json.dumps({"finished": _now(), "seconds_of_last_start": seconds}))
         log.info("%s: done after %.0f s", name, seconds)
         return folder
 
     def record(self, **values: Any) -> None:
         """Adds a line to metrics.jsonl."""
+        if not self.writes:
+            return
         with self._metrics.open("a") as file:
             file.write(json.dumps(values | {"time": _now()}) + "\n")
 
+    def summary_writer(self, stage: str) -> tf.summary.SummaryWriter:
+        """Writes what TensorBoard shows of a stage."""
+        folder = str(self.path / "tensorboard" / stage)
+        return tf.summary.create_file_writer(folder) if self.writes else tf.summary.create_noop_writer()
+
     def forget(self, stage: str, after_step: int = -1) -> None:
         """Drops the lines of a stage past a step, which a resumed stage writes again."""
+        if not self.writes:
+            return
         kept = [row for row in read_metrics(self.path) if row["stage"] != stage or row.get("step", 0) <= after_step]
         write_atomically(self._metrics, "".join(json.dumps(row) + "\n" for row in kept))
 
     def records(self, stage: str) -> list[dict[str, Any]]:
         """The lines of a stage, in the order written."""
         return [row for row in read_metrics(self.path) if row["stage"] == stage]
+
+
+def run_name(config: RunConfig) -> str:
+    """A name that tells what a run is, the same for the same settings: its main ones, then a sum of all."""
+    words = [
+        config.dataset.replace("/", "_"),
+        str(config.model.size),
+        config.schedule,
+        "supervised" if config.condition == "label" else "semi-supervised",
+        "" if config.use_classifier else "without_q",
+        "" if config.model.direction == "face_to_sound" else config.model.direction,
+        f"{config.train_speakers}_speakers" if config.train_speakers else "",
+        f"fold_{config.test_fold}",
+        f"seed_{config.calibrate.seed}",
+        hashlib.sha256(to_json(config).encode()).hexdigest()[:6],
+    ]
+    return "-".join(word for word in words if word)
 
 
 def read_metrics(run_dir: Path) -> list[dict[str, Any]]:

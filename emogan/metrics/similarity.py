@@ -1,7 +1,7 @@
-"""How like its paired real spectrogram a generated one is: `ssim`, and the references that make it readable.
+"""How like its paired real picture a generated one is: `ssim`, and the references that make it readable.
 
-Public names: `ssim`, `class_mean_ssim`, `shuffled_pairing` and its result ShuffledPairing. Spectrograms are float
-[n, S, S, 1] in [-1, 1].
+Public names: `ssim`, `class_mean_ssim`, `shuffled_pairing` and its result ShuffledPairing. Pictures are spectrograms or
+faces, float [n, S, S, channels] in [-1, 1].
 """
 
 import dataclasses
@@ -21,7 +21,7 @@ def ssim(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     The mean of the map over the pixels whose whole window lies inside the picture, in [-1, 1]; 1 for equal pictures.
 
     Args:
-        first: spectrograms, float [n, S, S, 1] in [-1, 1], S >= 11.
+        first: pictures, float [n, S, S, channels] in [-1, 1], S >= 11; of several channels the mean over them counts.
         second: their partners, the same shape.
 
     Returns:
@@ -30,17 +30,17 @@ def ssim(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     Raises:
         UserError: where the shapes differ, there is no pair, or the pictures are smaller than the window.
     """
-    if first.shape != second.shape or first.ndim != 4 or first.shape[-1] != 1:
+    if first.shape != second.shape or first.ndim != 4:
         raise UserError(
-            f"shapes {first.shape} and {second.shape}: pairs of spectrograms must be two arrays [n, S, S, 1]"
+            f"shapes {first.shape} and {second.shape}: pairs of pictures must be two arrays [n, S, S, channels]"
         )
     if len(first) == 0:
-        raise UserError("there are 0 pairs of spectrograms; at least 1 is needed")
+        raise UserError("there are 0 pairs of pictures; at least 1 is needed")
     if min(first.shape[1:3]) < _FILTER_PIXELS:
         raise UserError(
-            f"spectrograms of {first.shape[1:3]} are too small; SSIM needs at least {_FILTER_PIXELS} pixels a side"
+            f"pictures of {first.shape[1:3]} are too small; SSIM needs at least {_FILTER_PIXELS} pixels a side"
         )
-    return np.array([_ssim_of_pair(a, b) for a, b in zip(first[..., 0], second[..., 0], strict=True)])
+    return np.array([_ssim_of_pair(a, b) for a, b in zip(first, second, strict=True)])
 
 
 def class_mean_ssim(
@@ -49,13 +49,13 @@ def class_mean_ssim(
     """SSIM of the class's mean training picture to each real one: what knowing the emotion alone would reach.
 
     Args:
-        real: spectrograms that are scored, float [n, S, S, 1].
+        real: pictures that are scored, float [n, S, S, channels].
         labels: their classes, int [n].
-        training: spectrograms of the training set, float [m, S, S, 1].
+        training: pictures of the training set, float [m, S, S, channels].
         training_labels: their classes, int [m].
 
     Returns:
-        float64 [n], one per real spectrogram.
+        float64 [n], one per real picture.
 
     Raises:
         UserError: where a class of `labels` does not occur in the training set.
@@ -73,9 +73,9 @@ class ShuffledPairing:
     """SSIM against the own partner compared with SSIM against the partners of others.
 
     Attributes:
-        ssim: mean SSIM of the generated spectrograms to real ones of other items, over items and shuffles.
+        ssim: mean SSIM of the generated pictures to real ones of other items, over items and shuffles.
         difference: mean of (SSIM to the own partner - mean SSIM to others' partners), with its 95% interval; above 0
-            where the generated spectrogram follows its own face.
+            where the generated picture follows its own source.
     """
 
     ssim: float
@@ -97,8 +97,8 @@ def shuffled_pairing(
     have several items. `difference.unit` says which.
 
     Args:
-        generated: float [n, S, S, 1], n >= 2.
-        real: their partners, float [n, S, S, 1].
+        generated: float [n, S, S, channels], n >= 2.
+        real: their partners, the same shape.
         speaker_ids: the speaker of each item, [n], if known.
         shuffles: number of random pairings.
         seed: of the shuffles.
@@ -108,7 +108,7 @@ def shuffled_pairing(
     """
     n = len(generated)
     if n < 2:
-        raise UserError(f"there are {n} pairs of spectrograms; a shuffle needs at least 2")
+        raise UserError(f"there are {n} pairs of pictures; a shuffle needs at least 2")
     paired = ssim(generated, real)
     rng = np.random.default_rng(seed)
     shuffled = np.mean([ssim(generated, real[_derangement(n, rng)]) for _ in range(shuffles)], axis=0)
@@ -126,6 +126,7 @@ def _ssim_of_pair(first: np.ndarray, second: np.ndarray) -> float:
         sigma=1.5,
         use_sample_covariance=False,
         data_range=2.0,
+        channel_axis=-1,
     )
 
 

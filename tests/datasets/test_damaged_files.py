@@ -7,7 +7,6 @@ import io
 import itertools
 import shutil
 import struct
-import subprocess
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
@@ -333,24 +332,6 @@ def test_a_picture_bomb_in_voxceleb1(tmp_path):
 
 
 # A full disk
-
-
-@pytest.fixture
-def small_disk(tmp_path):
-    """Makes a folder on a disk of a given size, and changes the size."""
-    disk = tmp_path / "disk"
-    disk.mkdir()
-
-    def resize(size: str) -> Path:
-        options = f"remount,size={size}" if disk.is_mount() else f"size={size}"
-        mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(disk)], capture_output=True)
-        if mounted.returncode:
-            pytest.skip(f"a small disk needs the right to mount one: {mounted.stderr.decode().strip()}")
-        return disk
-
-    yield resize
-    if disk.is_mount():
-        subprocess.run(["umount", str(disk)], check=True)
 
 
 def prepared(data_dir: Path, store_dir: Path) -> dict[str, bytes]:

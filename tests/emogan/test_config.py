@@ -37,7 +37,6 @@ def run(**settings) -> RunConfig:
         "schedule": "progressive",
         "condition": "label",
         "use_classifier": True,
-        "direction": "face_to_sound",
         "model": PRESETS["tiny"],
         "loss": LossConfig(),
         "pretrain": stage,

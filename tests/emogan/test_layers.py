@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from emogan.layers import SpectralConv2D, Standardise, group_norm
+from emogan.layers import GroupNorm, SpectralConv2D, Standardise, group_norm
 
 
 @pytest.mark.parametrize(("axis", "shape"), [(1, (5, 4, 3, 1)), (-1, (5, 4, 4, 3))])
@@ -44,6 +44,28 @@ def test_group_norm_by_hand():
     first = (np.array([1, 2, 3, 4]) - 2.5) / np.sqrt(1.25 + 1e-3)
     second = (np.array([10, 10, 10, 14]) - 11) / np.sqrt(3 + 1e-3)
     np.testing.assert_allclose(model(x).numpy().ravel(), np.concatenate([first, second]), rtol=1e-4)
+
+
+@pytest.mark.parametrize(("shape", "groups"), [((3, 5, 4, 8), 2), ((2, 1, 1, 32), 8), ((1, 16, 16, 64), 16)])
+def test_group_norm_and_its_gradients_are_those_of_keras(rng, shape, groups):
+    x, weights = (tf.constant(rng.normal(1, 2, shape), tf.float32) for _ in range(2))
+    results = []
+    for kind in (GroupNorm, tf.keras.layers.GroupNormalization):
+        layer = kind(groups=groups)
+        layer.build(shape)
+        layer.gamma.assign(np.linspace(0.5, 2, shape[-1]))
+        layer.beta.assign(np.linspace(-1, 1, shape[-1]))
+        with tf.GradientTape() as outer:
+            outer.watch(x)
+            with tf.GradientTape() as tape:
+                tape.watch(x)
+                made = layer(x)
+                loss = tf.reduce_sum(made * weights)
+            slope = tape.gradient(loss, x)
+            steepness = tf.reduce_sum(slope**2)  # as a gradient penalty has it
+        results.append([made, slope, *outer.gradient(steepness, [x, layer.gamma])])
+    for ours, theirs in zip(*results, strict=True):
+        np.testing.assert_allclose(ours, theirs, atol=2e-5 * np.abs(theirs).max())
 
 
 def spectral(kernel, training_calls):

@@ -1,3 +1,5 @@
+import dataclasses
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -29,16 +31,21 @@ def test_parameter_counts(preset, g, d, q):
     assert preset != "paper" or g + d + q > 50_000_000
 
 
-@pytest.mark.parametrize(("source", "target"), [(FACE, SPECTROGRAM), (SPECTROGRAM, FACE)])
-def test_shapes_and_range(rng, source, target):
+@pytest.mark.parametrize(
+    ("direction", "source", "target"), [("face_to_sound", FACE, SPECTROGRAM), ("sound_to_face", SPECTROGRAM, FACE)]
+)
+def test_shapes_and_range(rng, direction, source, target):
+    config = dataclasses.replace(TINY, direction=direction)
+    assert networks.kinds(config) == (source, target)
     pictures = {p: rng.uniform(-1, 1, (2, 64, 64, p.channels)).astype("f") for p in (source, target)}
     condition, noise = np.eye(6, dtype="f")[:2], rng.uniform(-1, 1, (2, 16)).astype("f")
-    made = networks.build_generator(TINY, source, target)([pictures[source], condition, noise])
+    made = networks.build_generator(config)([pictures[source], condition, noise])
     assert made.shape == (2, 64, 64, target.channels)
     assert made.dtype == tf.float32
     assert np.abs(made).max() <= 1
-    assert networks.build_discriminator(TINY, target)(pictures[target]).shape == (2, 4, 4, 1)
-    assert networks.build_classifier(TINY, target)(pictures[target]).shape == (2, 6)
+    assert networks.build_discriminator(config)(pictures[target]).shape == (2, 4, 4, 1)
+    assert networks.build_classifier(config)(pictures[target]).shape == (2, 6)
+    assert networks.build_classifier(config, source)(pictures[source]).shape == (2, 6)
 
 
 def test_generator_listens_to_face_condition_and_noise(rng):

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from emogan.config import PRESETS, LossConfig, RunConfig, TrainConfig, to_json
 from emogan.emotions import EMOTIONS
 from emogan.errors import UserError
 from trainers import report
@@ -71,7 +72,12 @@ def make_run(run_dir):
     rng = np.random.default_rng(3)
     evaluation = run_dir / "evaluate"
     (evaluation / "audio").mkdir(parents=True)
-    (run_dir / "config.json").write_text(json.dumps({"dataset": "crema_d_av/64", "seed": 41}))
+    stage = TrainConfig(steps=200, seed=41)
+    config = RunConfig(
+        pretrain_dataset="voxceleb_av", dataset="crema_d_av", test_fold=0, model=PRESETS["64"], loss=LossConfig(),
+        pretrain=stage, calibrate=stage, recognise=stage,
+    )  # fmt: skip
+    (run_dir / "config.json").write_text(to_json(config))
     (run_dir / "calibrate").mkdir()
     (run_dir / "calibrate" / "served.json").write_text(json.dumps({"synthetic": True}))
     training = [
@@ -82,7 +88,7 @@ def make_run(run_dir):
     write_metrics(run_dir, [*training, *({"stage": "evaluate", **figure} for figure in FIGURES)])
     np.savez(
         evaluation / "samples.npz",
-        faces=rng.integers(0, 256, (2, 64, 64, 3), dtype=np.uint8),
+        sources=rng.integers(0, 256, (2, 64, 64, 3), dtype=np.uint8),
         real=rng.uniform(-1, 1, (2, 64, 64, 1)).astype(np.float32),
         generated=rng.uniform(-1, 1, (2, 6, 64, 64, 1)).astype(np.float32),
         labels=np.array([0, 3]),
@@ -134,9 +140,9 @@ def test_the_papers_table_is_marked_not_directly_comparable(page):
 
 
 def test_every_picture_is_in_the_page_in_both_themes_and_has_words(page):
-    # Samples, 4 sounds, 3 confusion matrices, 4 stages.
+    # Samples, 4 sounds, 3 confusion matrices, what is trained when, 4 stages.
     images, dark = page.all("img"), page.all("source")
-    assert len(images) == len(dark) == 1 + 4 + 3 + 4
+    assert len(images) == len(dark) == 1 + 4 + 3 + 1 + 4
     assert all(image["alt"] for image in images)
     for uri in [image["src"] for image in images] + [source["srcset"] for source in dark]:
         media_type, data = uri.split(";base64,")
@@ -181,8 +187,8 @@ def test_a_run_that_has_only_begun_says_what_is_missing(tmp_path):
     (tmp_path / "config.json").write_text("{}")
     (tmp_path / "metrics.jsonl").write_text('{"stage": "pretrain", "step": 1, "d_real_loss": 0.7}\n{"stage": "pre')
     page = Page(report.write_report(tmp_path).read_text())
-    # Headline, results, samples, sound, 3 confusion matrices, 3 of the 4 stages, settings.
-    assert page.text.count("not run yet") == 11
+    # Headline, results, samples, sound, 3 confusion matrices, what is trained when, 3 of the 4 stages, settings.
+    assert page.text.count("not run yet") == 12
     assert [image["alt"] for image in page.all("img")] == [
         "Stage 1, weight initialisation: every logged metric over the steps"
     ]

@@ -1,13 +1,14 @@
-"""The settings of data reach every stage: few speakers, balanced classes, augmentation."""
+"""Scenarios of a run, each trained end to end; and that settings reach every stage."""
 
 import json
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from datasets import input_pipeline, protocols
-from trainers import training
 from trainers.run_folder import read_metrics
+from trainers.saved_networks import load_network
 
 
 @pytest.mark.slow
@@ -31,7 +32,7 @@ def test_a_run_on_few_speakers_balanced_and_augmented(minute_data, minute_flags,
     assert f"speakers trained on: {', '.join(chosen)}\n" in (run / "log.txt").read_text()
     seen = input_pipeline.load_arrays(narrowed, protocol.train, ["spectrogram"])["spectrogram"]
     for network in ("calibrate/classifier", "recognise_baseline/recogniser", "recognise_augmented/recogniser"):
-        layer = training.load_network(run / network).get_layer("standardise_spectrogram")
+        layer = load_network(run / network).get_layer("standardise_spectrogram")
         np.testing.assert_allclose(layer.mean, seen.mean((0, 2, 3), keepdims=True), atol=1e-5)
     rows = [row for row in read_metrics(run) if row["stage"] == "evaluate"]
     assert all(row["about"].endswith("fold_0 of crema_d_av/64, 2 training speakers") for row in rows)
@@ -61,7 +62,94 @@ def test_a_run_with_every_further_aid(minute_flags, tmp_path, run_command):
     assert all(row["d_penalty_loss"] > 0 for row in rows)
     config = json.loads((run / "config.json").read_text())
     assert config["calibrate"]["d_learning_rate"] == 1e-4
-    discriminator = training.load_network(run / "calibrate" / "discriminator")
+    discriminator = load_network(run / "calibrate" / "discriminator")
     assert [tensor.shape[-1] for tensor in discriminator.inputs] == [1, 3]
     assert np.abs(discriminator.get_layer("standardise_face").mean).max() > 0.01
-    assert training.load_network(run / "calibrate" / "generator").dtype_policy.name == "mixed_bfloat16"
+    assert load_network(run / "calibrate" / "generator").dtype_policy.name == "mixed_bfloat16"
+
+
+def scenario(run_command, minute_flags, run, *flags):
+    result = run_command("trainers.progressive", *minute_flags, f"--run_dir={run}", *flags)
+    assert result.returncode == 0, result.stderr
+    return {row["name"]: row for row in read_metrics(run) if row["stage"] == "evaluate"}
+
+
+def test_moderate_semi_supervised_without_q(minute_data, minute_flags, tmp_path, run_command):
+    run = tmp_path / "run"
+    scenario(
+        run_command, minute_flags, run, "--schedule=moderate", "--condition=face", "--nouse_classifier", "--keep=best"
+    )
+    assert not (run / "pretrain").exists()
+    assert not (run / "calibrate" / "classifier").exists()
+    assert "g_classifier_loss" not in [name for row in read_metrics(run) for name in row]
+    corpus = input_pipeline.open_corpus("crema_d_av", minute_data, "64")
+    with np.load(run / "face_classifier" / "probabilities.npz") as arrays:
+        read = dict(zip(arrays["clip_ids"], arrays["probabilities"], strict=True))
+    assert len(read) == 30
+    # Every training clip was read by the f_S that never saw its speaker: one for each fold of the three.
+    for which, trained_on, split in (
+        ("without_fold_2", "fold_3+fold_4", "fold_2"), ("without_fold_3", "fold_2+fold_4", "fold_3"),
+        ("without_fold_4", "fold_2+fold_3", "fold_4"), ("all", "fold_2+fold_3+fold_4", "fold_0+fold_1"),
+    ):  # fmt: skip
+        classifier = load_network(run / "face_classifier" / which / "classifier")
+        seen = input_pipeline.load_arrays(corpus, trained_on, ["face"])["face"] / 127.5 - 1
+        np.testing.assert_allclose(
+            classifier.get_layer("standardise_face").mean.numpy().ravel(), seen.mean((0, 1, 2)), atol=1e-5
+        )
+        clips = input_pipeline.load_arrays(corpus, split, ["face"])
+        probabilities = tf.nn.softmax(classifier(clips["face"].astype(np.float32) / 127.5 - 1))
+        np.testing.assert_allclose(np.stack([read[c] for c in clips["clip_id"]]), probabilities, atol=1e-5)
+
+
+@pytest.mark.slow
+def test_progressive_semi_supervised(minute_flags, tmp_path, run_command):
+    run = tmp_path / "run"
+    figures = scenario(run_command, minute_flags, run, "--condition=face")
+    assert figures["requested_accuracy"]["n"] == 36
+    assert (run / "serving" / "emogan" / "1" / "saved_model.pb").exists()
+    assert "q_loss" in [name for row in read_metrics(run) for name in row]
+
+
+@pytest.mark.slow
+def test_moderate_supervised(minute_flags, tmp_path, run_command):
+    run = tmp_path / "run"
+    scenario(run_command, minute_flags, run, "--schedule=moderate")
+    assert (run / "calibrate" / "taken_over.txt").read_text() == ""
+
+
+@pytest.mark.slow
+def test_an_encoder_that_is_taken_over_and_frozen(minute_flags, tmp_path, run_command):
+    run = tmp_path / "run"
+    scenario(run_command, minute_flags, run, "--take_over=encoder", "--freeze_encoder", "--g_ema=0.9")
+    before, after = (load_network(run / stage / "generator") for stage in ("pretrain", "calibrate"))
+    for layer in before.layers:
+        if layer.name.startswith(("encoder_", "standardise_")):
+            for expected, found in zip(layer.get_weights(), after.get_layer(layer.name).get_weights(), strict=True):
+                np.testing.assert_array_equal(found, expected)
+    taken = (run / "calibrate" / "taken_over.txt").read_text().splitlines()
+    assert all(line.endswith(", frozen") == (" encoder_" in line) for line in taken)
+    kernels = [network.get_layer("decoder_3_conv").kernel.numpy() for network in (before, after)]
+    assert np.abs(kernels[0] - kernels[1]).max() > 0.01  # not taken over: drawn anew
+
+
+@pytest.mark.slow
+def test_faces_from_sound(minute_flags, tmp_path, run_command):
+    run = tmp_path / "run"
+    figures = scenario(
+        run_command,
+        minute_flags,
+        run,
+        "--direction=sound_to_face",
+        "--condition=face",
+        "--requests=all",
+        "--d_sees_source",
+    )
+    assert "36 unseen" not in figures["requested_accuracy"]["about"]
+    assert "6 unseen spectrograms" in figures["requested_accuracy"]["about"]
+    with np.load(run / "evaluate" / "samples.npz") as samples:
+        assert samples["sources"].shape == (6, 64, 64, 1)
+        assert samples["generated"].shape == (6, 6, 64, 64, 3)
+    assert load_network(run / "recognise_augmented" / "recogniser").input_shape == (None, 64, 64, 3)
+    assert "Sounds, and faces generated from them" in (run / "report.html").read_text()
+    refused = run_command("trainers.export", f"--run_dir={run}", f"--output_dir={tmp_path / 'm'}")
+    assert "made faces from sound; only generators of spectrograms from faces are served" in refused.stderr

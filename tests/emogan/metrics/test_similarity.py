@@ -43,7 +43,7 @@ def test_ssim_takes_the_half_precision_of_the_disk(spectrograms):
 
 
 def test_ssim_refuses_what_is_no_pair(spectrograms):
-    with pytest.raises(UserError, match="pairs of spectrograms"):
+    with pytest.raises(UserError, match="pairs of pictures"):
         similarity.ssim(spectrograms, spectrograms[:4])
     with pytest.raises(UserError, match="there are 0 pairs"):
         similarity.ssim(spectrograms[:0], spectrograms[:0])

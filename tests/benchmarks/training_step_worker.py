@@ -1,0 +1,179 @@
+"""EmoGAN's side of bench_training_step.py: a process with the players of one preset, that does steps when it is told to.
+
+Its one argument is the case as JSON; then it obeys one command a line, `name argument ...`, and answers with a line of JSON.
+"""
+
+import json
+import os
+import resource
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import numpy as np
+import tensorflow as tf
+
+from emogan import networks
+from emogan.config import LossConfig, ModelConfig, TrainConfig
+from emogan.model import EmoGAN
+from trainers import devices, training
+
+PASSES = {"generator": (3, 1), "discriminator": (7, 2), "classifier": (5, 1)}
+"""How often a step goes through all of a network's convolutions, forward or to a gradient, and how many of these passes spare
+the first convolution, as nobody asks for the gradient of the input: G once forward, and to the gradients of inputs and weights;
+D thus for real and for generated pictures, and once more from G's loss to the pictures; Q thus for real pictures, and for
+generated ones forward and from G's loss to the pictures."""
+
+
+def make_gan(case: dict[str, Any], strategy: tf.distribute.Strategy) -> EmoGAN:
+    """G, D and Q as in calibration."""
+    model = ModelConfig(**{name: case[name] for name in ("size", "base_filters", "noise_dim", "num_classes")})
+    settings = TrainConfig(
+        steps=100, batch_size=case["batch_size"], learning_rate=case["learning_rate"], beta_1=case["beta_1"]
+    )
+    tf.keras.utils.set_random_seed(case["seed"])
+    with strategy.scope():
+        gan = EmoGAN(
+            generator=networks.build_generator(model),
+            discriminator=networks.build_discriminator(model),
+            classifier=networks.build_classifier(model),
+            loss=LossConfig(),
+            train=settings,
+        )
+        optimizers = {f"{player}_optimizer": training.adam(settings) for player in "gdq"}
+        for optimizer in optimizers.values():
+            optimizer.epsilon = case["epsilon"]
+        gan.compile(**optimizers)
+    return gan
+
+
+def convolution_flops(network: tf.keras.Model) -> list[int]:
+    """Of one example's way forward through each convolution: two for each tap of the kernel, those on padding included."""
+    flops = []
+    for layer in network.layers:
+        if isinstance(layer, tf.keras.layers.Conv2D):  # Conv2DTranspose too, where it is the input that is tapped
+            small = layer.input if isinstance(layer, tf.keras.layers.Conv2DTranspose) else layer.output
+            flops.append(2 * small.shape[1] * small.shape[2] * int(np.prod(layer.kernel.shape)))
+    return flops
+
+
+def step_flops(gan: EmoGAN, batch_size: int) -> int:
+    """Of a whole step; the last layers' `Dense`, the normalisations and Adam are left out."""
+    total = 0
+    for name, (passes, spared) in PASSES.items():
+        flops = convolution_flops(getattr(gan, name))
+        total += batch_size * (passes * sum(flops) - spared * flops[0])
+    return total
+
+
+def gemm_flops_a_second(side: int = 2048, tries: int = 12) -> float:
+    """The best of some float32 products of two square matrices."""
+    left, right = (tf.random.normal([side, side]) for _ in range(2))
+    product = tf.function(lambda: tf.reduce_sum(tf.matmul(left, right)[0]))
+    seconds = []
+    for _ in range(tries):
+        start = time.perf_counter()
+        float(product())
+        seconds.append(time.perf_counter() - start)
+    return 2 * side**3 / min(seconds)
+
+
+class _EpochTimer(tf.keras.callbacks.Callback):
+    """Seconds of each epoch of `fit`, without what comes before the first step."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seconds: list[float] = []
+
+    def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        self._start = time.perf_counter()
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        self.seconds.append(time.perf_counter() - self._start)
+
+
+class Worker:
+    """The commands."""
+
+    def __init__(self, case: dict[str, Any]) -> None:
+        self.case = case
+        self.strategy = devices.make_strategy()
+        self.gan = make_gan(case, self.strategy)
+        with np.load(case["batch"]) as arrays:
+            self.batch = {name: arrays[name] for name in arrays.files}
+        self.data = tf.data.Dataset.from_tensors(self.batch).repeat()
+        self.iterator = iter(self.strategy.experimental_distribute_dataset(self.data))
+        self.step = self.gan.make_train_function()
+        self.bare: Callable[[], Any] | None = None
+
+    def go(self, count: str) -> float:
+        """Milliseconds a step, in the function that `fit` calls."""
+        start = time.perf_counter()
+        for _ in range(int(count)):
+            logs = self.step(self.iterator)
+        float(logs["g_loss"])
+        return 1e3 * (time.perf_counter() - start) / int(count)
+
+    def overhead(self, count: str) -> list[float]:
+        """Milliseconds a step in `fit`, and in a bare loop over a bare tf.function without Keras and strategy."""
+        if self.bare is None:
+            gan, batches = make_gan(self.case, tf.distribute.get_strategy()), iter(self.data)
+            step = tf.function(gan.train_step)
+            self.bare = lambda: step(next(batches))
+            self.bare()
+            self.gan.fit(self.data, steps_per_epoch=1, verbose=0)
+        timer = _EpochTimer()
+        self.gan.fit(self.data, steps_per_epoch=int(count), verbose=0, callbacks=[timer])
+        start = time.perf_counter()
+        for _ in range(int(count)):
+            logs = self.bare()
+        float(logs["g_loss"])
+        return [1e3 * seconds / int(count) for seconds in (timer.seconds[0], time.perf_counter() - start)]
+
+    def losses(self) -> dict[str, float]:
+        """One step, and the figures of that step alone."""
+        self.gan.reset_metrics()
+        return {name: float(value) for name, value in self.step(self.iterator).items()}
+
+    def standardise(self) -> None:
+        """Statistics of the batch, so that they are not 0 and 1."""
+        networks.standardise_by(self.gan.generator, networks.FACE, [self.batch["source"]])
+        for network in (self.gan.discriminator, self.gan.classifier):
+            networks.standardise_by(network, networks.SPECTROGRAM, [self.batch["target"]])
+
+    def save(self, path: str) -> None:
+        """Writes all weights into an .npz file, as `player/layer/kind`."""
+        players = {"g": self.gan.generator, "d": self.gan.discriminator, "q": self.gan.classifier}
+        arrays = {}
+        for player, network in players.items():
+            for layer in network.layers:
+                for weight in layer.weights:
+                    arrays[f"{player}/{layer.name}/{weight.name.split('/')[-1].split(':')[0]}"] = weight.numpy()
+        np.savez(path, **arrays)
+
+
+def main() -> None:
+    """Makes the players, does a first step unless they are to be compared, and obeys."""
+    case = json.loads(sys.argv[1])
+    worker = Worker(case)
+    commands: dict[str, Callable[..., Any]] = {
+        "go": worker.go,
+        "overhead": worker.overhead,
+        "losses": worker.losses,
+        "standardise": worker.standardise,
+        "save": worker.save,
+        "memory": lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10,
+        "flops": lambda: step_flops(worker.gan, case["batch_size"]),
+        "peak": gemm_flops_a_second,
+    }
+    print(json.dumps({"first_step": worker.go("1")} if case["start"] else {}), flush=True)
+    for line in sys.stdin:
+        name, *arguments = line.split()
+        print(json.dumps(commands[name](*arguments)), flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,121 @@
+import dataclasses
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from emogan import networks
+from emogan.config import ModelConfig
+from emogan.errors import UserError
+from trainers import devices, training
+from trainers.saved_networks import layer_digests, load_network, save_network, start_from
+
+
+def test_a_saved_network_gives_the_same_output_and_goes_on_training(tmp_path, rng, small):
+    gan = small.make_gan()
+    path = tmp_path / "generator"
+    save_network(gan.generator, small.model, path)
+    strategy = devices.make_strategy()
+    with strategy.scope():
+        loaded = load_network(path, small.model)
+    inputs = [rng.uniform(-1, 1, (3, 16, 16, 3)), np.eye(6)[:3], rng.uniform(-1, 1, (3, 8))]
+    inputs = [tf.constant(x, tf.float32) for x in inputs]
+    np.testing.assert_array_equal(loaded(inputs), gan.generator(inputs))
+    served = tf.saved_model.load(path).signatures["serving_default"]  # without Keras
+    answer = served(**dict(zip(("face", "condition", "noise"), inputs, strict=True)))["output_0"]
+    np.testing.assert_allclose(answer, gan.generator(inputs), atol=1e-6)
+    names = [v.name for v in loaded.trainable_variables]
+    assert len(names) == len(gan.generator.trainable_variables)
+    before = [v.numpy() for v in loaded.trainable_variables]
+    with strategy.scope():
+        optimizer = training.adam(small.steps)
+
+    def step():
+        with tf.GradientTape() as tape:
+            loss = tf.reduce_mean(tf.abs(loaded(inputs) - 0.5))
+        gradients = tape.gradient(loss, loaded.trainable_variables)
+        optimizer.apply_gradients(zip(gradients, loaded.trainable_variables, strict=True))
+
+    strategy.run(tf.function(step))
+    still = [n for n, a, b in zip(names, before, loaded.trainable_variables, strict=True) if (a == b.numpy()).all()]
+    assert still == []
+
+
+def test_what_does_not_fit_is_refused_with_the_difference(tmp_path, small):
+    path = tmp_path / "d"
+    save_network(networks.build_discriminator(small.model), small.model, path)
+    with pytest.raises(UserError, match=r"size: 64, 16.*base_filters: 16, 4"):
+        load_network(path, ModelConfig(size=64, base_filters=16, noise_dim=8))
+    with pytest.raises(UserError, match=r"direction: sound_to_face, face_to_sound"):
+        load_network(path, dataclasses.replace(small.model, direction="sound_to_face"))
+    with pytest.raises(UserError, match=r"role: generator, discriminator"):
+        load_network(path, small.model, "generator")
+    with pytest.raises(UserError, match=r"no emogan\.json"):
+        load_network(tmp_path, small.model)
+    about = path / "emogan.json"
+    about.write_text(about.read_text().replace('"format": 2', '"format": 1'))
+    with pytest.raises(UserError, match=r"format: 2, 1"):
+        load_network(path)
+
+
+def test_other_weights_than_were_saved_are_refused(tmp_path, small):
+    save_network(networks.build_discriminator(small.model), small.model, tmp_path / "a")
+    save_network(networks.build_discriminator(small.model), small.model, tmp_path / "b")
+    (tmp_path / "b" / "emogan.json").write_text((tmp_path / "a" / "emogan.json").read_text())
+    with pytest.raises(UserError, match=r"b is damaged: the weights of trunk_0_conv, .* are not those that were saved"):
+        load_network(tmp_path / "b")
+
+
+def pretrained(small, folder):
+    tf.keras.utils.set_random_seed(1)
+    made = networks.build_generator(small.model), networks.build_discriminator(small.model)
+    networks.standardise_by(made[0], networks.FACE, [np.random.default_rng(1).uniform(-1, 0, (4, 16, 16, 3))])
+    for network in made:
+        save_network(network, small.model, folder / network.name)
+    return [layer_digests(network) for network in made]
+
+
+@pytest.mark.parametrize(
+    ("take_over", "g_layers", "d_layers"),
+    [
+        (
+            "generator_and_discriminator",
+            ("encoder_", "decoder_", "standardise_"),
+            ("trunk_", "standardise_", "region_logits"),
+        ),
+        ("generator", ("encoder_", "decoder_", "standardise_"), ()),
+        ("encoder", ("encoder_", "standardise_"), ()),
+    ],
+)
+@pytest.mark.parametrize("freeze", [False, True])
+def test_what_is_taken_over_is_a_setting(tmp_path, small, take_over, g_layers, d_layers, freeze):
+    before = pretrained(small, tmp_path)
+    tf.keras.utils.set_random_seed(2)
+    generator, discriminator = networks.build_generator(small.model), networks.build_discriminator(small.model)
+    config = small.run_config(take_over=take_over, freeze_encoder=freeze)
+    lines = start_from(generator, discriminator, config, tmp_path)
+    expected = [
+        (network.name, layer)
+        for network, digests, starts in zip((generator, discriminator), before, (g_layers, d_layers), strict=True)
+        for layer in digests
+        if layer.startswith(starts or ("none",))
+    ]
+    assert [tuple(line.split()[:2]) for line in lines] == expected
+    for network, digests in zip((generator, discriminator), before, strict=True):
+        for layer, digest in layer_digests(network).items():
+            taken = (network.name, layer) in expected
+            same_anyway = layer.endswith("_norm") or (layer.startswith("standardise_") and network is discriminator)
+            assert (digest == digests[layer]) == (taken or same_anyway), (network.name, layer)
+    frozen = {line.split()[1] for line in lines if line.endswith(", frozen")}
+    assert frozen == ({layer for _, layer in expected if layer.startswith("encoder_")} if freeze else set())
+    trained = {v.name.split("/")[0] for v in generator.trainable_variables}
+    assert ("encoder_0_conv" not in trained) == freeze
+    assert "decoder_0_conv" in trained
+
+
+def test_taking_over_from_another_preset_says_what_differs(tmp_path, small):
+    pretrained(small, tmp_path)
+    other = dataclasses.replace(small.model, base_filters=8)
+    made = networks.build_generator(other), networks.build_discriminator(other)
+    with pytest.raises(UserError, match=r"generator does not fit \(model.base_filters: 8, 4: wanted, there\)"):
+        start_from(*made, small.run_config(model=other), tmp_path)

@@ -1,0 +1,132 @@
+"""What every stage of a run works on. Public names: Job, open_job."""
+
+import dataclasses
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+
+from datasets import input_pipeline, protocols
+from datasets.input_pipeline import Condition, Corpus
+from datasets.protocols import Protocol
+from emogan import networks
+from emogan.config import RunConfig, differences
+from emogan.errors import UserError
+from trainers import devices
+from trainers.run_folder import RunFolder
+
+STATISTICS_EXAMPLES = 8_192
+"""Training examples from which a network takes the statistics that standardise its input; they lie in random order."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Job:
+    """A run's settings and what they stand for.
+
+    Attributes:
+        config: the settings, with as many classes as `labelled` has.
+        unlabelled: the corpus of pretraining; None in a moderate run.
+        labelled: the corpus of calibration and evaluation, without the speakers that are left out.
+        protocol: who of its speakers trains, validates and is tested.
+        strategy: on what devices G, D and Q are trained.
+    """
+
+    config: RunConfig
+    unlabelled: Corpus | None
+    labelled: Corpus
+    protocol: Protocol
+    strategy: tf.distribute.Strategy
+
+    @property
+    def source(self) -> networks.Picture:
+        """What G sees."""
+        return networks.kinds(self.config.model)[0]
+
+    @property
+    def target(self) -> networks.Picture:
+        """What G makes."""
+        return networks.kinds(self.config.model)[1]
+
+    @property
+    def training_folds(self) -> list[str]:
+        """The splits with training speakers."""
+        return [fold for fold in self.protocol.train.split("+") if self.labelled.column("split", fold).size]
+
+    def condition(self, run: RunFolder) -> Condition:
+        """c of a labelled example: its label, or what f_S reads in it."""
+        if self.config.condition == "label":
+            return input_pipeline.label_condition(self.config.model.num_classes)
+        return input_pipeline.table_condition(*read_probabilities(run))
+
+    def conditions(self, examples: dict[str, np.ndarray], run: RunFolder) -> np.ndarray:
+        """The same for examples in memory, float32 [n, num_classes]."""
+        if self.config.condition == "label":
+            return np.eye(self.config.model.num_classes, dtype=np.float32)[examples["label"]]
+        clip_ids, probabilities = read_probabilities(run)
+        order = np.argsort(clip_ids)
+        return probabilities[order][np.searchsorted(clip_ids[order], examples["clip_id"])]
+
+
+def read_probabilities(run: RunFolder) -> tuple[np.ndarray, np.ndarray]:
+    """What f_S made of every labelled clip: clip ids, str [n], and probabilities, float32 [n, num_classes]."""
+    with np.load(run.path / "face_classifier" / "probabilities.npz", allow_pickle=False) as arrays:
+        return arrays["clip_ids"], arrays["probabilities"]
+
+
+def open_job(config: RunConfig, data_dir: Path) -> Job:
+    """Opens the datasets in `data_dir`, and checks that they and the settings go together.
+
+    Raises:
+        UserError: where a dataset is missing or does not fit, or a batch cannot be shared out among the devices.
+    """
+    strategy = devices.make_strategy()
+    for settings in (config.pretrain, config.calibrate):
+        devices.check_batch(strategy, settings)
+    labelled = _open_corpus(config.dataset, config, data_dir)
+    if not labelled.class_names:
+        raise UserError(f"{labelled.name} has no labels; calibration needs a labelled dataset, such as crema_d_av")
+    model = dataclasses.replace(config.model, num_classes=len(labelled.class_names))
+    config = dataclasses.replace(config, model=model)
+    unlabelled = None
+    if config.schedule == "progressive":
+        unlabelled = _open_corpus(config.pretrain_dataset, config, data_dir)
+        protocols.unlabelled_splits(unlabelled)
+        if unlabelled.media != labelled.media:
+            raise UserError(
+                f"{unlabelled.name} and {labelled.name} were built differently "
+                f"({differences(unlabelled.media, labelled.media)}); build both with the same version and settings"
+            )
+    protocol = _protocol(config, labelled)
+    labelled = labelled.without(protocol.left_out)
+    if config.balance_classes:
+        labelled.class_counts(protocol.train)
+    job = Job(config=config, unlabelled=unlabelled, labelled=labelled, protocol=protocol, strategy=strategy)
+    if config.condition == "face" and len(job.training_folds) < 2:
+        raise UserError(
+            f"--condition=face needs training speakers in two folds, and they all are in {job.training_folds[0]}; take "
+            "--condition=label, or a larger --train_speakers"
+        )
+    return job
+
+
+def _open_corpus(dataset: str, config: RunConfig, data_dir: Path) -> Corpus:
+    name, _, variant = dataset.partition("/")
+    corpus = input_pipeline.open_corpus(name, data_dir, variant or str(config.model.size))
+    if corpus.media.size != config.model.size:
+        raise UserError(f"{corpus.name} has pictures of {corpus.media.size} pixels, and the preset {config.model.size}")
+    return corpus
+
+
+def _protocol(config: RunConfig, labelled: Corpus) -> Protocol:
+    if not config.train_speakers:
+        return protocols.protocol(labelled, config.test_fold)
+    return protocols.low_data(
+        labelled, config.test_fold, train_speakers=config.train_speakers, seed=config.calibrate.seed
+    )
+
+
+def pictures(corpus: Corpus, split: str, kind: str) -> Iterator[np.ndarray]:
+    """Up to `STATISTICS_EXAMPLES` pictures of a split in batches, as networks see them, for `networks.standardise_by`."""
+    taken = corpus.examples(split, pictures=[kind]).take(STATISTICS_EXAMPLES)
+    return taken.map(lambda e: input_pipeline.to_input(e[kind])).batch(256).as_numpy_iterator()

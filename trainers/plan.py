@@ -1,0 +1,159 @@
+"""What a run will do, told before it does it. Public names: Phase, phases, phases_table, describe."""
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+
+from datasets import protocols
+from datasets.input_pipeline import Corpus
+from emogan import networks
+from emogan.config import RunConfig, to_json
+from trainers.job import Job
+
+NETWORKS = ("G, encoder", "G, decoder", "D", "Q", "f_S", "recogniser")
+"""All that is trained in a run."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Phase:
+    """One stage of a run.
+
+    Attributes:
+        stage: its name.
+        steps: its number of training steps, for each network that it trains.
+        data: what it is trained on.
+        state: of each of `NETWORKS` that takes part: trained anew, trained on from what it was, frozen, or used.
+    """
+
+    stage: str
+    steps: int
+    data: str
+    state: dict[str, str]
+
+
+def phases(config: RunConfig) -> list[Phase]:
+    """The stages that train something, in their order."""
+    anew, on = "trained anew", "trained on"
+    found = []
+    if config.schedule == "progressive":
+        state = dict.fromkeys(NETWORKS[:3], anew)
+        found.append(
+            Phase(
+                stage="pretrain",
+                steps=config.pretrain.steps,
+                data=f"{config.pretrain_dataset}, without labels",
+                state=state,
+            )
+        )
+    if config.condition == "face":
+        found.append(
+            Phase(stage="face_classifier", steps=config.recognise.steps, data=config.dataset, state={"f_S": anew})
+        )
+    taken = {
+        "generator_and_discriminator": NETWORKS[:3],
+        "generator": NETWORKS[:2],
+        "encoder": NETWORKS[:1],
+    }[config.take_over] if config.schedule == "progressive" else ()  # fmt: skip
+    state = {name: on if name in taken else anew for name in NETWORKS[: 4 if config.use_classifier else 3]}
+    if config.freeze_encoder:
+        state[NETWORKS[0]] = "frozen"
+    if config.condition == "face":
+        state["f_S"] = "used"
+    found.append(Phase(stage="calibrate", steps=config.calibrate.steps, data=config.dataset, state=state))
+    steps = config.recognise.steps
+    found.append(
+        Phase(stage="recognise_baseline", steps=steps, data=f"{config.dataset}, real", state={"recogniser": anew})
+    )
+    state = {**dict.fromkeys(NETWORKS[:2], "used"), "recogniser": anew}
+    if config.condition == "face" and config.requests == "own":
+        state["f_S"] = "used"
+    data = f"{config.dataset}, real and generated"
+    return [*found, Phase(stage="recognise_augmented", steps=steps, data=data, state=state)]
+
+
+def phases_table(config: RunConfig) -> str:
+    """`phases` as aligned plain text, a line for each stage."""
+    rows: list[tuple[str, ...]] = [("stage", "steps", "data", *NETWORKS)]
+    rows += [(p.stage, f"{p.steps:,}", p.data, *(p.state.get(name, "-") for name in NETWORKS)) for p in phases(config)]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
+    )
+
+
+def describe(job: Job, run_dir: Path) -> str:
+    """All that a dry run prints: settings, stages, parameters, memory, data. Nothing is trained or written."""
+    config = job.config
+    state = "is there, and would be gone on with" if (run_dir / "config.json").exists() else "would be made"
+    parts = [
+        to_json(config),
+        f"run folder {run_dir} {state}",
+        phases_table(config),
+        "\n".join(_parameters(job)),
+        "\n".join(_memory(job)),
+        "\n".join(_data(job)),
+    ]
+    return "\n\n".join(parts)
+
+
+def _networks(job: Job) -> dict[str, tf.keras.Model]:
+    config = job.config.model
+    made = {"G": networks.build_generator(config), "D": networks.build_discriminator(config)}
+    return made | ({"Q": networks.build_classifier(config)} if job.config.use_classifier else {})
+
+
+def _parameters(job: Job) -> list[str]:
+    counts = {name: trainable_parameters(network) for name, network in _networks(job).items()}
+    lines = [f"{name:5} {count:13,} trainable parameters" for name, count in counts.items()]
+    return [*lines, f"{'all':5} {sum(counts.values()):13,}"]
+
+
+def trainable_parameters(network: tf.keras.Model) -> int:
+    """Number of weights that training moves."""
+    return sum(v.shape.num_elements() for v in network.trainable_variables)
+
+
+def _memory(job: Job) -> list[str]:
+    """By device: weights, their gradients and Adam's two moments; and what the backward pass needs of the forward one."""
+    made, lines = _networks(job), []
+    weights = 16 * sum(map(trainable_parameters, made.values()))
+    passes = {"G": 1, "D": 2, "Q": 2}  # D and Q judge what is real and what is generated
+    for stage, settings in (("pretrain", job.config.pretrain), ("calibrate", job.config.calibrate)):
+        if stage == "pretrain" and job.unlabelled is None:
+            continue
+        at_once = settings.batch_size // job.strategy.num_replicas_in_sync // settings.accumulate
+        values = sum(times * _activations(made[name]) for name, times in passes.items() if name in made)
+        held = at_once * values * (4 if settings.precision == "float32" else 2)
+        lines.append(
+            f"{stage}: about {(weights + held) / 2**20:,.0f} MiB a device ({weights / 2**20:,.0f} for weights, gradients and "
+            f"Adam, {held / 2**20:,.0f} for {at_once} examples at once), beside TensorFlow's own and the data's"
+        )
+    return lines
+
+
+def _activations(network: tf.keras.Model) -> int:
+    """Number of values that the layers give for one example."""
+    return sum(tensor.shape[1:].num_elements() for layer in network.layers for tensor in tf.nest.flatten(layer.output))
+
+
+def _data(job: Job) -> list[str]:
+    protocol, lines = job.protocol, []
+    if job.unlabelled:
+        train, held_out = protocols.unlabelled_splits(job.unlabelled)
+        lines += [
+            _split_line(job.unlabelled, train, "pretraining"),
+            _split_line(job.unlabelled, held_out, "watching it"),
+        ]
+    for split, use in (
+        (protocol.train, "training"), (protocol.validation, "validation and selection"), (protocol.test, "the test, once")
+    ):  # fmt: skip
+        lines.append(_split_line(job.labelled, split, use))
+    return lines
+
+
+def _split_line(corpus: Corpus, split: str, use: str) -> str:
+    speakers = len(np.unique(corpus.column("speaker_id", split)))
+    synthetic = ", synthetic" if corpus.synthetic else ""
+    return f"{corpus.name}{synthetic}, {split}: {corpus.count(split):,} examples of {speakers:,} speakers, for {use}"
