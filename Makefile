@@ -19,8 +19,8 @@ SYNTHETIC := $(BIN)/python -m datasets.synthetic
 PREPARE := $(BIN)/python -m trainers.prepare --data_dir=$(DEMO)/tfds --config=64
 
 demo: $(INSTALLED)
-	$(SYNTHETIC) --corpus=voxceleb2 --output_dir=$(DEMO)/corpora/voxceleb2 --speakers=16 --clips_per_speaker=8 --seed=4
-	$(SYNTHETIC) --corpus=crema_d --output_dir=$(DEMO)/corpora/crema_d --speakers=45 --clips_per_speaker=12 --seed=4
+	$(SYNTHETIC) --corpus=voxceleb2 --output_dir=$(DEMO)/corpora/voxceleb2 --speakers=16 --clips_per_speaker=8 --seed=5
+	$(SYNTHETIC) --corpus=crema_d --output_dir=$(DEMO)/corpora/crema_d --speakers=60 --clips_per_speaker=12 --seed=5
 	$(PREPARE) --dataset=voxceleb_av --manual_dir=$(DEMO)/corpora/voxceleb2
 	$(PREPARE) --dataset=crema_d_av --manual_dir=$(DEMO)/corpora/crema_d
 	$(BIN)/python -m trainers.progressive --flagfile=trainers/configs/demo.flags --data_dir=$(DEMO)/tfds --run_dir=$(DEMO)/run
