@@ -59,5 +59,9 @@ setup(
         "datasets": ["*/README.md", "*/CITATIONS.bib", "*/TAGS.txt", "*/md5sums.txt", "*/schema.pbtxt"],
     },
     install_requires=REQUIRED,
-    extras_require={"gpu": ["tensorflow[and-cuda]>=2.15.1,<2.16"], "dev": DEVELOPMENT},
+    extras_require={
+        "gpu": ["tensorflow[and-cuda]>=2.15.1,<2.16"],
+        "dev": DEVELOPMENT,
+        "benchmarks": ["torch==2.13.0"],  # the other side of tests/benchmarks/bench_training_step.py
+    },
 )

@@ -28,10 +28,10 @@ def run(main: Callable[[list[str]], None]) -> None:
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # no notes on GPUs that are not there; set 0 to see all
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
-    warnings.filterwarnings("ignore", message="pkg_resources is deprecated")  # tensorflow-hub's
-    warnings.filterwarnings(
-        "ignore", message="You are using a Python version", category=FutureWarning
-    )  # google-api-core's
+    unheard = ("pkg_resources is deprecated", "You are using a Python version")  # tensorflow-hub's, google-api-core's
+    for message in unheard:
+        warnings.filterwarnings("ignore", message=message)
+    os.environ.setdefault("PYTHONWARNINGS", ",".join(f"ignore:{message}" for message in unheard))  # of worker processes
 
     def guarded(argv: list[str]) -> None:
         if len(argv) > 1:

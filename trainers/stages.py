@@ -18,6 +18,8 @@ from trainers.job import Job, pictures
 from trainers.plan import phases_table
 from trainers.run_folder import RunFolder, log, write_atomically
 
+VALIDATION_EXAMPLES = 2_048
+"""Examples on which G, D and Q are watched at every interval: all of a labelled fold, a part of VoxCeleb's, in random order."""
 PICTURED = 4
 """Validation examples in a sample picture; the first of them is also heard."""
 
@@ -160,7 +162,8 @@ def _fit_gan(
         )
         return to_batches(numbered, augment=config.augment)
 
-    validation = to_batches(corpus.examples(held_out, keep=True).enumerate(), drop_remainder=False)
+    watched = corpus.examples(held_out, keep=True).take(VALIDATION_EXAMPLES)
+    validation = to_batches(watched.enumerate(), drop_remainder=False)
     samples = generating.fixed_samples(corpus.examples(held_out), PICTURED)
 
     def show(step: int, _: dict[str, float]) -> None:

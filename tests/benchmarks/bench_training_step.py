@@ -8,12 +8,12 @@ the same savings: one forward of G for all players, no gradient that nobody aske
 PyTorch and numpy, such as one from `pip install torch==2.13.0 numpy` in a venv. Each side of a case is a process of its own
 that waits while the other works, with as many threads as its library takes; they take turns in rounds of some steps each.
 
-The table's ratio is the median of the rounds' (ours / PyTorch's, so below 1 is faster), with the range. A step's operations are
-those of the convolutions, counted from the networks (`PASSES` in training_step_worker.py); the peak is that of a float32
-product of 2048 x 2048 matrices in TensorFlow in the same run. With --check the sides do two steps from the same weights, and
-losses and weights are compared; it ends with 1 where they differ by more than 1e-4, relative to the largest of the tensor. Now
-and then a rounding decides on which side of a ReLU's or the L1 loss's kink a value falls, and one such is enough to move many
-weights elsewhere: so up to five seeds are tried until one agrees.
+The table's ratio is the median of the rounds' (ours / PyTorch's, so below 1 is faster), with the range. A step's operations
+are those of the convolutions, counted from the networks (`PASSES` in training_step_worker.py); the peak is that of a float32
+products of 2048 x 2048 matrices in TensorFlow in the same run, several at once. With --check the sides do two steps from the
+same weights, and losses and weights are compared; it ends with 1 where they differ by more than 1e-4, relative to the largest
+of the tensor. Now and then a rounding decides on which side of a ReLU's or the L1 loss's kink a value falls, and one such is
+enough to move many weights elsewhere: so up to five seeds are tried until one agrees.
 """
 
 import json

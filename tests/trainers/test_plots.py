@@ -11,6 +11,7 @@ from PIL import Image
 from emogan.config import SPECTROGRAMS
 from emogan.emotions import EMOTIONS
 from trainers import plots
+from trainers.plan import NETWORKS, Phase
 
 
 @pytest.fixture
@@ -136,3 +137,31 @@ def test_themes_colour_the_paper_and_leave_no_trace():
         corners.append(Image.open(io.BytesIO(png)).convert("RGB").getpixel((0, 0)))
     assert corners == [(0xFF, 0xFF, 0xFF), (0x16, 0x19, 0x1D)]
     assert [matplotlib.rcParams[key] for key in keys] == before
+
+
+def test_the_phases_stand_where_they_belong():
+    made = [
+        Phase(stage="pretrain", steps=3000, data="voxceleb_av", state={"D": "trained anew"}),
+        Phase(stage="calibrate", steps=20, data="crema_d_av", state={"D": "frozen", "Q": "trained anew"}),
+    ]
+    axes = plots.phases_figure(made).axes[0]
+    texts = {(text.get_position()[0], text.get_position()[1]): text.get_text() for text in axes.texts}
+    d, q = NETWORKS.index("D"), NETWORKS.index("Q")
+    assert texts == {(0.5, d): "trained anew", (1.5, d): "frozen", (1.5, q): "trained anew"}
+    assert [label.get_text().split("\n")[:2] for label in axes.get_xticklabels()] == [
+        ["pretrain", "3,000 steps on"], ["calibrate", "20 steps on"]
+    ]  # fmt: skip
+    assert [label.get_text() for label in axes.get_yticklabels()] == list(NETWORKS)
+    assert axes.yaxis_inverted()
+
+
+def test_faces_made_from_sound_are_drawn_as_faces(rng):
+    figure = plots.sample_figure(
+        rng.uniform(-1, 1, (2, 64, 64, 1)),
+        rng.integers(0, 256, (2, 64, 64, 3), np.uint8),
+        rng.uniform(-1, 1, (2, 6, 64, 64, 3)),
+    )
+    first_row = figure.axes[: 2 + 6]
+    assert [axes.get_title() for axes in first_row] == ["sound", "real", *EMOTIONS]
+    assert [axes.images[0].get_array().ndim for axes in first_row] == [2] + [3] * 7
+    assert first_row[2].images[0].get_array().min() >= 0
