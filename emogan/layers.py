@@ -1,4 +1,7 @@
-"""Building blocks shared by the networks: `Standardise`, `SpectralConv2D`, `GroupNorm`, `group_norm`, `down`, `up`."""
+"""Building blocks shared by the networks: `Standardise`, `SpectralConv2D`, `GroupNorm`, `group_norm`, `down`, `up`.
+
+`ProductConv2D` and `ProductConv2DTranspose` compute what Keras's layers do, faster on small maps.
+"""
 
 import math
 from collections.abc import Iterable
@@ -127,6 +130,59 @@ class GroupNorm(tf.keras.layers.GroupNormalization):
         return tf.repeat(grouped, size, axis=1)[:, tf.newaxis, tf.newaxis, :]
 
 
+LARGEST_PRODUCT_SIDE = {"down": 4, "up": 8}
+"""Side of a map, up to which its convolution is worked out as a product of matrices,"""
+SMALLEST_PRODUCT_KERNEL = 2**17
+"""where channels times filters are this many or more; with smaller kernels a product gains nothing."""
+
+
+@tf.keras.saving.register_keras_serializable("emogan")
+class ProductConv2D(tf.keras.layers.Conv2D):
+    """A 4 x 4 convolution of stride 2 with `same` padding, as one product of its patches [B n n, 16 C] with the kernel.
+
+    On a small map the kernel is most of the data, and CPU kernels for convolutions put it into an order of their own in every
+    call; a product takes it as it lies. At 512 channels and maps of 4 x 4 that takes 0.4 to 0.5 of the time, both ways.
+    """
+
+    def convolution_op(self, inputs: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
+        """Keras's hook: [B, 2 n, 2 n, C] -> [B, n, n, filters]."""
+        n, channels = inputs.shape[1] // 2, inputs.shape[3]
+        padded = tf.pad(inputs, [[0, 0], [1, 1], [1, 1], [0, 0]])
+        rows = tf.stack([padded[:, k : k + 2 * n - 1 : 2] for k in range(4)], axis=2)  # [B, n, 4, 2 n + 2, C]
+        patches = tf.stack([rows[:, :, :, k : k + 2 * n - 1 : 2] for k in range(4)], axis=4)  # [B, n, 4, n, 4, C]
+        patches = tf.reshape(tf.transpose(patches, [0, 1, 3, 2, 4, 5]), [-1, 16 * channels])
+        product = tf.matmul(patches, tf.reshape(kernel, [16 * channels, self.filters]))
+        return tf.reshape(product, [-1, n, n, self.filters])
+
+
+@tf.keras.saving.register_keras_serializable("emogan")
+class ProductConv2DTranspose(tf.keras.layers.Conv2DTranspose):
+    """A transposed 4 x 4 convolution of stride 2 with `same` padding and without bias, as a product and a sum of its patches.
+
+    At 1,024 channels and maps up to 8 x 8 that takes 0.2 to 0.6 of the time, both ways; see `ProductConv2D`.
+    """
+
+    def call(self, inputs: tf.Tensor) -> tf.Tensor:
+        """[B, n, n, C] -> [B, 2 n, 2 n, filters]."""
+        n, channels = inputs.shape[1], inputs.shape[3]
+        kernel = tf.reshape(self.kernel, [16 * self.filters, channels])
+        product = tf.matmul(tf.reshape(inputs, [-1, channels]), kernel, transpose_b=True)
+        patches = tf.reshape(product, [-1, n, n, 4, 4, self.filters])
+        patches = tf.transpose(
+            patches, [0, 1, 3, 2, 4, 5]
+        )  # [B, row, row of the patch, column, column of the patch, filters]
+        whole = _overlapping(_overlapping(patches, axis=1), axis=3)  # [B, n + 1, 2, n + 1, 2, filters]
+        whole = tf.reshape(whole, [-1, 2 * n + 2, 2 * n + 2, self.filters])
+        return whole[:, 1:-1, 1:-1]
+
+
+def _overlapping(patches: tf.Tensor, axis: int) -> tf.Tensor:
+    """Adds the last two of the four rows of each patch to the first two of the next one."""
+    first, last = tf.split(patches, 2, axis=axis + 1)
+    before, after = ([list(one) if d == axis else [0, 0] for d in range(6)] for one in ((1, 0), (0, 1)))
+    return tf.pad(first, after) + tf.pad(last, before)
+
+
 def group_norm(x: tf.Tensor, *, name: str | None = None) -> tf.Tensor:
     """Group normalisation with at least four channels a group and at most 32 groups.
 
@@ -140,15 +196,20 @@ def down(x: tf.Tensor, filters: int, *, normalise: bool, spectral: bool = False,
 
     With `spectral` the convolution's kernel is divided by its largest singular value. The layers' names begin with `name`.
     """
-    convolution = SpectralConv2D if spectral else tf.keras.layers.Conv2D
+    product = _gains_by_product(x, filters, "down")
+    convolution = SpectralConv2D if spectral else ProductConv2D if product else tf.keras.layers.Conv2D
     x = convolution(filters, 4, strides=2, padding="same", use_bias=not normalise, name=f"{name}_conv")(x)
     x = group_norm(x, name=f"{name}_norm") if normalise else x
     return tf.keras.layers.LeakyReLU(0.2, name=f"{name}_relu")(x)
 
 
+def _gains_by_product(x: tf.Tensor, filters: int, way: str) -> bool:
+    return x.shape[1] <= LARGEST_PRODUCT_SIDE[way] and x.shape[-1] * filters >= SMALLEST_PRODUCT_KERNEL
+
+
 def up(x: tf.Tensor, filters: int, *, name: str) -> tf.Tensor:
     """Doubles the sides: transposed 4 x 4 convolution of stride 2, group normalisation (no bias before it), ReLU."""
-    convolution = tf.keras.layers.Conv2DTranspose(
-        filters, 4, strides=2, padding="same", use_bias=False, name=f"{name}_conv"
-    )
-    return tf.keras.layers.ReLU(name=f"{name}_relu")(group_norm(convolution(x), name=f"{name}_norm"))
+    product = _gains_by_product(x, filters, "up")
+    convolution = ProductConv2DTranspose if product else tf.keras.layers.Conv2DTranspose
+    x = convolution(filters, 4, strides=2, padding="same", use_bias=False, name=f"{name}_conv")(x)
+    return tf.keras.layers.ReLU(name=f"{name}_relu")(group_norm(x, name=f"{name}_norm"))

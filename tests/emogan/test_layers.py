@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from emogan.layers import GroupNorm, SpectralConv2D, Standardise, group_norm
+from emogan.layers import GroupNorm, ProductConv2D, ProductConv2DTranspose, SpectralConv2D, Standardise, group_norm
 
 
 @pytest.mark.parametrize(("axis", "shape"), [(1, (5, 4, 3, 1)), (-1, (5, 4, 4, 3))])
@@ -66,6 +66,29 @@ def test_group_norm_and_its_gradients_are_those_of_keras(rng, shape, groups):
         results.append([made, slope, *outer.gradient(steepness, [x, layer.gamma])])
     for ours, theirs in zip(*results, strict=True):
         np.testing.assert_allclose(ours, theirs, atol=2e-5 * np.abs(theirs).max())
+
+
+@pytest.mark.parametrize("side", [2, 4, 6, 8])
+@pytest.mark.parametrize("up", [False, True])
+def test_products_and_their_gradients_are_keras_convolutions(rng, side, up):
+    x = tf.constant(rng.normal(size=(3, side, side, 5)), tf.float32)
+    weights = tf.constant(
+        rng.normal(size=(3, 2 * side, 2 * side, 7) if up else (3, side // 2, side // 2, 7)), tf.float32
+    )
+    kernel = rng.normal(size=(4, 4, 7, 5) if up else (4, 4, 5, 7))
+    kinds = (ProductConv2DTranspose, tf.keras.layers.Conv2DTranspose) if up else (ProductConv2D, tf.keras.layers.Conv2D)
+    results = []
+    for kind in kinds:
+        layer = kind(7, 4, strides=2, padding="same", use_bias=not up, bias_initializer="ones")
+        layer.build(x.shape)
+        layer.kernel.assign(kernel)
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            made = layer(x)
+            loss = tf.reduce_sum(made**2 * weights)
+        results.append([made, *tape.gradient(loss, [x, layer.kernel])])
+    for ours, theirs in zip(*results, strict=True):
+        np.testing.assert_allclose(ours, theirs, atol=1e-5 * np.abs(theirs).max())
 
 
 def spectral(kernel, training_calls):

@@ -128,8 +128,7 @@ def test_an_encoder_that_is_taken_over_and_frozen(minute_flags, tmp_path, run_co
                 np.testing.assert_array_equal(found, expected)
     taken = (run / "calibrate" / "taken_over.txt").read_text().splitlines()
     assert all(line.endswith(", frozen") == (" encoder_" in line) for line in taken)
-    kernels = [network.get_layer("decoder_3_conv").kernel.numpy() for network in (before, after)]
-    assert np.abs(kernels[0] - kernels[1]).max() > 0.01  # not taken over: drawn anew
+    assert not any("decoder_" in line or "discriminator" in line for line in taken)
 
 
 @pytest.mark.slow
