@@ -44,7 +44,7 @@ def make_strategy() -> tf.distribute.Strategy:
 def _tune_cpu() -> None:
     """Takes less of the time of a step on CPUs; BUILD.md has the figures. What is set already stays."""
     with contextlib.suppress(RuntimeError):  # TensorFlow has started
-        if not tf.config.threading.get_intra_op_parallelism_threads():
+        if not (tf.config.threading.get_intra_op_parallelism_threads() or "TF_NUM_INTRAOP_THREADS" in os.environ):
             # G, D and Q are worked on side by side, so that an operation does best with half of the cores.
             tf.config.threading.set_intra_op_parallelism_threads(max(1, len(os.sched_getaffinity(0)) // 2))
     with contextlib.suppress(AttributeError, OSError):  # another C library than glibc
