@@ -199,4 +199,4 @@ def _show_samples(
     if job.target is networks.SPECTROGRAM:
         spectrograms = tf.concat([target[:1], made[0]], 0)  # the real one, then the generated ones
         sound = audio.waveform(spectrograms, corpus.media.spectrogram)[..., tf.newaxis]
-        tf.summary.audio("samples", sound, corpus.media.spectrogram.sample_rate, max_outputs=len(sound))
+        tf.summary.audio("sounds", sound, corpus.media.spectrogram.sample_rate, max_outputs=len(sound))

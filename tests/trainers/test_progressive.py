@@ -9,6 +9,7 @@ import skimage
 import soundfile
 import tensorflow as tf
 from skimage.io import imread, imsave
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 import emogan.networks  # noqa: F401  (its layers must be registered before a SavedModel with them is read)
 from trainers.run_folder import read_metrics
@@ -24,7 +25,11 @@ def test_the_run_leaves_all_it_promises(minute_run):
         "pictures/pretrain_0000004.png", "pictures/calibrate_0000002.png", "evaluate/confusion_generated.csv",
     ):  # fmt: skip
         assert (minute_run / name).is_file(), name
-    assert list((minute_run / "tensorboard" / "calibrate").iterdir())
+    shown = EventAccumulator(str(minute_run / "tensorboard" / "calibrate"))
+    shown.Reload()
+    assert {"g_loss", "val_g_l1_loss", "samples", "sounds"} <= set(shown.Tags()["tensors"])
+    kinds = [shown.SummaryMetadata(tag).plugin_data.plugin_name for tag in ("samples", "sounds")]
+    assert kinds == ["images", "audio"]
     assert "--preset=tiny" in (minute_run / "flags.txt").read_text()
     assert json.loads((minute_run / "config.json").read_text())["model"]["base_filters"] == 4
 
