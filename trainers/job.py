@@ -63,9 +63,8 @@ class Job:
         """The same for examples in memory, float32 [n, num_classes]."""
         if self.config.condition == "label":
             return np.eye(self.config.model.num_classes, dtype=np.float32)[examples["label"]]
-        clip_ids, probabilities = read_probabilities(run)
-        order = np.argsort(clip_ids)
-        return probabilities[order][np.searchsorted(clip_ids[order], examples["clip_id"])]
+        rows = dict(zip(*read_probabilities(run), strict=True))
+        return np.stack([rows[clip_id] for clip_id in examples["clip_id"]])
 
 
 def read_probabilities(run: RunFolder) -> tuple[np.ndarray, np.ndarray]:

@@ -141,7 +141,6 @@ def sample_figure(
                 cells[column].set(ylabel="", yticks=[])
         if labels is not None:
             cells[0].set_ylabel(conditions[labels[row]])
-        if labels is not None:
             cells[2 + labels[row]].spines[:].set(color=COLOURS["dark"]["accent"], linewidth=2.5)
     for cell, title in zip(grid[0], columns, strict=True):
         cell.set_title(title)

@@ -86,6 +86,7 @@ def fit(
                 shown.callback(callbacks[-1].close)
                 shown.enter_context(logging_redirect_tqdm([log]))
             _fit(model, batches, settings, watch, validation, callbacks)
+        request.check(f"{stage} at step {watch.step}, which is kept")  # it came after the last step
     if keep == "best":
         log.info(
             "%s: the weights of step %d are kept, which have the best %s", stage, checkpoints.restore_best(), best_by

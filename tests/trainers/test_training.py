@@ -70,6 +70,17 @@ def test_a_signal_ends_the_step_keeps_it_and_training_goes_on_to_the_same_weight
     assert [row["step"] for row in read_metrics(tmp_path / "b")] == [2, 4, 6]
 
 
+def test_a_signal_after_the_last_step_is_not_lost(tmp_path, small):
+    def ask_to_stop(step, values):
+        if step == 6:
+            signal.raise_signal(signal.SIGTERM)
+
+    run = RunFolder(tmp_path / "a", small.run_config())
+    with pytest.raises(Stopped, match=r"stopped by SIGTERM, calibrate at step 6, which is kept"):
+        training.fit(small.make_gan(), small.batches, small.steps, run, "calibrate", on_interval=ask_to_stop)
+    assert (tmp_path / "a" / "calibrate" / "checkpoints" / "last-00000006.index").exists()
+
+
 @pytest.mark.parametrize("keep", ["last", "best"])
 def test_best_and_last_are_kept_and_one_of_them_is_handed_on(tmp_path, small, keep, caplog):
     gan, weights, figures = small.make_gan(), {}, {}
