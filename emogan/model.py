@@ -43,6 +43,7 @@ class EmoGAN(tf.keras.Model):
     Attributes:
         averaged_generator: the moving average of G's weights where `train.g_ema` is set, else G itself; what is validated,
             drawn and saved.
+        judges_in_one_pass: whether D gets real and generated pictures as one batch.
     """
 
     def __init__(
@@ -64,6 +65,11 @@ class EmoGAN(tf.keras.Model):
         if train.g_ema:
             self.averaged_generator = tf.keras.models.clone_model(generator)
             self.averaged_generator.set_weights(generator.get_weights())
+        replicas = tf.distribute.get_strategy().num_replicas_in_sync
+        maps = sum(layer.output.shape[1:].num_elements() for layer in discriminator.layers)
+        self.judges_in_one_pass = len(
+            discriminator.inputs
+        ) == 1 and discriminator.count_params() > maps * train.batch_size // (replicas * train.accumulate)
         names = ["g_loss", "g_adversarial_loss", "g_l1_loss", "d_loss", "d_real_accuracy", "d_generated_accuracy"]
         if loss.adversarial == "wasserstein" or loss.r1_gamma:
             names.append("d_penalty_loss")
@@ -170,7 +176,7 @@ class EmoGAN(tf.keras.Model):
         generated = generator([batch["source"], condition, batch["noise"]], training=training)
         judge, real = self._judge(batch, training), self._shown(target, batch, "real", training)
         made = self._shown(generated, batch, "generated", training)
-        real_logits, generated_logits = judge(real), judge(made)
+        real_logits, generated_logits = self._judge_both(judge, real, made)
         d_loss, g_adversarial_loss = losses.adversarial_losses(real_logits, generated_logits, config)
         g_l1_loss = losses.l1_loss(target, generated)
         g_loss = g_adversarial_loss + config.lambda_l1 * g_l1_loss
@@ -210,6 +216,15 @@ class EmoGAN(tf.keras.Model):
         if len(self.discriminator.inputs) == 1:
             return lambda pictures: self.discriminator(pictures, training=training)
         return lambda pictures: self.discriminator([pictures, batch["source"]], training=training)
+
+    def _judge_both(
+        self, judge: Callable[[tf.Tensor], tf.Tensor], real: tf.Tensor, made: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """The logits of both. Where D's weights outweigh its maps, they go through memory once: BUILD.md has the figures."""
+        if not self.judges_in_one_pass:
+            return judge(real), judge(made)
+        real_logits, generated_logits = tf.split(judge(tf.concat([real, made], 0)), 2)
+        return real_logits, generated_logits
 
     def _shown(self, pictures: tf.Tensor, batch: Batch, purpose: str, training: bool) -> tf.Tensor:
         """The pictures as D gets to see them in training."""

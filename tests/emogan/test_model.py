@@ -70,6 +70,34 @@ def test_a_step_moves_each_network_by_its_own_optimizer_only(batch, frozen):
     assert moved(before, weights(gan)) == set("gdq") - set(frozen)
 
 
+def test_judging_real_and_generated_pictures_in_one_pass_changes_nothing(batch):
+    apart = make_gan()
+    expected = apart._part_gradients(batch)
+    together = make_gan()
+    assert not together.judges_in_one_pass
+    together.judges_in_one_pass = True
+    for player, gradients in together._part_gradients(batch).items():
+        for one, other in zip(gradients, expected[player], strict=True):
+            np.testing.assert_allclose(one, other, atol=1e-6)
+    for name, mean in together.means.items():
+        assert float(mean.result()) == pytest.approx(float(apart.means[name].result()), abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("size", "base_filters", "batch_size", "one_pass"), [(64, 16, 16, False), (256, 64, 1, True), (256, 64, 4, False)]
+)
+def test_judges_in_one_pass_where_the_weights_outweigh_the_maps(size, base_filters, batch_size, one_pass):
+    model = dataclasses.replace(SMALL, size=size, base_filters=base_filters)
+    gan = EmoGAN(
+        generator=networks.build_generator(SMALL),
+        discriminator=networks.build_discriminator(model),
+        classifier=None,
+        loss=LossConfig(),
+        train=TrainConfig(steps=100, batch_size=batch_size),
+    )
+    assert gan.judges_in_one_pass == one_pass
+
+
 def test_without_q_two_networks_move_and_nothing_is_said_of_q(batch):
     gan = make_gan(classifier=False)
     before = weights(gan)
@@ -157,6 +185,17 @@ def test_two_replicas_equal_one(batch):
         assert difference < 1e-5, (player, difference)
     for name in one_logs:
         assert two_logs[name][0] == pytest.approx(one_logs[name][0], rel=1e-4, abs=1e-5), name
+
+
+@pytest.mark.slow
+def test_a_step_compiled_by_xla_is_the_same_step(batch):
+    plain, compiled = (make_gan(rate=2e-4, eager=False, xla=xla) for xla in (False, True))
+    logs = [gan.fit(endless(batch), steps_per_epoch=2, verbose=0).history for gan in (plain, compiled)]
+    for name, values in logs[0].items():
+        assert logs[1][name] == pytest.approx(values, rel=1e-4), name
+    for player, expected in weights(plain).items():
+        for one, other in zip(weights(compiled)[player], expected, strict=True):
+            np.testing.assert_allclose(one, other, atol=1e-5)
 
 
 def make_gan_weights():
