@@ -26,6 +26,7 @@ REQUIRED = [
     "tensorflow-data-validation>=1.15.1,<1.16",
     "tensorflow-datasets>=4.9.6,<4.10",
     "tensorflow-gan>=2.1,<2.2",
+    "tensorflow-hub>=0.16,<0.17",
     "tensorflow-io>=0.36,<0.37",  # its compiled operators load beside TensorFlow 2.15 only
     "tensorflow-metadata>=1.15,<1.18",  # 1.18 wants a newer protobuf than TensorFlow 2.15
     "tensorflow-probability>=0.23,<0.24",  # 0.24 wants TensorFlow 2.16; tensorflow-gan imports it

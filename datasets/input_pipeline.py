@@ -16,10 +16,11 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_datasets as tfds
 
-from datasets.augmentation import flip_face, mask_spectrogram
+from datasets.augmentation import augment_spectrogram, changes_spectrograms, flip_face, mix
+from datasets.controls import blank, spoilt_batch
 from datasets.facts import read_facts
 from datasets.streams import epochs, key
-from emogan.config import AugmentConfig, MediaConfig, from_json
+from emogan.config import AugmentConfig, MediaConfig, SpectrogramConfig, from_json
 from emogan.errors import UserError
 from emogan.model import Batch
 
@@ -81,6 +82,10 @@ class Corpus:
     def count(self, split: str) -> int:
         """Number of examples of a split expression; where speakers are left out, of one made of whole splits."""
         return len(self.column("split", split)) if self._left_out else self._builder.info.splits[split].num_examples
+
+    def speakers(self, split: str) -> frozenset[str]:
+        """Who speaks in a sum of splits, as `dataset:speaker`, which tells apart the speakers of different corpora."""
+        return frozenset(f"{self._builder.name}:{speaker}" for speaker in np.unique(self.column("speaker_id", split)))
 
     def class_counts(self, split: str) -> list[int]:
         """Number of examples of each class in a sum of splits. Raises UserError where a class has none."""
@@ -222,6 +227,7 @@ def gan_batches(
     seed: int,
     pictures: tuple[str, str] = ("face", "spectrogram"),
     augment: AugmentConfig | None = None,
+    control: str = "none",
     drop_remainder: bool = True,
 ) -> tf.data.Dataset:
     """Turns numbered examples into `emogan.model.Batch`es; a MirroredStrategy shares each out among its replicas.
@@ -234,27 +240,35 @@ def gan_batches(
         seed: of noise and augmentation.
         pictures: which of `PICTURES` is G's source, and which its target.
         augment: changes of training examples, of which only the flip of faces is made here; none for what is evaluated.
+        control: what is spoilt on purpose, one of `emogan.config.CONTROLS`.
         drop_remainder: whether an incomplete last batch is left out: in training, never in evaluation.
     """
 
     def unpack(number: tf.Tensor, example: Example) -> Batch:
         if augment and augment.flip_faces:
             example = {**example, "face": flip_face(example["face"], key(seed, number))}
-        source, target = (to_input(example[name]) for name in pictures)
+        seen, wanted = (example[name] for name in pictures)
         return Batch(
-            source=source,
-            target=target,
+            source=to_input(blank(seen) if control == "no_face" else seen),
+            target=to_input(wanted),
             condition=condition(example),
             noise=noise(seed, number, noise_dim),
             key=key(seed, number),
         )
 
     batches = numbered.map(unpack, num_parallel_calls=_WORKERS).batch(batch_size, drop_remainder=drop_remainder)
+    if control.startswith("shuffled"):
+        batches = batches.map(functools.partial(spoilt_batch, control=control))
     return batches.prefetch(2).with_options(_options())
 
 
 def mixed_batches(
-    streams: list[tf.data.Dataset], sizes: list[int], *, seed: int, augment: AugmentConfig
+    streams: list[tf.data.Dataset],
+    sizes: list[int],
+    *,
+    seed: int,
+    augment: AugmentConfig,
+    settings: SpectrogramConfig,
 ) -> tf.data.Dataset:
     """Endless batches for a recogniser that take `sizes[i]` items from `streams[i]`.
 
@@ -262,24 +276,29 @@ def mixed_batches(
         streams: endless (n, (spectrogram [S, S, 1], target)) elements, each made with its own size as the batch size.
         sizes: items of each in a batch.
         seed: of the augmentation.
-        augment: its masks fall on the spectrograms of all streams alike.
+        augment: what is done to the spectrograms of all streams alike; mixup is done to the joined batch.
+        settings: how the spectrograms were made; of use for the noise.
 
     Returns:
         (float32 [sum of sizes, S, S, 1] in [-1, 1], targets).
     """
 
     def part(stream: tf.data.Dataset, size: int, offset: int) -> tf.data.Dataset:
-        def item(n: tf.Tensor, pair: tuple[tf.Tensor, tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor]:
+        def item(n: tf.Tensor, pair: tuple[tf.Tensor, tf.Tensor]) -> tuple[tf.Tensor, ...]:
             spectrogram, target = pair
-            if augment.time_masks or augment.frequency_masks:
+            if changes_spectrograms(augment):
                 number = n // size * sum(sizes) + offset + n % size  # in the mixed stream: no two items share a key
-                spectrogram = mask_spectrogram(spectrogram, key(seed, number), augment)
-            return to_input(spectrogram), target
+                spectrogram = augment_spectrogram(spectrogram, key(seed, number), augment, settings)
+            made = to_input(spectrogram), target
+            return (*made, n // size) if augment.mixup else made
 
         return stream.map(item, num_parallel_calls=_WORKERS).batch(size, drop_remainder=True)
 
+    def join(*batches: tuple[tf.Tensor, ...]) -> tuple[tf.Tensor, tf.Tensor]:
+        pictures, targets, *steps = (tf.concat(tensors, 0) for tensors in zip(*batches, strict=True))
+        return mix(pictures, targets, key(seed, steps[0][0]), augment.mixup) if augment.mixup else (pictures, targets)
+
     parts = [part(*one, sum(sizes[:i])) for i, one in enumerate(zip(streams, sizes, strict=True))]
-    join = lambda *batches: tf.nest.map_structure(lambda *tensors: tf.concat(tensors, 0), *batches)  # noqa: E731
     return tf.data.Dataset.zip(tuple(parts)).map(join).prefetch(2).with_options(_options())
 
 

@@ -1,11 +1,12 @@
 """Who trains, who validates and who is tested: every protocol is a union of folds of speakers.
 
-Public names: Protocol, protocol, low_data, balanced_order, unlabelled_splits.
+Public names: Protocol, protocol, check_speakers, low_data, balanced_order, unlabelled_splits.
 """
 
 import collections
 import dataclasses
 import hashlib
+import itertools
 from collections.abc import Mapping
 
 from datasets.folds import FOLDS
@@ -51,6 +52,18 @@ def protocol(dataset: str | Corpus, test_fold: int) -> Protocol:
     return Protocol(
         train="+".join(f"fold_{fold}" for fold in train), validation=f"fold_{validation}", test=f"fold_{test_fold}"
     )
+
+
+def check_speakers(corpus: Corpus, protocol: Protocol) -> None:
+    """Raises UserError where a speaker is on two sides of a protocol."""
+    sides = [protocol.test, protocol.validation, protocol.train]
+    for one, other in itertools.combinations(sides, 2):
+        both = corpus.speakers(one) & corpus.speakers(other)
+        if both:
+            raise UserError(
+                f"{min(both)} speaks in {one} and in {other} of {corpus.name}, so what is measured would be known before; "
+                "rebuild the dataset"
+            )
 
 
 def _official_folds(name: str) -> list[int]:

@@ -3,8 +3,10 @@
 Public names: run, postponed_stop, is_full_disk.
 """
 
+import atexit
 import contextlib
 import errno
+import gc
 import logging
 import os
 import signal
@@ -32,6 +34,8 @@ def run(main: Callable[[list[str]], None]) -> None:
     for message in unheard:
         warnings.filterwarnings("ignore", message=message)
     os.environ.setdefault("PYTHONWARNINGS", ",".join(f"ignore:{message}" for message in unheard))  # of worker processes
+
+    atexit.register(gc.freeze)  # Python's last collection can take half a minute over many traced graphs, for nothing
 
     def guarded(argv: list[str]) -> None:
         if len(argv) > 1:

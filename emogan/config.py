@@ -235,6 +235,11 @@ class AugmentConfig:
         time_mask_share: the widest such band, as a share of all frames; widths are uniform from 0.
         frequency_masks: bands of frequency rows that fall silent.
         frequency_mask_share: the widest such band, as a share of all rows.
+        time_shift_share: how far the recognisers' spectrograms are shifted in time at most, as a share of all frames.
+        frequency_shift_share: the same in frequency, as a share of all rows.
+        noise_snr_db: lowest signal-to-noise ratio of the white noise that is added to them, dB; 0 for none.
+        mixup: alpha of the Beta distribution by which pairs of a recogniser's examples are mixed (Zhang et al. 2018); 0 for
+            none.
     """
 
     flip_faces: bool = False
@@ -242,8 +247,16 @@ class AugmentConfig:
     time_mask_share: float = 0.1
     frequency_masks: int = 0
     frequency_mask_share: float = 0.1
+    time_shift_share: float = 0.0
+    frequency_shift_share: float = 0.0
+    noise_snr_db: float = 0.0
+    mixup: float = 0.0
 
     def __post_init__(self) -> None:
+        for name in ("time_shift_share", "frequency_shift_share"):
+            _check(0 <= getattr(self, name) < 1, f"{name} is {getattr(self, name)}; it must lie in [0, 1)")
+        for name in ("noise_snr_db", "mixup"):
+            _check(getattr(self, name) >= 0, f"{name} is {getattr(self, name)}; it must not be negative")
         for name in ("time_mask", "frequency_mask"):
             count, share = getattr(self, f"{name}s"), getattr(self, f"{name}_share")
             _check(count >= 0, f"{name}s is {count}; it must not be negative")
@@ -304,10 +317,10 @@ class TrainConfig:
         )
 
 
-FORMAT = 2
+FORMAT = 3
 """Of what a run folder and a saved network hold; another one is refused."""
-SCHEDULES = ("progressive", "moderate")
-"""Pretraining then calibration, or calibration from scratch."""
+SCHEDULES = ("progressive", "moderate", "none")
+"""Pretraining then calibration; calibration from scratch; or no GAN at all, but the augmentation of real spectrograms alone."""
 CONDITIONS = ("label", "face")
 """Supervised, or semi-supervised."""
 TAKEN_OVER = ("generator_and_discriminator", "generator", "encoder")
@@ -316,6 +329,8 @@ KEPT = ("last", "best")
 """Weights that a stage of GAN training hands on."""
 REQUESTS = ("own", "all")
 """What is generated from a training example."""
+CONTROLS = ("none", "shuffled_faces", "no_face", "shuffled_labels")
+"""What is spoilt on purpose, to see what a GAN does without it."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -341,6 +356,8 @@ class RunConfig:
         train_speakers: number of training speakers, chosen by the seed of calibration; 0 for all.
         balance_classes: whether training on labelled examples draws all classes equally often.
         augment: changes of training examples.
+        inception: where Inception is loaded from, for FID, KID and IS on its features too: an address at TF-Hub, or a folder.
+        control: one of `CONTROLS`: G sees another clip's face, or a blank one; or the condition is another clip's.
         format: `FORMAT` of the version that wrote it.
     """
 
@@ -363,6 +380,8 @@ class RunConfig:
     train_speakers: int = 0
     balance_classes: bool = False
     augment: AugmentConfig = AugmentConfig()
+    inception: str = ""
+    control: str = "none"
     format: int = FORMAT
 
     def __post_init__(self) -> None:
@@ -372,13 +391,18 @@ class RunConfig:
             "take_over": TAKEN_OVER,
             "keep": KEPT,
             "requests": REQUESTS,
+            "control": CONTROLS,
         }
         for name, values in choices.items():
             value = getattr(self, name)
             _check(value in values, f"{name} is {value!r}; it must be one of {', '.join(values)}")
         _check(
-            not (self.freeze_encoder and self.schedule == "moderate"),
+            not self.freeze_encoder or self.schedule == "progressive",
             "freeze_encoder needs an encoder that was pretrained; leave it out, or take schedule progressive",
+        )
+        _check(
+            not self.control.startswith("shuffled") or self.calibrate.batch_size > 1,
+            f"control {self.control} shuffles within a batch; its batch_size must be above 1",
         )
         _check(0 < self.generated_share < 1, f"generated_share is {self.generated_share}; it must lie between 0 and 1")
         generated = round(self.generated_share * self.recognise.batch_size)

@@ -1,9 +1,14 @@
 """Fixtures for all tests."""
 
+import html
+import json
 import os
+import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
@@ -82,6 +87,47 @@ def minute_run(minute_flags, tmp_path_factory) -> Path:
     result = command("trainers.progressive", *minute_flags, f"--run_dir={run_dir}")
     assert result.returncode == 0, result.stderr
     return run_dir
+
+
+_LOOK = """<script>addEventListener("load", () => { document.body.dataset.found = JSON.stringify({
+  pictures: document.images.length,
+  broken_pictures: [...document.images].filter(i => !i.complete || i.naturalWidth == 0).length,
+  players: document.querySelectorAll("audio").length,
+  width: document.documentElement.scrollWidth,
+  window_width: innerWidth,
+}); });</script>"""
+
+
+@pytest.fixture(scope="session")
+def browser(tmp_path_factory):
+    """Opens a page in headless Chromium: `errors` of its console, numbers of pictures and players, widths in pixels.
+
+    Looks at the page as it is, for a screenshot and complaints; and at a copy that is allowed a script, which counts.
+    """
+    program = shutil.which("chromium")
+    if not program:
+        pytest.skip("not run: it needs chromium")
+
+    def look(page: Path, screenshot: Path, width: int = 1200, height: int = 2400) -> SimpleNamespace:
+        folder = tmp_path_factory.mktemp("browser")
+
+        def run(*flags: str) -> subprocess.CompletedProcess:
+            quiet = (
+                "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+                "--disable-background-networking", "--disable-component-update", "--disable-sync", "--hide-scrollbars",
+                "--enable-logging=stderr", f"--user-data-dir={folder / 'user'}", f"--window-size={width},{height}",
+            )  # fmt: skip
+            return subprocess.run([program, *quiet, *flags], capture_output=True, text=True, check=True, timeout=120)
+
+        shown = run(f"--screenshot={screenshot}", page.resolve().as_uri())
+        copy = folder / "copy.html"
+        text = re.sub(r'<meta http-equiv="Content-Security-Policy"[^>]*>', "", page.read_text())
+        copy.write_text(text.replace("</body>", f"{_LOOK}</body>").replace("<details>", "<details open>"))
+        found = re.search(r'data-found="([^"]*)"', run("--dump-dom", copy.as_uri()).stdout)
+        errors = [line for line in shown.stderr.splitlines() if ":CONSOLE" in line]
+        return SimpleNamespace(errors=errors, **json.loads(html.unescape(found[1])))
+
+    return look
 
 
 def command(module: str, *flags: str, **settings) -> subprocess.CompletedProcess:

@@ -1,9 +1,11 @@
 """Classifiers of emotion: f_S, which reads G's condition in what G sees, and the recognisers of what it makes.
 
-Public names: face_classifier, recognise. Both train networks of Q's architecture and keep the weights of the best validation
-accuracy.
+Public names: face_classifier, recognise. All train networks of Q's architecture, and keep the weights
+of the best validation accuracy.
 """
 
+import dataclasses
+import functools
 from collections.abc import Callable
 from pathlib import Path
 
@@ -54,11 +56,10 @@ def _read_by(job: Job, run: RunFolder, folder: Path, trained_on: str, read: list
             trained_on,
             lambda n: [(_real(job, trained_on, kind, n, size), size)],
         )
-    network = load_network(folder / "classifier", job.config.model, "classifier")
+    unseen = corpus.speakers("+".join(read)) - corpus.speakers(job.protocol.validation)  # on which all are selected
+    network = load_network(folder / "classifier", job.config.model, "classifier", unseen=unseen)
     examples = [input_pipeline.load_arrays(corpus, split, [kind]) for split in read]
     joined = {name: np.concatenate([part[name] for part in examples]) for name in examples[0]}
-    if np.intersect1d(joined["speaker_id"], corpus.column("speaker_id", trained_on)).size:
-        raise UserError(f"{read} of {corpus.name} have speakers that f_S was trained on; rebuild the dataset")
     logits = network.predict(input_pipeline.to_input(tf.constant(joined[kind])), batch_size=64, verbose=0)
     labels = examples[0]["label"]  # of validation, where test is read too: that stays closed until the evaluation
     accuracy = recognition.accuracy(labels, logits[: len(labels)].argmax(-1))
@@ -67,19 +68,35 @@ def _read_by(job: Job, run: RunFolder, folder: Path, trained_on: str, read: list
 
 
 def recognise(job: Job, run: RunFolder, folder: Path) -> None:
-    """Trains a recogniser: `recognise_baseline` on real pictures, `recognise_augmented` on real and generated ones, by the same
-    number of updates of the same batch size. Kept as the SavedModel `recogniser`.
+    """Trains one of `trainers.plan.RECOGNISERS`, whose name the stage ends in; all by equally many updates of one batch size.
+
+    Where there is no GAN, `augmented` is trained on real pictures too, and differs from `baseline` by the augmentation of its
+    examples alone, and by `balance_classes`. Kept as the SavedModel `recogniser`.
+
+    Raises:
+        UserError: where what was generated comes from a speaker who is not trained on.
     """
-    config, split, kind = job.config, job.protocol.train, job.target.name
-    made, generated = 0, None
-    if folder.name == "recognise_augmented":
-        made = round(config.generated_share * config.recognise.batch_size)
-        generated = generating.generated_training_set(job, run)
+    name, size = folder.name.removeprefix("recognise_"), job.config.recognise.batch_size
+    if job.config.schedule == "none":
+        made, generated = 0, None
+        if name == "baseline":
+            job = dataclasses.replace(
+                job, config=dataclasses.replace(job.config, augment=AugmentConfig(), balance_classes=False)
+            )
+    else:
+        made = {"baseline": 0, "augmented": round(job.config.generated_share * size), "generated": size}[name]
+        generated = generating.generated_training_set(job, run) if made else None
+    split, kind = job.protocol.train, job.target.name
+    if generated and not generated.speakers <= job.labelled.speakers(split):
+        raise UserError(f"generated examples come from other speakers than those of {split}; do the run anew")
 
     def streams_and_sizes(first_step: int) -> list[tuple[tf.data.Dataset, int]]:
-        real = config.recognise.batch_size - made
-        parts = [(_real(job, split, kind, first_step, real), real)]
-        return parts if generated is None else [*parts, (_generated(job, generated, first_step, made), made)]
+        real, parts = size - made, []
+        if real:
+            parts.append((_real(job, split, kind, first_step, real), real))
+        if generated:
+            parts.append((_generated(job, generated, first_step, made), made))
+        return parts
 
     _train(job, run, folder / "recogniser", job.target, split, streams_and_sizes)
 
@@ -101,10 +118,13 @@ def _train(
         training.adam(settings), tf.keras.losses.CategoricalCrossentropy(from_logits=True), metrics=["accuracy"]
     )
     augment = config.augment if picture is networks.SPECTROGRAM else AugmentConfig()
+    to_batches = functools.partial(
+        input_pipeline.mixed_batches, seed=settings.seed, augment=augment, settings=job.labelled.media.spectrogram
+    )
 
     def batches(first_step: int) -> tf.data.Dataset:
         parts, sizes = zip(*streams_and_sizes(first_step), strict=True)
-        return input_pipeline.mixed_batches(list(parts), list(sizes), seed=settings.seed, augment=augment)
+        return to_batches(list(parts), list(sizes))
 
     validation = job.labelled.examples(job.protocol.validation, pictures=[picture.name], keep=True).map(
         lambda e: (input_pipeline.to_input(e[picture.name]), tf.one_hot(e["label"], config.model.num_classes))
@@ -113,7 +133,7 @@ def _train(
     training.fit(
         network, batches, settings, run, stage, validation=validation.batch(64), best_by="val_accuracy", keep="best"
     )
-    save_network(network, config.model, path)
+    save_network(network, config.model, path, job.labelled.speakers(f"{split}+{job.protocol.validation}"))
 
 
 def _real(job: Job, split: str, kind: str, first_step: int, batch_size: int) -> tf.data.Dataset:

@@ -7,6 +7,7 @@ from absl import flags
 from emogan.config import (
     ADVERSARIAL_FORMS,
     CONDITIONS,
+    CONTROLS,
     DIRECTIONS,
     KEPT,
     PRECISIONS,
@@ -37,7 +38,11 @@ _TRAIN_SPEAKERS = flags.DEFINE_integer(
 )
 
 _SCHEDULE = flags.DEFINE_enum(
-    "schedule", "progressive", SCHEDULES, "Pretraining then calibration, or (moderate) calibration from scratch."
+    "schedule",
+    "progressive",
+    SCHEDULES,
+    "Pretraining then calibration; calibration from scratch (moderate); or no GAN: then the second recogniser differs from the "
+    "first by the augmentation of real spectrograms alone.",
 )
 _CONDITION = flags.DEFINE_enum(
     "condition",
@@ -47,6 +52,12 @@ _CONDITION = flags.DEFINE_enum(
     "trained first, on training speakers; training clips are read by networks that never saw their speaker.",
 )
 _USE_CLASSIFIER = flags.DEFINE_bool("use_classifier", True, "Whether Q takes part in calibration.")
+_CONTROL = flags.DEFINE_enum(
+    "control",
+    "none",
+    CONTROLS,
+    "A GAN that should not help: trained on other clips' faces, on a blank one, on wrong labels.",
+)
 _DIRECTION = flags.DEFINE_enum("direction", "face_to_sound", DIRECTIONS, "What is generated from what.")
 _TAKE_OVER = flags.DEFINE_enum(
     "take_over", "generator_and_discriminator", TAKEN_OVER, "What calibration takes over from pretraining."
@@ -109,6 +120,22 @@ _FREQUENCY_MASKS = flags.DEFINE_integer("frequency_masks", 0, "SpecAugment: the 
 _FREQUENCY_MASK_SHARE = flags.DEFINE_float(
     "frequency_mask_share", 0.1, "Widest frequency mask, as a share of all rows."
 )
+_TIME_SHIFT_SHARE = flags.DEFINE_float(
+    "time_shift_share",
+    0.0,
+    "Farthest shift in time of a spectrogram that a recogniser is trained on, as a share of all frames.",
+)
+_FREQUENCY_SHIFT_SHARE = flags.DEFINE_float("frequency_shift_share", 0.0, "The same in frequency, of all rows.")
+_NOISE_SNR_DB = flags.DEFINE_float(
+    "noise_snr_db", 0.0, "Lowest signal-to-noise ratio of white noise added to these spectrograms, dB; 0 for none."
+)
+_MIXUP = flags.DEFINE_float("mixup", 0.0, "Alpha of mixup in the training of recognisers; 0 for none.")
+_INCEPTION = flags.DEFINE_string(
+    "inception",
+    "",
+    "FID, KID and IS on Inception's features too: the folder of its SavedModel, or its address at TF-Hub, "
+    "https://tfhub.dev/tensorflow/tfgan/eval/inception/1.",
+)
 _SEED = flags.DEFINE_integer("seed", 1, "Seed of weights, order, noise, augmentation and the choice of speakers.")
 
 
@@ -136,6 +163,8 @@ def run_config() -> RunConfig:
         schedule=_SCHEDULE.value,
         condition=_CONDITION.value,
         use_classifier=_USE_CLASSIFIER.value,
+        control=_CONTROL.value,
+        inception=_INCEPTION.value,
         take_over=_TAKE_OVER.value,
         freeze_encoder=_FREEZE_ENCODER.value,
         keep=_KEEP.value,
@@ -175,5 +204,9 @@ def run_config() -> RunConfig:
             time_mask_share=_TIME_MASK_SHARE.value,
             frequency_masks=_FREQUENCY_MASKS.value,
             frequency_mask_share=_FREQUENCY_MASK_SHARE.value,
+            time_shift_share=_TIME_SHIFT_SHARE.value,
+            frequency_shift_share=_FREQUENCY_SHIFT_SHARE.value,
+            noise_snr_db=_NOISE_SNR_DB.value,
+            mixup=_MIXUP.value,
         ),
     )

@@ -8,6 +8,7 @@ import tensorflow as tf
 from PIL import Image, ImageOps
 
 from datasets import input_pipeline
+from datasets.controls import spoilt_sources
 from emogan import audio, faces, serving
 from emogan.errors import UserError
 from trainers import plots
@@ -55,24 +56,32 @@ class GeneratedSet:
         pictures: float32 [n, S, S, channels] in [-1, 1].
         conditions: float32 [n, num_classes].
         labels: the likeliest emotion of each condition, int64 [n].
+        speakers: of whose clips they were made; see `Corpus.speakers`.
     """
 
     pictures: np.ndarray
     conditions: np.ndarray
     labels: np.ndarray
+    speakers: frozenset[str]
 
 
 def generated_training_set(job: Job, run: RunFolder) -> GeneratedSet:
-    """Generates from each training example for its own condition, or for all emotions."""
-    config, kind = job.config, job.source.name
-    generator = load_network(run.path / "calibrate" / "generator", config.model, "generator")
-    train = input_pipeline.load_arrays(job.labelled, job.protocol.train, [kind])
-    sources, conditions = train[kind], job.conditions(train, run)
+    """Generates from each training example for its own condition, or for all emotions.
+
+    Raises:
+        UserError: where G knows a speaker of the test fold.
+    """
+    config, kind, corpus = job.config, job.source.name, job.labelled
+    unseen = corpus.speakers(job.protocol.test)
+    generator = load_network(run.path / "calibrate" / "generator", config.model, "generator", unseen=unseen)
+    train = input_pipeline.load_arrays(corpus, job.protocol.train, [kind])
+    sources, conditions = spoilt_sources(train[kind], config.control), job.conditions(train, run)
     if config.requests == "all":
         classes, n = config.model.num_classes, len(sources)
         sources, conditions = np.repeat(sources, classes, 0), np.tile(np.eye(classes, dtype=np.float32), (n, 1))
     made = generate(generator, sources, conditions, config.recognise.seed)
-    return GeneratedSet(pictures=made, conditions=conditions, labels=conditions.argmax(-1))
+    speakers = corpus.speakers(job.protocol.train)
+    return GeneratedSet(pictures=made, conditions=conditions, labels=conditions.argmax(-1), speakers=speakers)
 
 
 def generate_from_photo(model: Path, photo: Path, emotion: str, seed: int, output_dir: Path) -> list[Path]:

@@ -98,6 +98,7 @@ def open_job(config: RunConfig, data_dir: Path) -> Job:
             )
     protocol = _protocol(config, labelled)
     labelled = labelled.without(protocol.left_out)
+    protocols.check_speakers(labelled, protocol)
     if config.balance_classes:
         labelled.class_counts(protocol.train)
     job = Job(config=config, unlabelled=unlabelled, labelled=labelled, protocol=protocol, strategy=strategy)

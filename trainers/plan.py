@@ -1,4 +1,4 @@
-"""What a run will do, told before it does it. Public names: Phase, phases, phases_table, describe."""
+"""What a run will do, told before it does it. Public names: RECOGNISERS, recognisers, Phase, phases, phases_table, describe."""
 
 import dataclasses
 from pathlib import Path
@@ -9,11 +9,22 @@ import tensorflow as tf
 from datasets import protocols
 from datasets.input_pipeline import Corpus
 from emogan import networks
-from emogan.config import RunConfig, to_json
+from emogan.config import AugmentConfig, RunConfig, to_json
 from trainers.job import Job
 
 NETWORKS = ("G, encoder", "G, decoder", "D", "Q", "f_S", "recogniser")
 """All that is trained in a run."""
+
+
+RECOGNISERS = {"baseline": "real", "augmented": "real and generated", "generated": "generated"}
+"""The recognisers, and what spectrograms (faces, in the reverse direction) each is trained on."""
+
+
+def recognisers(config: RunConfig) -> list[str]:
+    """Those of `RECOGNISERS` that a run has: all where there is a GAN; else no more than what the settings make different."""
+    if config.schedule != "none":
+        return list(RECOGNISERS)
+    return ["baseline", "augmented"] if config.augment != AugmentConfig() or config.balance_classes else ["baseline"]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -35,8 +46,7 @@ class Phase:
 
 def phases(config: RunConfig) -> list[Phase]:
     """The stages that train something, in their order."""
-    anew, on = "trained anew", "trained on"
-    found = []
+    anew, found = "trained anew", []
     if config.schedule == "progressive":
         state = dict.fromkeys(NETWORKS[:3], anew)
         found.append(
@@ -47,30 +57,42 @@ def phases(config: RunConfig) -> list[Phase]:
                 state=state,
             )
         )
-    if config.condition == "face":
+    if config.schedule != "none" and config.condition == "face":
         found.append(
             Phase(stage="face_classifier", steps=config.recognise.steps, data=config.dataset, state={"f_S": anew})
         )
+    if config.schedule != "none":
+        found.append(_calibration(config))
+    for name in recognisers(config):
+        what = RECOGNISERS[name] if config.schedule != "none" else "real"
+        state = {"recogniser": anew}
+        if "generated" in what:
+            state |= dict.fromkeys(NETWORKS[:2], "used")
+            if config.condition == "face" and config.requests == "own":
+                state["f_S"] = "used"
+        found.append(
+            Phase(
+                stage=f"recognise_{name}", steps=config.recognise.steps, data=f"{config.dataset}, {what}", state=state
+            )
+        )
+    return found
+
+
+def _calibration(config: RunConfig) -> Phase:
     taken = {
         "generator_and_discriminator": NETWORKS[:3],
         "generator": NETWORKS[:2],
         "encoder": NETWORKS[:1],
     }[config.take_over] if config.schedule == "progressive" else ()  # fmt: skip
-    state = {name: on if name in taken else anew for name in NETWORKS[: 4 if config.use_classifier else 3]}
+    state = {
+        name: "trained on" if name in taken else "trained anew"
+        for name in NETWORKS[: 4 if config.use_classifier else 3]
+    }
     if config.freeze_encoder:
         state[NETWORKS[0]] = "frozen"
     if config.condition == "face":
         state["f_S"] = "used"
-    found.append(Phase(stage="calibrate", steps=config.calibrate.steps, data=config.dataset, state=state))
-    steps = config.recognise.steps
-    found.append(
-        Phase(stage="recognise_baseline", steps=steps, data=f"{config.dataset}, real", state={"recogniser": anew})
-    )
-    state = {**dict.fromkeys(NETWORKS[:2], "used"), "recogniser": anew}
-    if config.condition == "face" and config.requests == "own":
-        state["f_S"] = "used"
-    data = f"{config.dataset}, real and generated"
-    return [*found, Phase(stage="recognise_augmented", steps=steps, data=data, state=state)]
+    return Phase(stage="calibrate", steps=config.calibrate.steps, data=config.dataset, state=state)
 
 
 def phases_table(config: RunConfig) -> str:

@@ -30,7 +30,8 @@ COLOURS = {
 """Colours of the report's page and of the figures on it."""
 
 _TICKS_HZ = {True: (250, 1000, 2000, 4000), False: (2000, 4000, 6000)}
-_DPI = 120
+DPI = 120
+"""Pixels an inch of all figures."""
 
 
 def theme(name: str) -> contextlib.AbstractContextManager[None]:
@@ -89,7 +90,7 @@ def draw_face(axes: Axes, face: np.ndarray, landmarks: np.ndarray) -> None:
 
 def spectrogram_figure(spectrogram: np.ndarray) -> Figure:
     """One spectrogram, float [S, S, 1] in [-1, 1], with its axes."""
-    figure = Figure(figsize=(2.6, 2.1), dpi=_DPI, layout="constrained")
+    figure = Figure(figsize=(2.6, 2.1), dpi=DPI, layout="constrained")
     draw_spectrogram(figure.subplots(), spectrogram)
     return figure
 
@@ -125,7 +126,7 @@ def sample_figure(
     conditions = condition_names(generated.shape[1])
     columns = ("face" if sources.shape[-1] == 3 else "sound", "real", *conditions)
     rows = len(sources)
-    figure = Figure(figsize=(1.25 * len(columns) + 0.4, 1.22 * rows + 0.45), dpi=_DPI, layout="constrained")
+    figure = Figure(figsize=(1.25 * len(columns) + 0.4, 1.22 * rows + 0.45), dpi=DPI, layout="constrained")
     figure.get_layout_engine().set(w_pad=0.02, h_pad=0.02, wspace=0.02, hspace=0.02)
     grid = figure.subplots(rows, len(columns), squeeze=False)
     for row, cells in enumerate(grid):
@@ -156,7 +157,7 @@ def loss_curves(lines: Sequence[Mapping[str, float]]) -> Figure:
     names = dict.fromkeys(name.removeprefix("val_") for line in lines for name in _metrics_of(line))
     columns = 4
     rows = math.ceil(len(names) / columns)
-    figure = Figure(figsize=(2.6 * columns, 1.75 * rows), dpi=_DPI, layout="constrained")
+    figure = Figure(figsize=(2.6 * columns, 1.75 * rows), dpi=DPI, layout="constrained")
     panels = figure.subplots(rows, columns, squeeze=False).flat
     for axes, name in zip(panels, names, strict=False):
         _draw_curve(axes, lines, name, "-")
@@ -171,7 +172,7 @@ def loss_curves(lines: Sequence[Mapping[str, float]]) -> Figure:
 
 def phases_figure(phases: Sequence[Phase]) -> Figure:
     """What is trained when: a row for each network, a column for each stage, in the order of the run."""
-    figure = Figure(figsize=(2.1 * len(phases) + 1.1, 0.32 * len(NETWORKS) + 0.75), dpi=_DPI, layout="constrained")
+    figure = Figure(figsize=(2.1 * len(phases) + 1.1, 0.32 * len(NETWORKS) + 0.75), dpi=DPI, layout="constrained")
     axes = figure.subplots()
     for column, phase in enumerate(phases):
         for network, state in phase.state.items():
@@ -209,7 +210,7 @@ def phases_figure(phases: Sequence[Phase]) -> Figure:
 def confusion(counts: np.ndarray, names: Sequence[str]) -> Figure:
     """A confusion matrix, counts [true, predicted], shaded by the share of its row; `names` are the classes."""
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-    figure = Figure(figsize=(3.7, 3.4), dpi=_DPI, layout="constrained")
+    figure = Figure(figsize=(3.7, 3.4), dpi=DPI, layout="constrained")
     axes = figure.subplots()
     axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
     for (row, column), share in np.ndenumerate(shares):

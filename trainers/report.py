@@ -1,6 +1,6 @@
 """Writes report.html into a run folder: one self-contained page about what the run trained and measured.
 
-Public name: `write_report`.
+Public names: write_report; read_samples, sample_section and sound_section, of which other reports are made too.
 
 It reads config.json, metrics.jsonl, calibrate/served.json (is the corpus synthetic?), and under evaluate/ samples.npz,
 confusion_*.csv and audio/*.wav. A part that is not there yet is shown as not run yet.
@@ -27,11 +27,13 @@ STAGES = {
     "calibrate": "Stage 2, calibration",
     "recognise_baseline": "Recogniser trained on what is real",
     "recognise_augmented": "Recogniser trained on real and generated",
+    "recognise_generated": "Recogniser trained on generated alone",
 }
 CONFUSIONS = {
     "baseline": "Trained on real, tested on real",
     "augmented": "Trained on real and generated, tested on real",
-    "generated": "Generated: emotion asked for against emotion recognised",
+    "generated": "Trained on generated alone, tested on real",
+    "requested": "Generated: emotion asked for against emotion recognised",
 }
 
 _MAX_SAMPLES = 6
@@ -53,7 +55,7 @@ def write_report(run_dir: Path) -> Path:
     reverse = run_config is not None and run_config.model.direction == "sound_to_face"
     lines = read_metrics(run_dir)
     results = table.read_results(lines)
-    samples = _read_samples(run_dir)
+    samples = read_samples(run_dir)
     page = pages.render(
         "report.html.j2",
         name=run_dir.resolve().name,
@@ -65,8 +67,8 @@ def write_report(run_dir: Path) -> Path:
         groups=table.grouped(results),
         paper=table.PAPER_TABLE_1,
         paper_columns=table.PAPER_COLUMNS,
-        samples=_sample_section(samples),
-        clips=_sound_section(run_dir, samples),
+        samples=sample_section(samples),
+        clips=sound_section(run_dir, samples),
         confusions=_confusion_section(run_dir),
         curves=_curve_section(lines, run_config),
         config=json.dumps(config, indent=2, ensure_ascii=False) if config else "",
@@ -83,7 +85,8 @@ def _read_json(path: Path) -> dict[str, Any]:
         raise UserError(f"{path} is not JSON: {error}; restore it from the run that wrote it") from error
 
 
-def _read_samples(run_dir: Path) -> dict[str, np.ndarray] | None:
+def read_samples(run_dir: Path) -> dict[str, np.ndarray] | None:
+    """What the evaluation kept to show, or None if there is nothing yet."""
     path = run_dir / "evaluate" / "samples.npz"
     if not path.is_file():
         return None
@@ -101,7 +104,8 @@ def _phases_section(config: RunConfig | None) -> dict[str, str] | None:
     return pages.picture(lambda: plots.phases_figure(phases(config)), alt)
 
 
-def _sample_section(samples: dict[str, np.ndarray] | None) -> dict[str, Any] | None:
+def sample_section(samples: dict[str, np.ndarray] | None) -> dict[str, Any] | None:
+    """A picture of sources, their real targets and what is generated from them, with the clips' ids."""
     if samples is None:
         return None
     sources, real, generated, labels, clip_ids = (
@@ -118,7 +122,9 @@ def _sample_section(samples: dict[str, np.ndarray] | None) -> dict[str, Any] | N
     }
 
 
-def _sound_section(run_dir: Path, samples: dict[str, np.ndarray] | None) -> dict[str, list[dict[str, Any]]]:
+def sound_section(
+    run_dir: Path, samples: dict[str, np.ndarray] | None, at_most: int | None = None
+) -> dict[str, list[dict[str, Any]]]:
     """Clip id -> its sounds, the real one first, each with its spectrogram if the samples hold it."""
     found = ((path, _SOUND.fullmatch(path.name)) for path in (run_dir / "evaluate" / "audio").glob("*.wav"))
     sounds = [(match["clip_id"], match["emotion"] or "", path) for path, match in found if match]
@@ -131,7 +137,7 @@ def _sound_section(run_dir: Path, samples: dict[str, np.ndarray] | None) -> dict
             }
             for _, emotion, path in members
         ]
-        for clip_id, members in itertools.groupby(sorted(sounds), key=lambda sound: sound[0])
+        for clip_id, members in itertools.islice(itertools.groupby(sorted(sounds), key=lambda sound: sound[0]), at_most)
     }
 
 

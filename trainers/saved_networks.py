@@ -1,10 +1,11 @@
 """Networks as SavedModels that know what they are, and what calibration takes over from pretraining.
 
-Public names: save_network, load_network, layer_digests, start_from.
+Public names: save_network, load_network, seen_speakers, layer_digests, start_from.
 """
 
 import dataclasses
 import hashlib
+from collections.abc import Collection
 from pathlib import Path
 
 import numpy as np
@@ -24,16 +25,18 @@ class SavedNetwork:
         role: generator, discriminator or classifier.
         model: the settings it was built from.
         digests: `layer_digests` of its weights.
+        speakers: whom it was trained or selected on, itself or what it was taken over from; see `Corpus.speakers`.
         format: `FORMAT` of the version that wrote it.
     """
 
     role: str
     model: ModelConfig
     digests: dict[str, str]
+    speakers: list[str]
     format: int = FORMAT
 
 
-def save_network(network: tf.keras.Model, config: ModelConfig, path: Path) -> None:
+def save_network(network: tf.keras.Model, config: ModelConfig, path: Path, speakers: Collection[str]) -> None:
     """Writes a network as a SavedModel without optimizer, with its `SavedNetwork` beside it, whole or not at all.
 
     Keras rebuilds it from its configuration, so only its signature is traced, not each layer: a third of the time.
@@ -41,28 +44,31 @@ def save_network(network: tf.keras.Model, config: ModelConfig, path: Path) -> No
     named = zip(network.inputs, network.input_names, strict=True)
     inputs = [tf.TensorSpec(tensor.shape, tensor.dtype, name) for tensor, name in named]
     signature = tf.function(lambda *tensors: network(tensors, training=False), input_signature=inputs)
-    about = SavedNetwork(role=network.name, model=config, digests=layer_digests(network))
+    about = SavedNetwork(role=network.name, model=config, digests=layer_digests(network), speakers=sorted(speakers))
     with folder_atomically(path) as part:
         network.save(part, include_optimizer=False, save_format="tf", save_traces=False, signatures=signature)
         (part / "emogan.json").write_text(to_json(about))
 
 
-def load_network(path: Path, config: ModelConfig | None = None, role: str = "") -> tf.keras.Model:
+def load_network(
+    path: Path, config: ModelConfig | None = None, role: str = "", *, unseen: Collection[str] = ()
+) -> tf.keras.Model:
     """Reads `save_network`'s folder, ready to go on training.
 
     Args:
         path: the folder.
         config: what it must have been made with, if given.
         role: what it must be, if given: generator, discriminator or classifier.
+        unseen: speakers on whom it must not have been trained or selected, since it is to be tested on them.
 
     Raises:
         UserError: where there is no such folder, it was made with other settings or by another version, it is another
-            network, or its weights are not those that were saved.
+            network, it knows one of `unseen`, or its weights are not those that were saved.
     """
-    settings = path / "emogan.json"
-    if not settings.exists():
-        raise UserError(f"{path} holds no network of this package (it has no emogan.json)")
-    found = from_json(SavedNetwork, settings.read_text())
+    found = _about(path)
+    known = set(unseen).intersection(found.speakers)
+    if known:
+        raise UserError(f"{path} was trained or selected on {min(known)}, and must not be tested on that speaker")
     wanted = dataclasses.replace(found, format=FORMAT, role=role or found.role, model=config or found.model)
     if found != wanted:
         raise UserError(f"{path} does not fit ({differences(wanted, found)}: wanted, there); give one that was made so")
@@ -72,6 +78,18 @@ def load_network(path: Path, config: ModelConfig | None = None, role: str = "") 
     if changed:
         raise UserError(f"{path} is damaged: the weights of {', '.join(changed)} are not those that were saved")
     return network
+
+
+def seen_speakers(path: Path) -> frozenset[str]:
+    """Whom a saved network was trained or selected on. Raises UserError where there is none."""
+    return frozenset(_about(path).speakers)
+
+
+def _about(path: Path) -> SavedNetwork:
+    settings = path / "emogan.json"
+    if not settings.exists():
+        raise UserError(f"{path} holds no network of this package (it has no emogan.json)")
+    return from_json(SavedNetwork, settings.read_text())
 
 
 def layer_digests(network: tf.keras.Model) -> dict[str, str]:

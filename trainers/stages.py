@@ -1,4 +1,4 @@
-"""The stages of a run, each resumable, strung together. Public name: `run_all`."""
+"""The stages of a run, each resumable, strung together. Public names: run_all, stages_of, run_stage, make_gan."""
 
 import functools
 import tempfile
@@ -15,7 +15,7 @@ from emogan.model import EmoGAN
 from emogan.serving import ServedSettings
 from trainers import classifying, devices, evaluation, exporting, generating, plots, report, saved_networks, training
 from trainers.job import Job, pictures
-from trainers.plan import phases_table
+from trainers.plan import phases_table, recognisers
 from trainers.run_folder import RunFolder, log, write_atomically
 
 VALIDATION_EXAMPLES = 2_048
@@ -31,40 +31,54 @@ def run_all(job: Job, run_dir: Path, flags: str) -> Path:
         UserError: where the run folder holds another run, or a stage cannot be done.
         Stopped: after a signal.
     """
-    config = job.config
-    run = RunFolder(run_dir, config, flags, writes=devices.is_chief(job.strategy))
+    run = RunFolder(run_dir, job.config, flags, writes=devices.is_chief(job.strategy))
     with run.logging():
-        if config.train_speakers:
+        if job.config.train_speakers:
             speakers = np.unique(job.labelled.column("speaker_id", job.protocol.train))
             log.info("speakers trained on: %s", ", ".join(speakers))
-        log.info("%s", phases_table(config))
-        if unlabelled := job.unlabelled:
-            run.stage("pretrain", lambda folder: pretrain(job, unlabelled, run, folder), together=True)
-        if config.condition == "face":
-            run.stage("face_classifier", lambda folder: classifying.face_classifier(job, run, folder))
-        run.stage("calibrate", lambda folder: calibrate(job, run, folder), together=True)
-        for stage in ("recognise_baseline", "recognise_augmented"):
-            run.stage(stage, lambda folder: classifying.recognise(job, run, folder))
-        run.stage("evaluate", lambda folder: evaluation.evaluate(job, run, folder))
-        if config.model.direction == "face_to_sound":
-            run.stage("serving", lambda folder: _export(run, folder))
+        log.info("%s", phases_table(job.config))
+        for name in stages_of(job.config):
+            run_stage(job, run, name)
         return report.write_report(run.path) if run.writes else run.path / "report.html"
 
 
-def _export(run: RunFolder, folder: Path) -> None:
+def stages_of(config: RunConfig) -> list[str]:
+    """The names of a run's stages, in their order."""
+    made = config.schedule != "none"
+    served = made and config.model.direction == "face_to_sound"
+    return [
+        *(["pretrain"] if config.schedule == "progressive" else []),
+        *(["face_classifier"] if made and config.condition == "face" else []),
+        *(["calibrate"] if made else []),
+        *(f"recognise_{name}" for name in recognisers(config)),
+        "evaluate",
+        *(["serving"] if served else []),
+    ]
+
+
+def run_stage(job: Job, run: RunFolder, name: str) -> None:
+    """Does one of `stages_of`, unless it is done."""
+    together = {"pretrain": pretrain, "calibrate": calibrate}
+    alone = {"face_classifier": classifying.face_classifier, "evaluate": evaluation.evaluate, "serving": _export}
+    work = (together | alone).get(name, classifying.recognise)
+    run.stage(name, lambda folder: work(job, run, folder), together=name in together)
+
+
+def _export(_: Job, run: RunFolder, folder: Path) -> None:
     exporting.export(run.path, folder / "emogan")
 
 
-def pretrain(job: Job, corpus: Corpus, run: RunFolder, folder: Path) -> None:
+def pretrain(job: Job, run: RunFolder, folder: Path) -> None:
     """Stage 1, weight initialisation: G and D on unlabelled pairs, null condition, no Q; ends in two SavedModels."""
-    config, settings = job.config, job.config.pretrain
+    config, settings, corpus = job.config, job.config.pretrain, job.unlabelled
+    assert corpus, "a job with this stage has an unlabelled corpus"
     splits = protocols.unlabelled_splits(corpus)
     tf.keras.utils.set_random_seed(settings.seed)
     with job.strategy.scope(), training.computing_with(settings.precision):
         generator, discriminator = _fresh(job, corpus, splits[0])
         gan = _compiled_gan(config, settings, generator, discriminator, None)
     condition = input_pipeline.null_condition(config.model.num_classes)
-    _fit_gan(gan, job, settings, corpus, splits, condition, run, folder)
+    _fit_gan(gan, job, settings, corpus, splits, condition, run, folder, corpus.speakers("+".join({*splits})))
 
 
 def calibrate(job: Job, run: RunFolder, folder: Path) -> None:
@@ -79,16 +93,18 @@ def calibrate(job: Job, run: RunFolder, folder: Path) -> None:
         if config.use_classifier:
             classifier = networks.build_classifier(config.model)
             networks.standardise_by(classifier, job.target, pictures(corpus, protocol.train, job.target.name))
-        taken = []
+        taken, known = [], corpus.speakers(f"{protocol.train}+{protocol.validation}")
         if config.schedule == "progressive":
             taken = saved_networks.start_from(generator, discriminator, config, run.path / "pretrain")
+            known |= saved_networks.seen_speakers(run.path / "pretrain" / "generator")
         gan = _compiled_gan(config, settings, generator, discriminator, classifier)
     for line in taken:
         log.info("taken over: %s", line)
     if run.writes:
         (folder / "taken_over.txt").write_text("".join(f"{line}\n" for line in taken))
     splits = protocol.train, protocol.validation
-    _fit_gan(gan, job, settings, corpus, splits, job.condition(run), run, folder, balance=config.balance_classes)
+    condition = job.condition(run)
+    _fit_gan(gan, job, settings, corpus, splits, condition, run, folder, known, balance=config.balance_classes)
     served = ServedSettings(
         media=corpus.media,
         model=config.model,
@@ -108,6 +124,13 @@ def _fresh(job: Job, corpus: Corpus, split: str) -> tuple[tf.keras.Model, tf.ker
     for picture in (job.target, job.source)[: len(discriminator.inputs)]:
         networks.standardise_by(discriminator, picture, pictures(corpus, split, picture.name))
     return generator, discriminator
+
+
+def make_gan(config: RunConfig) -> EmoGAN:
+    """G, D and Q as calibration trains them, with random weights and no statistics."""
+    generator, discriminator = networks.build_generator(config.model), networks.build_discriminator(config.model)
+    classifier = networks.build_classifier(config.model) if config.use_classifier else None
+    return _compiled_gan(config, config.calibrate, generator, discriminator, classifier)
 
 
 def _compiled_gan(
@@ -142,10 +165,11 @@ def _fit_gan(
     condition: Condition,
     run: RunFolder,
     folder: Path,
+    speakers: frozenset[str],
     *,
     balance: bool = False,
 ) -> None:
-    """Trains, with sample pictures of fixed validation examples, and saves every network."""
+    """Trains, with sample pictures of fixed validation examples, and saves every network with whom it knows."""
     config, stage, (training_split, held_out) = job.config, folder.name, splits
     to_batches = functools.partial(
         input_pipeline.gan_batches,
@@ -154,6 +178,7 @@ def _fit_gan(
         noise_dim=config.model.noise_dim,
         seed=settings.seed,
         pictures=(job.source.name, job.target.name),
+        control=config.control if corpus is job.labelled else "none",
     )
 
     def batches(first_step: int) -> tf.data.Dataset:
@@ -177,7 +202,9 @@ def _fit_gan(
     with tempfile.TemporaryDirectory() as aside:  # of several processes all take part in saving
         for name, network in made.items():
             if network is not None:
-                saved_networks.save_network(network, config.model, (folder if run.writes else Path(aside)) / name)
+                saved_networks.save_network(
+                    network, config.model, (folder if run.writes else Path(aside)) / name, speakers
+                )
 
 
 def _show_samples(

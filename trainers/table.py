@@ -1,7 +1,7 @@
 """The figures of a run as a table: `Result`, `read_results`, `grouped`, `results_table`, and the paper's Table 1.
 
 A result is one line of a run's metrics.jsonl whose stage is `evaluate`. Its name says what it is: one that contains
-`accuracy`, `uar` or `f1` is a share and shown in percent, one that contains
+`accuracy`, `uar`, `f1` or `share` is a share and shown in percent, one that contains
 `difference` or `minus` has a sign.
 """
 
@@ -13,7 +13,7 @@ GROUPS = ("Recognition", "Generated quality", "Reference rows")
 """Headings of the results, in the order of reading."""
 
 _REFERENCES = ("real_vs_real", "_real", "class_mean", "shuffled")
-_SHARES = ("accuracy", "uar", "f1")
+_SHARES = ("accuracy", "uar", "f1", "share")
 _DIFFERENCES = ("difference", "minus")
 _ACRONYMS = {"fid": "FID", "is": "IS", "kid": "KID", "ssim": "SSIM", "uar": "UAR", "f1": "F1"}
 
@@ -61,7 +61,7 @@ class Result:
         """The one of `GROUPS` that it is shown under."""
         if any(mark in self.name for mark in _REFERENCES):
             return GROUPS[2]
-        is_recognition = self._is_share and not any(mark in self.name for mark in ("requested", "generated"))
+        is_recognition = self._is_share and not any(mark in self.name for mark in ("requested", "generated", "copy"))
         return GROUPS[0] if is_recognition else GROUPS[1]
 
     @property

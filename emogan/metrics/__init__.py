@@ -1,1 +1,3 @@
-"""What is measured: `recognition`, `distribution` (FID, IS, KID), `similarity` (SSIM), `intervals` around means."""
+"""What is measured: `recognition`, `distribution` (FID, IS, KID) on the recogniser's features or `inception`'s,
+`similarity` (SSIM), `copying` of the training set; `intervals` around means and `comparison` with a baseline.
+"""

@@ -1,7 +1,10 @@
 """What is changed in training examples, how often, and that nothing else is."""
 
+import dataclasses
+
 import numpy as np
 import pytest
+import scipy.stats
 import tensorflow as tf
 
 from datasets import augmentation, streams
@@ -79,6 +82,218 @@ def test_the_same_key_masks_the_same_and_another_elsewhere(masked):
 
 def test_without_masks_a_spectrogram_stays_what_it_is(masked, picture):
     np.testing.assert_array_equal(masked(), np.tile(picture[..., 0], (DRAWS, 1, 1)))
+
+
+# Shifts
+
+
+def shifted_by(picture, rows, frames):
+    """What numpy makes of a shift: whatever is not overwritten is silent."""
+    expected = np.full_like(picture, -1)
+    whole = (slice(max(by, 0), size + min(by, 0)) for by, size in zip((rows, frames), picture.shape, strict=False))
+    source = (slice(max(-by, 0), size + min(-by, 0)) for by, size in zip((rows, frames), picture.shape, strict=False))
+    expected[tuple(whole)] = picture[tuple(source)]
+    return expected
+
+
+def test_a_shift_moves_the_content_evenly_often_by_each_distance_and_leaves_silence(picture):
+    shift = tf.function(augmentation.shift_spectrogram)
+    config = AugmentConfig(time_shift_share=0.25, frequency_shift_share=0.199)
+    possible = {
+        shifted_by(picture, rows, frames).tobytes(): (rows, frames) for rows in range(-3, 4) for frames in range(-5, 6)
+    }  # of 20 lines: 3.98 is rounded down
+    made = [shift(picture, key(n), config).numpy() for n in range(DRAWS)]
+    assert {(one.dtype, one.shape) for one in made} == {(picture.dtype, picture.shape)}
+    distances = np.array([possible[one.tobytes()] for one in made])
+    for axis, reach in ((0, 3), (1, 5)):
+        counts = np.bincount(distances[:, axis] + reach, minlength=2 * reach + 1)
+        assert scipy.stats.chisquare(counts).pvalue > 0.01
+    assert abs(np.corrcoef(distances.T)[0, 1]) < 4 / np.sqrt(DRAWS)
+    np.testing.assert_array_equal(shift(picture, key(7), config), made[7])
+    other = [shift(picture, key(n, seed=2), config).numpy() for n in range(20)]
+    assert any((a != b).any() for a, b in zip(other, made[:20], strict=True))
+
+
+def test_a_shift_of_one_axis_leaves_the_other_alone(picture):
+    in_time = augmentation.shift_spectrogram(picture, key(3), AugmentConfig(time_shift_share=0.95)).numpy()
+    assert any((in_time == shifted_by(picture, 0, frames)).all() for frames in range(-19, 20))
+    in_frequency = augmentation.shift_spectrogram(picture, key(3), AugmentConfig(frequency_shift_share=0.95)).numpy()
+    assert any((in_frequency == shifted_by(picture, rows, 0)).all() for rows in range(-19, 20))
+    np.testing.assert_array_equal(augmentation.shift_spectrogram(picture, key(3), AugmentConfig()), picture)
+
+
+# White noise
+
+
+SETTINGS = dataclasses.replace(SPECTROGRAMS[64], floor_db=-120.0)
+NOISE = AugmentConfig(noise_snr_db=5.0)
+
+
+def to_power(pictures):
+    """Power against a full-scale sine."""
+    decibels = -120 + (np.asarray(pictures, np.float64) + 1) / 2 * 110
+    return 10 ** (decibels / 10)
+
+
+def noisy(spectrogram, n=DRAWS, **settings):
+    add = tf.function(augmentation.add_white_noise)
+    config = dataclasses.replace(NOISE, **settings)
+    return np.stack([add(spectrogram, key(number), config, SETTINGS)[..., 0] for number in range(n)])
+
+
+@pytest.fixture(scope="module")
+def noise_power():
+    """The noise of `DRAWS` clips in which all but one pixel are silent, as shares of the clip's power: [DRAWS, 4095]."""
+    clip = np.full((64, 64, 1), -1, np.float32)
+    clip[0, 0] = 1  # -10 dB
+    return to_power(noisy(clip)).reshape(DRAWS, -1)[:, 1:] / (0.1 / 64**2)
+
+
+def test_the_ratio_of_signal_and_noise_is_uniform_over_30_decibels(noise_power):
+    ratios = -10 * np.log10(noise_power.mean(1))
+    assert scipy.stats.kstest(ratios, scipy.stats.uniform(5, 30).cdf).pvalue > 0.01
+    assert ratios.min() < 5.5
+    assert ratios.max() > 34.5
+
+
+def test_noise_alone_has_exponential_power_without_a_pattern(noise_power):
+    relative = noise_power / noise_power.mean(1, keepdims=True)
+    assert scipy.stats.kstest(relative[:, ::67].ravel(), scipy.stats.expon.cdf).pvalue > 0.01
+    np.testing.assert_allclose(relative.mean(0), 1, atol=5 / np.sqrt(DRAWS))  # of every pixel: deviation 1
+    for distance in (1, 64):  # in time, and in frequency
+        product = (relative[:, :-distance] - 1) * (relative[:, distance:] - 1)
+        assert abs(product.mean()) < 4 / np.sqrt(relative.size)
+
+
+def test_noise_adds_its_power_to_that_of_a_flat_spectrogram(noise_power):
+    flat = np.full((64, 64, 1), 0.4, np.float32)
+    made = to_power(noisy(flat)).reshape(DRAWS, -1) / to_power(np.float32(0.4))
+    ratios = noise_power.mean(1)  # the keys are the same, so the levels are
+    assert made.mean() - 1 == pytest.approx(ratios.mean(), rel=0.025)  # 4 deviations
+    for n in (ratios.argmin(), 0, ratios.argmax()):
+        # |x + n|^2 of a fixed x and a complex Gaussian n has this distribution.
+        expected = scipy.stats.ncx2(2, 2 / ratios[n], scale=ratios[n] / 2)
+        assert scipy.stats.kstest(made[n], expected.cdf).pvalue > 0.01
+
+
+def test_noise_keeps_silent_clips_silent_and_loud_ones_in_range():
+    silent = np.full((SIZE, SIZE, 1), -1, np.float16)
+    np.testing.assert_array_equal(noisy(silent, 5), np.full((5, SIZE, SIZE), -1))
+    loud = noisy(-silent, 20)
+    assert loud.max() == 1
+    assert np.isfinite(loud).all()
+    assert ((loud == 1).mean((1, 2)) > 0.3).all()  # half of the noise makes it louder
+    faint = noisy(np.where(np.arange(SIZE) < 1, -0.98, silent[..., 0])[..., np.newaxis].astype(np.float16), 20)
+    assert faint.min() == -1  # the noise mostly lies below the floor
+    assert faint.dtype == np.float16
+
+
+def test_noise_follows_from_the_key_and_is_computed_alike_in_half_precision(picture):
+    made = noisy(picture, 20)
+    assert made.dtype == np.float16
+    np.testing.assert_array_equal(noisy(picture, 20), made)
+    assert len(np.unique(made, axis=0)) == 20
+    np.testing.assert_array_equal(made, noisy(picture.astype(np.float32), 20).astype(np.float16))
+    other = augmentation.add_white_noise(picture, key(0, seed=2), NOISE, SETTINGS).numpy()
+    assert (other[..., 0] != made[0]).mean() > 0.9
+
+
+# All changes of spectrograms
+
+
+ALL = {
+    "time_shift_share": 0.2,
+    "frequency_shift_share": 0.2,
+    "noise_snr_db": 5.0,
+    "time_masks": 2,
+    "frequency_masks": 1,
+}
+
+
+def test_a_spectrogram_is_shifted_then_gets_noise_then_masks(picture):
+    config = AugmentConfig(**ALL)
+    for n in range(10):
+        expected = augmentation.shift_spectrogram(picture, key(n), config)
+        expected = augmentation.add_white_noise(expected, key(n), config, SETTINGS)
+        expected = augmentation.mask_spectrogram(expected, key(n), config)
+        np.testing.assert_array_equal(
+            augmentation.augment_spectrogram(picture, key(n), config, SETTINGS), expected.numpy()
+        )
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_each_change_is_made_where_its_setting_is_on(picture, name):
+    config = AugmentConfig(**{name: ALL[name]})
+    assert augmentation.changes_spectrograms(config)
+    made = [augmentation.augment_spectrogram(picture, key(n), config, SETTINGS).numpy() for n in range(5)]
+    assert any((one != picture).any() for one in made)
+
+
+def test_where_no_setting_is_on_a_spectrogram_is_not_touched(picture):
+    config = AugmentConfig(flip_faces=True, mixup=0.2, time_mask_share=0.5)
+    assert not augmentation.changes_spectrograms(config)
+    tensor = tf.constant(picture)
+    assert augmentation.augment_spectrogram(tensor, key(1), config, SETTINGS) is tensor
+
+
+# Mixup
+
+
+def mixing(size, number=0, alpha=0.4, seed=1):
+    """Shares of a mixed batch, [size, size]: a row for each mixed item, a column for each one that went into it."""
+    pictures = np.zeros((size, 1, 1, 1), np.float32)
+    return augmentation.mix(pictures, np.eye(size, dtype=np.float32), key(number, seed), alpha)[1].numpy()
+
+
+@pytest.mark.parametrize("alpha", [0.2, 1.0, 4.0])
+def test_the_shares_of_mixup_have_a_beta_distribution_and_every_item_one_of_its_own(alpha):
+    own = np.diag(mixing(1_000, alpha=alpha))
+    assert scipy.stats.kstest(own, scipy.stats.beta(alpha, alpha).cdf).pvalue > 0.01
+    assert len(np.unique(own[(own > 0.001) & (own < 0.999)])) > 500
+    assert abs(np.corrcoef(own[1:], own[:-1])[0, 1]) < 4 / np.sqrt(1_000)
+
+
+def test_mixup_of_a_small_alpha_takes_one_of_both_whole():
+    own = np.diag(mixing(1_000, alpha=0.01))
+    assert ((own < 0.01) | (own > 0.99)).mean() > 0.9
+    assert abs((own > 0.5).mean() - 0.5) < 4 * 0.5 / np.sqrt(1_000)
+
+
+def test_pictures_and_targets_are_mixed_by_the_same_shares_with_the_same_partner(rng):
+    pictures = rng.uniform(-1, 1, (7, 4, 4, 1)).astype(np.float32)
+    targets = rng.dirichlet(np.ones(6), 7).astype(np.float32)
+    mixed, mixed_targets = augmentation.mix(pictures, targets, key(5), 0.4)
+    shares = mixing(7, number=5).astype(np.float64)
+    assert ((shares > 0) & (shares < 1)).sum() == 14
+    np.testing.assert_allclose(mixed, np.einsum("ij,jklm->iklm", shares, pictures), atol=1e-6)
+    np.testing.assert_allclose(mixed_targets, shares @ targets, atol=1e-6)
+    np.testing.assert_allclose(np.sum(mixed_targets, 1), 1, atol=1e-6)
+    again = augmentation.mix(pictures, targets, key(5), 0.4)
+    np.testing.assert_array_equal(again[0], mixed)
+    np.testing.assert_array_equal(again[1], mixed_targets)
+    for other in (key(6), key(5, seed=2)):
+        assert np.abs(augmentation.mix(pictures, targets, other, 0.4)[0] - mixed).max() > 0.01
+
+
+def test_every_item_meets_every_other_one_and_never_itself():
+    distances = []
+    for number in range(200):
+        shares = mixing(6, number, alpha=4.0)
+        np.fill_diagonal(shares, 0)
+        distance = {(int(column) - row) % 6 for row, column in np.argwhere(shares)}
+        assert len(distance) == 1  # the same for the whole batch
+        assert (np.count_nonzero(shares, 1) == 1).all()
+        distances += distance
+    counts = np.bincount(distances, minlength=6)
+    assert counts[0] == 0
+    assert scipy.stats.chisquare(counts[1:]).pvalue > 0.01
+
+
+def test_a_batch_of_one_is_mixed_with_itself():
+    np.testing.assert_allclose(mixing(1), [[1]], atol=1e-6)
+
+
+# Faces
 
 
 def test_a_flip_reverses_the_width_and_happens_half_of_the_time(rng):

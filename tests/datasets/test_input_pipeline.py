@@ -8,9 +8,9 @@ import tensorflow as tf
 import tensorflow_datasets as tfds
 
 import datasets
-from datasets import input_pipeline, streams
+from datasets import augmentation, input_pipeline, streams
 from emogan import networks
-from emogan.config import AugmentConfig, LossConfig, MediaConfig, ModelConfig, TrainConfig
+from emogan.config import SPECTROGRAMS, AugmentConfig, LossConfig, MediaConfig, ModelConfig, TrainConfig
 from emogan.emotions import EMOTIONS
 from emogan.errors import UserError
 from emogan.model import EmoGAN
@@ -188,18 +188,18 @@ def test_the_flip_of_faces_changes_nothing_else(corpus):
 
 
 def pairs(start):
-    """A stream of 10 items: spectrograms that are everywhere `start` + i / 100, with -i as the target."""
+    """A stream of 10 items: spectrograms that are everywhere `start` + i / 100, with [-i] as the target."""
     items = np.arange(10, dtype=np.float32)
     pictures = np.tile((start + items / 100)[:, np.newaxis, np.newaxis, np.newaxis], (1, 16, 16, 1))
     return lambda size, first_step: streams.array_stream(
-        (pictures, -items), items, batch_size=size, seed=1, first_step=first_step, balance=False
+        (pictures, -items[:, np.newaxis]), items, batch_size=size, seed=1, first_step=first_step, balance=False
     )
 
 
 def mixed(first_step=0, n=9, augment=AugmentConfig()):  # noqa: B008
     sizes = [3, 1]
     parts = [make(size, first_step) for make, size in zip((pairs(0.0), pairs(0.5)), sizes, strict=True)]
-    batches = input_pipeline.mixed_batches(parts, sizes, seed=1, augment=augment)
+    batches = input_pipeline.mixed_batches(parts, sizes, seed=1, augment=augment, settings=SPECTROGRAMS[64])
     return tuple(np.stack(values) for values in zip(*batches.take(n).as_numpy_iterator(), strict=True))
 
 
@@ -207,7 +207,7 @@ def test_mixed_batches_take_their_share_of_each_source():
     pictures, targets = mixed()
     assert pictures.shape == (9, 4, 16, 16, 1)
     np.testing.assert_array_equal(pictures[..., 0, 0, 0] >= 0.5, np.tile([False, False, False, True], (9, 1)))
-    np.testing.assert_allclose(pictures[..., 5, 5, 0] % 0.5, -targets / 100, atol=1e-6)
+    np.testing.assert_allclose(pictures[..., 5, 5, 0] % 0.5, -targets[..., 0] / 100, atol=1e-6)
     later = mixed(first_step=4, n=5)
     np.testing.assert_array_equal(later[0], pictures[4:])
     np.testing.assert_array_equal(later[1], targets[4:])
@@ -222,6 +222,53 @@ def test_masks_fall_on_every_item_of_mixed_batches_in_a_place_of_its_own():
     np.testing.assert_array_equal(masked, np.where(silent, -1, plain))
     assert len(np.unique(silent.reshape(36, -1), axis=0)) > 33  # no two keys are the same
     np.testing.assert_array_equal(mixed(first_step=4, n=5, augment=augment)[0], masked[4:])
+
+
+def test_each_item_of_mixed_batches_is_augmented_by_a_key_of_its_own():
+    augment = AugmentConfig(time_shift_share=0.3, frequency_shift_share=0.3, noise_snr_db=10.0, time_masks=1)
+    plain, targets = mixed()
+    made, same_targets = mixed(augment=augment)
+    np.testing.assert_array_equal(same_targets, targets)
+    for n in (0, 7, 35):
+        picture, key = plain.reshape(36, 16, 16, 1)[n], streams.key(1, tf.constant(n, tf.int64))
+        expected = augmentation.augment_spectrogram(picture, key, augment, SPECTROGRAMS[64])
+        np.testing.assert_allclose(made.reshape(36, 16, 16, 1)[n], expected, atol=1e-6)
+
+
+def test_mixup_mixes_whole_batches_by_the_number_of_the_step():
+    made = mixed(augment=AugmentConfig(mixup=0.4))
+    for step, (picture, target) in enumerate(zip(*mixed(), strict=True)):
+        expected = augmentation.mix(picture, target, streams.key(1, tf.constant(step, tf.int64)), 0.4)
+        np.testing.assert_allclose(made[0][step], expected[0], atol=1e-6)
+        np.testing.assert_allclose(made[1][step], expected[1], atol=1e-6)
+
+
+def test_mixed_batches_go_on_where_they_were_left_with_all_augmentations():
+    augment = AugmentConfig(
+        time_masks=1,
+        frequency_masks=1,
+        time_shift_share=0.3,
+        frequency_shift_share=0.3,
+        noise_snr_db=10.0,
+        mixup=0.4,
+    )
+    whole, later = mixed(augment=augment), mixed(first_step=4, n=5, augment=augment)
+    assert (whole[0] != mixed()[0]).any((2, 3, 4)).all()
+    assert len(np.unique(whole[0].reshape(36, -1), axis=0)) == 36
+    np.testing.assert_array_equal(later[0], whole[0][4:])
+    np.testing.assert_array_equal(later[1], whole[1][4:])
+
+
+@pytest.mark.parametrize(
+    ("augment", "drawn"), [(AugmentConfig(flip_faces=True), False), (AugmentConfig(noise_snr_db=1.0), True)]
+)
+def test_what_is_off_is_not_in_the_graph(augment, drawn):
+    items = tf.data.Dataset.range(8).map(lambda n: (n, (tf.zeros([16, 16, 1]), tf.zeros([2]))))
+    batches = input_pipeline.mixed_batches([items], [2], seed=1, augment=augment, settings=SPECTROGRAMS[64])
+    graph = tf.raw_ops.DatasetToGraphV2(input_dataset=tf.data.experimental.to_variant(batches)).numpy()
+    operations = {node.op for one in tf.compat.v1.GraphDef.FromString(graph).library.function for node in one.node_def}
+    assert any(name.startswith("Stateless") for name in operations) == drawn
+    assert ("FloorDiv" in operations) == drawn
 
 
 # Replicas

@@ -109,6 +109,20 @@ def test_on_built_data_no_speaker_is_on_two_sides(corpus, fold):
         assert side <= set(official_speakers("crema_d_av", split))
 
 
+@pytest.mark.parametrize(("side", "other"), [("train", "test"), ("validation", "test"), ("train", "validation")])
+def test_a_speaker_who_is_planted_on_two_sides_is_found(corpus, side, other):
+    protocol = protocols.protocol(corpus, 0)
+    protocols.check_speakers(corpus, protocol)
+    facts = {name: values.copy() for name, values in corpus._facts.items()}
+    planted = np.flatnonzero(np.isin(facts["split"], getattr(protocol, side).split("+")))[0]
+    known = facts["speaker_id"][facts["split"] == getattr(protocol, other)][0]
+    facts["speaker_id"][planted] = known
+    leaky = corpus.without([])
+    leaky.__dict__["_facts"] = facts
+    with pytest.raises(UserError, match=f"crema_d_av:{known} speaks in .* and in .* of crema_d_av/64"):
+        protocols.check_speakers(leaky, protocol)
+
+
 def test_only_folds_with_clips_take_part(build):
     corpus = build("1019")
     assert sides(protocols.protocol(corpus, 0)) == ("fold_3+fold_4", "fold_2", "fold_0")

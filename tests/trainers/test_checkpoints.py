@@ -7,6 +7,7 @@ import pytest
 import tensorflow as tf
 
 from emogan.command import is_full_disk
+from emogan.config import FORMAT
 from emogan.errors import UserError
 from trainers.checkpoints import Checkpoints
 
@@ -79,8 +80,8 @@ def test_a_checkpoint_of_another_run_is_refused_with_the_difference(saved, small
     with pytest.raises(UserError, match="condition: face, label"):
         Checkpoints(saved, small.make_gan(), small.run_config(condition="face"))
     text = (saved / "config.json").read_text()
-    (saved / "config.json").write_text(text.replace('"format": 2', '"format": 1'))
-    with pytest.raises(UserError, match=r"format: 2, 1"):
+    (saved / "config.json").write_text(text.replace(f'"format": {FORMAT}', '"format": 1'))
+    with pytest.raises(UserError, match=rf"format: {FORMAT}, 1"):
         Checkpoints(saved, small.make_gan(), small.run_config())
 
 

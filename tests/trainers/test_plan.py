@@ -2,9 +2,13 @@
 
 import pytest
 
+from emogan.config import AugmentConfig
 from trainers.plan import NETWORKS, phases, phases_table
 
 ENCODER, DECODER, D, Q, FACE_CLASSIFIER, RECOGNISER = NETWORKS
+
+
+RECOGNISED = ("recognise_baseline", "recognise_augmented", "recognise_generated")
 
 
 def states(config):
@@ -13,7 +17,7 @@ def states(config):
 
 def test_a_progressive_supervised_run(small):
     found = states(small.run_config())
-    assert list(found) == ["pretrain", "calibrate", "recognise_baseline", "recognise_augmented"]
+    assert list(found) == ["pretrain", "calibrate", *RECOGNISED]
     assert found["pretrain"] == dict.fromkeys((ENCODER, DECODER, D), "trained anew")
     assert found["calibrate"] == {**dict.fromkeys((ENCODER, DECODER, D), "trained on"), Q: "trained anew"}
     assert found["recognise_augmented"] == {ENCODER: "used", DECODER: "used", RECOGNISER: "trained anew"}
@@ -21,9 +25,16 @@ def test_a_progressive_supervised_run(small):
 
 def test_a_moderate_semi_supervised_run_without_q(small):
     found = states(small.run_config(schedule="moderate", condition="face", use_classifier=False))
-    assert list(found) == ["face_classifier", "calibrate", "recognise_baseline", "recognise_augmented"]
+    assert list(found) == ["face_classifier", "calibrate", *RECOGNISED]
     assert found["calibrate"] == {**dict.fromkeys((ENCODER, DECODER, D), "trained anew"), FACE_CLASSIFIER: "used"}
     assert found["recognise_augmented"][FACE_CLASSIFIER] == "used"
+
+
+def test_a_run_without_a_gan_compares_augmentation_with_none(small):
+    assert list(states(small.run_config(schedule="none"))) == ["recognise_baseline"]
+    for changes in ({"augment": AugmentConfig(mixup=0.2)}, {"balance_classes": True}):
+        found = states(small.run_config(schedule="none", condition="face", **changes))
+        assert found == {stage: {RECOGNISER: "trained anew"} for stage in RECOGNISED[:2]}
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 import emogan.networks  # noqa: F401  (its layers must be registered before a SavedModel with them is read)
 from trainers.run_folder import read_metrics
-from trainers.saved_networks import layer_digests, load_network
+from trainers.saved_networks import layer_digests, load_network, seen_speakers
 
 
 def test_the_run_leaves_all_it_promises(minute_run):
@@ -22,7 +22,7 @@ def test_the_run_leaves_all_it_promises(minute_run):
         "pretrain/discriminator/saved_model.pb", "calibrate/classifier/saved_model.pb",
         "calibrate/checkpoints/last-00000004.index", "calibrate/taken_over.txt",
         "recognise_augmented/recogniser/saved_model.pb", "evaluate/samples.npz", "serving/emogan/1/saved_model.pb",
-        "pictures/pretrain_0000004.png", "pictures/calibrate_0000002.png", "evaluate/confusion_generated.csv",
+        "pictures/pretrain_0000004.png", "pictures/calibrate_0000002.png", "evaluate/confusion_requested.csv",
     ):  # fmt: skip
         assert (minute_run / name).is_file(), name
     shown = EventAccumulator(str(minute_run / "tensorboard" / "calibrate"))
@@ -49,6 +49,39 @@ def test_every_figure_has_its_n_and_what_it_was_computed_on(minute_run):
     assert "low" not in named["accuracy_difference"]  # one speaker says nothing of the next
 
 
+@pytest.mark.parametrize(
+    ("stage", "network"),
+    [("evaluate", "recognise_augmented/recogniser"), ("recognise_augmented", "calibrate/generator")],
+)
+def test_a_planted_leak_is_refused_before_anything_is_measured(
+    minute_run, minute_flags, run_command, tmp_path, stage, network
+):
+    run = tmp_path / "run"
+    shutil.copytree(minute_run, run)
+    about = run / network / "emogan.json"
+    found = json.loads(about.read_text())
+    assert "crema_d_av:1001" not in found["speakers"]  # who is alone in the test fold
+    about.write_text(json.dumps(found | {"speakers": [*found["speakers"], "crema_d_av:1001"]}))
+    shutil.rmtree(run / "evaluate")
+    shutil.rmtree(run / stage, ignore_errors=True)
+    result = run_command("trainers.progressive", *minute_flags, f"--run_dir={run}")
+    assert result.returncode == 2
+    assert result.stderr.splitlines()[-1].endswith(
+        f"{network} was trained or selected on crema_d_av:1001, and must not be tested on that speaker"
+    )
+    assert not (run / "evaluate" / "done.json").exists()
+
+
+def test_every_network_knows_whom_it_has_seen(minute_run):
+    training = {f"crema_d_av:{actor}" for actor in (1019, 1037, 1055, 1073)}
+    for name in ("recognise_baseline/recogniser", "calibrate/classifier", "calibrate/generator"):
+        seen = seen_speakers(minute_run / name)
+        assert {speaker for speaker in seen if speaker.startswith("crema_d_av")} == training
+    pretrained = seen_speakers(minute_run / "pretrain" / "generator")
+    assert len(pretrained) == 2
+    assert pretrained < seen_speakers(minute_run / "calibrate" / "generator")
+
+
 def test_calibration_starts_from_the_pretrained_networks(minute_run):
     losses = {row["stage"]: row for row in read_metrics(minute_run) if "step" in row}
     assert "q_loss" in losses["calibrate"]
@@ -72,7 +105,7 @@ def test_the_same_command_again_does_nothing_twice(minute_run, minute_flags, run
     before = (minute_run / "metrics.jsonl").read_text()
     again = run_command("trainers.progressive", *minute_flags, f"--run_dir={minute_run}")
     assert again.returncode == 0
-    assert again.stderr.count("done before") == 6
+    assert again.stderr.count("done before") == 7
     assert (minute_run / "metrics.jsonl").read_text() == before
     assert "Baseline accuracy" in again.stdout
     other = run_command("trainers.progressive", *minute_flags, f"--run_dir={minute_run}", "--lambda_l1=50")
@@ -86,7 +119,7 @@ def test_the_same_command_again_does_nothing_twice(minute_run, minute_flags, run
         ("--schedule=moderate --freeze_encoder", "freeze_encoder needs an encoder that was pretrained"),
         ("--condition=face --train_speakers=1", "needs training speakers in two folds, and they all are in fold_"),
         ("--batch_size=6 --accumulate=4", "cannot be worked on in 4 equal parts"),
-        ("--schedule=fast", "value should be one of <progressive|moderate>"),
+        ("--schedule=fast", "value should be one of <progressive|moderate|none>"),
         ("--calibrate_steps=5", "5 steps are not a multiple of the interval of 2"),
         ("--dataset=ravdess_av", "python -m trainers.prepare --dataset=ravdess_av"),
         ("--preset=128", "python -m trainers.prepare --dataset=crema_d_av --config=128"),

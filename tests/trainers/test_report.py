@@ -140,9 +140,9 @@ def test_the_papers_table_is_marked_not_directly_comparable(page):
 
 
 def test_every_picture_is_in_the_page_in_both_themes_and_has_words(page):
-    # Samples, 4 sounds, 3 confusion matrices, what is trained when, 4 stages.
+    # Samples, 4 sounds, 4 confusion matrices, what is trained when, 5 stages.
     images, dark = page.all("img"), page.all("source")
-    assert len(images) == len(dark) == 1 + 4 + 3 + 1 + 4
+    assert len(images) == len(dark) == 1 + 4 + 4 + 1 + 5
     assert all(image["alt"] for image in images)
     for uri in [image["src"] for image in images] + [source["srcset"] for source in dark]:
         media_type, data = uri.split(";base64,")
@@ -188,7 +188,7 @@ def test_a_run_that_has_only_begun_says_what_is_missing(tmp_path):
     (tmp_path / "metrics.jsonl").write_text('{"stage": "pretrain", "step": 1, "d_real_loss": 0.7}\n{"stage": "pre')
     page = Page(report.write_report(tmp_path).read_text())
     # Headline, results, samples, sound, 3 confusion matrices, what is trained when, 3 of the 4 stages, settings.
-    assert page.text.count("not run yet") == 12
+    assert page.text.count("not run yet") == 14
     assert [image["alt"] for image in page.all("img")] == [
         "Stage 1, weight initialisation: every logged metric over the steps"
     ]

@@ -5,16 +5,16 @@ import pytest
 import tensorflow as tf
 
 from emogan import networks
-from emogan.config import ModelConfig
+from emogan.config import FORMAT, ModelConfig
 from emogan.errors import UserError
 from trainers import devices, training
-from trainers.saved_networks import layer_digests, load_network, save_network, start_from
+from trainers.saved_networks import layer_digests, load_network, save_network, seen_speakers, start_from
 
 
 def test_a_saved_network_gives_the_same_output_and_goes_on_training(tmp_path, rng, small):
     gan = small.make_gan()
     path = tmp_path / "generator"
-    save_network(gan.generator, small.model, path)
+    save_network(gan.generator, small.model, path, ["crema_d_av:1001"])
     strategy = devices.make_strategy()
     with strategy.scope():
         loaded = load_network(path, small.model)
@@ -41,9 +41,20 @@ def test_a_saved_network_gives_the_same_output_and_goes_on_training(tmp_path, rn
     assert still == []
 
 
+def test_a_network_is_not_tested_on_whom_it_knows(tmp_path, small):
+    path = tmp_path / "d"
+    save_network(networks.build_discriminator(small.model), small.model, path, ["crema_d_av:1001", "ravdess_av:01"])
+    assert seen_speakers(path) == {"crema_d_av:1001", "ravdess_av:01"}
+    load_network(path, unseen=["crema_d_av:1002", "ravdess_av:1001"])
+    with pytest.raises(
+        UserError, match="was trained or selected on ravdess_av:01, and must not be tested on that speaker"
+    ):
+        load_network(path, unseen=["crema_d_av:1002", "ravdess_av:01"])
+
+
 def test_what_does_not_fit_is_refused_with_the_difference(tmp_path, small):
     path = tmp_path / "d"
-    save_network(networks.build_discriminator(small.model), small.model, path)
+    save_network(networks.build_discriminator(small.model), small.model, path, [])
     with pytest.raises(UserError, match=r"size: 64, 16.*base_filters: 16, 4"):
         load_network(path, ModelConfig(size=64, base_filters=16, noise_dim=8))
     with pytest.raises(UserError, match=r"direction: sound_to_face, face_to_sound"):
@@ -53,14 +64,14 @@ def test_what_does_not_fit_is_refused_with_the_difference(tmp_path, small):
     with pytest.raises(UserError, match=r"no emogan\.json"):
         load_network(tmp_path, small.model)
     about = path / "emogan.json"
-    about.write_text(about.read_text().replace('"format": 2', '"format": 1'))
-    with pytest.raises(UserError, match=r"format: 2, 1"):
+    about.write_text(about.read_text().replace(f'"format": {FORMAT}', '"format": 1'))
+    with pytest.raises(UserError, match=rf"format: {FORMAT}, 1"):
         load_network(path)
 
 
 def test_other_weights_than_were_saved_are_refused(tmp_path, small):
-    save_network(networks.build_discriminator(small.model), small.model, tmp_path / "a")
-    save_network(networks.build_discriminator(small.model), small.model, tmp_path / "b")
+    save_network(networks.build_discriminator(small.model), small.model, tmp_path / "a", [])
+    save_network(networks.build_discriminator(small.model), small.model, tmp_path / "b", [])
     (tmp_path / "b" / "emogan.json").write_text((tmp_path / "a" / "emogan.json").read_text())
     with pytest.raises(UserError, match=r"b is damaged: the weights of trunk_0_conv, .* are not those that were saved"):
         load_network(tmp_path / "b")
@@ -71,7 +82,7 @@ def pretrained(small, folder):
     made = networks.build_generator(small.model), networks.build_discriminator(small.model)
     networks.standardise_by(made[0], networks.FACE, [np.random.default_rng(1).uniform(-1, 0, (4, 16, 16, 3))])
     for network in made:
-        save_network(network, small.model, folder / network.name)
+        save_network(network, small.model, folder / network.name, [])
     return [layer_digests(network) for network in made]
 
 

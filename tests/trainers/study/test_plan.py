@@ -1,0 +1,107 @@
+"""A plan does everything once, in an order in which what is shared is there, and differs from case to case as it says."""
+
+import dataclasses
+
+import pytest
+
+from emogan.config import AugmentConfig
+from emogan.errors import UserError
+from trainers.study.cases import CASES, GROUPS, LOW_DATA_CASES, SWEPT_CASE
+from trainers.study.plan import Study, plan
+from trainers.table import PAPER_TABLE_1
+
+
+@pytest.fixture
+def study(small):
+    return Study(
+        base=small.run_config(),
+        datasets=("crema_d_av", "ravdess_av"),
+        folds={"crema_d_av": (0, 1), "ravdess_av": (2,)},
+        seeds=(1, 2),
+        cases=tuple(CASES),
+        shares=(0.25,),
+        low_data=(3, 6),
+    )
+
+
+def test_every_stage_is_done_once_and_before_it_is_linked_to(study):
+    done = set()
+    for run in plan(study):
+        for target in run.links.values():
+            assert target in done, (run.path, target)
+        stages = {f"{run.path}/{stage}" for stage in run.stages}
+        assert not stages & done
+        assert not set(run.stages) & set(run.links)
+        done |= stages
+
+
+def test_what_cases_share_is_done_as_often_as_it_must_be(study):
+    runs = plan(study)
+    count = {
+        stage: sum(stage in run.stages for run in runs)
+        for stage in ("pretrain", "face_classifier", "recognise_baseline")
+    }
+    folds, seeds, sizes = 3, 2, 3  # all training speakers, 6 and 3
+    assert count == {"pretrain": 1, "face_classifier": folds, "recognise_baseline": folds * seeds * sizes}
+
+
+def test_every_case_runs_on_every_fold_and_seed(study):
+    places = [run.place for run in plan(study) if run.place]
+    assert len(places) == len(set(places))
+    for case in CASES:
+        full = {(p.dataset, p.fold, p.seed) for p in places if p.case == case and not p.train_speakers and not p.share}
+        assert len(full) == 6
+        assert {p.train_speakers for p in places if p.case == case} == ({0, 3, 6} if case in LOW_DATA_CASES else {0})
+        assert {p.share for p in places if p.case == case} == ({0.0, 0.25} if case == SWEPT_CASE else {0.0})
+
+
+def test_a_run_has_the_settings_of_its_place(study):
+    for run in plan(study):
+        if run.place:
+            config = run.config
+            assert (config.dataset, config.test_fold) == (run.place.dataset, run.place.fold)
+            assert config.calibrate.seed == config.recognise.seed == run.place.seed
+            assert config.pretrain == study.base.pretrain
+            assert config.train_speakers == run.place.train_speakers
+            assert config.generated_share == (run.place.share or study.base.generated_share)
+
+
+def test_all_recognisers_are_trained_alike_but_for_what_is_compared(study):
+    compared = {"schedule", "condition", "use_classifier", "augment", "balance_classes", "control"}
+    for name, case in CASES.items():
+        config = dataclasses.replace(study.base, **case.changes)
+        different = {
+            f.name for f in dataclasses.fields(config) if getattr(config, f.name) != getattr(study.base, f.name)
+        }
+        assert different <= compared, name
+    only = dataclasses.replace(study.base, **CASES["spec_augment"].changes)
+    assert only.augment != AugmentConfig()
+
+
+def test_the_papers_cases_are_there_under_its_names():
+    assert {case.title for case in CASES.values() if case.group == "paper"} == set(PAPER_TABLE_1)
+    assert {case.group for case in CASES.values()} == set(GROUPS)
+
+
+def test_folds_are_parts_that_share_nothing_but_the_pretraining(study):
+    runs = plan(study)
+    part_of = {f"{run.path}/{stage}": run.part for run in runs for stage in run.stages}
+    for run in runs:
+        assert all(part_of[target] in ("", run.part) for target in run.links.values())
+        assert run.path.startswith(run.part)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"cases": ("baseline", "magic")}, "there is no case magic"),
+        ({"cases": ("spec_augment",)}, "the case baseline is missing"),
+        ({"cases": ("baseline", "gan_spec_augment")}, "uses the generator of progressive_supervised"),
+        ({"cases": ("baseline",)}, "shares vary case progressive_supervised"),
+        ({"seeds": (1, 1)}, "seeds are 1, 1; give at least one, and each once"),
+        ({"datasets": ()}, "datasets are "),
+    ],
+)
+def test_what_cannot_be_compared_is_refused(study, changes, message):
+    with pytest.raises(UserError, match=message):
+        dataclasses.replace(study, **changes)

@@ -1,0 +1,99 @@
+"""The page of a study: its own file, nothing from elsewhere, and every table's figures from metrics.jsonl."""
+
+import re
+from html.parser import HTMLParser
+
+import pytest
+from skimage.io import imread
+
+from trainers.run_folder import read_metrics
+
+
+class Page(HTMLParser):
+    """Collects headings, table cells, pictures and players."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.cells, self.pictures, self.players, self._open = [], [], [], []
+        self.headings = []
+        self.feed(text)
+        self.cells, self.headings = ([words.strip() for words in found] for found in (self.cells, self.headings))
+
+    def handle_starttag(self, tag, attributes):
+        values = dict(attributes)
+        if tag == "img":
+            self.pictures.append(values)
+        elif tag == "audio":
+            self.players.append(values)
+        elif tag in ("td", "th"):
+            self.cells.append("")
+        elif tag in ("h2", "h3"):
+            self.headings.append("")
+        self._open.append(tag)
+
+    def handle_data(self, data):
+        for tag in reversed(self._open):
+            if tag in ("td", "th"):
+                self.cells[-1] += data
+                return
+            if tag in ("h2", "h3"):
+                self.headings[-1] += data
+                return
+            if tag not in ("span", "data", "strong"):
+                return
+
+
+@pytest.fixture(scope="module")
+def text(minute_study):
+    return (minute_study / "report.html").read_text()
+
+
+@pytest.fixture(scope="module")
+def page(text):
+    return Page(text)
+
+
+def test_the_page_holds_all_it_needs(text, page):
+    assert not re.findall(r"(?:src|href|srcset)=\"(?!data:)", text)
+    assert all(picture["src"].startswith("data:image/png") and picture["alt"] for picture in page.pictures)
+    assert len(page.pictures) > 8
+    assert len(page.players) == 7
+    assert "The corpora are synthetic." in text
+    for heading in ("What was compared", "How to read it", "CREMA-D: Table 1", "What is generated", "Learning curves"):
+        assert heading in page.headings
+
+
+def test_the_table_has_the_figures_of_the_summary(minute_study, page):
+    summary = {line["case"]: line for line in read_metrics(minute_study) if line["stage"] == "summary"}
+    gan = summary["progressive_supervised"]
+    row = page.cells[page.cells.index("progressive supervised") :]
+    assert row[1] == f"{100 * gan['mean']['accuracy']:.1f} ± {100 * gan['deviation']['accuracy']:.1f}"
+    assert row[4] == f"{100 * gan['comparison']['difference']:+.1f} (no interval: 2 speakers)"
+    assert row[6] == f"{gan['mean']['fid']:.3g}"
+    assert row[9:13] == ["53.71", "59.60", "2.31", "0.85"]
+
+
+def test_it_says_on_how_much_data(text):
+    assert (
+        "test fold 0: trained on 18 clips of 3 speakers, validated on 6 clips of 1 speakers, tested on 6 clips of 1"
+        in text
+    )
+
+
+def test_the_other_tables_lie_beside_it(minute_study):
+    assert "| progressive supervised |" in (minute_study / "table1.md").read_text()
+    assert r"\begin{tabular}" in (minute_study / "table1.tex").read_text()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("width", [1200, 500])
+def test_a_browser_shows_it_without_a_complaint(minute_study, page, browser, tmp_path, width):
+    screenshot = tmp_path / "page.png"
+    shown = browser(minute_study / "report.html", screenshot, width)
+    assert shown.errors == []
+    assert (shown.pictures, shown.broken_pictures) == (len(page.pictures), 0)
+    assert shown.players == 7
+    assert shown.width <= shown.window_width  # nothing sticks out
+    picture = imread(screenshot)
+    assert picture.shape[1] == width
+    assert picture.std() > 10

@@ -1,0 +1,115 @@
+"""What a study says of a case, worked out by hand and by scipy."""
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from trainers.study.plan import Place
+from trainers.study.results import Measured, summarise
+
+RIGHT = {  # of 10 clips of each speaker, by case and seed
+    ("baseline", 1): [5, 5, 6, 4, 5, 7],
+    ("baseline", 2): [5, 7, 6, 4, 7, 7],
+    ("progressive_supervised", 1): [6, 6, 8, 4, 7, 8],
+    ("progressive_supervised", 2): [7, 8, 7, 6, 7, 9],
+    ("mixup", 1): [5, 5, 6, 4, 5, 7],
+    ("mixup", 2): [5, 7, 6, 4, 7, 7],
+}
+
+
+def measured(case, seed, right, *, fold=0, share=0.0, sexes=("male", "female"), quality=None):
+    people = [f"{fold}{number}" for number in range(len(right))]
+    accuracy = sum(right) / (10 * len(right))
+    return Measured(
+        place=Place(dataset="crema_d_av", fold=fold, seed=seed, case=case, share=share),
+        recognition={"accuracy": accuracy, "uar": accuracy / 2, "macro_f1": accuracy / 4},
+        speakers={person: (count, 10) for person, count in zip(people, right, strict=True)},
+        sexes={person: sexes[number % len(sexes)] for number, person in enumerate(people)},
+        confusion=np.array([[sum(right), 10 * len(right) - sum(right)], [0, 0]]),
+        quality=quality or {},
+    )
+
+
+@pytest.fixture
+def found():
+    results = summarise([measured(case, seed, right) for (case, seed), right in RIGHT.items()])
+    return {result.place.case: result for result in results}
+
+
+def test_means_and_deviations_are_over_folds_and_seeds(found):
+    baseline = found["baseline"]
+    assert baseline.runs == 2
+    assert baseline.mean["accuracy"] == pytest.approx((32 / 60 + 36 / 60) / 2)
+    assert baseline.deviation["accuracy"] == pytest.approx(4 / 60 / np.sqrt(2))
+    assert baseline.mean["uar"] == pytest.approx(baseline.mean["accuracy"] / 2)
+    assert (baseline.comparison, baseline.adjusted_p, baseline.run_differences) == (None, None, {})
+
+
+def test_the_difference_is_over_speakers_whose_seeds_are_averaged(found):
+    one, two = (np.array(RIGHT["progressive_supervised", s]) - np.array(RIGHT["baseline", s]) for s in (1, 2))
+    per_speaker = (one + two) / 20
+    tested = stats.ttest_1samp(per_speaker, 0)
+    comparison = found["progressive_supervised"].comparison
+    assert comparison.difference == pytest.approx(per_speaker.mean())
+    assert comparison.p == pytest.approx(tested.pvalue)
+    assert (comparison.low, comparison.high) == pytest.approx(tuple(tested.confidence_interval(0.95)))
+    assert (comparison.speakers, comparison.seeds) == (6, 2)
+    assert found["progressive_supervised"].run_differences == pytest.approx(
+        {"fold 0, seed 1": one.sum() / 60, "fold 0, seed 2": two.sum() / 60}
+    )
+
+
+def test_p_is_corrected_for_the_cases_of_the_table(found):
+    gan, mixup = found["progressive_supervised"], found["mixup"]
+    assert gan.adjusted_p == pytest.approx(2 * gan.comparison.p)  # Holm: the smaller of two, doubled
+    assert (mixup.comparison.difference, mixup.adjusted_p) == (0, 1)
+
+
+def test_shares_that_were_swept_are_not_counted_as_cases_of_the_table():
+    runs = [measured(case, seed, right) for (case, seed), right in RIGHT.items()]
+    swept = [measured("progressive_supervised", s, RIGHT["progressive_supervised", s], share=0.25) for s in (1, 2)]
+    results = summarise([*runs, *swept])
+    assert [result.place.share for result in results] == [0, 0, 0, 0.25]
+    assert results[1].adjusted_p == pytest.approx(2 * results[1].comparison.p)
+    assert results[3].adjusted_p == pytest.approx(results[3].comparison.p)
+
+
+def test_folds_are_pooled_over_their_speakers():
+    runs = [
+        measured(case, seed, right[:3] if fold == 0 else right[3:], fold=fold)
+        for (case, seed), right in RIGHT.items()
+        for fold in (0, 1)
+    ]
+    results = {result.place.case: result for result in summarise(runs)}
+    whole = summarise([measured(case, seed, right) for (case, seed), right in RIGHT.items()])
+    expected = next(result for result in whole if result.place.case == "progressive_supervised").comparison
+    got = results["progressive_supervised"].comparison
+    assert (got.difference, got.p, got.speakers) == pytest.approx((expected.difference, expected.p, 6))
+    assert results["baseline"].runs == 4
+
+
+def test_below_six_speakers_there_is_no_interval():
+    results = summarise([measured(case, seed, right[:5]) for (case, seed), right in RIGHT.items()])
+    for result in results[1:]:
+        assert (result.comparison.low, result.comparison.p, result.adjusted_p) == (None, None, None)
+
+
+def test_sexes_speakers_and_confusions_are_summed_over_all_runs(found):
+    baseline = found["baseline"]
+    assert baseline.by_sex == {"female": (pytest.approx(34 / 60), 3), "male": (pytest.approx(34 / 60), 3)}
+    assert baseline.speakers["01"] == pytest.approx((5 + 7) / 20)
+    assert baseline.confusion.tolist() == [[68, 52], [0, 0]]
+
+
+def test_a_corpus_that_tells_no_sexes_has_no_results_by_sex():
+    assert summarise([measured("baseline", 1, [5, 6], sexes=("",))])[0].by_sex == {}
+
+
+def test_quality_is_averaged_where_there_is_any():
+    runs = [
+        *(measured("baseline", seed, [5]) for seed in (1, 2)),
+        *(measured("moderate_supervised", seed, [5], quality={"fid": 2.0 * seed}) for seed in (1, 2)),
+    ]
+    baseline, gan = summarise(runs)
+    assert "fid" not in baseline.mean
+    assert (gan.mean["fid"], gan.deviation["fid"]) == (3.0, pytest.approx(np.sqrt(2)))

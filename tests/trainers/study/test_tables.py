@@ -1,0 +1,105 @@
+"""The tables say what the results are, in text, Markdown and LaTeX."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from emogan.metrics.comparison import Comparison
+from trainers.study import report, tables
+from trainers.study.plan import Place
+from trainers.study.results import CaseResult
+
+
+def result(case, difference=None, p=None, **changes):
+    compared = None
+    if difference is not None:
+        compared = Comparison(
+            difference=difference, low=difference - 0.05, high=difference + 0.05, p=p, speakers=8, seeds=2
+        )
+    settings = {
+        "place": Place(dataset="crema_d_av", fold=0, seed=1, case=case),
+        "runs": 4,
+        "mean": {"accuracy": 0.5, "uar": 0.4, "macro_f1": 0.3},
+        "deviation": {"accuracy": 0.0123, "uar": 0.02, "macro_f1": 0.03},
+        "by_sex": {},
+        "comparison": compared,
+        "adjusted_p": None if p is None else min(1, 2 * p),
+        "confusion": np.eye(6, dtype=int),
+        "run_differences": {},
+        "speakers": dict.fromkeys("abcdefgh", 0.5),
+    }
+    return CaseResult(**settings | changes)
+
+
+@pytest.fixture
+def found():
+    gan = {"accuracy": 0.55, "uar": 0.5, "macro_f1": 0.45, "fid": 2.345, "is": 3.4567, "ssim": 0.1234}
+    return [result("baseline"), result("progressive_supervised", 0.051, 0.001, mean=gan), result("mixup", -0.02, 0.4)]
+
+
+def test_a_row_has_every_figure_with_its_spread(found):
+    baseline, gan, mixup = tables.rows(found)
+    assert baseline.cells == ("baseline", "50.0 ± 1.2", "40.0 ± 2.0", "30.0 ± 3.0", "", "", "", "", "")
+    assert gan.cells[4:] == ("+5.1 (+0.1 to +10.1)", "0.002", "2.35", "3.46", "0.123")
+    assert mixup.cells[4:6] == ("-2.0 (-7.0 to +3.0)", "0.800")
+    assert (gan.paper, mixup.paper) == (("53.71", "59.60", "2.31", "0.85"), ())
+
+
+def test_a_p_value_is_never_zero():
+    assert [tables.p_value(p) for p in (0.0, 0.00099, 0.001, 1.0)] == ["< 0.001", "< 0.001", "0.001", "1.000"]
+
+
+def test_without_an_interval_the_table_says_why(found):
+    compared = dataclasses.replace(found[1].comparison, low=None, high=None, p=None, speakers=4)
+    assert tables.difference(dataclasses.replace(found[1], comparison=compared)) == "+5.1 (no interval: 4 speakers)"
+
+
+def test_main_results_leave_out_sweeps_and_low_data(found):
+    places = [dataclasses.replace(found[2].place, **change) for change in ({"share": 0.2}, {"train_speakers": 3})]
+    swept = [result("mixup", 0.1, place=place) for place in places]
+    assert tables.main_results([*found, *swept], "crema_d_av") == found
+    assert tables.main_results(found, "ravdess_av") == []
+
+
+def test_markdown_has_a_line_for_each_case_with_the_papers_figures(found):
+    text = tables.markdown(found)
+    assert "## CREMA-D\n\n4 folds x seeds, 8 test speakers.\n" in text
+    lines = [line for line in text.splitlines() if line.startswith("|")]
+    assert len({line.count("|") for line in lines}) == 1
+    assert lines[3].startswith("| progressive supervised | 55.0 ± 1.2 |")
+    assert lines[3].endswith("| 53.71 | 59.60 | 2.31 | 0.85 |")
+
+
+def test_latex_escapes_what_it_must_and_has_as_many_cells_as_columns(found):
+    text = tables.latex(found)
+    assert r"accuracy \%" in text
+    assert "±" not in text
+    body = [line for line in text.splitlines() if line.endswith(r"\\")]
+    columns = len(tables.COLUMNS) + 4
+    assert {line.count("&") for line in body} == {columns - 1}
+    assert f"{{l{'r' * (columns - 1)}}}" in text
+    assert text.count(r"\begin{table}") == text.count(r"\end{table}") == 1
+
+
+def test_the_terminals_table_is_aligned(found):
+    lines = tables.text_table(found).splitlines()
+    assert lines[0] == "CREMA-D, 4 folds x seeds, 8 test speakers"
+    assert lines[1].index("accuracy %") == lines[2].index("50.0") == lines[3].index("55.0")
+
+
+def test_the_verdict_names_what_differs_and_says_of_the_rest_that_nothing_is_shown(found):
+    assert report.verdict(found) == (
+        "Progressive supervised is better than the baseline by 5.1 points (95%: +0.1 to +10.1), corrected for 2 cases. "
+        "For the other 1 no difference is shown."
+    )
+    assert report.verdict(found[:1] + found[2:]) == (
+        "No difference to the baseline is shown for any of the 1 cases, once corrected for their number."
+    )
+    worse = result("mixup", -0.2, 0.0001)
+    assert report.verdict([found[0], worse]).startswith(
+        "Mixup is worse than the baseline by 20.0 points (95%: -25.0 to -15.0)"
+    )
+    assert report.verdict(found[:1]) == "Only the baseline was run."
+    few = result("mixup", 0.1, adjusted_p=None)
+    assert "8 test speakers are too few" in report.verdict([found[0], few])

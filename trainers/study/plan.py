@@ -1,0 +1,165 @@
+"""The runs of a study, in an order in which each finds done what it shares. Public names: Study, Place, PlannedRun, plan."""
+
+import dataclasses
+from collections.abc import Iterator, Mapping
+
+from emogan.config import RunConfig
+from emogan.errors import UserError
+from trainers.study.cases import CASES, LOW_DATA_CASES, SWEPT_CASE, Case
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Study:
+    """What a study compares.
+
+    Attributes:
+        base: settings that all runs share; those that cases, folds and seeds decide are overruled.
+        datasets: labelled datasets.
+        folds: test folds of each dataset.
+        seeds: of calibration and of the recognisers; pretraining has that of `base`.
+        cases: names in `CASES`.
+        shares: further shares of generated examples for `SWEPT_CASE`.
+        low_data: further numbers of training speakers for `LOW_DATA_CASES`.
+    """
+
+    base: RunConfig
+    datasets: tuple[str, ...]
+    folds: Mapping[str, tuple[int, ...]]
+    seeds: tuple[int, ...]
+    cases: tuple[str, ...]
+    shares: tuple[float, ...] = ()
+    low_data: tuple[int, ...] = ()
+
+    def __post_init__(self) -> None:
+        for name in ("datasets", "seeds", "cases"):
+            values = getattr(self, name)
+            if not values or len(set(values)) < len(values):
+                raise UserError(f"{name} are {', '.join(map(str, values))}; give at least one, and each once")
+        unknown = [name for name in self.cases if name not in CASES]
+        if unknown:
+            raise UserError(f"there is no case {unknown[0]}; the cases are {', '.join(CASES)}")
+        if "baseline" not in self.cases:
+            raise UserError("the case baseline is missing, to which all others are compared; add it")
+        for name in self.cases:
+            needed = CASES[name].generator_of
+            if needed and needed not in self.cases:
+                raise UserError(f"case {name} uses the generator of {needed}; add that case")
+        if self.shares and SWEPT_CASE not in self.cases:
+            raise UserError(f"shares vary case {SWEPT_CASE}; add that case")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Place:
+    """Where in a study a run stands.
+
+    Attributes:
+        dataset: the labelled dataset.
+        fold: the test fold.
+        seed: of calibration and of the recognisers.
+        case: name of the case.
+        train_speakers: number of training speakers, 0 for all.
+        share: share of generated examples where it is not the study's own, else 0.
+    """
+
+    dataset: str
+    fold: int
+    seed: int
+    case: str
+    train_speakers: int = 0
+    share: float = 0.0
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class PlannedRun:
+    """One run of a study.
+
+    Attributes:
+        path: its folder within the study's.
+        config: its settings.
+        stages: those that it does.
+        links: stages that another run has done, with their folders within the study's.
+        place: where it stands; None where it only does what others share.
+        part: the folder of a fold, whose runs share nothing but the pretraining with those of other folds.
+    """
+
+    path: str
+    config: RunConfig
+    stages: tuple[str, ...]
+    links: Mapping[str, str]
+    place: Place | None = None
+    part: str = ""
+
+
+def plan(study: Study) -> list[PlannedRun]:
+    """All runs; each comes after those whose stages it links to."""
+    runs = []
+    if any(CASES[name].changes["schedule"] == "progressive" for name in study.cases):
+        first = dataclasses.replace(study.base, dataset=study.datasets[0], test_fold=study.folds[study.datasets[0]][0])
+        runs.append(PlannedRun(path="pretrained", config=first, stages=("pretrain",), links={}))
+    for dataset in study.datasets:
+        for fold in study.folds[dataset]:
+            for train_speakers in (0, *study.low_data):
+                folder = "/".join(
+                    [
+                        dataset.replace("/", "_"),
+                        *([f"{train_speakers}_speakers"] if train_speakers else []),
+                        f"fold_{fold}",
+                    ]
+                )
+                of_fold = _fold(study, dataset, fold, train_speakers, folder)
+                runs += [dataclasses.replace(run, part=folder) for run in of_fold]
+    return runs
+
+
+def _fold(study: Study, dataset: str, fold: int, train_speakers: int, folder: str) -> Iterator[PlannedRun]:
+    """The runs of one fold: f_S once, then all seeds."""
+    names = [name for name in CASES if name in study.cases and (not train_speakers or name in LOW_DATA_CASES)]
+    reader = f"{folder}/face_classifier"
+    if any(CASES[name].changes.get("condition") == "face" for name in names):
+        config = _config(study, CASES["moderate_semi_supervised"], dataset, fold, study.seeds[0], train_speakers)
+        yield PlannedRun(path=reader, config=config, stages=("face_classifier",), links={})
+    for seed in study.seeds:
+        for name in names:
+            place = Place(dataset=dataset, fold=fold, seed=seed, case=name, train_speakers=train_speakers)
+            yield _case(study, place, f"{folder}/seed_{seed}", reader)
+        for share in () if train_speakers else study.shares:
+            place = Place(dataset=dataset, fold=fold, seed=seed, case=SWEPT_CASE, share=share)
+            yield _case(study, place, f"{folder}/seed_{seed}", reader)
+
+
+def _case(study: Study, place: Place, folder: str, reader: str) -> PlannedRun:
+    case = CASES[place.case]
+    config = _config(study, case, place.dataset, place.fold, place.seed, place.train_speakers)
+    path = f"{folder}/{case.name}"
+    generator_of = case.generator_of
+    if place.share:
+        config = dataclasses.replace(config, generated_share=place.share)
+        path, generator_of = f"{path}_share_{place.share:g}", case.name
+    if case.name == "baseline":
+        return PlannedRun(path=path, config=config, stages=("recognise_baseline", "evaluate"), links={}, place=place)
+    links = {"recognise_baseline": f"{folder}/baseline/recognise_baseline"}
+    stages = ["recognise_augmented", "evaluate"]
+    if config.schedule == "progressive":
+        links["pretrain"] = "pretrained/pretrain"
+    if config.schedule != "none":
+        if config.condition == "face":
+            links["face_classifier"] = f"{reader}/face_classifier"
+        if generator_of:
+            for stage in ("calibrate", "recognise_generated"):
+                links[stage] = f"{folder}/{generator_of}/{stage}"
+        else:
+            stages = ["calibrate", "recognise_augmented", "recognise_generated", "evaluate"]
+    return PlannedRun(path=path, config=config, stages=tuple(stages), links=links, place=place)
+
+
+def _config(study: Study, case: Case, dataset: str, fold: int, seed: int, train_speakers: int) -> RunConfig:
+    base = study.base
+    return dataclasses.replace(
+        base,
+        dataset=dataset,
+        test_fold=fold,
+        train_speakers=train_speakers,
+        calibrate=dataclasses.replace(base.calibrate, seed=seed),
+        recognise=dataclasses.replace(base.recognise, seed=seed),
+        **case.changes,
+    )

@@ -1,0 +1,132 @@
+"""Pictures of a study, in the colours of `trainers.plots.theme`.
+
+Public names: differences, speakers, shares, low_data, feature_map.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from sklearn.manifold import TSNE
+
+from trainers.plots import DPI
+from trainers.study.cases import CASES, GROUPS
+from trainers.study.results import CaseResult
+
+_GROUP_COLOURS = dict(zip(GROUPS, ("tab:blue", "tab:cyan", "tab:green", "tab:orange"), strict=True))
+
+
+def differences(results: Sequence[CaseResult]) -> Figure:
+    """Each case's difference to the baseline, in points, its 95% interval over speakers; marks are folds and seeds."""
+    shown = [result for result in results if result.comparison]
+    figure = Figure(figsize=(8, 0.3 * len(shown) + 0.9), dpi=DPI, layout="constrained")
+    axes = figure.subplots()
+    for row, result in enumerate(shown):
+        colour = _GROUP_COLOURS[CASES[result.place.case].group]
+        found = result.comparison
+        assert found
+        axes.plot(
+            [100 * d for d in result.run_differences.values()], [row + 0.28] * result.runs, "|", color=colour, alpha=0.6
+        )
+        if found.low is not None and found.high is not None:
+            axes.plot([100 * found.low, 100 * found.high], [row, row], color=colour, linewidth=2)
+        axes.plot(100 * found.difference, row, "o", color=colour, markersize=5)
+    axes.axvline(0, color=axes.yaxis.label.get_color(), linewidth=0.8)
+    axes.set_yticks(range(len(shown)), [CASES[result.place.case].title for result in shown])
+    axes.set(xlabel="accuracy minus the baseline's, points", ylim=(len(shown) - 0.4, -0.6))
+    _plain(axes, "x")
+    return figure
+
+
+def speakers(baseline: CaseResult, case: CaseResult) -> Figure:
+    """Each test speaker's accuracy with a case over that with the baseline, both averaged over seeds."""
+    figure = Figure(figsize=(3.6, 3.4), dpi=DPI, layout="constrained")
+    axes = figure.subplots()
+    axes.plot([0, 100], [0, 100], color=axes.yaxis.label.get_color(), linewidth=0.8)
+    pairs = np.array([(baseline.speakers[name], value) for name, value in case.speakers.items()])
+    axes.plot(*(100 * pairs.T), "o", markersize=5, alpha=0.6, color="tab:blue")
+    axes.set(
+        xlabel="baseline, % right", ylabel=f"{CASES[case.place.case].title}, % right", xlim=(0, 100), ylim=(0, 100)
+    )
+    axes.set_aspect("equal")
+    _plain(axes, "both")
+    return figure
+
+
+def shares(results: Sequence[CaseResult]) -> Figure:
+    """The difference to the baseline over the share of generated examples, in points, with 95% intervals over speakers."""
+    figure = Figure(figsize=(4.6, 3), dpi=DPI, layout="constrained")
+    axes = figure.subplots()
+    points = sorted((result.place.share, result) for result in results if result.comparison)
+    for share, result in points:
+        _errorbar(axes, 100 * share, result)
+    axes.plot(
+        [100 * share for share, _ in points],
+        [100 * r.comparison.difference for _, r in points if r.comparison],
+        "tab:blue",
+    )
+    axes.axhline(0, color=axes.yaxis.label.get_color(), linewidth=0.8)
+    axes.set(xlabel="generated, % of each batch", ylabel="accuracy minus the baseline's, points")
+    _plain(axes, "y")
+    return figure
+
+
+def _errorbar(axes: Axes, x: float, result: CaseResult) -> None:
+    found = result.comparison
+    assert found
+    if found.low is not None and found.high is not None:
+        axes.plot([x, x], [100 * found.low, 100 * found.high], color="tab:blue", alpha=0.5, linewidth=2)
+    axes.plot(x, 100 * found.difference, "o", color="tab:blue", markersize=5)
+
+
+def low_data(curves: dict[str, list[tuple[int, CaseResult]]]) -> Figure:
+    """Mean accuracy over the number of training speakers, with the standard deviation over folds and seeds.
+
+    Args:
+        curves: by case, its points: the number of training speakers and the result.
+    """
+    figure = Figure(figsize=(5.4, 3.2), dpi=DPI, layout="constrained")
+    axes = figure.subplots()
+    for number, (name, points) in enumerate(curves.items()):
+        x = np.array([count for count, _ in points])
+        accuracy = np.array([100 * result.mean["accuracy"] for _, result in points])
+        spread = np.array([100 * result.deviation.get("accuracy", 0) for _, result in points])
+        axes.errorbar(
+            x * (1 + 0.015 * number), accuracy, spread, fmt="o-", markersize=4, linewidth=1.3, label=CASES[name].title
+        )  # beside each other
+    axes.set(xlabel="training speakers", ylabel="accuracy, %", xscale="log")
+    counts = sorted({count for points in curves.values() for count, _ in points})
+    axes.set_xticks(counts, map(str, counts))
+    axes.minorticks_off()
+    axes.legend(frameon=False)
+    _plain(axes, "y")
+    return figure
+
+
+def feature_map(real: np.ndarray, generated: np.ndarray, labels: np.ndarray, names: Sequence[str]) -> Figure:
+    """t-SNE (van der Maaten and Hinton 2008) of features, float [n, d] each; colours are the clips' emotions, int [n].
+
+    Distances between far points, and the sizes of groups, mean nothing in such a map.
+    """
+    both = np.concatenate([real, generated]).astype(np.float64)
+    perplexity = min(30.0, (len(both) - 1) / 3)
+    found = TSNE(perplexity=perplexity, init="pca", random_state=0).fit_transform(both)
+    figure = Figure(figsize=(6.4, 4), dpi=DPI, layout="constrained")
+    axes = figure.subplots()
+    for label, name in enumerate(names):
+        for part, marker, points in ((0, "o", found[: len(real)]), (1, "x", found[len(real) :])):
+            axes.plot(
+                *points[labels == label].T, marker, color=f"C{label}", markersize=4, alpha=0.7, linestyle="",
+                label=None if part else name,
+            )  # fmt: skip
+    axes.set(xticks=[], yticks=[])
+    axes.spines[:].set_visible(False)
+    axes.legend(frameon=False, loc="center left", bbox_to_anchor=(1, 0.5), title="o real, x generated")
+    return figure
+
+
+def _plain(axes: Axes, grid: str) -> None:
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.grid(axis=grid, linewidth=0.6)
+    axes.set_axisbelow(True)

@@ -1,0 +1,265 @@
+"""Writes what a study shows, for a reader who did not run it: report.html, table1.md and table1.tex.
+
+Public name: `write`. Every figure on the page is made from the study's metrics.jsonl (see `trainers.study.results`); pictures
+of samples, features and learning curves are those of the first run of the case they show.
+"""
+
+import functools
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from emogan.config import to_json
+from emogan.emotions import EMOTIONS
+from trainers import pages, plots
+from trainers import report as run_report
+from trainers.run_folder import read_metrics
+from trainers.study import plots as study_plots
+from trainers.study import tables
+from trainers.study.cases import CASES, GROUPS, SWEPT_CASE
+from trainers.study.plan import PlannedRun, Study
+from trainers.study.results import CaseResult
+
+SIGNIFICANT = 0.05
+_SHOWN_CASES = ("progressive_supervised", "moderate_supervised")
+"""The first of these that a study has stands for the GANs where one must."""
+_QUALITY = {
+    "requested_accuracy": "requested emotion recognised, %",
+    "requested_accuracy_shuffled": "the same, requests shuffled, %",
+    "generated_accuracy": "trained on generated, tested on real, %",
+    "fid": "FID",
+    "fid_real_vs_real": "FID, real against real",
+    "kid": "KID",
+    "kid_real_vs_real": "KID, real against real",
+    "is": "IS",
+    "is_real": "IS of real ones",
+    "ssim": "SSIM to the paired real one",
+    "ssim_shuffled": "SSIM, others' clips",
+    "ssim_class_mean": "SSIM of the emotion's mean",
+    "l1_between_noises": "L1 between two noises",
+    "l1_between_emotions": "L1 between two emotions",
+    "l1_between_faces": "L1 between two faces",
+    "nearest_distance": "distance to the nearest training one",
+    "nearest_distance_real": "the same of real ones",
+    "nearest_distance_minimum": "smallest such distance",
+    "near_copy_share": "nearer than 95% of real ones, %",
+}
+
+
+def write(study: Study, runs: Sequence[PlannedRun], found: Sequence[CaseResult], folder: Path) -> Path:
+    """Writes the report and the tables into the study's folder; returns the report's path."""
+    (folder / "table1.md").write_text(tables.markdown(found), encoding="utf-8")
+    (folder / "table1.tex").write_text(tables.latex(found), encoding="utf-8")
+    lines = read_metrics(folder)
+    page = pages.render(
+        "study.html.j2",
+        name=folder.resolve().name,
+        synthetic=any(line.get("synthetic") for line in lines if line["stage"] == "data"),
+        study=study,
+        columns=tables.COLUMNS[1:],
+        paper_columns=tables.PAPER_COLUMNS,
+        not_comparable=tables.NOT_COMPARABLE,
+        corpora=[_corpus(study, runs, found, lines, dataset, folder) for dataset in study.datasets],
+        cases=[CASES[name] for name in CASES if name in study.cases],
+        groups=GROUPS,
+        curves=_curves(runs, folder),
+        settings=to_json(study),
+    )
+    path = folder / "report.html"
+    path.write_text(page, encoding="utf-8")
+    return path
+
+
+def _corpus(
+    study: Study,
+    runs: Sequence[PlannedRun],
+    found: Sequence[CaseResult],
+    lines: Sequence[dict[str, Any]],
+    dataset: str,
+    folder: Path,
+) -> dict[str, Any]:
+    """All that the page says of one labelled dataset."""
+    results = tables.main_results(found, dataset)
+    by_case = {result.place.case: result for result in results}
+    title = tables.corpus_title(dataset)
+    example = next((by_case[name] for name in _SHOWN_CASES if name in by_case), None)
+    rows = tables.rows(results)
+    return {
+        "title": title,
+        "verdict": verdict(results),
+        "data": _data(lines, dataset),
+        "runs": results[0].runs,
+        "speakers": len(results[0].speakers),
+        "rows": {group: [row for row in rows if row.group == group] for group in GROUPS},
+        "differences": pages.picture(
+            functools.partial(study_plots.differences, results), f"{title}: every case's difference to the baseline"
+        ) if len(results) > 1 else None,
+        "confusions": [
+            {
+                "title": CASES[result.place.case].title,
+                "picture": pages.picture(
+                    functools.partial(plots.confusion, result.confusion, plots.condition_names(len(result.confusion))),
+                    f"Confusion matrix of {CASES[result.place.case].title} on {title}",
+                ),
+            }
+            for result in (by_case["baseline"], example)
+            if result
+        ],
+        "by_speaker": pages.picture(
+            functools.partial(study_plots.speakers, by_case["baseline"], example), f"{title}: accuracy of each speaker"
+        ) if example else None,
+        "by_sex": [
+            (
+                CASES[result.place.case].title,
+                {sex: f"{100 * share:.1f}% ({count})" for sex, (share, count) in result.by_sex.items()},
+            )
+            for result in results
+            if result.by_sex
+        ],
+        "quality": _quality(results),
+        "shares": _shares(study, found, dataset, by_case),
+        "low_data": _low_data(study, found, lines, dataset),
+        **_example(runs, dataset, example, folder),
+    }  # fmt: skip
+
+
+def verdict(results: Sequence[CaseResult]) -> str:
+    """What a dataset's comparisons show, in a sentence or two."""
+    compared = [result for result in results if result.comparison]
+    tested = [result for result in compared if result.adjusted_p is not None]
+    if not compared:
+        return "Only the baseline was run."
+    if not tested:
+        return (
+            f"{len(results[0].speakers)} test speakers are too few for an interval, so nothing is said about new ones."
+        )
+    different = [result for result in tested if result.adjusted_p is not None and result.adjusted_p < SIGNIFICANT]
+    words = {True: "better", False: "worse"}
+    parts = [
+        f"{CASES[r.place.case].title} is {words[r.comparison.difference > 0]} than the baseline by "
+        f"{100 * abs(r.comparison.difference):.1f} points (95%: {100 * (r.comparison.low or 0):+.1f} to "
+        f"{100 * (r.comparison.high or 0):+.1f})"
+        for r in different
+        if r.comparison
+    ]
+    rest = len(tested) - len(different)
+    if not parts:
+        return f"No difference to the baseline is shown for any of the {len(tested)} cases, once corrected for their number."
+    shown = "; ".join(parts) + f", corrected for {len(tested)} cases."
+    return shown[:1].upper() + shown[1:] + (f" For the other {rest} no difference is shown." if rest else "")
+
+
+def _data(lines: Sequence[dict[str, Any]], dataset: str) -> list[str]:
+    """How much each fold had to train on, to validate and to test."""
+    sides: dict[tuple[int, str], str] = {}
+    for line in lines:
+        if line["stage"] == "data" and line["dataset"] != "" and line.get("run") and line["train_speakers"] == 0:
+            key = (line["fold"], line["side"])
+            if line["case"] == "baseline" and line["run"].startswith(dataset.replace("/", "_") + "/"):
+                sides[key] = f"{line['clips']:,} clips of {line['speakers']} speakers"
+    folds = sorted({fold for fold, _ in sides})
+    return [
+        f"test fold {fold}: trained on {sides[fold, 'train']}, validated on {sides[fold, 'validation']}, tested on "
+        f"{sides[fold, 'test']}"
+        for fold in folds
+    ]
+
+
+def _quality(results: Sequence[CaseResult]) -> dict[str, Any] | None:
+    made = [result for result in results if "fid" in result.mean]
+    if not made:
+        return None
+    return {
+        "cases": [CASES[result.place.case].title for result in made],
+        "rows": [
+            (label, [_figure(result, name, percent="%" in label) for result in made])
+            for name, label in _QUALITY.items()
+            if any(name in result.mean for result in made)
+        ],
+    }
+
+
+def _figure(result: CaseResult, name: str, percent: bool) -> str:
+    if name not in result.mean:
+        return ""
+    return f"{100 * result.mean[name]:.1f}" if percent else f"{result.mean[name]:.3g}"
+
+
+def _shares(
+    study: Study, found: Sequence[CaseResult], dataset: str, by_case: dict[str, CaseResult]
+) -> dict[str, str] | None:
+    swept = [one for one in found if one.place.dataset == dataset and one.place.share]
+    if not swept:
+        return None
+    usual = by_case[SWEPT_CASE]
+    place = type(usual.place)(**vars(usual.place) | {"share": study.base.generated_share})
+    swept.append(type(usual)(**vars(usual) | {"place": place}))
+    alt = f"{tables.corpus_title(dataset)}: difference to the baseline over the share of generated examples"
+    return pages.picture(functools.partial(study_plots.shares, swept), alt)
+
+
+def _low_data(
+    study: Study, found: Sequence[CaseResult], lines: Sequence[dict[str, Any]], dataset: str
+) -> dict[str, str] | None:
+    if not study.low_data:
+        return None
+    whole = max(
+        line["speakers"]
+        for line in lines
+        if line["stage"] == "data"
+        and line["side"] == "train"
+        and line["run"].startswith(dataset.replace("/", "_") + "/")
+    )
+    reduced = [one for one in found if one.place.dataset == dataset and one.place.train_speakers]
+    curves = {
+        name: [
+            (one.place.train_speakers or whole, one)
+            for one in [*reduced, *tables.main_results(found, dataset)]
+            if one.place.case == name
+        ]
+        for name in CASES
+        if any(one.place.case == name for one in reduced)
+    }
+    alt = f"{tables.corpus_title(dataset)}: accuracy over the number of training speakers"
+    return pages.picture(functools.partial(study_plots.low_data, curves), alt)
+
+
+def _example(runs: Sequence[PlannedRun], dataset: str, example: CaseResult | None, folder: Path) -> dict[str, Any]:
+    """Samples, sounds and features of the first run of a case."""
+    nothing: dict[str, Any] = {"example": "", "samples": None, "clips": {}, "features": None}
+    if example is None:
+        return nothing
+    run = next(run for run in runs if run.place == example.place)
+    path = folder / run.path
+    samples = run_report.read_samples(path)
+    with np.load(path / "evaluate" / "features.npz", allow_pickle=False) as arrays:
+        features = dict(arrays)
+    draw = functools.partial(
+        study_plots.feature_map, features["real"], features["generated"], features["labels"],
+        plots.condition_names(int(features["labels"].max()) + 1) if features["labels"].max() >= len(EMOTIONS) else EMOTIONS,
+    )  # fmt: skip
+    return {
+        "example": f"{CASES[example.place.case].title}, fold {example.place.fold}, seed {example.place.seed} ({run.path})",
+        "samples": run_report.sample_section(samples),
+        "clips": run_report.sound_section(path, samples, at_most=1),
+        "features": pages.picture(draw, f"t-SNE of the features of real and generated spectrograms, {dataset}"),
+    }
+
+
+def _curves(runs: Sequence[PlannedRun], folder: Path) -> list[dict[str, Any]]:
+    """Learning curves of pretraining, and of the first run of each GAN case."""
+    section, seen = [], set()
+    for run in runs:
+        case = run.place.case if run.place else "pretraining"
+        stage = "calibrate" if run.place else "pretrain"
+        if case in seen or stage not in run.stages:
+            continue
+        seen.add(case)
+        own = [line for line in read_metrics(folder / run.path) if line["stage"] == stage and "step" in line]
+        title = f"{CASES[case].title if run.place else case} ({run.path})"
+        section.append(
+            {"title": title, "picture": pages.picture(functools.partial(plots.loss_curves, own), f"{title}: losses")}
+        )
+    return section

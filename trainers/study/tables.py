@@ -1,0 +1,170 @@
+"""A study's results as tables: `rows`, `text_table`, `markdown` and `latex`; and the corpora's names.
+
+Public names: Row, corpus_title, main_results, rows, text_table, markdown, latex.
+"""
+
+import dataclasses
+from collections.abc import Sequence
+
+from trainers.study.cases import CASES
+from trainers.study.results import CaseResult
+from trainers.table import PAPER_COLUMNS, PAPER_TABLE_1
+
+_TITLES = {"crema_d_av": "CREMA-D", "ravdess_av": "RAVDESS"}
+QUALITY = {"fid": "FID", "is": "IS", "ssim": "SSIM"}
+"""Figures of the paper's table beside accuracy, by their names here."""
+COLUMNS = (
+    "case",
+    "accuracy %",
+    "UAR %",
+    "macro-F1 %",
+    "difference to the baseline, points",
+    "p (Holm)",
+    *QUALITY.values(),
+)
+_LATEX = {"%": r"\%", "±": r"$\pm$", "–": "--", "&": r"\&", "_": r"\_"}
+
+
+def corpus_title(dataset: str) -> str:
+    """What a labelled dataset's corpus is called."""
+    return _TITLES.get(dataset.partition("/")[0], dataset)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Row:
+    """A line of a table.
+
+    Attributes:
+        group: the heading it stands under, one of `GROUPS`.
+        cells: text for each of `COLUMNS`.
+        paper: the paper's figures for the same case and corpus, for each of `PAPER_COLUMNS`; empty where it has none.
+    """
+
+    group: str
+    cells: tuple[str, ...]
+    paper: tuple[str, ...]
+
+
+def main_results(found: Sequence[CaseResult], dataset: str) -> list[CaseResult]:
+    """Those on all training speakers of a dataset, with the study's own share of generated examples."""
+    return [one for one in found if (one.place.dataset, one.place.train_speakers, one.place.share) == (dataset, 0, 0.0)]
+
+
+def rows(results: Sequence[CaseResult]) -> list[Row]:
+    """A row for each result."""
+    return [
+        Row(
+            group=CASES[result.place.case].group,
+            cells=(
+                CASES[result.place.case].title,
+                *(share(result, name) for name in ("accuracy", "uar", "macro_f1")),
+                difference(result),
+                "" if result.adjusted_p is None else p_value(result.adjusted_p),
+                *(f"{result.mean[name]:.3g}" if name in result.mean else "" for name in QUALITY),
+            ),
+            paper=_paper(result),
+        )
+        for result in results
+    ]
+
+
+def _paper(result: CaseResult) -> tuple[str, ...]:
+    figures = PAPER_TABLE_1.get(CASES[result.place.case].title, {}).get(corpus_title(result.place.dataset), ())
+    return tuple(f"{figure:.2f}" for figure in figures)
+
+
+def share(result: CaseResult, name: str) -> str:
+    """Mean and standard deviation over folds and seeds of a share, in percent."""
+    spread = f" ± {100 * result.deviation[name]:.1f}" if name in result.deviation else ""
+    return f"{100 * result.mean[name]:.1f}{spread}"
+
+
+def difference(result: CaseResult) -> str:
+    """The difference to the baseline with its interval, in points."""
+    found = result.comparison
+    if found is None:
+        return ""
+    text = f"{100 * found.difference:+.1f}"
+    if found.low is None or found.high is None:
+        return f"{text} (no interval: {found.speakers} speakers)"
+    return f"{text} ({100 * found.low:+.1f} to {100 * found.high:+.1f})"
+
+
+def p_value(p: float) -> str:
+    """As text: never 0, which no test shows."""
+    return "< 0.001" if p < 0.001 else f"{p:.3f}"
+
+
+def text_table(found: Sequence[CaseResult]) -> str:
+    """The main results for a terminal, a table for each dataset."""
+    parts = []
+    for dataset in dict.fromkeys(one.place.dataset for one in found):
+        lines = [COLUMNS, *(row.cells for row in rows(main_results(found, dataset)))]
+        widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+        parts.append(f"{corpus_title(dataset)}, {_runs(main_results(found, dataset))}")
+        parts += ["  ".join(c.ljust(w) for c, w in zip(line, widths, strict=True)).rstrip() for line in lines]
+        parts.append("")
+    return "\n".join(parts)
+
+
+def _runs(results: Sequence[CaseResult]) -> str:
+    speakers = len(results[0].speakers)
+    return f"{results[0].runs} folds x seeds, {speakers} test speakers"
+
+
+def markdown(found: Sequence[CaseResult]) -> str:
+    """The main results as Markdown, the paper's figures beside them."""
+    parts = ["# Table 1", "", NOT_COMPARABLE, ""]
+    head = [*COLUMNS, *(f"paper: {column}" for column in PAPER_COLUMNS)]
+    for dataset in dict.fromkeys(one.place.dataset for one in found):
+        results = main_results(found, dataset)
+        parts += [f"## {corpus_title(dataset)}", "", _runs(results).capitalize() + ".", ""]
+        parts += [_markdown_line(head), _markdown_line(["---"] * len(head))]
+        parts += [_markdown_line([*row.cells, *_padded(row.paper)]) for row in rows(results)]
+        parts.append("")
+    return "\n".join(parts)
+
+
+NOT_COMPARABLE = (
+    "The paper's figures are not directly comparable: it does not say that its test speakers were absent from training, and "
+    "its Inception network, window and split are not given. Ours: mean and standard deviation over folds and seeds; FID and "
+    "IS on the features of each fold's baseline recogniser; the difference is the mean over test speakers of the "
+    "seed-averaged difference, with its 95% t interval; p is corrected for the number of cases by Holm's method."
+)
+
+
+def _padded(paper: Sequence[str]) -> list[str]:
+    return [*paper, *[""] * (len(PAPER_COLUMNS) - len(paper))]
+
+
+def _markdown_line(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def latex(found: Sequence[CaseResult]) -> str:
+    """The main results as a LaTeX table for each dataset (needs the package booktabs)."""
+    parts = []
+    columns = len(COLUMNS) + len(PAPER_COLUMNS)
+    for dataset in dict.fromkeys(one.place.dataset for one in found):
+        results = main_results(found, dataset)
+        caption = f"{corpus_title(dataset)}, {_runs(results)}. {NOT_COMPARABLE}"
+        parts += [
+            r"\begin{table}", rf"\caption{{{_escaped(caption)}}}", rf"\begin{{tabular}}{{l{'r' * (columns - 1)}}}", r"\toprule",
+            _latex_line([*COLUMNS, *(f"paper: {column}" for column in PAPER_COLUMNS)]), r"\midrule",
+        ]  # fmt: skip
+        group = ""
+        for row in rows(results):
+            if group and row.group != group:
+                parts.append(r"\midrule")
+            group = row.group
+            parts.append(_latex_line([*row.cells, *_padded(row.paper)]))
+        parts += [r"\bottomrule", r"\end{tabular}", r"\end{table}", ""]
+    return "\n".join(parts)
+
+
+def _latex_line(cells: Sequence[str]) -> str:
+    return " & ".join(map(_escaped, cells)) + r" \\"
+
+
+def _escaped(text: str) -> str:
+    return "".join(_LATEX.get(character, character) for character in text)

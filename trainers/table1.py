@@ -1,0 +1,128 @@
+r"""Table 1: does it help? All cases of the paper and their controls, over corpora, folds and seeds, with the statistics.
+
+python -m trainers.table1 --flagfile=trainers/configs/table1_demo.flags --data_dir=... --study_dir=...
+python -m trainers.table1 --flagfile=trainers/configs/table1_paper.flags --data_dir=... --study_dir=... --dry_run
+python -m trainers.table1 --flagfile=... --cases=baseline,progressive_supervised --shares=0.25,0.75 --low_data=6,12
+
+Stopped at any point and started again with the same flags, it goes on; what several cases share (pretraining, the baseline and
+f_S of a fold) is done once. It ends with table1.md, table1.tex and report.html in --study_dir, whose every figure is made from
+metrics.jsonl beside them. The settings of the runs are those of trainers.progressive; what the cases, folds and seeds
+decide (such as --schedule or --dataset) is set by them.
+"""
+
+import os
+import signal
+import sys
+import threading
+from pathlib import Path
+
+from absl import flags, logging
+
+from emogan import command
+from emogan.errors import UserError
+from trainers import flags as run_flags
+
+_DATA_DIR = flags.DEFINE_string("data_dir", None, "Folder of the built datasets.", required=True)
+_STUDY_DIR = flags.DEFINE_string("study_dir", None, "Folder of this study.", required=True)
+_DATASETS = flags.DEFINE_list("datasets", "crema_d_av,ravdess_av", "Labelled datasets.")
+_FOLDS = flags.DEFINE_list("folds", "all", "Test folds, such as 0,1; or all of each dataset.")
+_SEEDS = flags.DEFINE_list(
+    "seeds", "1,2,3", "Seeds of calibration and of the recognisers; that of pretraining is --seed."
+)
+_CASES = flags.DEFINE_list("cases", "all", "Cases, such as baseline,progressive_supervised; or all.")
+_SHARES = flags.DEFINE_list("shares", [], "Further shares of generated examples, such as 0.25,0.75, tried on one case.")
+_LOW_DATA = flags.DEFINE_list(
+    "low_data", [], "Further numbers of training speakers, such as 6,12, for the low-data curve."
+)
+_WORKERS = flags.DEFINE_integer(
+    "workers",
+    1,
+    "Folds that are worked on at the same time, each in a process of its own; on CPUs as many as cores pay.",
+)
+_ONLY = flags.DEFINE_string(
+    "only",
+    "",
+    "Do this fold of the study alone, such as crema_d_av/fold_0, without a report; several machines can share a study.",
+)
+_END_WITH_STDIN = flags.DEFINE_bool(
+    "end_with_stdin", False, "Stop when standard input closes; what --workers starts does."
+)
+_DRY_RUN = flags.DEFINE_bool("dry_run", False, "Print what would run, and about how long it takes; and end.")
+_DETERMINISTIC = flags.DEFINE_bool(
+    "deterministic", True, "Same machine, flags and data give the same weights, stopped or not; on GPUs it costs time."
+)
+flags.adopt_module_key_flags(run_flags)
+
+DECIDED = (
+    "dataset", "test_fold", "schedule", "condition", "use_classifier", "control", "train_speakers", "balance_classes",
+    "time_masks", "frequency_masks", "time_shift_share", "frequency_shift_share", "noise_snr_db", "mixup", "direction",
+)  # fmt: skip
+"""Flags of a run that a study's cases, folds and numbers of speakers decide."""
+
+
+def main(_: list[str]) -> None:
+    """Runs what the flags say."""
+    for name in DECIDED:
+        if flags.FLAGS[name].present:
+            raise UserError(f"--{name} is decided by the cases and folds of the study; leave it out")
+    if _END_WITH_STDIN.value:
+        threading.Thread(target=_stop_at_end_of_stdin, daemon=True).start()
+    base, numbers = run_flags.run_config(), {flag.name: _numbers(flag) for flag in (_SEEDS, _SHARES, _LOW_DATA)}
+    import tensorflow as tf
+
+    from trainers.study import report, results, running, tables
+    from trainers.study.cases import CASES
+    from trainers.study.plan import Study
+
+    logging.set_verbosity(logging.ERROR)  # not what TFDS says of its own doings
+    if _DETERMINISTIC.value:
+        tf.config.experimental.enable_op_determinism()
+    data_dir, folder = Path(_DATA_DIR.value), Path(_STUDY_DIR.value)
+    study = Study(
+        base=base,
+        datasets=tuple(_DATASETS.value),
+        folds={name: _folds(name) for name in _DATASETS.value},
+        seeds=tuple(map(int, numbers["seeds"])),
+        cases=tuple(CASES) if _CASES.value == ["all"] else tuple(_CASES.value),
+        shares=numbers["shares"],
+        low_data=tuple(map(int, numbers["low_data"])),
+    )
+    if _DRY_RUN.value:
+        print(running.describe(study, data_dir, folder))
+        return
+    runs = running.run_study(
+        study, data_dir, folder, flags.FLAGS.flags_into_string(), only=_ONLY.value, workers=_WORKERS.value
+    )
+    if _ONLY.value:
+        return
+    found = results.collect(runs, folder)
+    print(tables.text_table(found))
+    print(f"report: {report.write(study, runs, found, folder)}")
+
+
+def _stop_at_end_of_stdin() -> None:
+    os.read(sys.stdin.fileno(), 1)  # not by a buffered reader, whose lock would be held at the end
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+def _numbers(flag: flags.FlagHolder[list[str]]) -> tuple[float, ...]:
+    try:
+        return tuple(map(float, flag.value))
+    except ValueError as error:
+        raise UserError(f"--{flag.name}={','.join(flag.value)} must be numbers with commas between them") from error
+
+
+def _folds(dataset: str) -> tuple[int, ...]:
+    """The folds to test on: those asked for, or all that the corpus has."""
+    from datasets.folds import FOLDS
+
+    name = dataset.partition("/")[0]
+    if name not in FOLDS:
+        raise UserError(f"--datasets={dataset}: there are no folds of it; choose from {', '.join(FOLDS)}")
+    if _FOLDS.value == ["all"]:
+        return tuple(range(len(FOLDS[name])))
+    return tuple(map(int, _numbers(_FOLDS)))
+
+
+if __name__ == "__main__":
+    command.run(main)
