@@ -41,7 +41,7 @@ def evaluate(job: Job, run: RunFolder, folder: Path) -> None:
     for side in ("train", "validation", "test"):
         split = getattr(protocol, side)
         counts = {"clips": corpus.count(split), "speakers": len(corpus.speakers(split))}
-        run.record(stage="data", side=side, split=split, dataset=corpus.name, synthetic=corpus.synthetic, **counts)
+        run.record(stage="data", side=side, split=split, corpus=corpus.name, synthetic=corpus.synthetic, **counts)
     test = input_pipeline.load_arrays(corpus, protocol.test)
     real = input_pipeline.to_input(tf.constant(test[job.target.name])).numpy()
     trained_on = f", {config.train_speakers} training speakers" if config.train_speakers else ""

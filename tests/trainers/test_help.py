@@ -5,7 +5,9 @@ import sys
 
 import pytest
 
-COMMANDS = ["trainers.progressive", "trainers.prepare", "trainers.generate", "trainers.export", "datasets.synthetic"]
+COMMANDS = [
+    "trainers.progressive", "trainers.table1", "trainers.prepare", "trainers.generate", "trainers.export", "datasets.synthetic",
+]  # fmt: skip
 
 
 @pytest.mark.parametrize("module", COMMANDS)

@@ -26,9 +26,8 @@ def differences(results: Sequence[CaseResult]) -> Figure:
         colour = _GROUP_COLOURS[CASES[result.place.case].group]
         found = result.comparison
         assert found
-        axes.plot(
-            [100 * d for d in result.run_differences.values()], [row + 0.28] * result.runs, "|", color=colour, alpha=0.6
-        )
+        single = [100 * difference for difference in result.run_differences.values()]
+        axes.plot(single, [row + 0.28] * len(single), "|", color=colour, alpha=0.6)
         if found.low is not None and found.high is not None:
             axes.plot([100 * found.low, 100 * found.high], [row, row], color=colour, linewidth=2)
         axes.plot(100 * found.difference, row, "o", color=colour, markersize=5)

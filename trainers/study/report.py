@@ -4,6 +4,7 @@ Public name: `write`. Every figure on the page is made from the study's metrics.
 of samples, features and learning curves are those of the first run of the case they show.
 """
 
+import dataclasses
 import functools
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,7 +13,6 @@ from typing import Any
 import numpy as np
 
 from emogan.config import to_json
-from emogan.emotions import EMOTIONS
 from trainers import pages, plots
 from trainers import report as run_report
 from trainers.run_folder import read_metrics
@@ -153,17 +153,21 @@ def verdict(results: Sequence[CaseResult]) -> str:
 
 def _data(lines: Sequence[dict[str, Any]], dataset: str) -> list[str]:
     """How much each fold had to train on, to validate and to test."""
-    sides: dict[tuple[int, str], str] = {}
-    for line in lines:
-        if line["stage"] == "data" and line["dataset"] != "" and line.get("run") and line["train_speakers"] == 0:
-            key = (line["fold"], line["side"])
-            if line["case"] == "baseline" and line["run"].startswith(dataset.replace("/", "_") + "/"):
-                sides[key] = f"{line['clips']:,} clips of {line['speakers']} speakers"
-    folds = sorted({fold for fold, _ in sides})
+    sides = {
+        (line["fold"], line["side"]): f"{line['clips']:,} clips of {line['speakers']} speakers"
+        for line in _data_lines(lines, dataset)
+    }
     return [
         f"test fold {fold}: trained on {sides[fold, 'train']}, validated on {sides[fold, 'validation']}, tested on "
         f"{sides[fold, 'test']}"
-        for fold in folds
+        for fold in sorted({fold for fold, _ in sides})
+    ]
+
+
+def _data_lines(lines: Sequence[dict[str, Any]], dataset: str) -> list[dict[str, Any]]:
+    """Of runs on all training speakers."""
+    return [
+        line for line in lines if line["stage"] == "data" and line["dataset"] == dataset and not line["train_speakers"]
     ]
 
 
@@ -194,8 +198,8 @@ def _shares(
     if not swept:
         return None
     usual = by_case[SWEPT_CASE]
-    place = type(usual.place)(**vars(usual.place) | {"share": study.base.generated_share})
-    swept.append(type(usual)(**vars(usual) | {"place": place}))
+    place = dataclasses.replace(usual.place, share=study.base.generated_share)
+    swept.append(dataclasses.replace(usual, place=place))
     alt = f"{tables.corpus_title(dataset)}: difference to the baseline over the share of generated examples"
     return pages.picture(functools.partial(study_plots.shares, swept), alt)
 
@@ -205,13 +209,7 @@ def _low_data(
 ) -> dict[str, str] | None:
     if not study.low_data:
         return None
-    whole = max(
-        line["speakers"]
-        for line in lines
-        if line["stage"] == "data"
-        and line["side"] == "train"
-        and line["run"].startswith(dataset.replace("/", "_") + "/")
-    )
+    whole = max(line["speakers"] for line in _data_lines(lines, dataset) if line["side"] == "train")
     reduced = [one for one in found if one.place.dataset == dataset and one.place.train_speakers]
     curves = {
         name: [
@@ -236,10 +234,8 @@ def _example(runs: Sequence[PlannedRun], dataset: str, example: CaseResult | Non
     samples = run_report.read_samples(path)
     with np.load(path / "evaluate" / "features.npz", allow_pickle=False) as arrays:
         features = dict(arrays)
-    draw = functools.partial(
-        study_plots.feature_map, features["real"], features["generated"], features["labels"],
-        plots.condition_names(int(features["labels"].max()) + 1) if features["labels"].max() >= len(EMOTIONS) else EMOTIONS,
-    )  # fmt: skip
+    names = plots.condition_names(len(example.confusion))
+    draw = functools.partial(study_plots.feature_map, names=names, **features)
     return {
         "example": f"{CASES[example.place.case].title}, fold {example.place.fold}, seed {example.place.seed} ({run.path})",
         "samples": run_report.sample_section(samples),

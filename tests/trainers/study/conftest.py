@@ -1,8 +1,13 @@
-"""A study of three cases on the minute corpora."""
+"""A study of three cases on the minute corpora, and results made up by hand."""
 
 from pathlib import Path
 
+import numpy as np
 import pytest
+
+from emogan.metrics.comparison import Comparison
+from trainers.study.plan import Place
+from trainers.study.results import CaseResult
 
 CASES = "baseline,progressive_supervised,spec_augment"
 
@@ -21,3 +26,30 @@ def minute_study(study_flags, run_command, tmp_path_factory) -> Path:
     assert result.returncode == 0, result.stderr
     (folder / "printed.txt").write_text(result.stdout)
     return folder
+
+
+def make_result(case, difference=None, p=None, **changes):
+    compared = None
+    if difference is not None:
+        compared = Comparison(
+            difference=difference, low=difference - 0.05, high=difference + 0.05, p=p, speakers=8, seeds=2
+        )
+    settings = {
+        "place": Place(dataset="crema_d_av", fold=0, seed=1, case=case),
+        "runs": 4,
+        "mean": {"accuracy": 0.5, "uar": 0.4, "macro_f1": 0.3},
+        "deviation": {"accuracy": 0.0123, "uar": 0.02, "macro_f1": 0.03},
+        "by_sex": {},
+        "comparison": compared,
+        "adjusted_p": None if p is None else min(1, 2 * p),
+        "confusion": np.eye(6, dtype=int),
+        "run_differences": {},
+        "speakers": dict.fromkeys("abcdefgh", 0.5),
+    }
+    return CaseResult(**settings | changes)
+
+
+@pytest.fixture
+def result():
+    """Makes a CaseResult: case, difference, its p, and whatever else is to be changed."""
+    return make_result

@@ -2,38 +2,13 @@
 
 import dataclasses
 
-import numpy as np
 import pytest
 
-from emogan.metrics.comparison import Comparison
 from trainers.study import report, tables
-from trainers.study.plan import Place
-from trainers.study.results import CaseResult
-
-
-def result(case, difference=None, p=None, **changes):
-    compared = None
-    if difference is not None:
-        compared = Comparison(
-            difference=difference, low=difference - 0.05, high=difference + 0.05, p=p, speakers=8, seeds=2
-        )
-    settings = {
-        "place": Place(dataset="crema_d_av", fold=0, seed=1, case=case),
-        "runs": 4,
-        "mean": {"accuracy": 0.5, "uar": 0.4, "macro_f1": 0.3},
-        "deviation": {"accuracy": 0.0123, "uar": 0.02, "macro_f1": 0.03},
-        "by_sex": {},
-        "comparison": compared,
-        "adjusted_p": None if p is None else min(1, 2 * p),
-        "confusion": np.eye(6, dtype=int),
-        "run_differences": {},
-        "speakers": dict.fromkeys("abcdefgh", 0.5),
-    }
-    return CaseResult(**settings | changes)
 
 
 @pytest.fixture
-def found():
+def found(result):
     gan = {"accuracy": 0.55, "uar": 0.5, "macro_f1": 0.45, "fid": 2.345, "is": 3.4567, "ssim": 0.1234}
     return [result("baseline"), result("progressive_supervised", 0.051, 0.001, mean=gan), result("mixup", -0.02, 0.4)]
 
@@ -55,7 +30,7 @@ def test_without_an_interval_the_table_says_why(found):
     assert tables.difference(dataclasses.replace(found[1], comparison=compared)) == "+5.1 (no interval: 4 speakers)"
 
 
-def test_main_results_leave_out_sweeps_and_low_data(found):
+def test_main_results_leave_out_sweeps_and_low_data(found, result):
     places = [dataclasses.replace(found[2].place, **change) for change in ({"share": 0.2}, {"train_speakers": 3})]
     swept = [result("mixup", 0.1, place=place) for place in places]
     assert tables.main_results([*found, *swept], "crema_d_av") == found
@@ -88,7 +63,7 @@ def test_the_terminals_table_is_aligned(found):
     assert lines[1].index("accuracy %") == lines[2].index("50.0") == lines[3].index("55.0")
 
 
-def test_the_verdict_names_what_differs_and_says_of_the_rest_that_nothing_is_shown(found):
+def test_the_verdict_names_what_differs_and_says_of_the_rest_that_nothing_is_shown(found, result):
     assert report.verdict(found) == (
         "Progressive supervised is better than the baseline by 5.1 points (95%: +0.1 to +10.1), corrected for 2 cases. "
         "For the other 1 no difference is shown."
