@@ -113,8 +113,7 @@ def describe(job: Job, run_dir: Path) -> str:
         to_json(config),
         f"run folder {run_dir} {state}",
         phases_table(config),
-        "\n".join(_parameters(job)),
-        "\n".join(_memory(job)),
+        *(["\n".join(_parameters(job)), "\n".join(_memory(job))] if config.schedule != "none" else []),
         "\n".join(_data(job)),
     ]
     return "\n\n".join(parts)

@@ -36,6 +36,9 @@ CONFUSIONS = {
     "requested": "Generated: emotion asked for against emotion recognised",
 }
 
+WITHOUT_GAN = ("Recogniser trained on augmented real ones", "Trained on augmented real ones, tested on real")
+"""Titles of the recogniser `augmented` where there is no GAN."""
+
 _MAX_SAMPLES = 6
 _SOUND = re.compile(r"(?P<clip_id>.+)_(?P<what>real|generated_(?P<emotion>[^_]+))\.wav")
 
@@ -53,6 +56,7 @@ def write_report(run_dir: Path) -> Path:
     config = _read_json(run_dir / "config.json")
     run_config = from_json(RunConfig, json.dumps(config)) if config else None
     reverse = run_config is not None and run_config.model.direction == "sound_to_face"
+    generated = run_config is None or run_config.schedule != "none"
     lines = read_metrics(run_dir)
     results = table.read_results(lines)
     samples = read_samples(run_dir)
@@ -60,6 +64,7 @@ def write_report(run_dir: Path) -> Path:
         "report.html.j2",
         name=run_dir.resolve().name,
         synthetic=_read_json(run_dir / "calibrate" / "served.json").get("synthetic") is True,
+        generated=generated,
         source="sound" if reverse else "face",
         target="face" if reverse else "spectrogram",
         phases=_phases_section(run_config),
@@ -69,7 +74,7 @@ def write_report(run_dir: Path) -> Path:
         paper_columns=table.PAPER_COLUMNS,
         samples=sample_section(samples),
         clips=sound_section(run_dir, samples),
-        confusions=_confusion_section(run_dir),
+        confusions=_confusion_section(run_dir, generated),
         curves=_curve_section(lines, run_config),
         config=json.dumps(config, indent=2, ensure_ascii=False) if config else "",
     )
@@ -155,9 +160,10 @@ def _spectrogram_picture(samples: dict[str, np.ndarray] | None, clip_id: str, em
     return pages.picture(lambda: plots.spectrogram_figure(spectrogram), alt)
 
 
-def _confusion_section(run_dir: Path) -> list[dict[str, Any]]:
+def _confusion_section(run_dir: Path, generated: bool) -> list[dict[str, Any]]:
     section = []
-    for name, title in CONFUSIONS.items():
+    titles = CONFUSIONS if generated else {"baseline": CONFUSIONS["baseline"], "augmented": WITHOUT_GAN[1]}
+    for name, title in titles.items():
         path = run_dir / "evaluate" / f"confusion_{name}.csv"
         section.append({"title": title, "picture": _confusion_picture(path, title) if path.is_file() else None})
     return section
@@ -179,6 +185,8 @@ def _curve_section(lines: Sequence[dict[str, Any]], config: RunConfig | None) ->
     found = {str(line["stage"]) for line in lines if "step" in line}
     planned = {phase.stage for phase in phases(config)} if config else STAGES.keys()
     titles = {stage: title for stage, title in STAGES.items() if stage in planned or stage in found}
+    if config and config.schedule == "none" and "recognise_augmented" in titles:
+        titles["recognise_augmented"] = WITHOUT_GAN[0]
     titles |= {stage: f"f_S, {stage.rpartition('/')[2].replace('_', ' ')}" for stage in sorted(found - STAGES.keys())}
     section = []
     for stage, title in titles.items():

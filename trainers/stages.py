@@ -226,4 +226,7 @@ def _show_samples(
     if job.target is networks.SPECTROGRAM:
         spectrograms = tf.concat([target[:1], made[0]], 0)  # the real one, then the generated ones
         sound = audio.waveform(spectrograms, corpus.media.spectrogram)[..., tf.newaxis]
-        tf.summary.audio("sounds", sound, corpus.media.spectrogram.sample_rate, max_outputs=len(sound))
+        names = "In this order: real, " + ", ".join(plots.condition_names(len(conditions)))
+        tf.summary.audio(
+            "sounds", sound, corpus.media.spectrogram.sample_rate, max_outputs=len(sound), description=names
+        )

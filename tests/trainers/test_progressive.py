@@ -204,3 +204,26 @@ def test_a_pretrained_network_of_another_size_is_refused(minute_run, minute_flag
     result = run_command("trainers.progressive", *minute_flags, f"--run_dir={run}")
     assert result.returncode == 2
     assert "base_filters: 4, 8" in result.stderr
+
+
+def test_a_run_without_a_gan_compares_augmentation_alone(minute_run, minute_flags, run_command, tmp_path):
+    run, flags = tmp_path / "run", [*minute_flags, "--schedule=none", "--mixup=0.2", "--time_shift_share=0.1"]
+    assert (
+        "trainable parameters"
+        not in run_command("trainers.progressive", *flags, f"--run_dir={run}", "--dry_run").stdout
+    )
+    result = run_command("trainers.progressive", *flags, f"--run_dir={run}")
+    assert result.returncode == 0, result.stderr
+    assert {path.parent.name for path in run.rglob("done.json")} == {
+        "recognise_baseline", "recognise_augmented", "evaluate"
+    }  # fmt: skip
+    named = {row["name"]: row for row in read_metrics(run) if row["stage"] == "evaluate"}
+    assert named["augmented_accuracy"]["about"].startswith("recogniser trained on augmented real, tested on real")
+    page = (run / "report.html").read_text()
+    assert "with augmented spectrograms" in page
+    assert "not run yet" not in page
+    assert "generated" not in page.partition("<h2>The paper")[0]
+    # The baseline is the one of a run with a GAN: nothing of the augmentation is in it.
+    plain, expected = (load_network(folder / "recognise_baseline" / "recogniser") for folder in (run, minute_run))
+    for one, other in zip(plain.variables, expected.variables, strict=True):
+        np.testing.assert_array_equal(one, other)
