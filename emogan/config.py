@@ -412,10 +412,11 @@ class RunConfig:
             "have real and generated ones",
         )
         _check(self.train_speakers >= 0, f"train_speakers is {self.train_speakers}; it must be positive, or 0 for all")
-        for name in ("time_mask", "frequency_mask"):
-            count, share = getattr(self.augment, f"{name}s"), getattr(self.augment, f"{name}_share")
+        for name in ("time_mask", "frequency_mask", "time_shift", "frequency_shift"):
+            share = getattr(self.augment, f"{name}_share")
+            used = getattr(self.augment, f"{name}s") if name.endswith("mask") else share
             _check(
-                not count or share * self.model.size >= 1,
+                not used or share * self.model.size >= 1,
                 f"{name}_share {share} of {self.model.size} is less than one; it must be at least {1 / self.model.size}",
             )
 

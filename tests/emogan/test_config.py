@@ -136,6 +136,19 @@ def test_model_presets():
             lambda: AugmentConfig(frequency_mask_share=1.5),
             "frequency_mask_share is 1.5; it must lie above 0, and at most",
         ),
+        (lambda: AugmentConfig(time_shift_share=1.0), r"time_shift_share is 1.0; it must lie in \[0, 1\)"),
+        (lambda: AugmentConfig(frequency_shift_share=-0.1), r"frequency_shift_share is -0.1; it must lie in \[0, 1\)"),
+        (lambda: AugmentConfig(noise_snr_db=-1.0), "noise_snr_db is -1.0; it must not be negative"),
+        (lambda: AugmentConfig(mixup=-0.1), "mixup is -0.1; it must not be negative"),
+        (
+            lambda: run(augment=AugmentConfig(frequency_shift_share=0.01)),
+            "frequency_shift_share 0.01 of 64 is less than one; it must be at least 0.015625",
+        ),
+        (lambda: run(control="no_voice"), "control is 'no_voice'; it must be one of none, shuffled_faces, no_face"),
+        (
+            lambda: run(control="shuffled_faces", calibrate=TrainConfig(steps=100, batch_size=1)),
+            "control shuffled_faces shuffles within a batch; its batch_size must be above 1",
+        ),
         (
             lambda: run(augment=AugmentConfig(time_masks=1, time_mask_share=0.01)),
             "time_mask_share 0.01 of 64 is less than one; it must be at least 0.015625",

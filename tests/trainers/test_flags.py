@@ -22,13 +22,17 @@ def settings_of(path):
     script = """
 import sys
 from absl import flags
+import trainers.table1  # whose flags are those of a run and more
 from emogan.config import to_json
 from trainers.flags import run_config
 flags.FLAGS(sys.argv)
 print(to_json(run_config()))
 """
     done = subprocess.run(
-        [sys.executable, "-c", script, f"--flagfile={path}"], capture_output=True, text=True, check=True
+        [sys.executable, "-c", script, f"--flagfile={path}", "--data_dir=tfds", "--study_dir=study"],
+        capture_output=True,
+        text=True,
+        check=True,
     )
     return from_json(RunConfig, done.stdout)
 

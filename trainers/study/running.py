@@ -26,7 +26,7 @@ from trainers.job import open_job
 from trainers.run_folder import RunFolder, log, write_atomically
 from trainers.study.plan import PlannedRun, Study, plan
 
-_TIMED_STEPS = 10
+_TIMED_STEPS = 5
 
 
 def run_study(
