@@ -88,7 +88,7 @@ def _generation(
     _similarity(report, real, test["speaker_id"], own, mean, seed)
     _diversity(report, grid, again, own, others)
     _copying(report, own, real, known)
-    _keep_samples(report.folder, job, test, grid)
+    _keep_samples(report.folder, job, test | {job.source.name: source}, grid)
 
 
 def _classes(recogniser: tf.keras.Model, spectrograms: np.ndarray) -> np.ndarray:

@@ -56,7 +56,7 @@ _CONTROL = flags.DEFINE_enum(
     "control",
     "none",
     CONTROLS,
-    "A GAN that should not help: trained on other clips' faces, on a blank one, on wrong labels.",
+    "A GAN without a part of what it needs: with other clips' faces, no face, or other clips' labels.",
 )
 _DIRECTION = flags.DEFINE_enum("direction", "face_to_sound", DIRECTIONS, "What is generated from what.")
 _TAKE_OVER = flags.DEFINE_enum(

@@ -7,9 +7,10 @@ import numpy as np
 import tensorflow as tf
 
 from datasets import protocols
+from datasets.augmentation import changes_spectrograms
 from datasets.input_pipeline import Corpus
 from emogan import networks
-from emogan.config import AugmentConfig, RunConfig, to_json
+from emogan.config import RunConfig, to_json
 from trainers.job import Job
 
 NETWORKS = ("G, encoder", "G, decoder", "D", "Q", "f_S", "recogniser")
@@ -24,7 +25,8 @@ def recognisers(config: RunConfig) -> list[str]:
     """Those of `RECOGNISERS` that a run has: all where there is a GAN; else no more than what the settings make different."""
     if config.schedule != "none":
         return list(RECOGNISERS)
-    return ["baseline", "augmented"] if config.augment != AugmentConfig() or config.balance_classes else ["baseline"]
+    changed = changes_spectrograms(config.augment) or config.augment.mixup or config.balance_classes
+    return ["baseline", "augmented"] if changed else ["baseline"]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -63,7 +63,8 @@ def write_report(run_dir: Path) -> Path:
     page = pages.render(
         "report.html.j2",
         name=run_dir.resolve().name,
-        synthetic=_read_json(run_dir / "calibrate" / "served.json").get("synthetic") is True,
+        synthetic=any(line.get("synthetic") for line in lines if line["stage"] == "data")
+        or _read_json(run_dir / "calibrate" / "served.json").get("synthetic") is True,
         generated=generated,
         source="sound" if reverse else "face",
         target="face" if reverse else "spectrogram",

@@ -56,12 +56,12 @@ class RunFolder:
                     f"{path} holds a run with other settings ({differences(config, found)}: now, there); "
                     "choose another --run_dir, or give the same flags to go on with that run"
                 )
-        elif path.exists() and any(path.iterdir()):
+        elif path.exists() and any(item.suffix != ".part" for item in path.iterdir()):
             raise UserError(f"{path} is not empty and holds no run; choose another --run_dir")
         path.mkdir(parents=True, exist_ok=True)
+        write_atomically(settings, to_json(config))  # first, so that a run which is stopped here is known as one
         (path / "pictures").mkdir(exist_ok=True)
         (path / "flags.txt").write_text(flags)
-        write_atomically(settings, to_json(config))
 
     @contextmanager
     def logging(self) -> Iterator[None]:

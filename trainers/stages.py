@@ -8,6 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from datasets import input_pipeline, protocols
+from datasets.controls import spoilt_sources
 from datasets.input_pipeline import Condition, Corpus
 from emogan import audio, networks
 from emogan.config import RunConfig, TrainConfig, to_json
@@ -190,6 +191,8 @@ def _fit_gan(
     watched = corpus.examples(held_out, keep=True).take(VALIDATION_EXAMPLES)
     validation = to_batches(watched.enumerate(), drop_remainder=False)
     samples = generating.fixed_samples(corpus.examples(held_out), PICTURED)
+    if corpus is job.labelled:
+        samples[job.source.name] = spoilt_sources(samples[job.source.name], config.control)
 
     def show(step: int, _: dict[str, float]) -> None:
         _show_samples(gan, job, settings, corpus, samples, run, f"{stage}_{step:07d}")

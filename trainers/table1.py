@@ -15,6 +15,7 @@ import signal
 import sys
 import threading
 from pathlib import Path
+from typing import TypeVar
 
 from absl import flags, logging
 
@@ -53,6 +54,8 @@ _DETERMINISTIC = flags.DEFINE_bool(
 )
 flags.adopt_module_key_flags(run_flags)
 
+Number = TypeVar("Number", int, float)
+
 DECIDED = (
     "dataset", "test_fold", "schedule", "condition", "use_classifier", "control", "train_speakers", "balance_classes",
     "time_masks", "frequency_masks", "time_shift_share", "frequency_shift_share", "noise_snr_db", "mixup", "direction",
@@ -67,7 +70,8 @@ def main(_: list[str]) -> None:
             raise UserError(f"--{name} is decided by the cases and folds of the study; leave it out")
     if _END_WITH_STDIN.value:
         threading.Thread(target=_stop_at_end_of_stdin, daemon=True).start()
-    base, numbers = run_flags.run_config(), {flag.name: _numbers(flag) for flag in (_SEEDS, _SHARES, _LOW_DATA)}
+    base, shares = run_flags.run_config(), _numbers(_SHARES, float)
+    seeds, low_data = (_numbers(flag, int) for flag in (_SEEDS, _LOW_DATA))
     import tensorflow as tf
 
     from trainers.study import report, results, running, tables
@@ -82,13 +86,13 @@ def main(_: list[str]) -> None:
         base=base,
         datasets=tuple(_DATASETS.value),
         folds={name: _folds(name) for name in _DATASETS.value},
-        seeds=tuple(map(int, numbers["seeds"])),
+        seeds=seeds,
         cases=tuple(CASES) if _CASES.value == ["all"] else tuple(_CASES.value),
-        shares=numbers["shares"],
-        low_data=tuple(map(int, numbers["low_data"])),
+        shares=shares,
+        low_data=low_data,
     )
     if _DRY_RUN.value:
-        print(running.describe(study, data_dir, folder))
+        print(running.describe(study, data_dir, folder, _WORKERS.value))
         return
     runs = running.run_study(
         study, data_dir, folder, flags.FLAGS.flags_into_string(), only=_ONLY.value, workers=_WORKERS.value
@@ -105,11 +109,12 @@ def _stop_at_end_of_stdin() -> None:
     os.kill(os.getpid(), signal.SIGTERM)
 
 
-def _numbers(flag: flags.FlagHolder[list[str]]) -> tuple[float, ...]:
+def _numbers(flag: flags.FlagHolder[list[str]], kind: type[Number]) -> tuple[Number, ...]:
     try:
-        return tuple(map(float, flag.value))
+        return tuple(map(kind, flag.value))
     except ValueError as error:
-        raise UserError(f"--{flag.name}={','.join(flag.value)} must be numbers with commas between them") from error
+        what = "whole numbers" if kind is int else "numbers"
+        raise UserError(f"--{flag.name}={','.join(flag.value)} must be {what} with commas between them") from error
 
 
 def _folds(dataset: str) -> tuple[int, ...]:
@@ -121,7 +126,7 @@ def _folds(dataset: str) -> tuple[int, ...]:
         raise UserError(f"--datasets={dataset}: there are no folds of it; choose from {', '.join(FOLDS)}")
     if _FOLDS.value == ["all"]:
         return tuple(range(len(FOLDS[name])))
-    return tuple(map(int, _numbers(_FOLDS)))
+    return _numbers(_FOLDS, int)
 
 
 if __name__ == "__main__":

@@ -8,17 +8,15 @@ import itertools
 from collections.abc import Mapping
 from typing import Any
 
-from emogan.config import AugmentConfig
-
 GROUPS = {
     "paper": "The paper's cases",
     "without_q": "The same without Q",
     "controls": "Without a GAN, or with more than it",
-    "spoilt": "GANs that should not help",
+    "spoilt": "GANs without a part of what they need",
 }
 """Groups of cases, and their headings."""
 
-_SPEC_AUGMENT = AugmentConfig(time_masks=2, frequency_masks=2)
+_SPEC_AUGMENT = {"time_masks": 2, "frequency_masks": 2}
 _BEST = "progressive_supervised"
 
 
@@ -30,7 +28,7 @@ class Case:
         name: its folder's name.
         title: its name in tables.
         group: one of `GROUPS`.
-        changes: settings of a `RunConfig` in which it differs from the study's.
+        changes: settings of a `RunConfig` in which it differs from the study's; of `augment`, those of an `AugmentConfig`.
         generator_of: the case whose calibrated networks it uses, instead of training some.
         about: what it is, for a reader who did not run it.
     """
@@ -87,13 +85,13 @@ _ALL = [
     ),
     _augmented(
         "noise", "additive noise", "real, white noise at 10 to 40 dB below the clip's mean",
-        augment=AugmentConfig(noise_snr_db=10.0),
+        augment={"noise_snr_db": 10.0},
     ),
     _augmented(
         "shift", "time and frequency shift", "real, shifted by up to 10% of the frames and 5% of the rows",
-        augment=AugmentConfig(time_shift_share=0.1, frequency_shift_share=0.05),
+        augment={"time_shift_share": 0.1, "frequency_shift_share": 0.05},
     ),
-    _augmented("mixup", "mixup", "real, pairs mixed (alpha 0.2)", augment=AugmentConfig(mixup=0.2)),
+    _augmented("mixup", "mixup", "real, pairs mixed (alpha 0.2)", augment={"mixup": 0.2}),
     Case(
         name="gan_spec_augment", title="progressive supervised + SpecAugment", group="controls", generator_of=_BEST,
         changes={"schedule": "progressive", "augment": _SPEC_AUGMENT},
@@ -107,6 +105,8 @@ _ALL = [
 CASES: Mapping[str, Case] = {case.name: case for case in _ALL}
 """All cases by name, in the order of the table."""
 
+WHOLE_CASE = "moderate_supervised"
+"""The case that those of the group `spoilt` are, but for what they lack."""
 SWEPT_CASE = _BEST
 """The case whose share of generated examples is varied."""
 LOW_DATA_CASES = ("baseline", "no_face", "moderate_supervised", _BEST)

@@ -31,10 +31,18 @@ class Study:
     low_data: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
-        for name in ("datasets", "seeds", "cases"):
-            values = getattr(self, name)
-            if not values or len(set(values)) < len(values):
-                raise UserError(f"{name} are {', '.join(map(str, values))}; give at least one, and each once")
+        lists = {name: getattr(self, name) for name in ("datasets", "seeds", "cases", "shares", "low_data")}
+        lists |= {f"folds of {dataset}": folds for dataset, folds in self.folds.items()}
+        for name, values in lists.items():
+            if len(set(values)) < len(values) or not (values or name in ("shares", "low_data")):
+                raise UserError(f"{name} are {', '.join(map(str, values)) or 'none'}; give at least one, and each once")
+        if any(not 0 < share < 1 or share == self.base.generated_share for share in self.shares):
+            raise UserError(
+                f"shares are {', '.join(map(str, self.shares))}; they must lie between 0 and 1 and not be the usual one, "
+                f"{self.base.generated_share:g}"
+            )
+        if any(count < 1 for count in self.low_data):
+            raise UserError(f"low_data is {', '.join(map(str, self.low_data))}; a number of speakers is positive")
         unknown = [name for name in self.cases if name not in CASES]
         if unknown:
             raise UserError(f"there is no case {unknown[0]}; the cases are {', '.join(CASES)}")
@@ -116,7 +124,8 @@ def _fold(study: Study, dataset: str, fold: int, train_speakers: int, folder: st
     names = [name for name in CASES if name in study.cases and (not train_speakers or name in LOW_DATA_CASES)]
     reader = f"{folder}/face_classifier"
     if any(CASES[name].changes.get("condition") == "face" for name in names):
-        config = _config(study, CASES["moderate_semi_supervised"], dataset, fold, study.seeds[0], train_speakers)
+        seed = study.base.calibrate.seed  # not one of the study's, so that seeds can be added to it later
+        config = _config(study, CASES["moderate_semi_supervised"], dataset, fold, seed, train_speakers)
         yield PlannedRun(path=reader, config=config, stages=("face_classifier",), links={})
     for seed in study.seeds:
         for name in names:
@@ -153,13 +162,15 @@ def _case(study: Study, place: Place, folder: str, reader: str) -> PlannedRun:
 
 
 def _config(study: Study, case: Case, dataset: str, fold: int, seed: int, train_speakers: int) -> RunConfig:
-    base = study.base
+    base, changes = study.base, dict(case.changes)
     return dataclasses.replace(
         base,
+        augment=dataclasses.replace(base.augment, **changes.pop("augment", {})),
+        freeze_encoder=base.freeze_encoder and changes["schedule"] == "progressive",
         dataset=dataset,
         test_fold=fold,
         train_speakers=train_speakers,
         calibrate=dataclasses.replace(base.calibrate, seed=seed),
         recognise=dataclasses.replace(base.recognise, seed=seed),
-        **case.changes,
+        **changes,
     )

@@ -57,7 +57,8 @@ def shares(results: Sequence[CaseResult]) -> Figure:
     """The difference to the baseline over the share of generated examples, in points, with 95% intervals over speakers."""
     figure = Figure(figsize=(4.6, 3), dpi=DPI, layout="constrained")
     axes = figure.subplots()
-    points = sorted((result.place.share, result) for result in results if result.comparison)
+    compared = [result for result in results if result.comparison]
+    points = sorted(((result.place.share, result) for result in compared), key=lambda point: point[0])
     for share, result in points:
         _errorbar(axes, 100 * share, result)
     axes.plot(

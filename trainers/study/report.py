@@ -13,18 +13,17 @@ from typing import Any
 import numpy as np
 
 from emogan.config import to_json
+from emogan.metrics.comparison import holm
 from trainers import pages, plots
 from trainers import report as run_report
 from trainers.run_folder import read_metrics
 from trainers.study import plots as study_plots
 from trainers.study import tables
-from trainers.study.cases import CASES, GROUPS, SWEPT_CASE
+from trainers.study.cases import CASES, GROUPS, SWEPT_CASE, WHOLE_CASE
 from trainers.study.plan import PlannedRun, Study
 from trainers.study.results import CaseResult
 
 SIGNIFICANT = 0.05
-_SHOWN_CASES = ("progressive_supervised", "moderate_supervised")
-"""The first of these that a study has stands for the GANs where one must."""
 _QUALITY = {
     "requested_accuracy": "requested emotion recognised, %",
     "requested_accuracy_shuffled": "the same, requests shuffled, %",
@@ -35,6 +34,12 @@ _QUALITY = {
     "kid_real_vs_real": "KID, real against real",
     "is": "IS",
     "is_real": "IS of real ones",
+    "inception_fid": "FID on Inception's features",
+    "inception_fid_real_vs_real": "the same, real against real",
+    "inception_kid": "KID on Inception's features",
+    "inception_kid_real_vs_real": "the same, real against real",
+    "inception_is": "IS by Inception",
+    "inception_is_real": "the same of real ones",
     "ssim": "SSIM to the paired real one",
     "ssim_shuffled": "SSIM, others' clips",
     "ssim_class_mean": "SSIM of the emotion's mean",
@@ -61,6 +66,9 @@ def write(study: Study, runs: Sequence[PlannedRun], found: Sequence[CaseResult],
         columns=tables.COLUMNS[1:],
         paper_columns=tables.PAPER_COLUMNS,
         not_comparable=tables.NOT_COMPARABLE,
+        whole=CASES[WHOLE_CASE].title,
+        pretrained=any(CASES[name].changes["schedule"] == "progressive" for name in study.cases),
+        read_faces=any(CASES[name].changes.get("condition") == "face" for name in study.cases),
         corpora=[_corpus(study, runs, found, lines, dataset, folder) for dataset in study.datasets],
         cases=[CASES[name] for name in CASES if name in study.cases],
         groups=GROUPS,
@@ -84,7 +92,8 @@ def _corpus(
     results = tables.main_results(found, dataset)
     by_case = {result.place.case: result for result in results}
     title = tables.corpus_title(dataset)
-    example = next((by_case[name] for name in _SHOWN_CASES if name in by_case), None)
+    made = [result for result in results if "fid" in result.mean]
+    example = by_case.get(SWEPT_CASE) or (made[0] if made else None)
     rows = tables.rows(results)
     return {
         "title": title,
@@ -118,6 +127,7 @@ def _corpus(
             for result in results
             if result.by_sex
         ],
+        "lacking": _lacking(results),
         "quality": _quality(results),
         "shares": _shares(study, found, dataset, by_case),
         "low_data": _low_data(study, found, lines, dataset),
@@ -168,6 +178,16 @@ def _data_lines(lines: Sequence[dict[str, Any]], dataset: str) -> list[dict[str,
     """Of runs on all training speakers."""
     return [
         line for line in lines if line["stage"] == "data" and line["dataset"] == dataset and not line["train_speakers"]
+    ]
+
+
+def _lacking(results: Sequence[CaseResult]) -> list[tuple[str, str, str]]:
+    """The whole GAN's case minus each that lacks something: title, difference, p (Holm)."""
+    found = [result for result in results if result.whole_minus_this]
+    adjusted = holm([result.whole_minus_this.p if result.whole_minus_this else None for result in found])
+    return [
+        (CASES[one.place.case].title, tables.interval(one.whole_minus_this), "" if p is None else tables.p_value(p))
+        for one, p in zip(found, adjusted, strict=True)
     ]
 
 

@@ -15,7 +15,7 @@ import numpy as np
 from emogan.metrics import comparison
 from emogan.metrics.comparison import Comparison
 from trainers.run_folder import read_metrics, write_atomically
-from trainers.study.cases import CASES
+from trainers.study.cases import CASES, WHOLE_CASE
 from trainers.study.plan import Place, PlannedRun
 
 RECOGNITION = ("accuracy", "uar", "macro_f1")
@@ -55,6 +55,7 @@ class CaseResult:
         by_sex: accuracy over all clips of speakers of a sex, pooled over folds and seeds, and their number of speakers.
         comparison: with the baseline of the same folds, seeds and training speakers; None for a baseline.
         adjusted_p: its p-value, corrected by Holm's method for the number of cases of the table; None where there is none.
+        whole_minus_this: for a case of the group `spoilt`, `WHOLE_CASE` minus it, which says what the missing part is worth.
         confusion: the sum over runs.
         run_differences: accuracy minus the baseline's of the same fold and seed, by `fold f, seed s`; none for a baseline.
         speakers: each test speaker's accuracy, averaged over seeds.
@@ -67,6 +68,7 @@ class CaseResult:
     by_sex: dict[str, tuple[float, int]]
     comparison: Comparison | None
     adjusted_p: float | None
+    whole_minus_this: Comparison | None
     confusion: np.ndarray
     run_differences: dict[str, float]
     speakers: dict[str, float]
@@ -109,9 +111,10 @@ def summarise(measured: Sequence[Measured]) -> list[CaseResult]:
         place = one.place
         groups[place.dataset, place.train_speakers, place.share, place.case].append(one)
     tables: dict[tuple[Any, ...], list[CaseResult]] = defaultdict(list)
-    for (dataset, train_speakers, share, _), runs in groups.items():
+    for (dataset, train_speakers, share, _), runs in list(groups.items()):
         baseline = {(run.place.fold, run.place.seed): run for run in groups[dataset, train_speakers, 0.0, "baseline"]}
-        tables[dataset, train_speakers, bool(share)].append(_result(runs, baseline))
+        whole = {(run.place.fold, run.place.seed): run for run in groups[dataset, train_speakers, 0.0, WHOLE_CASE]}
+        tables[dataset, train_speakers, bool(share)].append(_result(runs, baseline, whole))
     found = []
     for results in tables.values():
         adjusted = comparison.holm([result.comparison.p if result.comparison else None for result in results])
@@ -129,7 +132,9 @@ def summarise(measured: Sequence[Measured]) -> list[CaseResult]:
     )
 
 
-def _result(runs: Sequence[Measured], baseline: dict[tuple[int, int], Measured]) -> CaseResult:
+def _result(
+    runs: Sequence[Measured], baseline: dict[tuple[int, int], Measured], whole: dict[tuple[int, int], Measured]
+) -> CaseResult:
     values: dict[str, list[float]] = defaultdict(list)
     for run in runs:
         for name, value in (run.recognition | run.quality).items():
@@ -143,10 +148,18 @@ def _result(runs: Sequence[Measured], baseline: dict[tuple[int, int], Measured])
         by_sex=_by_sex(runs),
         comparison=None if is_baseline else _compared(runs, baseline),
         adjusted_p=None,
+        whole_minus_this=_whole_minus(runs, whole),
         confusion=np.sum([run.confusion for run in runs], axis=0),
         run_differences={} if is_baseline else _run_differences(runs, baseline),
         speakers=_speaker_accuracies(runs),
     )
+
+
+def _whole_minus(runs: Sequence[Measured], whole: dict[tuple[int, int], Measured]) -> Comparison | None:
+    this = {(run.place.fold, run.place.seed): run for run in runs}
+    if CASES[runs[0].place.case].group != "spoilt" or whole.keys() != this.keys():
+        return None
+    return _compared(list(whole.values()), this)
 
 
 def _run_differences(runs: Sequence[Measured], baseline: dict[tuple[int, int], Measured]) -> dict[str, float]:

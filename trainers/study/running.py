@@ -1,32 +1,28 @@
 """Runs a study: every stage once, whatever stops it. Public names: run_study, describe."""
 
 import contextlib
-import dataclasses
 import fcntl
 import gc
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
-from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-import numpy as np
 import tensorflow as tf
 from tqdm import tqdm
 
-from datasets import input_pipeline, streams
-from emogan import networks
-from emogan.config import RunConfig, TrainConfig, to_json
+from emogan.config import RunConfig, differences, from_json, to_json
 from emogan.errors import UserError
-from trainers import stages, training
+from emogan.metrics.inception import load_inception
+from trainers import stages
 from trainers.job import open_job
 from trainers.run_folder import RunFolder, log, write_atomically
+from trainers.study.estimate import TIMED_STEPS, estimate, in_words, measured, stages_left
 from trainers.study.plan import PlannedRun, Study, plan
-
-_TIMED_STEPS = 5
 
 
 def run_study(
@@ -50,21 +46,56 @@ def run_study(
     parts = {run.part for run in runs if run.part}
     if only and only not in parts:
         raise UserError(f"--only={only} is no part of this study; its parts are {', '.join(sorted(parts))}")
+    side_by_side = workers > 1 and not only
+    wanted = [run for run in runs if not only or run.part in ("", only)]
+    _check(study, wanted, data_dir)
     _claim(study, folder)
-    alone = [run for run in runs if run.part in ("", only) or not only]
-    if workers > 1:
-        alone = [run for run in runs if not run.part]
+    alone = [run for run in wanted if not (side_by_side and run.part)]
     for number, planned in enumerate(alone):
         with _held(folder, planned.part):
-            if is_done(planned, folder):
-                continue
-            _do(planned, data_dir, folder, flags, f"run {number + 1} of {len(alone)}, {planned.path}")
-        if rest := [run for run in alone[number + 1 :] if not is_done(run, folder)]:
-            log.info("%d runs left, about %s", len(rest), _minutes(sum(_stage_seconds(rest, folder).values())))
-    if workers > 1:
+            if not is_done(planned, folder):
+                title = f"run {number + 1} of {len(alone)}, {planned.path}{_time_left(alone, folder)}"
+                _do(planned, data_dir, folder, flags, title)
+    if side_by_side:
         undone = dict.fromkeys(run.part for run in runs if run.part and not is_done(run, folder))
         _side_by_side(list(undone), folder, workers)
     return runs
+
+
+def _check(study: Study, runs: Sequence[PlannedRun], data_dir: Path) -> None:
+    """Opens all that the runs will need, before hours are spent on some of them.
+
+    Raises:
+        UserError: where a dataset, a fold or a number of speakers is not there, or Inception; or one pretraining cannot serve
+            all.
+    """
+    demanding: dict[tuple[object, ...], RunConfig] = {}
+    for run in runs:
+        config = run.config
+        key = (config.dataset, config.test_fold, config.train_speakers)
+        rank = (config.schedule == "progressive", config.condition == "face")
+        if key not in demanding or rank > (
+            demanding[key].schedule == "progressive",
+            demanding[key].condition == "face",
+        ):
+            demanding[key] = config
+    jobs = [open_job(config, data_dir) for config in demanding.values()]
+    classes = {job.labelled.name: job.config.model.num_classes for job in jobs if job.unlabelled}
+    if len(set(classes.values())) > 1:
+        counts = ", ".join(f"{name} {count}" for name, count in classes.items())
+        raise UserError(
+            f"datasets have different numbers of classes ({counts}), and one pretraining serves all; give each a study"
+        )
+    if study.base.inception:
+        load_inception(study.base.inception)
+
+
+def _time_left(runs: Sequence[PlannedRun], folder: Path) -> str:
+    """In words, once every kind of stage that is left was done somewhere."""
+    known, counts = measured(runs, folder), stages_left([run for run in runs if not is_done(run, folder)])
+    if counts.keys() - known.keys():
+        return ""
+    return f", about {in_words(sum(count * known[kind] for kind, count in counts.items()))} to go"
 
 
 @contextlib.contextmanager
@@ -133,19 +164,19 @@ def is_done(planned: PlannedRun, folder: Path) -> bool:
 
 
 def _claim(study: Study, folder: Path) -> None:
-    """Makes the folder, or finds in it the same study."""
-    settings, text = folder / "study.json", to_json(study)
+    """Makes the folder, or finds in it a study whose runs have the same settings: folds, seeds and cases may be added."""
+    settings = folder / "study.json"
     if settings.exists():
-        if settings.read_text() != text:
+        found = from_json(RunConfig, json.dumps(json.loads(settings.read_text())["base"]))
+        if found != study.base:
             raise UserError(
-                f"{folder} holds another study (its settings are in {settings}); choose another --study_dir, or give the same "
-                "flags to go on with that one"
+                f"{folder} holds a study with other settings ({differences(study.base, found)}: now, there); choose another "
+                "--study_dir, or give the same flags to go on with that one"
             )
-        return
-    if folder.exists() and any(folder.iterdir()):
+    elif folder.exists() and any(item.suffix != ".part" for item in folder.iterdir()):
         raise UserError(f"{folder} is not empty and holds no study; choose another --study_dir")
     folder.mkdir(parents=True, exist_ok=True)
-    write_atomically(settings, text)
+    write_atomically(settings, to_json(study))
 
 
 def _do(planned: PlannedRun, data_dir: Path, folder: Path, flags: str, title: str) -> None:
@@ -160,102 +191,27 @@ def _do(planned: PlannedRun, data_dir: Path, folder: Path, flags: str, title: st
         log.info("%s", title)
         for stage in planned.stages:
             stages.run_stage(job, run, stage)
+            for checkpoints in (run.path / stage).rglob("checkpoints"):
+                shutil.rmtree(checkpoints)  # a stage that is done needs none, and a study has hundreds
     tf.keras.backend.clear_session()
     gc.collect()
 
 
-def describe(study: Study, data_dir: Path, folder: Path) -> str:
+def describe(study: Study, data_dir: Path, folder: Path, workers: int) -> str:
     """What a dry run prints: every run with its state, and about how long the rest takes. Nothing is written."""
     runs = plan(study)
-    for dataset in study.datasets:
-        open_job(dataclasses.replace(study.base, dataset=dataset, test_fold=study.folds[dataset][0]), data_dir)
+    _check(study, runs, data_dir)
     left = [run for run in runs if not is_done(run, folder)]
     lines = [f"{'done' if run not in left else 'to do':6} {run.path}: {', '.join(run.stages)}" for run in runs]
-    seconds = _stage_seconds(left, folder) if _measured(folder) else _training_seconds(study, left)
-    basis = "by the stages done so far" if _measured(folder) else (
-        f"by {_TIMED_STEPS} steps of each kind just measured; evaluation, pictures and start-up come on top"
-    )  # fmt: skip
-    total = f"{len(left)} of {len(runs)} runs to do: about {_minutes(sum(seconds.values()))}, {basis}"
-    parts = [f"{kind}: {count} x, {_minutes(seconds[kind])}" for kind, count in _count(left).items() if kind in seconds]
+    expected, counts = estimate(study, runs, left, folder), stages_left(left)
+    total = (
+        f"{len(left)} of {len(runs)} runs to do: about {in_words(sum(expected.seconds.values()))} one after the other"
+    )
+    if workers > 1:
+        total += f", on {workers} free cores or more about 1/{workers} of that"
+    parts = []
+    for kind, count in counts.items():
+        basis = "by those done so far" if kind in expected.measured else f"by {TIMED_STEPS} steps just timed"
+        time = f"{in_words(expected.seconds[kind])}, {basis}" if kind in expected.seconds else "not known yet"
+        parts.append(f"{kind}: {count} x, {time}")
     return "\n".join([*lines, "", total, *parts])
-
-
-def _count(runs: Sequence[PlannedRun]) -> dict[str, int]:
-    counts: dict[str, int] = defaultdict(int)
-    for run in runs:
-        for stage in run.stages:
-            counts[_kind(stage)] += 1
-    return counts
-
-
-def _kind(stage: str) -> str:
-    return "recognise" if stage.startswith("recognise") else stage
-
-
-def _measured(folder: Path) -> dict[str, float]:
-    """Mean seconds of the stages done so far, by kind."""
-    found: dict[str, list[float]] = defaultdict(list)
-    for done in folder.rglob("done.json"):  # links are not followed
-        found[_kind(done.parent.name)].append(json.loads(done.read_text())["seconds_of_last_start"])
-    return {kind: float(np.mean(seconds)) for kind, seconds in found.items()}
-
-
-def _stage_seconds(left: Sequence[PlannedRun], folder: Path) -> dict[str, float]:
-    """Expected seconds of the stages to do, by kind; of a kind that was never done as long as the others at the mean."""
-    measured = _measured(folder)
-    usual = float(np.mean(list(measured.values())))
-    return {kind: count * measured.get(kind, usual) for kind, count in _count(left).items()}
-
-
-def _training_seconds(study: Study, left: Sequence[PlannedRun]) -> dict[str, float]:
-    """The same from a few steps on random pictures."""
-    gan, recogniser = _gan_step(study.base), _recogniser_step(study.base)
-    recognise = study.base.recognise.steps * recogniser
-    expected = {
-        "pretrain": study.base.pretrain.steps * gan,
-        "calibrate": study.base.calibrate.steps * gan,
-        "recognise": recognise,
-        "face_classifier": recognise * 4,  # at most: one for each training fold, and one for all
-    }
-    return {kind: count * expected[kind] for kind, count in _count(left).items() if kind in expected}
-
-
-def _gan_step(config: RunConfig) -> float:
-    size, settings = config.model.size, config.calibrate
-    rng = np.random.default_rng(1)
-    examples = {
-        "face": rng.integers(0, 255, (settings.batch_size, size, size, 3), np.uint8),
-        "spectrogram": rng.uniform(-1, 1, (settings.batch_size, size, size, 1)).astype(np.float16),
-        "label": np.zeros(settings.batch_size, np.int64),
-    }
-    numbered = streams.epochs(
-        [(tf.data.Dataset.from_tensor_slices(examples), settings.batch_size)], batch_size=settings.batch_size, seed=1
-    )
-    batches = input_pipeline.gan_batches(
-        numbered,
-        input_pipeline.label_condition(config.model.num_classes),
-        batch_size=settings.batch_size,
-        noise_dim=config.model.noise_dim,
-        seed=1,
-    )
-    return _seconds_a_step(stages.make_gan(config), batches)
-
-
-def _recogniser_step(config: RunConfig) -> float:
-    settings: TrainConfig = config.recognise
-    network = networks.build_classifier(config.model)
-    network.compile(training.adam(settings), tf.keras.losses.CategoricalCrossentropy(from_logits=True))
-    pictures = tf.zeros([settings.batch_size, config.model.size, config.model.size, 1])
-    targets = tf.one_hot(tf.zeros([settings.batch_size], tf.int32), config.model.num_classes)
-    return _seconds_a_step(network, tf.data.Dataset.from_tensors((pictures, targets)).repeat())
-
-
-def _seconds_a_step(model: tf.keras.Model, batches: tf.data.Dataset) -> float:
-    model.fit(batches, steps_per_epoch=2, verbose=0)
-    start = time.perf_counter()
-    model.fit(batches, steps_per_epoch=_TIMED_STEPS, verbose=0)
-    return (time.perf_counter() - start) / _TIMED_STEPS
-
-
-def _minutes(seconds: float) -> str:
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

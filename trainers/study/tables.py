@@ -6,6 +6,7 @@ Public names: Row, corpus_title, main_results, rows, text_table, markdown, latex
 import dataclasses
 from collections.abc import Sequence
 
+from emogan.metrics.comparison import Comparison
 from trainers.study.cases import CASES
 from trainers.study.results import CaseResult
 from trainers.table import PAPER_COLUMNS, PAPER_TABLE_1
@@ -22,7 +23,7 @@ COLUMNS = (
     "p (Holm)",
     *QUALITY.values(),
 )
-_LATEX = {"%": r"\%", "±": r"$\pm$", "–": "--", "&": r"\&", "_": r"\_"}
+_LATEX = {"%": r"\%", "±": r"$\pm$", "–": "--", "&": r"\&", "_": r"\_", "<": "$<$"}
 
 
 def corpus_title(dataset: str) -> str:
@@ -81,7 +82,11 @@ def share(result: CaseResult, name: str) -> str:
 
 def difference(result: CaseResult) -> str:
     """The difference to the baseline with its interval, in points."""
-    found = result.comparison
+    return interval(result.comparison)
+
+
+def interval(found: Comparison | None) -> str:
+    """A difference with its interval, in points; empty if there is none."""
     if found is None:
         return ""
     text = f"{100 * found.difference:+.1f}"

@@ -41,6 +41,7 @@ def make_result(case, difference=None, p=None, **changes):
         "deviation": {"accuracy": 0.0123, "uar": 0.02, "macro_f1": 0.03},
         "by_sex": {},
         "comparison": compared,
+        "whole_minus_this": None,
         "adjusted_p": None if p is None else min(1, 2 * p),
         "confusion": np.eye(6, dtype=int),
         "run_differences": {},

@@ -4,7 +4,7 @@ import dataclasses
 
 import pytest
 
-from emogan.config import AugmentConfig
+from emogan.config import PRESETS, AugmentConfig
 from emogan.errors import UserError
 from trainers.study.cases import CASES, GROUPS, LOW_DATA_CASES, SWEPT_CASE
 from trainers.study.plan import Study, plan
@@ -14,7 +14,7 @@ from trainers.table import PAPER_TABLE_1
 @pytest.fixture
 def study(small):
     return Study(
-        base=small.run_config(),
+        base=small.run_config(model=PRESETS["tiny"]),
         datasets=("crema_d_av", "ravdess_av"),
         folds={"crema_d_av": (0, 1), "ravdess_av": (2,)},
         seeds=(1, 2),
@@ -68,14 +68,18 @@ def test_a_run_has_the_settings_of_its_place(study):
 
 def test_all_recognisers_are_trained_alike_but_for_what_is_compared(study):
     compared = {"schedule", "condition", "use_classifier", "augment", "balance_classes", "control"}
-    for name, case in CASES.items():
-        config = dataclasses.replace(study.base, **case.changes)
-        different = {
-            f.name for f in dataclasses.fields(config) if getattr(config, f.name) != getattr(study.base, f.name)
-        }
-        assert different <= compared, name
-    only = dataclasses.replace(study.base, **CASES["spec_augment"].changes)
-    assert only.augment != AugmentConfig()
+    placed = {"dataset", "test_fold", "train_speakers", "calibrate", "recognise", "generated_share"}
+    base = dataclasses.replace(study.base, augment=AugmentConfig(flip_faces=True), freeze_encoder=True)
+    for run in plan(dataclasses.replace(study, base=base)):
+        config = run.config
+        different = {f.name for f in dataclasses.fields(config) if getattr(config, f.name) != getattr(base, f.name)}
+        assert different <= compared | placed | {"freeze_encoder"}, run.path
+        assert config.augment.flip_faces
+        assert config.freeze_encoder == (config.schedule == "progressive")
+        if run.place and run.place.case == "baseline":
+            assert recognisers(config) == ["baseline"]
+        if run.place and run.place.case == "spec_augment":
+            assert recognisers(config) == ["baseline", "augmented"]
 
 
 def test_the_papers_cases_are_there_under_its_names():
@@ -99,7 +103,14 @@ def test_folds_are_parts_that_share_nothing_but_the_pretraining(study):
         ({"cases": ("baseline", "gan_spec_augment")}, "uses the generator of progressive_supervised"),
         ({"cases": ("baseline",)}, "shares vary case progressive_supervised"),
         ({"seeds": (1, 1)}, "seeds are 1, 1; give at least one, and each once"),
-        ({"datasets": ()}, "datasets are "),
+        ({"datasets": ()}, "datasets are none; give at least one"),
+        (
+            {"folds": {"crema_d_av": (0, 0), "ravdess_av": (1,)}},
+            "folds of crema_d_av are 0, 0; give",
+        ),
+        ({"shares": (0.25, 0.25)}, "shares are 0.25, 0.25; give"),
+        ({"shares": (0.5,)}, "shares are 0.5; they must lie between 0 and 1 and not be the usual one, 0.5"),
+        ({"low_data": (0,)}, "low_data is 0; a number of speakers is positive"),
     ],
 )
 def test_what_cannot_be_compared_is_refused(study, changes, message):

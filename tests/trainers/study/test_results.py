@@ -1,5 +1,7 @@
 """What a study says of a case, worked out by hand and by scipy."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 from scipy import stats
@@ -113,3 +115,21 @@ def test_quality_is_averaged_where_there_is_any():
     baseline, gan = summarise(runs)
     assert "fid" not in baseline.mean
     assert (gan.mean["fid"], gan.deviation["fid"]) == (3.0, pytest.approx(np.sqrt(2)))
+
+
+def test_what_a_missing_part_is_worth_is_the_whole_case_minus_the_one_without_it():
+    right = {
+        ("baseline", 1): [5, 5, 6, 4, 5, 7], ("moderate_supervised", 1): [6, 6, 8, 4, 7, 8], ("no_face", 1): [5, 6, 8, 5, 7, 7],
+    }  # fmt: skip
+    found = {one.place.case: one for one in summarise([measured(case, seed, r) for (case, seed), r in right.items()])}
+    per_speaker = (np.array(right["moderate_supervised", 1]) - np.array(right["no_face", 1])) / 10
+    worth = found["no_face"].whole_minus_this
+    assert (worth.difference, worth.p) == pytest.approx((per_speaker.mean(), stats.ttest_1samp(per_speaker, 0).pvalue))
+    assert found["moderate_supervised"].whole_minus_this is None
+
+
+def test_speakers_count_alike_however_many_clips_they_have():
+    base, case = (measured(name, 1, [5] * 6) for name in ("baseline", "mixup"))
+    many = case.speakers | {"00": (30, 40)}  # 40 clips instead of 10: 75% right, a quarter more than before
+    results = summarise([base, dataclasses.replace(case, speakers=many)])
+    assert results[1].comparison.difference == pytest.approx(0.25 / 6)

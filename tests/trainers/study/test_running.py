@@ -2,6 +2,7 @@
 
 import json
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -66,30 +67,73 @@ def test_a_dry_run_lists_what_is_left_and_how_long_it_takes(minute_study, study_
     lines = result.stdout.splitlines()
     assert lines[0] == "to do  pretrained: pretrain"
     assert "7 of 7 runs to do: about " in result.stdout
-    assert "calibrate: 2 x, " in result.stdout
+    assert "calibrate: 2 x, 0 min, by 5 steps just timed" in result.stdout
+    assert "evaluate: 6 x, not known yet" in result.stdout
     assert not (tmp_path / "new").exists()
     again = run_command("trainers.table1", *study_flags, f"--study_dir={minute_study}", "--dry_run").stdout
-    assert "0 of 7 runs to do: about 0 min, by the stages done so far" in again
+    assert "0 of 7 runs to do: about 0 min" in again
 
 
 @pytest.mark.parametrize(
     ("flag", "message"),
     [
-        ("--seeds=1,2", "holds another study"),
+        ("--calibrate_steps=6", "holds a study with other settings (calibrate.steps: 6, 4: now, there)"),
         ("--cases=baseline,magic", "there is no case magic"),
         ("--schedule=moderate", "--schedule is decided by the cases and folds of the study"),
-        ("--folds=x", "--folds=x must be numbers"),
+        ("--folds=x", "--folds=x must be whole numbers"),
+        ("--seeds=1.5", "--seeds=1.5 must be whole numbers"),
+        ("--low_data=9", "9 training speakers: fold_2+fold_3+fold_4 of crema_d_av/64 has 3"),
+        ("--inception=/nowhere", "Inception cannot be had from /nowhere"),
         ("--folds=7", "test fold 7: crema_d_av/64 has the folds"),
         ("--only=crema_d_av/fold_3", "no part of this study; its parts are crema_d_av/fold_0, crema_d_av/fold_1"),
         ("--datasets=voxceleb_av", "there are no folds of it"),
     ],
 )
 def test_a_wrong_flag_gets_one_clear_message(minute_study, study_flags, run_command, flag, message, tmp_path):
-    folder = minute_study if "seeds" in flag else tmp_path / "study"
+    folder = minute_study if "steps" in flag else tmp_path / "study"
     result = run_command("trainers.table1", *study_flags, f"--study_dir={folder}", flag, "--workers=1")
     assert result.returncode == 2
     assert message in result.stderr.splitlines()[-1]
     assert "Traceback" not in result.stderr
+
+
+def test_a_study_keeps_no_checkpoints_of_what_is_done(minute_study):
+    assert list(minute_study.rglob("calibrate/generator/saved_model.pb"))
+    assert not list(minute_study.rglob("checkpoints"))
+
+
+@pytest.mark.slow
+def test_more_is_added_to_a_study_and_parts_are_done_alone(minute_study, study_flags, run_command, tmp_path):
+    folder = tmp_path / "moved"
+    shutil.copytree(minute_study, folder, symlinks=True)
+    before = done_files(folder)
+    more = [*study_flags, f"--study_dir={folder}", "--seeds=1,2", "--flip_faces=false", "--shares=0.25", "--low_data=2"]
+    alone = run_command("trainers.table1", *more, "--only=crema_d_av/fold_0")  # the other flags have --workers=2
+    assert (alone.returncode, alone.stdout) == (0, "")
+    added = {path.parts[1] for path in done_files(folder).keys() - before.keys()}
+    assert added == {"fold_0"}
+    result = run_command("trainers.table1", *more)
+    assert result.returncode == 0, result.stderr
+    after = done_files(folder)
+    assert before.items() <= after.items()
+    assert "CREMA-D, 4 folds x seeds, 2 test speakers" in result.stdout
+    page = (folder / "report.html").read_text()
+    assert "Accuracy over the number of training speakers" in page
+    assert "Difference to the baseline over the share" in page
+
+
+@pytest.mark.slow
+def test_two_processes_on_one_part_do_nothing_twice(study_flags, minute_study, tmp_path):
+    flags = [*study_flags, f"--study_dir={tmp_path / 'study'}", "--only=crema_d_av/fold_1"]
+    shutil.copytree(minute_study / "pretrained", tmp_path / "study" / "pretrained", symlinks=True)
+    shutil.copy(minute_study / "study.json", tmp_path / "study")
+    command = [sys.executable, "-m", "trainers.table1", *flags]
+    both = [subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(2)]
+    texts = ["".join(process.communicate()) for process in both]
+    assert [process.returncode for process in both] == [0, 0], texts
+    assert sum(text.count("waits for another process that works on crema_d_av/fold_1") for text in texts) >= 1
+    begun = [line for text in texts for line in text.splitlines() if line.endswith(": begins")]
+    assert len(begun) == len([path for path in done_files(tmp_path / "study") if "pretrain" not in path.parts])
 
 
 @pytest.mark.slow
@@ -107,8 +151,7 @@ def test_a_study_that_is_killed_and_stopped_goes_on_to_the_same_figures(
         if number != signal.SIGKILL:
             assert process.returncode == 128 + number
             assert "start the same command again to go on" in error.splitlines()[-1]
-        else:
-            time.sleep(40)  # its children may go on to their ends
+        # Its children may be at work still when the next one comes.
     assert run_command("trainers.table1", *flags).returncode == 0
     summaries = [
         [line for line in read_metrics(folder) if line["stage"] == "summary"]

@@ -1,0 +1,120 @@
+"""How long the rest of a study takes. Public names: Estimate, estimate, measured, stages_left, in_words."""
+
+import dataclasses
+import json
+import time
+from collections import defaultdict
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+
+from datasets import input_pipeline, streams
+from datasets.folds import FOLDS
+from emogan import networks
+from emogan.config import RunConfig
+from trainers import stages, training
+from trainers.study.plan import PlannedRun, Study
+
+TIMED_STEPS = 5
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Estimate:
+    """Expected seconds of the stages that are left.
+
+    Attributes:
+        seconds: by kind of stage; nothing for the evaluation until one was done.
+        measured: the kinds whose time is that of stages that were done.
+    """
+
+    seconds: dict[str, float]
+    measured: frozenset[str]
+
+
+def estimate(study: Study, runs: Sequence[PlannedRun], left: Sequence[PlannedRun], folder: Path) -> Estimate:
+    """From the stages done so far; of kinds that were never done, from a few training steps on random pictures."""
+    known, counts = measured(runs, folder), stages_left(left)
+    expected = dict(known)
+    if {"pretrain", "calibrate"} & (counts.keys() - known.keys()):
+        step = _gan_step(study.base)
+        expected = {
+            "pretrain": study.base.pretrain.steps * step,
+            "calibrate": study.base.calibrate.steps * step,
+        } | expected
+    if {"recognise", "face_classifier"} & (counts.keys() - known.keys()):
+        recognise = study.base.recognise.steps * _recogniser_step(study.base)
+        # f_S: a network for each training fold, and one for all.
+        networks_of_f_s = max(len(FOLDS[dataset.partition("/")[0]]) - 1 for dataset in study.datasets)
+        expected = {"recognise": recognise, "face_classifier": networks_of_f_s * recognise} | expected
+    seconds = {kind: count * expected[kind] for kind, count in counts.items() if kind in expected}
+    return Estimate(seconds=seconds, measured=frozenset(known))
+
+
+def measured(runs: Sequence[PlannedRun], folder: Path) -> dict[str, float]:
+    """Mean seconds of the stages done so far, by kind; of one that was resumed, of its last start."""
+    found: dict[str, list[float]] = defaultdict(list)
+    for run in runs:
+        for stage in run.stages:
+            done = folder / run.path / stage / "done.json"
+            if done.exists():
+                found[_kind(stage)].append(json.loads(done.read_text())["seconds_of_last_start"])
+    return {kind: float(np.mean(seconds)) for kind, seconds in found.items()}
+
+
+def stages_left(runs: Sequence[PlannedRun]) -> dict[str, int]:
+    """The number of the runs' stages, by kind."""
+    counts: dict[str, int] = defaultdict(int)
+    for run in runs:
+        for stage in run.stages:
+            counts[_kind(stage)] += 1
+    return counts
+
+
+def in_words(seconds: float) -> str:
+    """A time for people: minutes, or hours from one and a half on."""
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
+def _kind(stage: str) -> str:
+    return "recognise" if stage.startswith("recognise") else stage
+
+
+def _gan_step(config: RunConfig) -> float:
+    size, settings = config.model.size, config.calibrate
+    rng = np.random.default_rng(1)
+    examples = {
+        "face": rng.integers(0, 255, (settings.batch_size, size, size, 3), np.uint8),
+        "spectrogram": rng.uniform(-1, 1, (settings.batch_size, size, size, 1)).astype(np.float16),
+        "label": np.zeros(settings.batch_size, np.int64),
+    }
+    numbered = streams.epochs(
+        [(tf.data.Dataset.from_tensor_slices(examples), settings.batch_size)], batch_size=settings.batch_size, seed=1
+    )
+    batches = input_pipeline.gan_batches(
+        numbered,
+        input_pipeline.label_condition(config.model.num_classes),
+        batch_size=settings.batch_size,
+        noise_dim=config.model.noise_dim,
+        seed=1,
+    )
+    with training.computing_with(settings.precision):
+        gan = stages.make_gan(config)
+    return _seconds_a_step(gan, batches)
+
+
+def _recogniser_step(config: RunConfig) -> float:
+    settings = config.recognise
+    network = networks.build_classifier(config.model)
+    network.compile(training.adam(settings), tf.keras.losses.CategoricalCrossentropy(from_logits=True))
+    pictures = tf.zeros([settings.batch_size, config.model.size, config.model.size, 1])
+    targets = tf.one_hot(tf.zeros([settings.batch_size], tf.int32), config.model.num_classes)
+    return _seconds_a_step(network, tf.data.Dataset.from_tensors((pictures, targets)).repeat())
+
+
+def _seconds_a_step(model: tf.keras.Model, batches: tf.data.Dataset) -> float:
+    model.fit(batches, steps_per_epoch=2, verbose=0)
+    start = time.perf_counter()
+    model.fit(batches, steps_per_epoch=TIMED_STEPS, verbose=0)
+    return (time.perf_counter() - start) / TIMED_STEPS
