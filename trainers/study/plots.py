@@ -1,6 +1,6 @@
 """Pictures of a study, in the colours of `trainers.plots.theme`.
 
-Public names: differences, speakers, shares, low_data, feature_map.
+Public names: differences, speakers, shares, low_data, flattened, feature_map.
 """
 
 from collections.abc import Sequence
@@ -104,18 +104,21 @@ def low_data(curves: dict[str, list[tuple[int, CaseResult]]]) -> Figure:
     return figure
 
 
-def feature_map(real: np.ndarray, generated: np.ndarray, labels: np.ndarray, names: Sequence[str]) -> Figure:
-    """t-SNE (van der Maaten and Hinton 2008) of features, float [n, d] each; colours are the clips' emotions, int [n].
+def flattened(real: np.ndarray, generated: np.ndarray) -> np.ndarray:
+    """t-SNE (van der Maaten and Hinton 2008) of features, float [n, d] each: float [2 n, 2], the real ones first."""
+    both = np.concatenate([real, generated]).astype(np.float64)
+    return TSNE(perplexity=min(30.0, (len(both) - 1) / 3), init="pca", random_state=0).fit_transform(both)
+
+
+def feature_map(found: np.ndarray, labels: np.ndarray, names: Sequence[str]) -> Figure:
+    """Draws `flattened` features, float [2 n, 2]; colours are the clips' emotions, int [n].
 
     Distances between far points, and the sizes of groups, mean nothing in such a map.
     """
-    both = np.concatenate([real, generated]).astype(np.float64)
-    perplexity = min(30.0, (len(both) - 1) / 3)
-    found = TSNE(perplexity=perplexity, init="pca", random_state=0).fit_transform(both)
     figure = Figure(figsize=(6.4, 4), dpi=DPI, layout="constrained")
     axes = figure.subplots()
     for label, name in enumerate(names):
-        for part, marker, points in ((0, "o", found[: len(real)]), (1, "x", found[len(real) :])):
+        for part, marker, points in ((0, "o", found[: len(labels)]), (1, "x", found[len(labels) :])):
             axes.plot(
                 *points[labels == label].T, marker, color=f"C{label}", markersize=4, alpha=0.7, linestyle="",
                 label=None if part else name,

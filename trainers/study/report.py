@@ -255,7 +255,8 @@ def _example(runs: Sequence[PlannedRun], dataset: str, example: CaseResult | Non
     with np.load(path / "evaluate" / "features.npz", allow_pickle=False) as arrays:
         features = dict(arrays)
     names = plots.condition_names(len(example.confusion))
-    draw = functools.partial(study_plots.feature_map, names=names, **features)
+    found = study_plots.flattened(features["real"], features["generated"])
+    draw = functools.partial(study_plots.feature_map, found, features["labels"], names)
     return {
         "example": f"{CASES[example.place.case].title}, fold {example.place.fold}, seed {example.place.seed} ({run.path})",
         "samples": run_report.sample_section(samples),

@@ -66,7 +66,7 @@ def test_the_low_data_curve_has_a_line_for_each_case(found):
 def test_the_map_of_features_keeps_groups_apart_and_tells_real_from_generated(rng):
     labels = np.arange(40) % 2
     real = rng.normal(0, 0.1, (40, 8)) + 10 * labels[:, np.newaxis]
-    axes = plots.feature_map(real, real + 0.01, labels, ["anger", "sad"]).axes[0]
+    axes = plots.feature_map(plots.flattened(real, real + 0.01), labels, ["anger", "sad"]).axes[0]
     drawn = {(line.get_color(), line.get_marker()): line.get_xydata() for line in axes.lines}
     assert {key: len(value) for key, value in drawn.items()} == dict.fromkeys(drawn, 20)
     assert set(drawn) == {("C0", "o"), ("C0", "x"), ("C1", "o"), ("C1", "x")}
