@@ -1,5 +1,6 @@
 """Scenarios of a run, each trained end to end; and that settings reach every stage."""
 
+import dataclasses
 import json
 
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 import tensorflow as tf
 
 from datasets import input_pipeline, protocols
+from emogan.config import AugmentConfig
 from trainers.run_folder import read_metrics
 from trainers.saved_networks import load_network
 
@@ -21,9 +23,10 @@ def test_a_run_on_few_speakers_balanced_and_augmented(minute_data, minute_flags,
     assert result.returncode == 0, result.stderr
     config = json.loads((run / "config.json").read_text())
     assert (config["train_speakers"], config["balance_classes"]) == (2, True)
-    assert config["augment"] == {
-        "flip_faces": True, "time_masks": 2, "time_mask_share": 0.2, "frequency_masks": 1, "frequency_mask_share": 0.3
-    }  # fmt: skip
+    given = AugmentConfig(
+        flip_faces=True, time_masks=2, time_mask_share=0.2, frequency_masks=1, frequency_mask_share=0.3
+    )
+    assert config["augment"] == dataclasses.asdict(given)
 
     corpus = input_pipeline.open_corpus("crema_d_av", minute_data, "64")
     protocol = protocols.low_data(corpus, 0, train_speakers=2, seed=1)
