@@ -6,14 +6,15 @@ Public names: blank, spoilt_batch, spoilt_sources.
 import numpy as np
 import tensorflow as tf
 
+from datasets.augmentation import SILENCE
 from emogan.model import Batch
 
-_GREY, _SILENCE = 128, -1.0
+_GREY = 128
 
 
 def blank(picture: tf.Tensor) -> tf.Tensor:
     """A picture of the same shape and dtype in which there is nothing: grey for uint8 faces, silence for spectrograms."""
-    return tf.fill(tf.shape(picture), tf.cast(_GREY if picture.dtype == tf.uint8 else _SILENCE, picture.dtype))
+    return tf.fill(tf.shape(picture), tf.cast(_GREY if picture.dtype == tf.uint8 else SILENCE, picture.dtype))
 
 
 def spoilt_batch(batch: Batch, control: str) -> Batch:
@@ -28,5 +29,5 @@ def spoilt_batch(batch: Batch, control: str) -> Batch:
 def spoilt_sources(sources: np.ndarray, control: str) -> np.ndarray:
     """What a GAN that was trained so sees when it generates, [n, S, S, channels]: blanks, or the neighbour's picture."""
     if control == "no_face":
-        return np.full_like(sources, _GREY if sources.dtype == np.uint8 else _SILENCE)
+        return np.full_like(sources, _GREY if sources.dtype == np.uint8 else SILENCE)
     return np.roll(sources, 1, 0) if control == "shuffled_faces" else sources

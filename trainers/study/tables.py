@@ -1,6 +1,6 @@
 """A study's results as tables: `rows`, `text_table`, `markdown` and `latex`; and the corpora's names.
 
-Public names: Row, corpus_title, main_results, rows, text_table, markdown, latex.
+Public names: Row, corpus_title, main_results, rows; share, interval, p_value; text_table, markdown, latex, NOT_COMPARABLE.
 """
 
 import dataclasses
@@ -59,7 +59,7 @@ def rows(results: Sequence[CaseResult]) -> list[Row]:
             cells=(
                 CASES[result.place.case].title,
                 *(share(result, name) for name in ("accuracy", "uar", "macro_f1")),
-                difference(result),
+                interval(result.comparison),
                 "" if result.adjusted_p is None else p_value(result.adjusted_p),
                 *(f"{result.mean[name]:.3g}" if name in result.mean else "" for name in QUALITY),
             ),
@@ -78,11 +78,6 @@ def share(result: CaseResult, name: str) -> str:
     """Mean and standard deviation over folds and seeds of a share, in percent."""
     spread = f" ± {100 * result.deviation[name]:.1f}" if name in result.deviation else ""
     return f"{100 * result.mean[name]:.1f}{spread}"
-
-
-def difference(result: CaseResult) -> str:
-    """The difference to the baseline with its interval, in points."""
-    return interval(result.comparison)
 
 
 def interval(found: Comparison | None) -> str:
