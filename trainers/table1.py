@@ -57,10 +57,10 @@ flags.adopt_module_key_flags(run_flags)
 Number = TypeVar("Number", int, float)
 
 DECIDED = (
-    "dataset", "test_fold", "schedule", "condition", "use_classifier", "control", "train_speakers", "balance_classes",
+    "dataset", "test_fold", "schedule", "condition", "use_classifier", "control", "balance_classes",
     "time_masks", "frequency_masks", "time_shift_share", "frequency_shift_share", "noise_snr_db", "mixup", "direction",
 )  # fmt: skip
-"""Flags of a run that a study's cases, folds and numbers of speakers decide."""
+"""Flags of a run that a study's cases and folds decide."""
 
 
 def main(_: list[str]) -> None:

@@ -13,13 +13,14 @@ class Study:
     """What a study compares.
 
     Attributes:
-        base: settings that all runs share; those that cases, folds and seeds decide are overruled.
+        base: settings that all runs share; those that cases, folds and seeds decide are overruled. Where it limits the
+            training speakers, each seed has others.
         datasets: labelled datasets.
         folds: test folds of each dataset.
         seeds: of calibration and of the recognisers; pretraining has that of `base`.
         cases: names in `CASES`.
         shares: further shares of generated examples for `SWEPT_CASE`.
-        low_data: further numbers of training speakers for `LOW_DATA_CASES`.
+        low_data: further numbers of training speakers, beside that of `base`, for `LOW_DATA_CASES`.
     """
 
     base: RunConfig
@@ -65,7 +66,7 @@ class Place:
         fold: the test fold.
         seed: of calibration and of the recognisers.
         case: name of the case.
-        train_speakers: number of training speakers, 0 for all.
+        train_speakers: number of training speakers where it is not the study's own, else 0.
         share: share of generated examples where it is not the study's own, else 0.
     """
 
@@ -120,20 +121,29 @@ def plan(study: Study) -> list[PlannedRun]:
 
 
 def _fold(study: Study, dataset: str, fold: int, train_speakers: int, folder: str) -> Iterator[PlannedRun]:
-    """The runs of one fold: f_S once, then all seeds."""
+    """The runs of one fold: all seeds, and before the first of them that needs it f_S."""
     names = [name for name in CASES if name in study.cases and (not train_speakers or name in LOW_DATA_CASES)]
-    reader = f"{folder}/face_classifier"
-    if any(CASES[name].changes.get("condition") == "face" for name in names):
-        seed = study.base.calibrate.seed  # not one of the study's, so that seeds can be added to it later
+    reads_faces = any(CASES[name].changes.get("condition") == "face" for name in names)
+    own_speakers = bool(study.base.train_speakers)  # of each seed, so that each needs an f_S that knows no others
+
+    def face_classifier(folder: str, seed: int) -> PlannedRun:
         config = _config(study, CASES["moderate_semi_supervised"], dataset, fold, seed, train_speakers)
-        yield PlannedRun(path=reader, config=config, stages=("face_classifier",), links={})
+        return PlannedRun(path=f"{folder}/face_classifier", config=config, stages=("face_classifier",), links={})
+
+    if reads_faces and not own_speakers:
+        # Its seed is not one of the study's, so that seeds can be added to it later.
+        yield face_classifier(folder, study.base.calibrate.seed)
     for seed in study.seeds:
+        of_seed = f"{folder}/seed_{seed}"
+        reader = f"{of_seed if own_speakers else folder}/face_classifier"
+        if reads_faces and own_speakers:
+            yield face_classifier(of_seed, seed)
         for name in names:
             place = Place(dataset=dataset, fold=fold, seed=seed, case=name, train_speakers=train_speakers)
-            yield _case(study, place, f"{folder}/seed_{seed}", reader)
+            yield _case(study, place, of_seed, reader)
         for share in () if train_speakers else study.shares:
             place = Place(dataset=dataset, fold=fold, seed=seed, case=SWEPT_CASE, share=share)
-            yield _case(study, place, f"{folder}/seed_{seed}", reader)
+            yield _case(study, place, of_seed, reader)
 
 
 def _case(study: Study, place: Place, folder: str, reader: str) -> PlannedRun:
@@ -169,7 +179,7 @@ def _config(study: Study, case: Case, dataset: str, fold: int, seed: int, train_
         freeze_encoder=base.freeze_encoder and changes["schedule"] == "progressive",
         dataset=dataset,
         test_fold=fold,
-        train_speakers=train_speakers,
+        train_speakers=train_speakers or base.train_speakers,
         calibrate=dataclasses.replace(base.calibrate, seed=seed),
         recognise=dataclasses.replace(base.recognise, seed=seed),
         **changes,

@@ -46,6 +46,18 @@ def test_what_cases_share_is_done_as_often_as_it_must_be(study):
     assert count == {"pretrain": 1, "face_classifier": folds, "recognise_baseline": folds * seeds * sizes}
 
 
+def test_where_training_speakers_are_few_each_seed_has_others_and_an_f_s_of_its_own(study):
+    few = dataclasses.replace(study, base=dataclasses.replace(study.base, train_speakers=9))
+    runs = {run.path: run for run in plan(few)}
+    readers = [run for run in runs.values() if run.stages == ("face_classifier",)]
+    assert len(readers) == 3 * 2  # folds and seeds
+    for run in runs.values():
+        assert run.config.train_speakers == (run.place and run.place.train_speakers or 9)
+        if run.place and run.config.condition == "face":
+            reader = runs[run.links["face_classifier"].removesuffix("/face_classifier")].config
+            assert (reader.calibrate.seed, reader.train_speakers) == (run.place.seed, 9)
+
+
 def test_every_case_runs_on_every_fold_and_seed(study):
     places = [run.place for run in plan(study) if run.place]
     assert len(places) == len(set(places))
