@@ -53,19 +53,20 @@ DIALS_face_1.5 := --face_emotion=1.5
 COMMA := ,
 PLANTED := no_cues face_0 face_0.5 face_1 face_1.5
 
-planted: $(PLANTED:%=$(DEMO)/planted/%/study/report.html)
-	$(BIN)/python -m trainers.planted --studies=$(subst $() ,$(COMMA),$^)
+planted: $(PLANTED:%=$(DEMO)/planted/%/report.html)
+	$(BIN)/python -m trainers.compare_studies --studies=$(subst $() ,$(COMMA),$(^D)) --output_dir=$(DEMO)/planted
 
-$(DEMO)/planted/%/corpora.done: | $(INSTALLED)
-	$(BIN)/python -m datasets.synthetic --corpus=voxceleb2 --output_dir=$(@D)/voxceleb2 --speakers=160 --clips_per_speaker=6 --seed=6 $(DIALS_$*)
-	$(BIN)/python -m datasets.synthetic --corpus=crema_d --output_dir=$(@D)/crema_d --speakers=60 --clips_per_speaker=12 --seed=6 $(DIALS_$*)
+.PRECIOUS: $(DEMO)/planted/corpora/%.done
+$(DEMO)/planted/corpora/%.done: | $(INSTALLED)
+	$(BIN)/python -m datasets.synthetic --corpus=voxceleb2 --output_dir=$(@D)/$*/voxceleb2 --speakers=160 --clips_per_speaker=6 --seed=6 $(DIALS_$*)
+	$(BIN)/python -m datasets.synthetic --corpus=crema_d --output_dir=$(@D)/$*/crema_d --speakers=60 --clips_per_speaker=12 --seed=6 $(DIALS_$*)
+	$(BIN)/python -m trainers.prepare --data_dir=$(@D)/$*/tfds --config=64 --dataset=voxceleb_av --manual_dir=$(@D)/$*/voxceleb2
+	$(BIN)/python -m trainers.prepare --data_dir=$(@D)/$*/tfds --config=64 --dataset=crema_d_av --manual_dir=$(@D)/$*/crema_d
 	@touch $@
 
-$(DEMO)/planted/%/study/report.html: $(DEMO)/planted/%/corpora.done
-	$(BIN)/python -m trainers.prepare --data_dir=$(DEMO)/planted/$*/tfds --config=64 --dataset=voxceleb_av --manual_dir=$(DEMO)/planted/$*/voxceleb2
-	$(BIN)/python -m trainers.prepare --data_dir=$(DEMO)/planted/$*/tfds --config=64 --dataset=crema_d_av --manual_dir=$(DEMO)/planted/$*/crema_d
+$(DEMO)/planted/%/report.html: $(DEMO)/planted/corpora/%.done
 	$(BIN)/python -m trainers.table1 --flagfile=trainers/configs/table1_planted.flags --cases=baseline,$(CASES_$*) \
-		--data_dir=$(DEMO)/planted/$*/tfds --study_dir=$(@D)
+		--data_dir=$(DEMO)/planted/corpora/$*/tfds --study_dir=$(@D)
 
 # Two processes; the tests of a file share what they build, so a file goes to one of them.
 PYTEST := $(BIN)/pytest --numprocesses=2 --dist=loadfile

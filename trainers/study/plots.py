@@ -1,9 +1,10 @@
 """Pictures of a study, in the colours of `trainers.plots.theme`.
 
-Public names: differences, speakers, shares, low_data, flattened, feature_map.
+Public names: differences, side_by_side, speakers, shares, low_data, flattened, feature_map.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from itertools import cycle
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -14,6 +15,7 @@ from trainers.plots import DPI
 from trainers.study.cases import CASES, GROUPS
 from trainers.study.results import CaseResult
 
+_CASE_COLOURS = ("tab:blue", "tab:orange", "tab:green", "tab:red", "tab:purple", "tab:brown", "tab:olive", "tab:cyan")
 _GROUP_COLOURS = dict(zip(GROUPS, ("tab:blue", "tab:cyan", "tab:green", "tab:orange"), strict=True))
 
 
@@ -35,6 +37,28 @@ def differences(results: Sequence[CaseResult]) -> Figure:
     axes.set_yticks(range(len(shown)), [CASES[result.place.case].title for result in shown])
     axes.set(xlabel="accuracy minus the baseline's, points", ylim=(len(shown) - 0.4, -0.6))
     _plain(axes, "x")
+    return figure
+
+
+def side_by_side(studies: Mapping[str, Sequence[CaseResult]]) -> Figure:
+    """Each case's difference to the baseline of its study, in points, with 95% intervals over speakers; a place a study."""
+    found = {name: [one for one in results if one.comparison] for name, results in studies.items()}
+    cases = [case for case in CASES if any(one.place.case == case for results in found.values() for one in results)]
+    figure = Figure(figsize=(8, 3.4), dpi=DPI, layout="constrained")
+    axes = figure.subplots()
+    colours = dict(zip(cases, cycle(_CASE_COLOURS), strict=False))
+    for place, results in enumerate(found.values()):
+        for result in results:
+            case = result.place.case
+            x = place + 0.7 * ((cases.index(case) + 0.5) / len(cases) - 0.5)
+            _errorbar(axes, x, result, colours[case])
+    for case in cases:
+        axes.plot([], [], "o", color=colours[case], label=CASES[case].title)
+    axes.axhline(0, color=axes.yaxis.label.get_color(), linewidth=0.8)
+    axes.set_xticks(range(len(found)), list(found))
+    axes.set(ylabel="accuracy minus the baseline's, points")
+    figure.legend(loc="outside right upper", frameon=False)
+    _plain(axes, "y")
     return figure
 
 
@@ -60,7 +84,7 @@ def shares(results: Sequence[CaseResult]) -> Figure:
     compared = [result for result in results if result.comparison]
     points = sorted(((result.place.share, result) for result in compared), key=lambda point: point[0])
     for share, result in points:
-        _errorbar(axes, 100 * share, result)
+        _errorbar(axes, 100 * share, result, "tab:blue")
     axes.plot(
         [100 * share for share, _ in points],
         [100 * r.comparison.difference for _, r in points if r.comparison],
@@ -72,12 +96,12 @@ def shares(results: Sequence[CaseResult]) -> Figure:
     return figure
 
 
-def _errorbar(axes: Axes, x: float, result: CaseResult) -> None:
+def _errorbar(axes: Axes, x: float, result: CaseResult, colour: str) -> None:
     found = result.comparison
     assert found
     if found.low is not None and found.high is not None:
-        axes.plot([x, x], [100 * found.low, 100 * found.high], color="tab:blue", alpha=0.5, linewidth=2)
-    axes.plot(x, 100 * found.difference, "o", color="tab:blue", markersize=5)
+        axes.plot([x, x], [100 * found.low, 100 * found.high], color=colour, alpha=0.5, linewidth=2)
+    axes.plot(x, 100 * found.difference, "o", color=colour, markersize=5)
 
 
 def low_data(curves: dict[str, list[tuple[int, CaseResult]]]) -> Figure:

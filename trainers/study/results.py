@@ -1,6 +1,6 @@
 """From the runs' metrics.jsonl to the study's: what each case reaches, and whether it differs from the baseline.
 
-Public names: Measured, CaseResult, collect.
+Public names: Measured, CaseResult, collect, read.
 """
 
 import dataclasses
@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from emogan.errors import UserError
 from emogan.metrics import comparison
 from emogan.metrics.comparison import Comparison
 from trainers.run_folder import read_metrics, write_atomically
@@ -204,3 +205,19 @@ def _speaker_accuracies(runs: Sequence[Measured]) -> dict[str, float]:
 def _as_line(result: CaseResult) -> dict[str, Any]:
     line = dataclasses.asdict(result)
     return {**line.pop("place"), **line, "confusion": result.confusion.tolist()}
+
+
+def read(folder: Path) -> list[CaseResult]:
+    """The results that `collect` wrote in a study's folder. Raises UserError where there are none."""
+    lines = [line for line in read_metrics(folder) if line.pop("stage") == "summary"]
+    if not lines:
+        raise UserError(f"{folder} has no results of a study; give the --study_dir of one that has ended")
+    return [_of_line(line) for line in lines]
+
+
+def _of_line(line: dict[str, Any]) -> CaseResult:
+    place = Place(**{field.name: line.pop(field.name) for field in dataclasses.fields(Place)})
+    for name in ("comparison", "whole_minus_this"):
+        line[name] = line[name] and Comparison(**line[name])
+    by_sex = {sex: tuple(result) for sex, result in line["by_sex"].items()}
+    return CaseResult(**{**line, "place": place, "by_sex": by_sex, "confusion": np.array(line["confusion"])})

@@ -1,6 +1,7 @@
 """A study's results as tables: `rows`, `text_table`, `markdown` and `latex`; and the corpora's names.
 
-Public names: Row, corpus_title, main_results, rows; share, interval, p_value; text_table, markdown, latex, NOT_COMPARABLE.
+Public names: Row, corpus_title, main_results, rows; share, interval, p_value; text_table, markdown, markdown_line, latex,
+NOT_COMPARABLE.
 """
 
 import dataclasses
@@ -119,8 +120,8 @@ def markdown(found: Sequence[CaseResult]) -> str:
     for dataset in dict.fromkeys(one.place.dataset for one in found):
         results = main_results(found, dataset)
         parts += [f"## {corpus_title(dataset)}", "", _runs(results).capitalize() + ".", ""]
-        parts += [_markdown_line(head), _markdown_line(["---"] * len(head))]
-        parts += [_markdown_line([*row.cells, *_padded(row.paper)]) for row in rows(results)]
+        parts += [markdown_line(head), markdown_line(["---"] * len(head))]
+        parts += [markdown_line([*row.cells, *_padded(row.paper)]) for row in rows(results)]
         parts.append("")
     return "\n".join(parts)
 
@@ -137,7 +138,8 @@ def _padded(paper: Sequence[str]) -> list[str]:
     return [*paper, *[""] * (len(PAPER_COLUMNS) - len(paper))]
 
 
-def _markdown_line(cells: Sequence[str]) -> str:
+def markdown_line(cells: Sequence[str]) -> str:
+    """A line of a Markdown table."""
     return f"| {' | '.join(cells)} |"
 
 

@@ -52,7 +52,7 @@ def test_where_training_speakers_are_few_each_seed_has_others_and_an_f_s_of_its_
     readers = [run for run in runs.values() if run.stages == ("face_classifier",)]
     assert len(readers) == 3 * 2  # folds and seeds
     for run in runs.values():
-        assert run.config.train_speakers == (run.place and run.place.train_speakers or 9)
+        assert run.config.train_speakers == ((run.place and run.place.train_speakers) or 9)
         if run.place and run.config.condition == "face":
             reader = runs[run.links["face_classifier"].removesuffix("/face_classifier")].config
             assert (reader.calibrate.seed, reader.train_speakers) == (run.place.seed, 9)

@@ -1,0 +1,103 @@
+"""Studies side by side: read back from their folders, and what a part of the method adds, checked by scipy."""
+
+import json
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from emogan.errors import UserError
+from trainers.study import plots, results
+from trainers.study.side_by_side import increments, write
+
+SPEAKERS = {
+    "no_face": [0.4, 0.5, 0.3, 0.6, 0.5, 0.45],
+    "moderate_supervised": [0.5, 0.5, 0.4, 0.6, 0.45, 0.5],
+}
+
+
+def of_speakers(result, case, **changes):
+    return result(case, 0.02, 0.3, speakers=dict(zip("abcdef", SPEAKERS[case], strict=True)), **changes)
+
+
+@pytest.fixture
+def folder(tmp_path, result):
+    """Makes the folder of a study with these results."""
+
+    def make(name, found):
+        (tmp_path / name).mkdir()
+        lines = [{"stage": "evaluate"}, *({"stage": "summary", **results._as_line(one)} for one in found)]
+        (tmp_path / name / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+        return tmp_path / name
+
+    return make
+
+
+def test_results_are_read_back_as_they_were(result, folder):
+    sexes = {"female": (0.5, 3), "male": (0.4, 3)}
+    found = [
+        result("baseline"),
+        of_speakers(result, "no_face", by_sex=sexes, whole_minus_this=result("mixup", 0.1, 0.2).comparison),
+    ]
+    again = results.read(folder("one", found))
+    for one, other in zip(found, again, strict=True):
+        np.testing.assert_array_equal(one.confusion, other.confusion)
+        assert {**vars(one), "confusion": 0} == {**vars(other), "confusion": 0}
+
+
+def test_what_a_part_adds_is_the_mean_over_speakers_with_a_t_interval(result):
+    found = [result("baseline"), *(of_speakers(result, case) for case in SPEAKERS)]
+    ((part, gain),) = increments(found).items()
+    tested = stats.ttest_rel(SPEAKERS["moderate_supervised"], SPEAKERS["no_face"])
+    assert part == "the face"
+    assert gain.difference == pytest.approx(0.2 / 6)
+    assert gain.p == pytest.approx(tested.pvalue)
+    assert (gain.low, gain.high) == pytest.approx(tuple(tested.confidence_interval(0.95)))
+
+
+def test_cases_tested_on_different_speakers_are_not_compared(result):
+    other = result("no_face", 0.1, 0.2, speakers={"x": 0.5})
+    with pytest.raises(UserError, match="no_face and moderate_supervised were tested on different speakers"):
+        increments([other, of_speakers(result, "moderate_supervised")])
+
+
+def test_the_table_has_every_case_of_every_study_and_the_picture_is_there(result, folder, tmp_path):
+    one = folder("face_1", [result("baseline"), *(of_speakers(result, case) for case in SPEAKERS)])
+    two = folder("face_0", [result("baseline"), result("moderate_semi_supervised", -0.04, 0.2)])
+    text = write([one, two], tmp_path / "out")
+    assert (tmp_path / "out" / "comparison.md").read_text() == text
+    rows = [
+        [cell.strip() for cell in line.strip("|").split("|")] for line in text.splitlines() if line.startswith("| face")
+    ]
+    assert [row[:2] + row[3:4] for row in rows[:5]] == [
+        ["face_1", "CREMA-D", "baseline"],
+        ["face_1", "CREMA-D", "no face (label only)"],
+        ["face_1", "CREMA-D", "moderate supervised"],
+        ["face_0", "CREMA-D", "baseline"],
+        ["face_0", "CREMA-D", "moderate semi-supervised"],
+    ]
+    assert rows[4][7:] == ["-4.0 (-9.0 to +1.0)", "0.400"]
+    assert rows[5][:3] == ["face_1", "CREMA-D", "the face"]
+    assert rows[5][3].startswith("+3.3 (")
+    assert (tmp_path / "out" / "comparison.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_picture_has_a_place_for_each_study_and_a_colour_for_each_case(result):
+    studies = {
+        "face_0": [result("baseline"), result("moderate_supervised", 0.01, 0.5)],
+        "face_1": [result("moderate_supervised", 0.03, 0.5), result("progressive_supervised", 0.05, 0.1)],
+    }
+    axes = plots.side_by_side(studies).axes[0]
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["face_0", "face_1"]
+    dots = [line for line in axes.lines if line.get_marker() == "o" and len(line.get_xdata())]
+    assert [float(dot.get_ydata()[0]) for dot in dots] == pytest.approx([1, 3, 5])
+    assert [round(float(dot.get_xdata()[0])) for dot in dots] == [0, 1, 1]
+    assert dots[0].get_color() == dots[1].get_color() != dots[2].get_color()
+
+
+@pytest.mark.parametrize(
+    ("names", "message"), [(("one", "one"), "folders are named one, one"), (("none",), "has no results")]
+)
+def test_what_cannot_be_put_side_by_side_is_refused(tmp_path, names, message):
+    with pytest.raises(UserError, match=message):
+        write([tmp_path / name for name in names], tmp_path / "out")

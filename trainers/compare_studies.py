@@ -1,0 +1,30 @@
+r"""Puts studies of trainers.table1 side by side, such as those of corpora that differ in one thing.
+
+python -m trainers.compare_studies --studies=studies/one,studies/other --output_dir=comparison
+
+Writes comparison.md and comparison.png: each case of each study, with its difference to the study's baseline; and what each
+part of the method adds to the case without it. Every figure is made from the summaries in the studies' metrics.jsonl.
+"""
+
+from pathlib import Path
+
+from absl import flags
+
+from emogan import command
+
+_STUDIES = flags.DEFINE_list(
+    "studies", None, "Folders of studies that have ended; each goes by its last part.", required=True
+)
+_OUTPUT_DIR = flags.DEFINE_string("output_dir", None, "Where the comparison is written.", required=True)
+
+
+def main(_: list[str]) -> None:
+    """Runs what the flags say."""
+    from trainers.study import side_by_side
+
+    text = side_by_side.write([Path(folder) for folder in _STUDIES.value], Path(_OUTPUT_DIR.value))
+    print(text)
+
+
+if __name__ == "__main__":
+    command.run(main)

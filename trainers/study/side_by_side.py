@@ -1,0 +1,91 @@
+"""Several studies in one table and one picture. Public names: write, increments.
+
+Each study is told by its folder's name; what its cases reach was worked out by `trainers.study.results`.
+"""
+
+import functools
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from emogan.errors import UserError
+from emogan.metrics.comparison import Comparison, compare, holm
+from trainers import plots
+from trainers.run_folder import write_atomically
+from trainers.study import plots as study_plots
+from trainers.study import tables
+from trainers.study.results import CaseResult, read
+
+INCREMENTS = {
+    "the face": ("no_face", "moderate_supervised"),
+    "pretraining": ("moderate_supervised", "progressive_supervised"),
+    "pretraining, semi-supervised": ("moderate_semi_supervised", "progressive_semi_supervised"),
+}
+"""Parts of the method, each with a case that lacks it and the case that has it and nothing else more."""
+
+
+def write(folders: Sequence[Path], output_dir: Path) -> str:
+    """Writes comparison.md and comparison.png; returns the first one's text.
+
+    Raises:
+        UserError: where two studies have one name, or one has no results.
+    """
+    names = [folder.resolve().name for folder in folders]
+    if len(set(names)) < len(names):
+        raise UserError(f"the studies' folders are named {', '.join(names)}; give each another name")
+    studies = {name: read(folder) for name, folder in zip(names, folders, strict=True)}
+    text = _markdown(studies)
+    output_dir.mkdir(parents=True, exist_ok=True)
+    write_atomically(output_dir / "comparison.md", text)
+    draw = functools.partial(study_plots.side_by_side, studies)
+    (output_dir / "comparison.png").write_bytes(plots.to_png(draw()))
+    return text
+
+
+def increments(results: Sequence[CaseResult]) -> dict[str, Comparison]:
+    """What each of `INCREMENTS` whose two cases a table has adds to the accuracy, over speakers."""
+    by_case = {result.place.case: result for result in results}
+    return {
+        part: compare(*_differences(by_case[without], by_case[having]))
+        for part, (without, having) in INCREMENTS.items()
+        if {without, having} <= by_case.keys()
+    }
+
+
+def _differences(without: CaseResult, having: CaseResult) -> tuple[np.ndarray, np.ndarray]:
+    """Of each test speaker's accuracy, averaged over seeds; and the speakers."""
+    if without.speakers.keys() != having.speakers.keys():
+        raise UserError(
+            f"{without.place.case} and {having.place.case} were tested on different speakers; run both on all"
+        )
+    return np.array([having.speakers[s] - without.speakers[s] for s in having.speakers]), np.array(
+        list(having.speakers)
+    )
+
+
+def _markdown(studies: Mapping[str, Sequence[CaseResult]]) -> str:
+    columns = ("study", "corpus", "folds x seeds", *tables.COLUMNS[:6])
+    lines = [tables.markdown_line(columns), tables.markdown_line(["---"] * len(columns))]
+    added: list[tuple[tuple[str, str, str], Comparison]] = []
+    for name, found in studies.items():
+        for dataset in dict.fromkeys(one.place.dataset for one in found):
+            results = tables.main_results(found, dataset)
+            corpus = tables.corpus_title(dataset)
+            for result, row in zip(results, tables.rows(results), strict=True):
+                lines.append(tables.markdown_line([name, corpus, str(result.runs), *row.cells[:6]]))
+            added += [((name, corpus, part), gain) for part, gain in increments(results).items()]
+    if added:
+        adjusted = holm([gain.p for _, gain in added])
+        lines += [
+            "",
+            f"What a part adds to the accuracy, in points; p is corrected for these {len(added)} comparisons.",
+            "",
+        ]
+        head = ("study", "corpus", "part", "with it minus without, points", "p (Holm)")
+        lines += [tables.markdown_line(head), tables.markdown_line(["---"] * len(head))]
+        lines += [
+            tables.markdown_line([*where, tables.interval(gain), "" if p is None else tables.p_value(p)])
+            for (where, gain), p in zip(added, adjusted, strict=True)
+        ]
+    return "\n".join(lines) + "\n"
