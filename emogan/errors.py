@@ -1,4 +1,4 @@
-"""What ends a command without a stack of frames: `UserError`, and `Stopped`."""
+"""What ends a command without a stack of frames: `UserError`, of which `Diverged` is one, and `Stopped`."""
 
 
 class UserError(ValueError):
@@ -6,6 +6,10 @@ class UserError(ValueError):
 
     Commands print the message alone, without a stack of frames, and end with exit code 2.
     """
+
+
+class Diverged(UserError):
+    """A figure of a training is not a number any more, so that going on makes no sense."""
 
 
 class Stopped(BaseException):

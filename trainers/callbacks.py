@@ -9,7 +9,7 @@ from tqdm import tqdm
 
 from emogan.command import StopRequest
 from emogan.config import TrainConfig
-from emogan.errors import UserError
+from emogan.errors import Diverged
 from trainers.checkpoints import Checkpoints
 from trainers.run_folder import RunFolder, log
 
@@ -116,10 +116,10 @@ class Bar(tf.keras.callbacks.Callback):
 
 
 def check_finite(stage: str, step: int, values: dict[str, float]) -> None:
-    """Raises UserError where a figure is not a number."""
+    """Raises Diverged where a figure is not a number."""
     broken = [name for name, value in values.items() if not math.isfinite(value)]
     if broken:
-        raise UserError(
+        raise Diverged(
             f"{stage}: {', '.join(broken)} is not a number at step {step}; the checkpoints before it are kept. Lower "
             "--learning_rate, then take another --run_dir"
         )

@@ -65,7 +65,8 @@ def fit(
         on_interval: called with the step and the interval's figures, within TensorBoard's writer.
 
     Raises:
-        UserError: where a figure is not a number, a batch does not fit into memory, or checkpoints cannot be used.
+        Diverged: where a figure is not a number.
+        UserError: where a batch does not fit into memory, or checkpoints cannot be used.
         Stopped: after a signal.
     """
     checkpoints = Checkpoints(run.path / stage / "checkpoints", model, run.config, writes=run.writes)

@@ -72,6 +72,7 @@ def write(study: Study, runs: Sequence[PlannedRun], found: Sequence[CaseResult],
         corpora=[_corpus(study, runs, found, lines, dataset, folder) for dataset in study.datasets],
         cases=[CASES[name] for name in CASES if name in study.cases],
         groups=GROUPS,
+        diverged={line["run"]: line["why"] for line in lines if line["stage"] == "diverged"},
         curves=_curves(runs, folder),
         settings=to_json(study),
     )
@@ -215,9 +216,9 @@ def _shares(
     study: Study, found: Sequence[CaseResult], dataset: str, by_case: dict[str, CaseResult]
 ) -> dict[str, str] | None:
     swept = [one for one in found if one.place.dataset == dataset and one.place.share]
-    if not swept:
+    usual = by_case.get(SWEPT_CASE)
+    if not swept or not usual:
         return None
-    usual = by_case[SWEPT_CASE]
     place = dataclasses.replace(usual.place, share=study.base.generated_share)
     swept.append(dataclasses.replace(usual, place=place))
     alt = f"{tables.corpus_title(dataset)}: difference to the baseline over the share of generated examples"
@@ -275,6 +276,8 @@ def _curves(runs: Sequence[PlannedRun], folder: Path) -> list[dict[str, Any]]:
             continue
         seen.add(case)
         own = [line for line in read_metrics(folder / run.path) if line["stage"] == stage and "step" in line]
+        if not own:
+            continue  # it diverged before its first interval ended
         title = f"{CASES[case].title if run.place else case} ({run.path})"
         section.append(
             {"title": title, "picture": pages.picture(functools.partial(plots.loss_curves, own), f"{title}: losses")}

@@ -18,6 +18,7 @@ from emogan.metrics.comparison import Comparison
 from trainers.run_folder import read_metrics, write_atomically
 from trainers.study.cases import CASES, WHOLE_CASE
 from trainers.study.plan import Place, PlannedRun
+from trainers.study.running import why_diverged
 
 RECOGNITION = ("accuracy", "uar", "macro_f1")
 """The measures of a recogniser; accuracy is the paper's."""
@@ -76,10 +77,16 @@ class CaseResult:
 
 
 def collect(runs: Sequence[PlannedRun], folder: Path) -> list[CaseResult]:
-    """Reads what the runs measured, sums it up, and writes both to metrics.jsonl in the study's folder."""
+    """Reads what the runs measured, sums it up, and writes both to metrics.jsonl in the study's folder.
+
+    Of a run that diverged there is a line that says so, and nothing else.
+    """
     measured, lines = [], []
     for run in runs:
         if run.place is None:
+            continue
+        if why := why_diverged(run, folder):
+            lines.append({"run": run.path, **dataclasses.asdict(run.place), "stage": "diverged", "why": why})
             continue
         own = [line for line in read_metrics(folder / run.path) if line["stage"] in ("evaluate", "recognised", "data")]
         lines += [{"run": run.path, **dataclasses.asdict(run.place), **line} for line in own]

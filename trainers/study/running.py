@@ -1,4 +1,4 @@
-"""Runs a study: every stage once, whatever stops it. Public names: run_study, describe."""
+"""Runs a study: every stage once, whatever stops it. Public names: run_study, describe, why_diverged."""
 
 import contextlib
 import fcntl
@@ -16,13 +16,16 @@ import tensorflow as tf
 from tqdm import tqdm
 
 from emogan.config import RunConfig, differences, from_json, to_json
-from emogan.errors import UserError
+from emogan.errors import Diverged, UserError
 from emogan.metrics.inception import load_inception
 from trainers import stages
 from trainers.job import open_job
 from trainers.run_folder import RunFolder, log, write_atomically
 from trainers.study.estimate import TIMED_STEPS, estimate, in_words, measured, stages_left
 from trainers.study.plan import PlannedRun, Study, plan
+
+DIVERGED = "diverged.txt"
+"""Where a run's folder says why the run has no result."""
 
 
 def run_study(
@@ -159,8 +162,16 @@ def _start(part: str, folder: Path) -> "subprocess.Popen[bytes]":
 
 
 def is_done(planned: PlannedRun, folder: Path) -> bool:
-    """Whether all stages of a run are done."""
-    return all((folder / planned.path / stage / "done.json").exists() for stage in planned.stages)
+    """Whether all stages of a run are done, or will never be."""
+    return bool(why_diverged(planned, folder)) or all(
+        (folder / planned.path / stage / "done.json").exists() for stage in planned.stages
+    )
+
+
+def why_diverged(planned: PlannedRun, folder: Path) -> str:
+    """Why a run has no result, or nothing."""
+    note = folder / planned.path / DIVERGED
+    return note.read_text(encoding="utf-8") if note.exists() else ""
 
 
 def _claim(study: Study, folder: Path) -> None:
@@ -180,7 +191,13 @@ def _claim(study: Study, folder: Path) -> None:
 
 
 def _do(planned: PlannedRun, data_dir: Path, folder: Path, flags: str, title: str) -> None:
-    """One run: a run folder as `trainers.progressive` makes it, in which the stages that it shares are links."""
+    """One run: a run folder as `trainers.progressive` makes it, in which the stages that it shares are links.
+
+    A GAN that diverges is noted and passed over, as is what needs its networks.
+
+    Raises:
+        Diverged: where something diverges that all runs of a fold need.
+    """
     job = open_job(planned.config, data_dir)
     run = RunFolder(folder / planned.path, job.config, flags)
     for stage, target in planned.links.items():
@@ -189,10 +206,19 @@ def _do(planned: PlannedRun, data_dir: Path, folder: Path, flags: str, title: st
             link.symlink_to(os.path.relpath(folder / target, run.path), target_is_directory=True)
     with run.logging():
         log.info("%s", title)
-        for stage in planned.stages:
-            stages.run_stage(job, run, stage)
-            for checkpoints in (run.path / stage).rglob("checkpoints"):
-                shutil.rmtree(checkpoints)  # a stage that is done needs none, and a study has hundreds
+        try:
+            for target in planned.links.values():
+                if (note := (folder / target).parent / DIVERGED).exists():
+                    raise Diverged(note.read_text(encoding="utf-8"))
+            for stage in planned.stages:
+                stages.run_stage(job, run, stage)
+                for checkpoints in (run.path / stage).rglob("checkpoints"):
+                    shutil.rmtree(checkpoints)  # a stage that is done needs none, and a study has hundreds
+        except Diverged as error:
+            if planned.place is None or planned.config.schedule == "none":
+                raise
+            log.warning("%s has no result: %s", planned.path, error)
+            write_atomically(run.path / DIVERGED, str(error))
     tf.keras.backend.clear_session()
     gc.collect()
 

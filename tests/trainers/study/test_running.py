@@ -103,6 +103,22 @@ def test_a_study_keeps_no_checkpoints_of_what_is_done(minute_study):
 
 
 @pytest.mark.slow
+def test_gans_that_diverge_are_noted_and_passed_over(minute_study, study_flags, run_command, tmp_path):
+    flags = [*study_flags, "--folds=0", "--d_learning_rate=1e30"]
+    pretraining = run_command("trainers.table1", *flags, f"--study_dir={tmp_path / 'progressive'}")
+    assert pretraining.returncode == 2  # without it nothing can go on
+    assert "pretrain: " in pretraining.stderr and "not a number at step" in pretraining.stderr
+    result = run_command("trainers.table1", *flags, f"--study_dir={tmp_path / 'moderate'}", "--cases=baseline,no_face")
+    assert result.returncode == 0, result.stderr
+    (line,) = [row for row in read_metrics(tmp_path / "moderate") if row["stage"] == "diverged"]
+    assert (line["case"], line["fold"]) == ("no_face", 0)
+    assert "calibrate: " in line["why"]
+    page = (tmp_path / "moderate" / "report.html").read_text()
+    assert "Runs without a result" in page and line["run"] in page
+    assert "Only the baseline was run." in page
+
+
+@pytest.mark.slow
 def test_more_is_added_to_a_study_and_parts_are_done_alone(minute_study, study_flags, run_command, tmp_path):
     folder = tmp_path / "moved"
     shutil.copytree(minute_study, folder, symlinks=True)
