@@ -317,7 +317,7 @@ class TrainConfig:
         )
 
 
-FORMAT = 3
+FORMAT = 4
 """Of what a run folder and a saved network hold; another one is refused."""
 SCHEDULES = ("progressive", "moderate", "none")
 """Pretraining then calibration; calibration from scratch; or no GAN at all, but the augmentation of real spectrograms alone."""

@@ -121,7 +121,7 @@ class _Figures:
             line = {"speaker": str(speaker), "sex": str(sexes[speaker]), "right": int(right.sum()), "n": len(right)}
             self._run.record(stage="recognised", recogniser=name, **line)
         counts = recognition.confusion_matrix(labels, predicted, len(self._class_names))
-        self._run.record(stage="recognised", recogniser=name, confusion=counts.tolist())
+        self._run.record(stage="recognised", recogniser=name, classes=self._class_names, confusion=counts.tolist())
         self.confusion(name, labels, predicted)
 
     def confusion(self, name: str, labels: np.ndarray, predicted: np.ndarray) -> None:
@@ -244,7 +244,7 @@ def _keep_samples(folder: Path, job: Job, test: dict[str, np.ndarray], grid: np.
     np.savez_compressed(
         folder / "samples.npz",
         sources=test[job.source.name][chosen], real=test[job.target.name][chosen], generated=grid[chosen],
-        labels=test["label"][chosen],
+        labels=test["label"][chosen], names=np.array(job.labelled.class_names),
         clip_ids=test["clip_id"][chosen], speaker_ids=test["speaker_id"][chosen],
     )  # fmt: skip
     if job.target is not networks.SPECTROGRAM:

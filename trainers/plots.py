@@ -20,7 +20,6 @@ from matplotlib.figure import Figure
 from matplotlib.image import imsave
 
 from emogan.config import SPECTROGRAMS, SpectrogramConfig
-from emogan.emotions import EMOTIONS
 from trainers.plan import NETWORKS, Phase
 
 COLOURS = {
@@ -95,17 +94,12 @@ def spectrogram_figure(spectrogram: np.ndarray) -> Figure:
     return figure
 
 
-def condition_names(count: int) -> Sequence[str]:
-    """What the `count` spectrograms generated from a face are called: the emotions, where those are the classes."""
-    if count == len(EMOTIONS):
-        return EMOTIONS
-    return ("generated",) if count == 1 else [f"class {number}" for number in range(count)]
-
-
-def sample_grid(sources: np.ndarray, real: np.ndarray, generated: np.ndarray, path: Path) -> np.ndarray:
+def sample_grid(
+    sources: np.ndarray, real: np.ndarray, generated: np.ndarray, names: Sequence[str], path: Path
+) -> np.ndarray:
     """Saves the light `sample_figure` as a PNG file at `path`, and returns the picture, uint8 [H, W, 3]."""
     with theme("light"):
-        canvas = FigureCanvasAgg(sample_figure(sources, real, generated))
+        canvas = FigureCanvasAgg(sample_figure(sources, real, generated, names))
         canvas.draw()
     picture = np.asarray(canvas.buffer_rgba())[..., :3].copy()
     imsave(path, picture)
@@ -113,7 +107,11 @@ def sample_grid(sources: np.ndarray, real: np.ndarray, generated: np.ndarray, pa
 
 
 def sample_figure(
-    sources: np.ndarray, real: np.ndarray, generated: np.ndarray, labels: Sequence[int] | np.ndarray | None = None
+    sources: np.ndarray,
+    real: np.ndarray,
+    generated: np.ndarray,
+    names: Sequence[str],
+    labels: Sequence[int] | np.ndarray | None = None,
 ) -> Figure:
     """Real faces, their real spectrograms, and what is generated from each face (as the paper's Figure 2); or the reverse.
 
@@ -121,10 +119,10 @@ def sample_figure(
         sources: faces, uint8 [k, S, S, 3], or spectrograms, float [k, S, S, 1] in [-1, 1]; k >= 1.
         real: the other kind.
         generated: of that kind too, float [k, conditions, S, S, channels] in [-1, 1].
+        names: of the conditions: the emotions, or the one word for what has none.
         labels: the emotion of each clip, as an index of the conditions; the picture generated for it is framed.
     """
-    conditions = condition_names(generated.shape[1])
-    columns = ("face" if sources.shape[-1] == 3 else "sound", "real", *conditions)
+    columns = ("face" if sources.shape[-1] == 3 else "sound", "real", *names)
     rows = len(sources)
     figure = Figure(figsize=(1.25 * len(columns) + 0.4, 1.22 * rows + 0.45), dpi=DPI, layout="constrained")
     figure.get_layout_engine().set(w_pad=0.02, h_pad=0.02, wspace=0.02, hspace=0.02)
@@ -141,7 +139,7 @@ def sample_figure(
             if column > 1:
                 cells[column].set(ylabel="", yticks=[])
         if labels is not None:
-            cells[0].set_ylabel(conditions[labels[row]])
+            cells[0].set_ylabel(names[labels[row]])
             cells[2 + labels[row]].spines[:].set(color=COLOURS["dark"]["accent"], linewidth=2.5)
     for cell, title in zip(grid[0], columns, strict=True):
         cell.set_title(title)

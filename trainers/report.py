@@ -117,13 +117,11 @@ def sample_section(samples: dict[str, np.ndarray] | None) -> dict[str, Any] | No
     sources, real, generated, labels, clip_ids = (
         samples[key][:_MAX_SAMPLES] for key in ("sources", "real", "generated", "labels", "clip_ids")
     )
-    names = ", ".join(plots.condition_names(generated.shape[1]))
+    names = samples["names"].tolist()
     source, target = ("face", "spectrogram") if sources.shape[-1] == 3 else ("spectrogram", "face")
-    alt = (
-        f"{len(sources)} {source}s, each with its clip's real {target} and the {target}s generated from it for {names}"
-    )
+    alt = f"{len(sources)} {source}s, each with its clip's real {target} and the {target}s generated from it for {', '.join(names)}"
     return {
-        "picture": pages.picture(lambda: plots.sample_figure(sources, real, generated, labels), alt),
+        "picture": pages.picture(lambda: plots.sample_figure(sources, real, generated, names, labels), alt),
         "clip_ids": clip_ids.tolist(),
     }
 
@@ -153,7 +151,7 @@ def _spectrogram_picture(samples: dict[str, np.ndarray] | None, clip_id: str, em
     row = samples["clip_ids"].tolist().index(clip_id)
     if not emotion:
         spectrogram = samples["real"][row]
-    elif emotion in (names := plots.condition_names(samples["generated"].shape[1])):
+    elif emotion in (names := samples["names"].tolist()):
         spectrogram = samples["generated"][row, names.index(emotion)]
     else:
         return None

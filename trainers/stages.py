@@ -220,16 +220,16 @@ def _show_samples(
     name: str,
 ) -> None:
     """Draws what is generated from fixed examples, under every condition that is trained; the first can be heard."""
-    classes = job.config.model.num_classes
+    classes, names = job.config.model.num_classes, corpus.class_names or ("generated",)
     conditions = np.eye(classes) if corpus.class_names else np.zeros((1, classes))
     source, target = samples[job.source.name], samples[job.target.name]
     made = generating.generate_grid(gan.averaged_generator, source, conditions, settings.seed)
-    picture = plots.sample_grid(source, target, made, run.path / "pictures" / f"{name}.png")
+    picture = plots.sample_grid(source, target, made, names, run.path / "pictures" / f"{name}.png")
     tf.summary.image("samples", picture[np.newaxis])
     if job.target is networks.SPECTROGRAM:
         spectrograms = tf.concat([target[:1], made[0]], 0)  # the real one, then the generated ones
         sound = audio.waveform(spectrograms, corpus.media.spectrogram)[..., tf.newaxis]
-        names = "In this order: real, " + ", ".join(plots.condition_names(len(conditions)))
+        order = f"In this order: real, {', '.join(names)}"
         tf.summary.audio(
-            "sounds", sound, corpus.media.spectrogram.sample_rate, max_outputs=len(sound), description=names
+            "sounds", sound, corpus.media.spectrogram.sample_rate, max_outputs=len(sound), description=order
         )

@@ -92,6 +92,7 @@ def make_run(run_dir):
         real=rng.uniform(-1, 1, (2, 64, 64, 1)).astype(np.float32),
         generated=rng.uniform(-1, 1, (2, 6, 64, 64, 1)).astype(np.float32),
         labels=np.array([0, 3]),
+        names=np.array(EMOTIONS),
         clip_ids=np.array([HOSTILE, "1002_IEO_HAP_HI"]),
         speaker_ids=np.array(["1001", "1002"]),
     )

@@ -110,7 +110,7 @@ def _corpus(
             {
                 "title": CASES[result.place.case].title,
                 "picture": pages.picture(
-                    functools.partial(plots.confusion, result.confusion, plots.condition_names(len(result.confusion))),
+                    functools.partial(plots.confusion, result.confusion, result.classes),
                     f"Confusion matrix of {CASES[result.place.case].title} on {title}",
                 ),
             }
@@ -255,7 +255,7 @@ def _example(runs: Sequence[PlannedRun], dataset: str, example: CaseResult | Non
     samples = run_report.read_samples(path)
     with np.load(path / "evaluate" / "features.npz", allow_pickle=False) as arrays:
         features = dict(arrays)
-    names = plots.condition_names(len(example.confusion))
+    names = example.classes
     found = study_plots.flattened(features["real"], features["generated"])
     draw = functools.partial(study_plots.feature_map, found, features["labels"], names)
     return {

@@ -33,6 +33,7 @@ class Measured:
         recognition: each of `RECOGNITION`, in [0, 1].
         speakers: right and all clips of each test speaker.
         sexes: male or female where the corpus tells, of each test speaker.
+        classes: names of the emotions.
         confusion: counts, int [classes, classes], rows true and columns recognised.
         quality: further figures of the evaluation, by name; none where there is no GAN.
     """
@@ -41,6 +42,7 @@ class Measured:
     recognition: dict[str, float]
     speakers: dict[str, tuple[int, int]]
     sexes: dict[str, str]
+    classes: tuple[str, ...]
     confusion: np.ndarray
     quality: dict[str, float]
 
@@ -58,7 +60,8 @@ class CaseResult:
         comparison: with the baseline of the same folds, seeds and training speakers; None for a baseline.
         adjusted_p: its p-value, corrected by Holm's method for the number of cases of the table; None where there is none.
         whole_minus_this: for a case of the group `spoilt`, `WHOLE_CASE` minus it, which says what the missing part is worth.
-        confusion: the sum over runs.
+        classes: names of the emotions.
+        confusion: the sum over runs, int [classes, classes], rows true and columns recognised.
         run_differences: accuracy minus the baseline's of the same fold and seed, by `fold f, seed s`; none for a baseline.
         speakers: each test speaker's accuracy, averaged over seeds.
     """
@@ -71,6 +74,7 @@ class CaseResult:
     comparison: Comparison | None
     adjusted_p: float | None
     whole_minus_this: Comparison | None
+    classes: tuple[str, ...]
     confusion: np.ndarray
     run_differences: dict[str, float]
     speakers: dict[str, float]
@@ -102,12 +106,14 @@ def _measured(place: Place, lines: Iterable[dict[str, Any]]) -> Measured:
     values = {line["name"]: line["value"] for line in lines if line["stage"] == "evaluate"}
     recognised = [line for line in lines if line["stage"] == "recognised" and line["recogniser"] == name]
     other = ("baseline_", "augmented_", "accuracy_difference")
+    matrix = next(line for line in recognised if "confusion" in line)
     return Measured(
         place=place,
         recognition={measure: values[f"{name}_{measure}"] for measure in RECOGNITION},
         speakers={line["speaker"]: (line["right"], line["n"]) for line in recognised if "speaker" in line},
         sexes={line["speaker"]: line["sex"] for line in recognised if "speaker" in line},
-        confusion=np.array(next(line["confusion"] for line in recognised if "confusion" in line)),
+        classes=tuple(matrix["classes"]),
+        confusion=np.array(matrix["confusion"]),
         quality={key: value for key, value in values.items() if not key.startswith(other)},
     )
 
@@ -157,6 +163,7 @@ def _result(
         comparison=None if is_baseline else _compared(runs, baseline),
         adjusted_p=None,
         whole_minus_this=_whole_minus(runs, whole),
+        classes=runs[0].classes,
         confusion=np.sum([run.confusion for run in runs], axis=0),
         run_differences={} if is_baseline else _run_differences(runs, baseline),
         speakers=_speaker_accuracies(runs),
@@ -226,5 +233,6 @@ def _of_line(line: dict[str, Any]) -> CaseResult:
     place = Place(**{field.name: line.pop(field.name) for field in dataclasses.fields(Place)})
     for name in ("comparison", "whole_minus_this"):
         line[name] = line[name] and Comparison(**line[name])
-    by_sex = {sex: tuple(result) for sex, result in line["by_sex"].items()}
-    return CaseResult(**{**line, "place": place, "by_sex": by_sex, "confusion": np.array(line["confusion"])})
+    line["by_sex"] = {sex: tuple(result) for sex, result in line["by_sex"].items()}
+    line["classes"], line["confusion"] = tuple(line["classes"]), np.array(line["confusion"])
+    return CaseResult(place=place, **line)

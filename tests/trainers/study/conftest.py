@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from emogan.emotions import EMOTIONS
 from emogan.metrics.comparison import Comparison
 from trainers.study.plan import Place
 from trainers.study.results import CaseResult
@@ -43,6 +44,7 @@ def make_result(case, difference=None, p=None, **changes):
         "comparison": compared,
         "whole_minus_this": None,
         "adjusted_p": None if p is None else min(1, 2 * p),
+        "classes": EMOTIONS,
         "confusion": np.eye(6, dtype=int),
         "run_differences": {},
         "speakers": dict.fromkeys("abcdefgh", 0.5),

@@ -27,6 +27,7 @@ def measured(case, seed, right, *, fold=0, share=0.0, sexes=("male", "female"), 
         recognition={"accuracy": accuracy, "uar": accuracy / 2, "macro_f1": accuracy / 4},
         speakers={person: (count, 10) for person, count in zip(people, right, strict=True)},
         sexes={person: sexes[number % len(sexes)] for number, person in enumerate(people)},
+        classes=("anger", "sad"),
         confusion=np.array([[sum(right), 10 * len(right) - sum(right)], [0, 0]]),
         quality=quality or {},
     )
