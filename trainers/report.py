@@ -119,7 +119,8 @@ def sample_section(samples: dict[str, np.ndarray] | None) -> dict[str, Any] | No
     )
     names = samples["names"].tolist()
     source, target = ("face", "spectrogram") if sources.shape[-1] == 3 else ("spectrogram", "face")
-    alt = f"{len(sources)} {source}s, each with its clip's real {target} and the {target}s generated from it for {', '.join(names)}"
+    shown = f"{len(sources)} {source}s, each with its clip's real {target}"
+    alt = f"{shown} and the {target}s generated from it for {', '.join(names)}"
     return {
         "picture": pages.picture(lambda: plots.sample_figure(sources, real, generated, names, labels), alt),
         "clip_ids": clip_ids.tolist(),
