@@ -48,6 +48,7 @@ _ONLY = flags.DEFINE_string(
 _END_WITH_STDIN = flags.DEFINE_bool(
     "end_with_stdin", False, "Stop when standard input closes; what --workers starts does."
 )
+_REPORT_ONLY = flags.DEFINE_bool("report_only", False, "Write tables and report of what is done so far, and end.")
 _DRY_RUN = flags.DEFINE_bool("dry_run", False, "Print what would run, and about how long it takes; and end.")
 _DETERMINISTIC = flags.DEFINE_bool(
     "deterministic", True, "Same machine, flags and data give the same weights, stopped or not; on GPUs it costs time."
@@ -94,9 +95,12 @@ def main(_: list[str]) -> None:
     if _DRY_RUN.value:
         print(running.describe(study, data_dir, folder, _WORKERS.value))
         return
-    runs = running.run_study(
-        study, data_dir, folder, flags.FLAGS.flags_into_string(), only=_ONLY.value, workers=_WORKERS.value
-    )
+    if _REPORT_ONLY.value:
+        runs = running.done_so_far(study, folder)
+    else:
+        runs = running.run_study(
+            study, data_dir, folder, flags.FLAGS.flags_into_string(), only=_ONLY.value, workers=_WORKERS.value
+        )
     if _ONLY.value:
         return
     found = results.collect(runs, folder)

@@ -20,7 +20,7 @@ from trainers.run_folder import read_metrics
 from trainers.study import plots as study_plots
 from trainers.study import tables
 from trainers.study.cases import CASES, GROUPS, SWEPT_CASE, WHOLE_CASE
-from trainers.study.plan import PlannedRun, Study
+from trainers.study.plan import PlannedRun, Study, plan
 from trainers.study.results import CaseResult
 
 SIGNIFICANT = 0.05
@@ -69,7 +69,11 @@ def write(study: Study, runs: Sequence[PlannedRun], found: Sequence[CaseResult],
         whole=CASES[WHOLE_CASE].title,
         pretrained=any(CASES[name].changes["schedule"] == "progressive" for name in study.cases),
         read_faces=any(CASES[name].changes.get("condition") == "face" for name in study.cases),
-        corpora=[_corpus(study, runs, found, lines, dataset, folder) for dataset in study.datasets],
+        corpora=[
+            _corpus(study, runs, found, lines, dataset, folder)
+            for dataset in dict.fromkeys(one.place.dataset for one in found)
+        ],
+        left=len(plan(study)) - len(runs),
         cases=[CASES[name] for name in CASES if name in study.cases],
         groups=GROUPS,
         diverged={line["run"]: line["why"] for line in lines if line["stage"] == "diverged"},

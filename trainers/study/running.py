@@ -1,4 +1,7 @@
-"""Runs a study: every stage once, whatever stops it. Public names: run_study, describe, why_diverged."""
+"""Runs a study: every stage once, whatever stops it.
+
+Public names: run_study, done_so_far, describe, why_diverged.
+"""
 
 import contextlib
 import fcntl
@@ -166,6 +169,17 @@ def is_done(planned: PlannedRun, folder: Path) -> bool:
     return bool(why_diverged(planned, folder)) or all(
         (folder / planned.path / stage / "done.json").exists() for stage in planned.stages
     )
+
+
+def done_so_far(study: Study, folder: Path) -> list[PlannedRun]:
+    """The runs that are done. Raises UserError where the folder holds another study, or no case beside the baseline is done."""
+    if not (folder / "study.json").exists():
+        raise UserError(f"{folder} holds no study; give the --study_dir of one that was begun")
+    _claim(study, folder)
+    done = [run for run in plan(study) if is_done(run, folder)]
+    if not any(run.place and run.place.case != "baseline" for run in done):
+        raise UserError(f"no case of {folder} is done yet; give it more time")
+    return done
 
 
 def why_diverged(planned: PlannedRun, folder: Path) -> str:

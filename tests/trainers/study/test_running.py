@@ -102,6 +102,25 @@ def test_a_study_keeps_no_checkpoints_of_what_is_done(minute_study):
     assert not list(minute_study.rglob("checkpoints"))
 
 
+def test_a_study_that_is_not_done_has_a_report_of_what_is(minute_study, study_flags, run_command, tmp_path):
+    folder = tmp_path / "half"
+    shutil.copytree(minute_study, folder, symlinks=True)
+    flags = [*study_flags, f"--study_dir={folder}", "--report_only"]
+    (folder / "crema_d_av" / "fold_1" / "seed_1" / "spec_augment" / "evaluate" / "done.json").unlink()
+    result = run_command("trainers.table1", *flags)
+    assert result.returncode == 0, result.stderr
+    assert "CREMA-D, 2 folds x seeds" in result.stdout  # of the baseline
+    page = (folder / "report.html").read_text()
+    assert "The study is not done." in page
+    assert "1 of its runs are missing here" in page
+    for done in folder.rglob("done.json"):
+        done.unlink()
+    refused = run_command("trainers.table1", *flags)
+    assert (refused.returncode, "is done yet" in refused.stderr) == (2, True)
+    nothing = run_command("trainers.table1", *study_flags, f"--study_dir={tmp_path / 'nothing'}", "--report_only")
+    assert (nothing.returncode, "holds no study" in nothing.stderr) == (2, True)
+
+
 @pytest.mark.slow
 def test_gans_that_diverge_are_noted_and_passed_over(minute_study, study_flags, run_command, tmp_path):
     flags = [*study_flags, "--folds=0", "--d_learning_rate=1e30"]
