@@ -39,16 +39,15 @@ table1: $(CORPORA)/voxceleb2.done $(CORPORA)/crema_d.done $(CORPORA)/ravdess.don
 	$(BIN)/python -m trainers.table1 --flagfile=trainers/configs/table1_demo.flags --data_dir=$(DEMO)/tfds --study_dir=$(DEMO)/table1
 
 # Whether GANs help where they could, in studies on corpora whose truth is known, since dials of the synthesis set it. Hours.
-SUPERVISED := moderate_supervised,progressive_supervised
-SEMI_SUPERVISED := moderate_semi_supervised,progressive_semi_supervised
-CASES_no_cues := no_face,$(SUPERVISED)
+SUPERVISED := no_face,moderate_supervised,progressive_supervised
+CASES_no_cues := $(SUPERVISED)
 DIALS_no_cues := --face_emotion=0 --face_voice=0
-CASES_face_0 := $(SEMI_SUPERVISED)
+CASES_face_0 := progressive_semi_supervised
 DIALS_face_0 := --face_emotion=0
-CASES_face_0.5 := $(SEMI_SUPERVISED)
+CASES_face_0.5 := progressive_semi_supervised
 DIALS_face_0.5 := --face_emotion=0.5
-CASES_face_1 := no_face,$(SUPERVISED),$(SEMI_SUPERVISED)
-CASES_face_1.5 := $(SEMI_SUPERVISED)
+CASES_face_1 := $(SUPERVISED),moderate_semi_supervised,progressive_semi_supervised
+CASES_face_1.5 := progressive_semi_supervised
 DIALS_face_1.5 := --face_emotion=1.5
 COMMA := ,
 PLANTED := no_cues face_0 face_0.5 face_1 face_1.5

@@ -44,6 +44,7 @@ class Corpus:
         media: how its pictures were made.
         class_names: the emotions in the order of the labels; empty where there are no labels.
         synthetic: whether its media were made by `datasets.synthetic`.
+        licence: of the corpus.
         splits: their names.
     """
 
@@ -53,6 +54,7 @@ class Corpus:
         self.media = from_json(MediaConfig, info.metadata["media"])
         self.class_names: tuple[str, ...] = tuple(info.features["label"].names) if "label" in info.features else ()
         self.synthetic = bool(info.metadata["synthetic"])
+        self.licence = str(info.redistribution_info.license)
         self.splits: tuple[str, ...] = tuple(info.splits)
         self._builder = builder
         self._left_out: list[str] = []

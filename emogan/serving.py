@@ -1,12 +1,23 @@
 """The generator as TensorFlow Serving runs it: ServedGenerator, ServedSettings, save_served, load_served."""
 
 import dataclasses
+import functools
+from collections.abc import Callable
 from pathlib import Path
 
 import tensorflow as tf
 
+from emogan import audio
 from emogan.config import MediaConfig, ModelConfig, from_json, to_json
 from emogan.errors import UserError
+
+EXTRA = "assets.extra"
+"""The folder within a SavedModel whose files a server leaves alone."""
+MAX_BYTES = 1 << 23
+"""Of a face's file."""
+MAX_PIXELS = 1 << 24
+"""Of a face."""
+_ROUNDING = 1e-3
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -19,6 +30,7 @@ class ServedSettings:
         class_names: the emotions that may be asked for.
         dataset: the corpus of the calibration.
         synthetic: whether that corpus was a synthetic one.
+        licences: of every corpus that was trained on, by the name of its dataset.
     """
 
     media: MediaConfig
@@ -26,75 +38,156 @@ class ServedSettings:
     class_names: list[str]
     dataset: str
     synthetic: bool
+    licences: dict[str, str]
 
 
 class ServedGenerator(tf.Module):
-    """The signature `serving_default` over a trained G.
+    """The signatures of a served G, and of Q where there is one. All inputs of a signature are needed, batch first.
+
+    A server may merge requests into one batch. So nothing that a row holds raises, which would fail its neighbours: the output
+    `error` says what is wrong with a row, and its spectrogram is silence.
 
     Args:
         generator: G, see `emogan.networks.build_generator`.
-        settings: what the signature needs to know.
+        classifier: Q, or None.
+        settings: what the signatures need to know.
     """
 
-    def __init__(self, generator: tf.keras.Model, settings: ServedSettings) -> None:
+    def __init__(self, generator: tf.keras.Model, classifier: tf.keras.Model | None, settings: ServedSettings) -> None:
         super().__init__()
-        self._generator = generator
-        self._size = settings.model.size
+        self._generator, self._classifier = generator, classifier
+        self._size, self._classes = settings.model.size, settings.model.num_classes
         self._noise_dim = settings.model.noise_dim
         self._class_names = tf.constant(settings.class_names)
+        self._sound = settings.media.spectrogram
 
-    @tf.function(
-        input_signature=[
-            tf.TensorSpec([None], tf.string, name="aligned_face_bytes"),
-            tf.TensorSpec([None], tf.string, name="emotion"),
-            tf.TensorSpec([None], tf.int64, name="seed"),
+    def signatures(self) -> dict[str, Callable[..., dict[str, tf.Tensor]]]:
+        """What can be called, by the names that a server gives it."""
+        face, seed = tf.TensorSpec([None], tf.string, "aligned_face_bytes"), tf.TensorSpec([None], tf.int64, "seed")
+        emotion = tf.TensorSpec([None], tf.string, "emotion")
+        probabilities = tf.TensorSpec([None, self._classes], tf.float32, "emotion_probabilities")
+        picture = [None, self._size, self._size]
+        tensors = [
+            tf.TensorSpec([*picture, 3], tf.float32, "face"),
+            tf.TensorSpec([None, self._classes], tf.float32, "condition"),
+            tf.TensorSpec([None, self._noise_dim], tf.float32, "noise"),
         ]
-    )
+        taken: dict[str, tuple[Callable[..., dict[str, tf.Tensor]], list[tf.TensorSpec]]] = {
+            "serving_default": (self.serving_default, [face, emotion, seed]),
+            "probabilities": (self.probabilities, [face, probabilities, seed]),
+            "audio": (self.audio, [face, emotion, seed]),
+            "tensors": (self.tensors, tensors),
+        }
+        if self._classifier is not None:
+            taken["classify"] = (self.classify, [tf.TensorSpec([*picture, 1], tf.float32, "spectrogram")])
+        return {name: tf.function(call, input_signature=specs) for name, (call, specs) in taken.items()}
+
     def serving_default(
         self, aligned_face_bytes: tf.Tensor, emotion: tf.Tensor, seed: tf.Tensor
     ) -> dict[str, tf.Tensor]:
         """Generates one spectrogram per row, whatever rows it is batched with.
 
         Args:
-            aligned_face_bytes: PNG or JPEG files of faces as `emogan.faces.align` makes them, string [B]; another size is
-                resized.
+            aligned_face_bytes: PNG or JPEG files of faces as `emogan.faces.align` makes them, string [B], up to `MAX_BYTES` and
+                `MAX_PIXELS`; another size is resized.
             emotion: names from `class_names`, string [B].
             seed: of the noise, int64 [B]; equal rows with equal seeds give equal spectrograms.
 
         Returns:
-            `spectrogram`, float32 [B, S, S, 1] in [-1, 1]; `error`, string [B], empty where all is well. An unknown emotion
-            is told there, beside a spectrogram of silence, so that the other rows of the request are served.
+            `spectrogram`, float32 [B, S, S, 1] in [-1, 1]; `error`, string [B], empty where all is well.
         """
-        faces = tf.map_fn(self._decode, aligned_face_bytes, fn_output_signature=tf.float32)
         condition = tf.cast(emotion[:, tf.newaxis] == self._class_names, tf.float32)
-        noise = tf.map_fn(self._noise, seed, fn_output_signature=tf.TensorSpec([self._noise_dim], tf.float32))
-        known = tf.reduce_any(condition > 0, axis=1)
-        message = (
-            "unknown emotion "
-            + emotion
-            + "; it must be one of "
-            + tf.strings.reduce_join(self._class_names, separator=", ")
-        )
-        made = self._generator([faces, condition, noise], training=False)
+        names = tf.strings.reduce_join(self._class_names, separator=", ")
+        message = "unknown emotion " + emotion + "; it must be one of " + names
+        return self._made(aligned_face_bytes, condition, seed, tf.where(tf.reduce_any(condition > 0, 1), "", message))
+
+    def probabilities(
+        self, aligned_face_bytes: tf.Tensor, emotion_probabilities: tf.Tensor, seed: tf.Tensor
+    ) -> dict[str, tf.Tensor]:
+        """As `serving_default`, with a probability for each of `class_names`, float32 [B, num_classes], as the emotion."""
+        adds_up = tf.abs(tf.reduce_sum(emotion_probabilities, 1) - 1) < _ROUNDING
+        good = tf.reduce_all(emotion_probabilities >= 0, 1) & adds_up  # nan is neither
+        message = "emotion_probabilities must not be negative, and add up to 1"
+        return self._made(aligned_face_bytes, emotion_probabilities, seed, tf.where(good, "", message))
+
+    def audio(self, aligned_face_bytes: tf.Tensor, emotion: tf.Tensor, seed: tf.Tensor) -> dict[str, tf.Tensor]:
+        """As `serving_default`, but the sound: `wav_bytes`, string [B], whole WAV files of 16 bits, mono; and `error`."""
+        made = self.serving_default(aligned_face_bytes, emotion, seed)
+        sounds = audio.waveform(made["spectrogram"], self._sound)[..., tf.newaxis]
+        encode = functools.partial(tf.audio.encode_wav, sample_rate=self._sound.sample_rate)
         return {
-            "spectrogram": tf.where(known[:, tf.newaxis, tf.newaxis, tf.newaxis], made, -1.0),
-            "error": tf.where(known, "", message),
+            "wav_bytes": tf.map_fn(encode, sounds, fn_output_signature=tf.TensorSpec([], tf.string)),
+            "error": made["error"],
         }
 
-    def _decode(self, data: tf.Tensor) -> tf.Tensor:
-        picture = tf.ensure_shape(tf.io.decode_image(data, channels=3, expand_animations=False), [None, None, 3])
-        picture = tf.image.resize(picture, [self._size, self._size], antialias=True)
-        return picture / 127.5 - 1
+    def tensors(self, face: tf.Tensor, condition: tf.Tensor, noise: tf.Tensor) -> dict[str, tf.Tensor]:
+        """G as it is: float32 [B, S, S, 3] in [-1, 1], [B, num_classes], [B, noise_dim] -> `spectrogram`, as above."""
+        return {"spectrogram": self._generator([face, condition, noise], training=False)}
+
+    def classify(self, spectrogram: tf.Tensor) -> dict[str, tf.Tensor]:
+        """Q: float32 [B, S, S, 1] in [-1, 1] -> `emotion_probabilities`, float32 [B, num_classes]."""
+        assert self._classifier is not None
+        return {"emotion_probabilities": tf.nn.softmax(self._classifier(spectrogram, training=False))}
+
+    def _made(
+        self, files: tf.Tensor, condition: tf.Tensor, seed: tf.Tensor, refused: tf.Tensor
+    ) -> dict[str, tf.Tensor]:
+        """What is made of faces, conditions and seeds, but where `refused` has a message, string [B], or a face has one."""
+        shapes = (tf.TensorSpec([self._size, self._size, 3], tf.float32), tf.TensorSpec([], tf.string))
+        faces, unread = tf.map_fn(self._read, files, fn_output_signature=shapes)
+        noise = tf.map_fn(self._noise, seed, fn_output_signature=tf.TensorSpec([self._noise_dim], tf.float32))
+        error = tf.where(refused == "", unread, refused)
+        good = (error == "")[:, tf.newaxis, tf.newaxis, tf.newaxis]
+        condition = tf.where(error[:, tf.newaxis] == "", condition, 0.0)
+        made = self._generator([faces, condition, noise], training=False)
+        return {"spectrogram": tf.where(good, made, -1.0), "error": error}
+
+    def _read(self, data: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """A face, or black and why it cannot be read."""
+        black = tf.zeros([self._size, self._size, 3])
+        nothing = (black, "aligned_face_bytes is neither a PNG nor a JPEG file that can be read")
+        # A tf.data pipeline is the one place in a graph where an operator may fail without failing the whole.
+        read = tf.data.Dataset.from_tensors(data).map(self._decode).ignore_errors()
+        found, error = read.concatenate(tf.data.Dataset.from_tensors(nothing)).take(1).get_single_element()
+        return tf.ensure_shape(found, black.shape), error
+
+    def _decode(self, data: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """The same, but fails on what is no picture. How large the picture is, is read before it is decoded."""
+        is_png = tf.strings.substr(data, 0, 4) == b"\x89PNG"
+        height, width = tf.cond(
+            is_png, lambda: _png_shape(data), lambda: tf.unstack(tf.io.extract_jpeg_shape(data, tf.int64)[:2])
+        )
+        too_large = (tf.strings.length(data) > MAX_BYTES) | (height * width > MAX_PIXELS)
+
+        def picture() -> tf.Tensor:
+            decoded = tf.image.decode_image(data, channels=3, expand_animations=False)
+            decoded = tf.ensure_shape(decoded, [None, None, 3])
+            return tf.image.resize(decoded, [self._size, self._size], antialias=True) / 127.5 - 1
+
+        message = f"aligned_face_bytes must have up to {MAX_BYTES:,} bytes and {MAX_PIXELS:,} pixels"
+        return (
+            tf.cond(too_large, lambda: tf.zeros([self._size, self._size, 3]), picture),
+            tf.where(too_large, message, ""),
+        )
 
     def _noise(self, seed: tf.Tensor) -> tf.Tensor:
         return tf.random.stateless_uniform([self._noise_dim], tf.stack([seed, 0]), -1.0, 1.0)
 
 
-def save_served(generator: tf.keras.Model, settings: ServedSettings, path: Path) -> None:
-    """Writes the SavedModel of a served generator with its settings."""
-    served = ServedGenerator(generator, settings)
-    tf.saved_model.save(served, str(path), signatures={"serving_default": served.serving_default})
-    extra = path / "assets.extra"
+def _png_shape(data: tf.Tensor) -> list[tf.Tensor]:
+    """Height and width as a PNG file's first chunk has them, int64."""
+    numbers = tf.cast(tf.io.decode_raw(tf.strings.substr(data, 16, 8), tf.uint8), tf.int64)
+    width, height = tf.unstack(tf.reduce_sum(tf.reshape(numbers, [2, 4]) * [1 << 24, 1 << 16, 1 << 8, 1], 1))
+    return [height, width]
+
+
+def save_served(
+    generator: tf.keras.Model, classifier: tf.keras.Model | None, settings: ServedSettings, path: Path
+) -> None:
+    """Writes the SavedModel of a served generator, and of Q where there is one, with its settings."""
+    served = ServedGenerator(generator, classifier, settings)
+    tf.saved_model.save(served, str(path), signatures=served.signatures())
+    extra = path / EXTRA
     extra.mkdir()
     (extra / "emogan.json").write_text(to_json(settings))
 
@@ -107,7 +200,7 @@ def load_served(path: Path) -> tuple[tf.Module, ServedSettings]:
     """
     versions = [p for p in path.iterdir() if p.name.isdigit()] if path.is_dir() else []
     folder = max(versions, key=lambda p: int(p.name)) if versions else path
-    settings = folder / "assets.extra" / "emogan.json"
+    settings = folder / EXTRA / "emogan.json"
     if not settings.exists():
         raise UserError(
             f"{path} holds no exported generator; give the folder that `python -m trainers.export` or a run wrote, such as "

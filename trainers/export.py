@@ -10,16 +10,15 @@ from absl import flags
 from emogan import command
 
 _RUN_DIR = flags.DEFINE_string("run_dir", None, "Folder of a run of trainers.progressive.", required=True)
-_OUTPUT_DIR = flags.DEFINE_string(
-    "output_dir", None, "Folder of versions; the next number is written there.", required=True
-)
+_OUTPUT_DIR = flags.DEFINE_string("output_dir", None, "Folder of versions.", required=True)
+_VERSION = flags.DEFINE_integer("version", 0, "The version's number; without it the next one.", lower_bound=0)
 
 
 def main(_: list[str]) -> None:
     """Exports and prints the version's folder."""
     from trainers.exporting import export
 
-    print(export(Path(_RUN_DIR.value), Path(_OUTPUT_DIR.value)))
+    print(export(Path(_RUN_DIR.value), Path(_OUTPUT_DIR.value), _VERSION.value))
 
 
 if __name__ == "__main__":

@@ -1,31 +1,66 @@
-"""`export`: a run's calibrated generator as a numbered version for TensorFlow Serving."""
+"""`export`: a run's calibrated generator as a numbered version for TensorFlow Serving, with all that goes with it."""
 
+import dataclasses
+import json
+from importlib import metadata
 from pathlib import Path
+
+import tensorflow as tf
 
 from emogan import serving
 from emogan.config import RunConfig, from_json
 from emogan.errors import UserError
+from trainers import warm_up
 from trainers.run_folder import folder_atomically
-from trainers.saved_networks import load_network
+from trainers.saved_networks import layer_digests, load_network
 
 
-def export(run_dir: Path, output_dir: Path) -> Path:
-    """Writes the next version of a run's generator, whole or not at all, and returns `<output_dir>/<version>`.
+def export(run_dir: Path, output_dir: Path, version: int = 0) -> Path:
+    """Writes a version of a run's generator, whole or not at all, and returns `<output_dir>/<version>`.
+
+    Args:
+        run_dir: the run's folder.
+        output_dir: of all versions; what a server is given as the model's base path.
+        version: its number, above 0; or 0 for the next one.
 
     Raises:
-        UserError: where `run_dir` holds no calibrated generator.
+        UserError: where `run_dir` holds no calibrated generator, or the version is there.
     """
-    config_file, generator = run_dir / "config.json", run_dir / "calibrate" / "generator"
-    if not (config_file.exists() and generator.exists()):
+    config_file, calibrated = run_dir / "config.json", run_dir / "calibrate"
+    if not (config_file.exists() and (calibrated / "generator").exists()):
         raise UserError(
             f"{run_dir} holds no calibrated generator; run `python -m trainers.progressive --run_dir={run_dir} ...`"
         )
     config = from_json(RunConfig, config_file.read_text())
     if config.model.direction != "face_to_sound":
         raise UserError(f"{run_dir} made faces from sound; only generators of spectrograms from faces are served")
-    settings = from_json(serving.ServedSettings, (run_dir / "calibrate" / "served.json").read_text())
+    settings = from_json(serving.ServedSettings, (calibrated / "served.json").read_text())
     versions = [int(p.name) for p in output_dir.iterdir() if p.name.isdigit()] if output_dir.exists() else []
-    version = output_dir / str(max(versions, default=0) + 1)
-    with folder_atomically(version) as part:
-        serving.save_served(load_network(generator, config.model, "generator"), settings, part)
-    return version
+    if version in versions:
+        raise UserError(f"{output_dir / str(version)} is there already; leave out --version for the next one")
+    folder = output_dir / str(version or max(versions, default=0) + 1)
+    generator = load_network(calibrated / "generator", config.model, "generator")
+    classifier = None
+    if config.use_classifier:
+        classifier = load_network(calibrated / "classifier", config.model, "classifier")
+    with folder_atomically(folder) as part:
+        serving.save_served(generator, classifier, settings, part)
+        extra = part / serving.EXTRA
+        networks = [network for network in (generator, classifier) if network is not None]
+        (extra / "provenance.json").write_text(_provenance(run_dir, config, settings, networks))
+        warm_up.write(part)
+    return folder
+
+
+def _provenance(
+    run_dir: Path, config: RunConfig, settings: serving.ServedSettings, networks: list[tf.keras.Model]
+) -> str:
+    """Where a model comes from: its run and settings, the digests of its weights, versions, and the licences of its data."""
+    about = {
+        "run": run_dir.resolve().name,
+        "licences": settings.licences,
+        "versions": {name: metadata.version(name) for name in ("emogan", "tensorflow")},
+        "digests": {network.name: layer_digests(network) for network in networks},
+        "config": dataclasses.asdict(config),
+    }
+    return json.dumps(about, indent=2)

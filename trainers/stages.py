@@ -112,6 +112,7 @@ def calibrate(job: Job, run: RunFolder, folder: Path) -> None:
         class_names=list(corpus.class_names),
         dataset=corpus.name,
         synthetic=corpus.synthetic,
+        licences={one.name: one.licence for one in (corpus, job.unlabelled) if one},
     )
     if run.writes:
         write_atomically(folder / "served.json", to_json(served))

@@ -2,14 +2,19 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from emogan import networks, serving
+from emogan import audio, networks, serving
 from emogan.config import PRESETS, MediaConfig
 from emogan.emotions import EMOTIONS
 from emogan.errors import UserError
 
 TINY = PRESETS["tiny"]
 SETTINGS = serving.ServedSettings(
-    media=MediaConfig.of_size(64), model=TINY, class_names=list(EMOTIONS), dataset="crema_d_av/64", synthetic=True
+    media=MediaConfig.of_size(64),
+    model=TINY,
+    class_names=list(EMOTIONS),
+    dataset="crema_d_av/64",
+    synthetic=True,
+    licences={"crema_d_av/64": "ODbL"},
 )
 
 
@@ -20,11 +25,22 @@ def generator():
 
 
 @pytest.fixture(scope="module")
-def exported(generator, tmp_path_factory):
+def classifier():
+    tf.keras.utils.set_random_seed(3)
+    return networks.build_classifier(TINY)
+
+
+@pytest.fixture(scope="module")
+def exported(generator, classifier, tmp_path_factory):
     folder = tmp_path_factory.mktemp("emogan")
-    serving.save_served(generator, SETTINGS, folder / "9")
-    serving.save_served(generator, SETTINGS, folder / "10")
+    serving.save_served(generator, None, SETTINGS, folder / "9")
+    serving.save_served(generator, classifier, SETTINGS, folder / "10")
     return folder
+
+
+@pytest.fixture(scope="module")
+def served(exported):
+    return serving.load_served(exported)[0].signatures
 
 
 @pytest.fixture
@@ -64,6 +80,81 @@ def test_an_unknown_emotion_is_told_in_its_row_and_the_others_are_served(exporte
     assert list(answer["error"].numpy()[[0, 2]]) == [b"", b""]
     np.testing.assert_array_equal(answer["spectrogram"][1], np.full((64, 64, 1), -1))
     assert np.std(answer["spectrogram"][0]) > 0
+
+
+def png(height=64, width=64):
+    return tf.io.encode_png(np.full((height, width, 3), 120, np.uint8)).numpy()
+
+
+def test_pictures_that_cannot_be_read_are_told_in_their_rows_and_the_others_are_served(served):
+    jpeg = tf.io.encode_jpeg(np.full((80, 64, 3), 120, np.uint8)).numpy()
+    rows = [
+        png(),
+        jpeg,
+        b"",
+        b"a text",
+        png()[:60],
+        jpeg[:200],
+        b"GIF89a",
+        b"\x89PNG",
+        png()[:16] + b"\0" * 8 + png()[24:],
+    ]
+    answer = served["serving_default"](
+        aligned_face_bytes=tf.constant(rows),
+        emotion=tf.constant(["sad"] * len(rows)),
+        seed=tf.range(len(rows), dtype=tf.int64),
+    )
+    errors, spread = answer["error"].numpy(), np.std(answer["spectrogram"], (1, 2, 3))
+    assert list(errors[:2]) == [b"", b""]
+    assert set(errors[2:]) == {b"aligned_face_bytes is neither a PNG nor a JPEG file that can be read"}
+    np.testing.assert_array_equal(spread > 0, [True] * 2 + [False] * 7)
+
+
+def test_a_picture_that_is_too_large_is_refused_before_it_is_decoded(served):
+    declared = bytearray(png())
+    declared[16:24] = (5000).to_bytes(4, "big") * 2
+    rows = [bytes(declared), png() + b"\0" * serving.MAX_BYTES, png(100, 200)]
+    answer = served["serving_default"](
+        aligned_face_bytes=tf.constant(rows), emotion=tf.constant(["sad"] * 3), seed=tf.constant([1] * 3, tf.int64)
+    )
+    assert [b"16,777,216 pixels" in error for error in answer["error"].numpy()] == [True, True, False]
+
+
+def test_probabilities_of_one_emotion_give_what_its_name_gives(served):
+    given = {"aligned_face_bytes": tf.constant([png()] * 4), "seed": tf.constant([5] * 4, tf.int64)}
+    named = served["serving_default"](**given, emotion=tf.constant(["happy"] * 4))["spectrogram"][0]
+    rows = [np.eye(6)[EMOTIONS.index("happy")], [1 / 6] * 6, [np.nan] * 6, [1, 0, 0, 0, 0.5, -0.5]]
+    answer = served["probabilities"](**given, emotion_probabilities=tf.constant(rows, tf.float32))
+    np.testing.assert_allclose(answer["spectrogram"][0], named, atol=1e-5)
+    assert np.abs(answer["spectrogram"][1] - named).max() > 1e-3
+    wrong = b"emotion_probabilities must not be negative, and add up to 1"
+    assert list(answer["error"].numpy()) == [b"", b"", wrong, wrong]
+
+
+def test_the_audio_is_that_of_the_spectrogram_as_a_wav_file(served, request_of_three):
+    request = request_of_three[1] | {"emotion": tf.constant(["happy", "bored", "anger"])}
+    spectrograms = served["serving_default"](**request)["spectrogram"]
+    answer = served["audio"](**request)
+    assert [error[:7] for error in answer["error"].numpy()] == [b"", b"unknown", b""]
+    settings = SETTINGS.media.spectrogram
+    expected = audio.waveform(spectrograms, settings).numpy()
+    for row, data in enumerate(answer["wav_bytes"].numpy()):
+        sound = audio.read_wav(data, settings.sample_rate)
+        np.testing.assert_allclose(sound, np.clip(expected[row], -1, 1), atol=1e-3)
+    assert np.abs(audio.read_wav(answer["wav_bytes"].numpy()[1], settings.sample_rate)).max() < 1e-3  # silence
+
+
+def test_tensors_and_classify_are_the_networks_themselves(served, generator, classifier, rng):
+    face = rng.uniform(-1, 1, (2, 64, 64, 3)).astype(np.float32)
+    condition, noise = np.eye(6, dtype=np.float32)[:2], rng.uniform(-1, 1, (2, 16)).astype(np.float32)
+    made = served["tensors"](face=tf.constant(face), condition=tf.constant(condition), noise=tf.constant(noise))
+    np.testing.assert_allclose(made["spectrogram"], generator([face, condition, noise]), atol=1e-5)
+    found = served["classify"](spectrogram=made["spectrogram"])["emotion_probabilities"]
+    np.testing.assert_allclose(found, tf.nn.softmax(classifier(made["spectrogram"])), atol=1e-5)
+
+
+def test_without_q_there_is_nothing_to_classify_with(exported):
+    assert "classify" not in serving.load_served(exported / "9")[0].signatures
 
 
 def test_the_newest_version_is_taken_by_number(exported):
