@@ -44,13 +44,11 @@ CASES_no_cues := $(SUPERVISED)
 DIALS_no_cues := --face_emotion=0 --face_voice=0
 CASES_face_0 := progressive_semi_supervised
 DIALS_face_0 := --face_emotion=0
-CASES_face_0.5 := progressive_semi_supervised
-DIALS_face_0.5 := --face_emotion=0.5
 CASES_face_1 := $(SUPERVISED),moderate_semi_supervised,progressive_semi_supervised
 CASES_face_1.5 := progressive_semi_supervised
 DIALS_face_1.5 := --face_emotion=1.5
 COMMA := ,
-PLANTED := no_cues face_0 face_0.5 face_1 face_1.5
+PLANTED := no_cues face_0 face_1 face_1.5
 
 planted: $(PLANTED:%=$(DEMO)/planted/%/report.html)
 	$(BIN)/python -m trainers.compare_studies --studies=$(subst $() ,$(COMMA),$(^D)) --output_dir=$(DEMO)/planted

@@ -9,6 +9,7 @@ REQUIRED = [
     "absl-py>=1.4,<2",
     "apache-beam>=2.60,<2.73",
     "av>=14",
+    "grpcio>=1.60",
     "importlib-resources>=6",  # tensorflow-datasets needs it and does not say so
     "Jinja2>=3.1",
     "keras>=2.15,<2.16",
@@ -22,6 +23,7 @@ REQUIRED = [
     "scikit-learn>=1.4",
     "scipy>=1.12",
     "setuptools<81",  # tensorflow-hub imports pkg_resources
+    "tenacity>=8.2",
     "tensorflow>=2.15.1,<2.16",
     "tensorflow-data-validation>=1.15.1,<1.16",
     "tensorflow-datasets>=4.9.6,<4.10",
@@ -30,6 +32,7 @@ REQUIRED = [
     "tensorflow-io>=0.36,<0.37",  # its compiled operators load beside TensorFlow 2.15 only
     "tensorflow-metadata>=1.15,<1.18",  # 1.18 wants a newer protobuf than TensorFlow 2.15
     "tensorflow-probability>=0.23,<0.24",  # 0.24 wants TensorFlow 2.16; tensorflow-gan imports it
+    "tensorflow-serving-api>=2.15.1,<2.16",
     "threadpoolctl>=3.5",
     "tqdm>=4.66",
 ]

@@ -1,6 +1,6 @@
 """Finds faces in a frame and aligns them by their five landmarks.
 
-Public names: Face, detect (MTCNN, Zhang et al. 2016), align, shrink.
+Public names: Face, detect (MTCNN, Zhang et al. 2016), align, from_photo, shrink.
 """
 
 import dataclasses
@@ -15,6 +15,7 @@ import tensorflow as tf
 from mtcnn.stages import StageONet, StagePNet, StageRNet
 from mtcnn.utils.bboxes import resize_to_square
 from mtcnn.utils.images import normalize_images
+from PIL import Image, ImageOps
 from skimage.filters import gaussian
 from skimage.transform import SimilarityTransform, warp
 
@@ -203,6 +204,23 @@ def _crop(picture: np.ndarray, to_face: SimilarityTransform, size: int, margin: 
     x0, y0 = origin = np.clip(np.floor(corners.min(0)).astype(int) - margin, 0, last)
     x1, y1 = np.clip(np.ceil(corners.max(0)).astype(int) + margin, 0, last) + 1
     return picture[y0:y1, x0:x1], origin
+
+
+def from_photo(path: pathlib.Path, config: FaceConfig) -> np.ndarray:
+    """The largest face of a photograph, aligned: uint8 [S, S, 3].
+
+    Raises:
+        UserError: where the file cannot be read as a picture, or shows no face.
+    """
+    try:
+        with Image.open(path) as opened:
+            picture = np.asarray(ImageOps.exif_transpose(opened).convert("RGB"))
+    except (OSError, ValueError, Image.DecompressionBombError) as error:
+        raise UserError(f"{path} cannot be read as a picture ({error}); give a PNG or JPEG file") from error
+    found = detect(picture, config)
+    if not found:
+        raise UserError(f"no face was found in {path}; give a photograph in which a face is seen from the front")
+    return align(picture, found[0].landmarks, config)[0]
 
 
 def shrink(face: np.ndarray, landmarks: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:

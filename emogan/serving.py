@@ -1,16 +1,29 @@
-"""The generator as TensorFlow Serving runs it: ServedGenerator, ServedSettings, save_served, load_served."""
+"""The generator as TensorFlow Serving runs it.
+
+Public names: ServedGenerator, ServedSettings, OUTPUTS, save_served, load_served, LocalModel.
+"""
 
 import dataclasses
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
+import numpy as np
 import tensorflow as tf
 
 from emogan import audio
 from emogan.config import MediaConfig, ModelConfig, from_json, to_json
 from emogan.errors import UserError
 
+OUTPUTS = {
+    "serving_default": ("spectrogram", "error"),
+    "probabilities": ("spectrogram", "error"),
+    "audio": ("wav_bytes", "error"),
+    "tensors": ("spectrogram",),
+    "classify": ("emotion_probabilities",),
+    "settings": ("settings",),
+}
+"""What each signature gives."""
 EXTRA = "assets.extra"
 """The folder within a SavedModel whose files a server leaves alone."""
 MAX_BYTES = 1 << 23
@@ -22,7 +35,7 @@ _ROUNDING = 1e-3
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ServedSettings:
-    """What a client has to know; it lies in the SavedModel, in assets.extra/emogan.json.
+    """What a client has to know; it travels in the SavedModel: as a signature, and in assets.extra/emogan.json.
 
     Attributes:
         media: how to align a face, and how to turn the spectrogram into sound.
@@ -60,6 +73,7 @@ class ServedGenerator(tf.Module):
         self._noise_dim = settings.model.noise_dim
         self._class_names = tf.constant(settings.class_names)
         self._sound = settings.media.spectrogram
+        self._settings = to_json(settings)
 
     def signatures(self) -> dict[str, Callable[..., dict[str, tf.Tensor]]]:
         """What can be called, by the names that a server gives it."""
@@ -77,6 +91,7 @@ class ServedGenerator(tf.Module):
             "probabilities": (self.probabilities, [face, probabilities, seed]),
             "audio": (self.audio, [face, emotion, seed]),
             "tensors": (self.tensors, tensors),
+            "settings": (self.settings, [tf.TensorSpec([None], tf.int64, "row")]),
         }
         if self._classifier is not None:
             taken["classify"] = (self.classify, [tf.TensorSpec([*picture, 1], tf.float32, "spectrogram")])
@@ -128,6 +143,10 @@ class ServedGenerator(tf.Module):
         """Q: float32 [B, S, S, 1] in [-1, 1] -> `emotion_probabilities`, float32 [B, num_classes]."""
         assert self._classifier is not None
         return {"emotion_probabilities": tf.nn.softmax(self._classifier(spectrogram, training=False))}
+
+    def settings(self, row: tf.Tensor) -> dict[str, tf.Tensor]:
+        """`settings`, string [B]: the JSON of the model's `ServedSettings`, once for each of `row`, int64 [B]."""
+        return {"settings": tf.fill(tf.shape(row), self._settings)}
 
     def _made(
         self, files: tf.Tensor, condition: tf.Tensor, seed: tf.Tensor, refused: tf.Tensor
@@ -207,3 +226,22 @@ def load_served(path: Path) -> tuple[tf.Module, ServedSettings]:
             "<run_dir>/serving/emogan"
         )
     return tf.saved_model.load(str(folder)), from_json(ServedSettings, settings.read_text())
+
+
+class LocalModel:
+    """A served model in this process, called as `emogan.connections.Connection` is.
+
+    Args:
+        path: as for `load_served`.
+
+    Raises:
+        UserError: where there is no such SavedModel.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._module, _ = load_served(path)
+
+    def predict(self, signature: str, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Calls a signature with arrays, batch first; text and bytes are arrays of objects."""
+        answer = self._module.signatures[signature](**{name: tf.constant(values) for name, values in inputs.items()})
+        return {name: answer[name].numpy() for name in OUTPUTS[signature]}

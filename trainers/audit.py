@@ -24,6 +24,7 @@ from datasets import validation
 from datasets.builder import PairsBuilder
 from datasets.store import ClipStore, Rejected
 from datasets.validation import Anomaly
+from emogan import drawing
 from emogan.config import MediaConfig, from_json
 from trainers import pages, plots
 from trainers.run_folder import write_atomically
@@ -200,7 +201,7 @@ def _sheet_figure(examples: Sequence[Mapping[str, Any]], media: MediaConfig) -> 
         plots.draw_face(above, example["face"], example["landmarks"])
         above.set_title(example["clip_id"].decode(), fontsize=6, parse_math=False)
         below.set_axis_on()
-        plots.draw_spectrogram(below, example["spectrogram"].astype(np.float32), media.spectrogram)
+        drawing.draw_spectrogram(below, example["spectrogram"].astype(np.float32), media.spectrogram)
         below.tick_params(labelsize=5)
         below.set_xlabel("")
         below.set_ylabel("")

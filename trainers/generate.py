@@ -19,11 +19,11 @@ _OUTPUT_DIR = flags.DEFINE_string("output_dir", None, "Where the PNGs and the WA
 
 def main(_: list[str]) -> None:
     """Writes <photo>_<emotion>_<seed>.png, .wav and the aligned face."""
-    from trainers.generating import generate_from_photo
+    from emogan.photos import generate
+    from emogan.serving import LocalModel
 
-    for path in generate_from_photo(
-        Path(_MODEL.value), Path(_FACE.value), _EMOTION.value, _SEED.value, Path(_OUTPUT_DIR.value)
-    ):
+    model = LocalModel(Path(_MODEL.value))
+    for path in generate(model, Path(_FACE.value), _EMOTION.value, _SEED.value, Path(_OUTPUT_DIR.value)):
         print(path)
 
 

@@ -1,17 +1,13 @@
-"""Running G: `generate`, `generate_grid`, `fixed_samples`, `generated_training_set`, `generate_from_photo`, `write_wav`."""
+"""Running G: `generate`, `generate_grid`, `fixed_samples`, `generated_training_set`, `write_wav`."""
 
 import dataclasses
 from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
-from PIL import Image, ImageOps
 
 from datasets import input_pipeline
 from datasets.controls import spoilt_sources
-from emogan import audio, faces, serving
-from emogan.errors import UserError
-from trainers import plots
 from trainers.job import Job
 from trainers.run_folder import RunFolder
 from trainers.saved_networks import load_network
@@ -82,50 +78,6 @@ def generated_training_set(job: Job, run: RunFolder) -> GeneratedSet:
     made = generate(generator, sources, conditions, config.recognise.seed)
     speakers = corpus.speakers(job.protocol.train)
     return GeneratedSet(pictures=made, conditions=conditions, labels=conditions.argmax(-1), speakers=speakers)
-
-
-def generate_from_photo(model: Path, photo: Path, emotion: str, seed: int, output_dir: Path) -> list[Path]:
-    """Finds and aligns the largest face of a photograph and asks an exported generator for an emotion.
-
-    Returns:
-        The files written to `output_dir`: the aligned face (PNG), the spectrogram (PNG) and its sound (WAV).
-
-    Raises:
-        UserError: where the model or the photograph cannot be read, the emotion is unknown, or there is no face.
-    """
-    served, settings = serving.load_served(model)
-    if emotion not in settings.class_names:
-        raise UserError(
-            f"--emotion={emotion} is unknown to this model; choose one of {', '.join(settings.class_names)}"
-        )
-    face = _aligned_face(photo, settings)
-    answer = served.signatures["serving_default"](
-        aligned_face_bytes=tf.io.encode_png(face)[tf.newaxis],
-        emotion=tf.constant([emotion]),
-        seed=tf.constant([seed], tf.int64),
-    )
-    spectrogram = answer["spectrogram"]
-    output_dir.mkdir(parents=True, exist_ok=True)
-    stem = output_dir / f"{photo.stem}_{emotion}_{seed}"
-    files = [stem.with_name(f"{photo.stem}_face.png"), stem.with_suffix(".png"), stem.with_suffix(".wav")]
-    files[0].write_bytes(tf.io.encode_png(face).numpy())
-    files[1].write_bytes(plots.to_png(plots.spectrogram_figure(spectrogram[0].numpy())))
-    write_wav(
-        files[2], audio.waveform(spectrogram, settings.media.spectrogram)[0], settings.media.spectrogram.sample_rate
-    )
-    return files
-
-
-def _aligned_face(photo: Path, settings: serving.ServedSettings) -> np.ndarray:
-    try:
-        with Image.open(photo) as opened:
-            picture = np.asarray(ImageOps.exif_transpose(opened).convert("RGB"))
-    except (OSError, ValueError, Image.DecompressionBombError) as error:
-        raise UserError(f"{photo} cannot be read as a picture ({error}); give a PNG or JPEG file") from error
-    found = faces.detect(picture, settings.media.face)
-    if not found:
-        raise UserError(f"no face was found in {photo}; give a photograph in which a face is seen from the front")
-    return faces.align(picture, found[0].landmarks, settings.media.face)[0]
 
 
 def write_wav(path: Path, samples: tf.Tensor, sample_rate: int) -> None:

@@ -15,7 +15,7 @@ from datasets.clips import Clip
 from datasets.extraction import extract, read_contents
 from datasets.files import MediaError
 from datasets.pairs import to_example
-from emogan import audio, faces
+from emogan import audio, drawing, faces
 from emogan.config import MediaConfig
 from trainers import plots
 
@@ -60,8 +60,8 @@ def inspect(picture_path: Path, sound_path: Path, config: MediaConfig, output: P
             _draw_frame(frame, clip, contents, kept.frame_offset, config)
             plots.draw_face(face, example["face"], example["landmarks"])
             face.set_title(f"aligned, {config.size} x {config.size}")
-            plots.draw_spectrogram(spectrogram, example["spectrogram"].astype(np.float32), config.spectrogram)
-        output.write_bytes(plots.to_png(figure))
+            drawing.draw_spectrogram(spectrogram, example["spectrogram"].astype(np.float32), config.spectrogram)
+        output.write_bytes(drawing.to_png(figure))
     return verdict
 
 
@@ -96,4 +96,4 @@ def _draw_sound(axes: Axes, clip: Clip, contents: dict[Path, bytes], config: Med
         axes.text(0, 0.5, f"no sound: {getattr(error, 'detail', 'the file cannot be read')}", wrap=True)
         return
     window = audio.centre(samples, config.spectrogram.clip_samples)
-    plots.draw_spectrogram(axes, audio.spectrogram(window, config.spectrogram).numpy(), config.spectrogram)
+    drawing.draw_spectrogram(axes, audio.spectrogram(window, config.spectrogram).numpy(), config.spectrogram)

@@ -10,6 +10,7 @@ from typing import Any
 import jinja2
 from matplotlib.figure import Figure
 
+from emogan import drawing
 from trainers import plots
 
 
@@ -30,7 +31,7 @@ def picture(draw: Callable[[], Figure], alt: str) -> dict[str, str]:
     drawn = {"alt": alt}
     for name in plots.COLOURS:
         with plots.theme(name):
-            drawn[name] = data_uri("image/png", plots.to_png(draw()))
+            drawn[name] = data_uri("image/png", drawing.to_png(draw()))
     return drawn
 
 

@@ -1,17 +1,14 @@
 """Pictures of a run, by matplotlib's Agg renderer without pyplot's global state.
 
-Drawing: `draw_spectrogram`, `draw_face`, `spectrogram_figure`, `sample_figure`, `phases_figure`, `loss_curves`, `confusion`;
-`to_png` renders.
+Drawing: `draw_face`, `sample_figure`, `phases_figure`, `loss_curves`, `confusion`; single spectrograms: `emogan.drawing`.
 Inside `theme(...)` figures take the colours of a light or a dark page. `sample_grid` is all in one, for training.
 """
 
 import contextlib
-import io
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import librosa
 import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
@@ -19,7 +16,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.image import imsave
 
-from emogan.config import SPECTROGRAMS, SpectrogramConfig
+from emogan.drawing import DPI, draw_spectrogram
 from trainers.plan import NETWORKS, Phase
 
 COLOURS = {
@@ -27,10 +24,6 @@ COLOURS = {
     "dark": {"paper": "#16191d", "ink": "#e4e7ea", "muted": "#9aa4ae", "line": "#3a4149", "accent": "#7fb2ea"},
 }
 """Colours of the report's page and of the figures on it."""
-
-_TICKS_HZ = {True: (250, 1000, 2000, 4000), False: (2000, 4000, 6000)}
-DPI = 120
-"""Pixels an inch of all figures."""
 
 
 def theme(name: str) -> contextlib.AbstractContextManager[None]:
@@ -43,55 +36,11 @@ def theme(name: str) -> contextlib.AbstractContextManager[None]:
     return matplotlib.rc_context({"font.size": 9, "axes.titlesize": 9, **ink, **muted_parts, **lines, **paper})
 
 
-def to_png(figure: Figure) -> bytes:
-    """The figure as the bytes of a PNG file."""
-    data = io.BytesIO()
-    figure.savefig(data, format="png")
-    return data.getvalue()
-
-
-def draw_spectrogram(axes: Axes, spectrogram: np.ndarray, config: SpectrogramConfig | None = None) -> None:
-    """Draws a spectrogram, float [S, S, 1] in [-1, 1], with its lowest frequency at the bottom.
-
-    Args:
-        axes: where to draw; its x axis is in seconds, its y axis in Hz, spaced as the spectrogram's rows are.
-        spectrogram: rows are frequencies, from low to high; columns are frames.
-        config: how it was made; by default the standard one of this size. Without one, in frames and rows.
-    """
-    size = len(spectrogram)
-    config = config or SPECTROGRAMS.get(size)
-    seconds = config.clip_samples / config.sample_rate if config else size
-    axes.imshow(
-        spectrogram[..., 0],
-        origin="lower",
-        aspect="auto",
-        cmap="magma",
-        vmin=-1,
-        vmax=1,
-        extent=(0, seconds, -0.5, size - 0.5),
-        interpolation="nearest",
-    )
-    if config is None:
-        axes.set(xlabel="frame", ylabel="row")
-        return
-    ticks = _TICKS_HZ[config.mel_bands is not None]
-    axes.set(xlabel="s", ylabel="Hz (mel)" if config.mel_bands else "Hz")
-    axes.set_xticks(range(math.ceil(seconds)))
-    axes.set_yticks(np.interp(ticks, _row_hz(config), range(size)), map(str, ticks))
-
-
 def draw_face(axes: Axes, face: np.ndarray, landmarks: np.ndarray) -> None:
     """Draws a picture, uint8 [H, W, 3], with its five landmarks, float [5, 2] as (x, y) in pixels."""
     axes.imshow(face)
     axes.plot(*landmarks.T, "+", markersize=6, color="#00e5ff", markeredgewidth=1.2)
     axes.set_axis_off()
-
-
-def spectrogram_figure(spectrogram: np.ndarray) -> Figure:
-    """One spectrogram, float [S, S, 1] in [-1, 1], with its axes."""
-    figure = Figure(figsize=(2.6, 2.1), dpi=DPI, layout="constrained")
-    draw_spectrogram(figure.subplots(), spectrogram)
-    return figure
 
 
 def sample_grid(
@@ -219,13 +168,6 @@ def confusion(counts: np.ndarray, names: Sequence[str]) -> Figure:
     axes.set(xlabel="predicted", ylabel="true")
     axes.tick_params(length=0)
     return figure
-
-
-def _row_hz(config: SpectrogramConfig) -> np.ndarray:
-    """Centre frequency of each row, Hz, [S]."""
-    if config.mel_bands is None:
-        return np.arange(config.size) * config.sample_rate / config.window_samples
-    return librosa.mel_frequencies(config.mel_bands + 2, fmin=0, fmax=config.sample_rate / 2)[1:-1]
 
 
 def _metrics_of(line: Mapping[str, object]) -> list[str]:

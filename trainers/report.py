@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from emogan import drawing
 from emogan.config import RunConfig, from_json
 from emogan.errors import UserError
 from trainers import pages, plots, table
@@ -157,7 +158,7 @@ def _spectrogram_picture(samples: dict[str, np.ndarray] | None, clip_id: str, em
     else:
         return None
     alt = f"Spectrogram of {clip_id}, {f'generated for {emotion}' if emotion else 'real'}"
-    return pages.picture(lambda: plots.spectrogram_figure(spectrogram), alt)
+    return pages.picture(lambda: drawing.spectrogram_figure(spectrogram), alt)
 
 
 def _confusion_section(run_dir: Path, generated: bool) -> list[dict[str, Any]]:

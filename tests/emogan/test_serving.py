@@ -2,40 +2,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from emogan import audio, networks, serving
-from emogan.config import PRESETS, MediaConfig
+from emogan import audio, serving
+from emogan.config import from_json
 from emogan.emotions import EMOTIONS
 from emogan.errors import UserError
-
-TINY = PRESETS["tiny"]
-SETTINGS = serving.ServedSettings(
-    media=MediaConfig.of_size(64),
-    model=TINY,
-    class_names=list(EMOTIONS),
-    dataset="crema_d_av/64",
-    synthetic=True,
-    licences={"crema_d_av/64": "ODbL"},
-)
-
-
-@pytest.fixture(scope="module")
-def generator():
-    tf.keras.utils.set_random_seed(2)
-    return networks.build_generator(TINY)
-
-
-@pytest.fixture(scope="module")
-def classifier():
-    tf.keras.utils.set_random_seed(3)
-    return networks.build_classifier(TINY)
-
-
-@pytest.fixture(scope="module")
-def exported(generator, classifier, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("emogan")
-    serving.save_served(generator, None, SETTINGS, folder / "9")
-    serving.save_served(generator, classifier, SETTINGS, folder / "10")
-    return folder
 
 
 @pytest.fixture(scope="module")
@@ -53,10 +23,10 @@ def request_of_three(rng):
     }
 
 
-def test_the_signature_gives_what_the_network_gives(generator, exported, request_of_three):
+def test_the_signature_gives_what_the_network_gives(generator, exported, settings, request_of_three):
     pictures, request = request_of_three
-    served, settings = serving.load_served(exported)
-    assert settings == SETTINGS
+    served, found = serving.load_served(exported)
+    assert found == settings
     answer = served.signatures["serving_default"](**request)
     noise = [tf.random.stateless_uniform([16], [seed, 0], -1.0, 1.0) for seed in (4, 4, -1)]
     condition = np.eye(6, dtype=np.float32)[[EMOTIONS.index(e) for e in ("happy", "sad", "anger")]]
@@ -131,17 +101,28 @@ def test_probabilities_of_one_emotion_give_what_its_name_gives(served):
     assert list(answer["error"].numpy()) == [b"", b"", wrong, wrong]
 
 
-def test_the_audio_is_that_of_the_spectrogram_as_a_wav_file(served, request_of_three):
+def test_the_audio_is_that_of_the_spectrogram_as_a_wav_file(served, settings, request_of_three):
     request = request_of_three[1] | {"emotion": tf.constant(["happy", "bored", "anger"])}
     spectrograms = served["serving_default"](**request)["spectrogram"]
     answer = served["audio"](**request)
     assert [error[:7] for error in answer["error"].numpy()] == [b"", b"unknown", b""]
-    settings = SETTINGS.media.spectrogram
-    expected = audio.waveform(spectrograms, settings).numpy()
+    sound_settings = settings.media.spectrogram
+    expected = audio.waveform(spectrograms, sound_settings).numpy()
     for row, data in enumerate(answer["wav_bytes"].numpy()):
-        sound = audio.read_wav(data, settings.sample_rate)
+        sound = audio.read_wav(data, sound_settings.sample_rate)
         np.testing.assert_allclose(sound, np.clip(expected[row], -1, 1), atol=1e-3)
-    assert np.abs(audio.read_wav(answer["wav_bytes"].numpy()[1], settings.sample_rate)).max() < 1e-3  # silence
+    assert np.abs(audio.read_wav(answer["wav_bytes"].numpy()[1], sound_settings.sample_rate)).max() < 1e-3  # silence
+
+
+def test_the_settings_travel_in_the_model(served, settings):
+    found = served["settings"](row=tf.zeros([2], tf.int64))["settings"].numpy()
+    assert [from_json(serving.ServedSettings, text.decode()) for text in found] == [settings, settings]
+
+
+def test_every_signature_gives_what_is_said_of_it(served):
+    assert {name: set(signature.structured_outputs) for name, signature in served.items()} == {
+        name: set(outputs) for name, outputs in serving.OUTPUTS.items()
+    }
 
 
 def test_tensors_and_classify_are_the_networks_themselves(served, generator, classifier, rng):

@@ -8,6 +8,7 @@ import pytest
 from matplotlib.figure import Figure
 from PIL import Image
 
+from emogan import drawing
 from emogan.config import SPECTROGRAMS
 from emogan.emotions import EMOTIONS
 from trainers import plots
@@ -27,16 +28,16 @@ def spectrogram_with(row, column, size=64):
 
 def drawn_axes(spectrogram, config=None):
     axes = Figure().subplots()
-    plots.draw_spectrogram(axes, spectrogram, config)
+    drawing.draw_spectrogram(axes, spectrogram, config)
     return axes
 
 
 def test_the_lowest_row_is_drawn_at_the_bottom():
     figure = Figure(figsize=(1, 1), dpi=64)
     axes = figure.add_axes((0, 0, 1, 1))
-    plots.draw_spectrogram(axes, spectrogram_with(slice(0, 8), slice(None)))
+    drawing.draw_spectrogram(axes, spectrogram_with(slice(0, 8), slice(None)))
     axes.set_axis_off()
-    brightness = np.asarray(Image.open(io.BytesIO(plots.to_png(figure))).convert("L"), float).mean(axis=1)
+    brightness = np.asarray(Image.open(io.BytesIO(drawing.to_png(figure))).convert("L"), float).mean(axis=1)
     assert brightness[-7:].min() > 200
     assert brightness[:50].max() < 20
 
@@ -127,7 +128,7 @@ def test_themes_colour_the_paper_and_leave_no_trace():
     corners = []
     for name in plots.COLOURS:
         with plots.theme(name):
-            png = plots.to_png(plots.spectrogram_figure(spectrogram_with(0, 0)))
+            png = drawing.to_png(drawing.spectrogram_figure(spectrogram_with(0, 0)))
         corners.append(Image.open(io.BytesIO(png)).convert("RGB").getpixel((0, 0)))
     assert corners == [(0xFF, 0xFF, 0xFF), (0x16, 0x19, 0x1D)]
     assert [matplotlib.rcParams[key] for key in keys] == before

@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from sklearn.manifold import TSNE
 
-from trainers.plots import DPI
+from emogan.drawing import DPI
 from trainers.study.cases import CASES, GROUPS
 from trainers.study.results import CaseResult
 

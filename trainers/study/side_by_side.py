@@ -9,9 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
+from emogan import drawing
 from emogan.errors import UserError
 from emogan.metrics.comparison import Comparison, compare, holm
-from trainers import plots
 from trainers.run_folder import write_atomically
 from trainers.study import plots as study_plots
 from trainers.study import tables
@@ -39,7 +39,7 @@ def write(folders: Sequence[Path], output_dir: Path) -> str:
     output_dir.mkdir(parents=True, exist_ok=True)
     write_atomically(output_dir / "comparison.md", text)
     draw = functools.partial(study_plots.side_by_side, studies)
-    (output_dir / "comparison.png").write_bytes(plots.to_png(draw()))
+    (output_dir / "comparison.png").write_bytes(drawing.to_png(draw()))
     return text
 
 

@@ -1,0 +1,34 @@
+r"""A spectrogram and its sound from the face in a photograph, by a model that TensorFlow Serving runs elsewhere.
+
+python -m emogan.client --server=http://localhost:8501 --face=photo.jpg --emotion=happy --output_dir=out
+python -m emogan.client --server=grpc://localhost:8500 --face=photo.jpg --emotion=happy --output_dir=out
+"""
+
+from pathlib import Path
+
+from absl import flags
+
+from emogan import command
+
+_SERVER = flags.DEFINE_string("server", None, "http://host:8501 for REST, or grpc://host:8500 for gRPC.", required=True)
+_MODEL = flags.DEFINE_string("model", "emogan", "What the server calls the model.")
+_VERSION = flags.DEFINE_integer("version", 0, "The model's version; without it the newest.", lower_bound=0)
+_TIMEOUT = flags.DEFINE_float("timeout", 30.0, "Seconds that an answer may take, with all retries.", lower_bound=0.1)
+_FACE = flags.DEFINE_string("face", None, "A photograph with a face: any format that Pillow reads.", required=True)
+_EMOTION = flags.DEFINE_string("emotion", None, "What to ask for; the model knows which there are.", required=True)
+_SEED = flags.DEFINE_integer("seed", 1, "Seed of the noise; another seed gives another variant.")
+_OUTPUT_DIR = flags.DEFINE_string("output_dir", None, "Where the PNGs and the WAV are written.", required=True)
+
+
+def main(_: list[str]) -> None:
+    """Writes <photo>_<emotion>_<seed>.png, .wav and the aligned face."""
+    from emogan.connections import connect
+    from emogan.photos import generate
+
+    connection = connect(_SERVER.value, _MODEL.value, _VERSION.value, _TIMEOUT.value)
+    for path in generate(connection, Path(_FACE.value), _EMOTION.value, _SEED.value, Path(_OUTPUT_DIR.value)):
+        print(path)
+
+
+if __name__ == "__main__":
+    command.run(main)

@@ -1,0 +1,226 @@
+"""Calls a served model over REST or gRPC, within a time limit: `connect`, which gives a Connection.
+
+https://www.tensorflow.org/tfx/serving/api_rest, and tensorflow_serving/apis/prediction_service.proto
+"""
+
+import base64
+import contextlib
+import http.client
+import json
+import socket
+import threading
+import time
+import urllib.parse
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Protocol
+
+import grpc
+import numpy as np
+import tenacity
+import tensorflow as tf
+from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
+
+from emogan import serving
+from emogan.errors import UserError
+
+MAX_ANSWER = 1 << 28
+"""Bytes of an answer beyond which it is not read."""
+_RETRIABLE_STATUS = (http.HTTPStatus.TOO_MANY_REQUESTS, http.HTTPStatus.SERVICE_UNAVAILABLE)
+_RETRIABLE_CODES = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.RESOURCE_EXHAUSTED)
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 2.0  # seconds
+
+Arrays = Mapping[str, np.ndarray]
+
+
+class Connection(Protocol):
+    """A served model."""
+
+    def predict(self, signature: str, inputs: Arrays) -> dict[str, np.ndarray]:
+        """Calls a signature.
+
+        Args:
+            signature: its name; see `emogan.serving`.
+            inputs: by name, batch first; text and bytes as arrays of objects.
+
+        Returns:
+            Outputs by name; text and bytes as arrays of bytes objects.
+
+        Raises:
+            UserError: where there is no answer in time, or it is an error, or not the answer of such a server.
+        """
+
+
+def connect(server: str, model: str = "emogan", version: int = 0, timeout: float = 30.0) -> Connection:
+    """Names a server; nothing is sent yet.
+
+    Args:
+        server: `http://host:8501` or `https://...` for REST, `grpc://host:8500` for gRPC.
+        model: what the server calls it.
+        version: its number, or 0 for the newest.
+        timeout: seconds that a call may take, with all its retries.
+
+    Raises:
+        UserError: where the address is neither.
+    """
+    address = urllib.parse.urlsplit(server)
+    kinds: dict[str, type[_Rest] | type[_Grpc]] = {"http": _Rest, "https": _Rest, "grpc": _Grpc}
+    try:
+        complete = bool(address.hostname and address.port)
+    except ValueError:
+        complete = False
+    if address.scheme not in kinds or not complete:
+        raise UserError(f"{server!r} is no address of a server; give one such as http://host:8501 or grpc://host:8500")
+    return kinds[address.scheme](address, model, version, timeout)
+
+
+class _Retriable(Exception):
+    """A failure that the next attempt may not have."""
+
+
+class _Retrying:
+    """Calls again after growing pauses what fails in a way that may pass, until the time is over."""
+
+    def __init__(self, address: urllib.parse.SplitResult, model: str, version: int, timeout: float) -> None:
+        self.address, self.model, self.version, self.timeout = address, model, version, timeout
+
+    def predict(self, signature: str, inputs: Arrays) -> dict[str, np.ndarray]:
+        deadline = time.monotonic() + self.timeout
+        attempts = tenacity.Retrying(
+            retry=tenacity.retry_if_exception_type(_Retriable),
+            wait=tenacity.wait_random_exponential(multiplier=_FIRST_PAUSE, max=_LONGEST_PAUSE),
+            stop=tenacity.stop_before_delay(self.timeout),
+            reraise=True,
+        )
+        try:
+            return attempts(lambda: self._attempt(signature, inputs, deadline - time.monotonic()))
+        except _Retriable as error:
+            raise UserError(f"{self.address.geturl()} is not ready ({error}); tried for {self.timeout:g} s") from error
+        except TimeoutError as error:
+            raise UserError(
+                f"{self.address.geturl()} did not answer within {self.timeout:g} s; raise the time-out, or look at the server"
+            ) from error
+
+    def _attempt(self, signature: str, inputs: Arrays, seconds: float) -> dict[str, np.ndarray]:
+        raise NotImplementedError
+
+    def _refused(self, reason: str) -> UserError:
+        return UserError(f"{self.address.geturl()} refused the request to model {self.model}: {reason}")
+
+
+class _Rest(_Retrying):
+    """The column form of TensorFlow Serving's REST interface."""
+
+    def _attempt(self, signature: str, inputs: Arrays, seconds: float) -> dict[str, np.ndarray]:
+        body = {"signature_name": signature, "inputs": {name: _to_json(name, a) for name, a in inputs.items()}}
+        version = f"/versions/{self.version}" if self.version else ""
+        status, text = self._post(
+            f"{self.address.path}/v1/models/{self.model}{version}:predict", json.dumps(body), seconds
+        )
+        try:
+            answer = json.loads(text)
+            if status != http.HTTPStatus.OK:
+                raise _Retriable(answer["error"]) if status in _RETRIABLE_STATUS else self._refused(answer["error"])
+            outputs = answer["outputs"]
+            if len(serving.OUTPUTS[signature]) == 1:
+                outputs = {serving.OUTPUTS[signature][0]: outputs}  # the only output loses its name
+            return {name: _from_json(outputs[name]) for name in serving.OUTPUTS[signature]}
+        except (ValueError, TypeError, KeyError) as error:
+            if isinstance(error, UserError):
+                raise
+            if status in _RETRIABLE_STATUS:  # of a proxy before the server
+                raise _Retriable(f"HTTP status {status}") from error
+            raise UserError(
+                f"{self.address.geturl()} answered with HTTP status {status} and what is not an answer of TensorFlow Serving: "
+                f"{text[:100]!r}"
+            ) from error
+
+    def _post(self, path: str, body: str, seconds: float) -> tuple[int, bytes]:
+        """Status and body of an answer. However slowly it comes in, it ends in time."""
+        deadline = time.monotonic() + seconds
+        kind = http.client.HTTPSConnection if self.address.scheme == "https" else http.client.HTTPConnection
+        connection = kind(str(self.address.hostname), self.address.port, timeout=max(seconds, 1e-3))
+        try:
+            with contextlib.closing(connection):
+                connection.connect()
+                with _watched(connection.sock, deadline - time.monotonic()):
+                    connection.request("POST", path, body, {"Content-Type": "application/json"})
+                    response = connection.getresponse()
+                    answer = response.read(MAX_ANSWER + 1)
+            if response.length and len(answer) <= MAX_ANSWER:
+                raise _Retriable("its answer broke off")
+        except (ConnectionError, socket.gaierror, http.client.IncompleteRead) as error:
+            raise _Retriable(str(error)) from error
+        except http.client.HTTPException as error:
+            raise UserError(f"{self.address.geturl()} does not speak HTTP: {error!r}") from error
+        if len(answer) > MAX_ANSWER:
+            raise UserError(
+                f"the answer of {self.address.geturl()} is larger than {MAX_ANSWER:,} bytes; ask for fewer rows"
+            )
+        return response.status, answer
+
+
+@contextlib.contextmanager
+def _watched(connected: socket.socket, seconds: float) -> Iterator[None]:
+    """Ends whatever a socket does when the time is over, with TimeoutError. (Its own time-out begins anew with every byte.)"""
+    over = threading.Event()
+
+    def end() -> None:
+        over.set()
+        with contextlib.suppress(OSError):
+            connected.shutdown(socket.SHUT_RDWR)
+
+    timer = threading.Timer(max(seconds, 0), end)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    except (OSError, http.client.HTTPException) as error:
+        if over.is_set():
+            raise TimeoutError from error
+        raise
+    finally:
+        timer.cancel()
+    if over.is_set():
+        raise TimeoutError
+
+
+def _to_json(name: str, values: np.ndarray) -> Any:
+    if values.dtype != object:
+        return values.tolist()
+    if name.endswith("_bytes"):
+        return [{"b64": base64.b64encode(value).decode()} for value in values]
+    return [value.decode() for value in values]
+
+
+def _from_json(values: Any) -> np.ndarray:
+    if values and isinstance(values[0], dict):
+        return np.array([base64.b64decode(value["b64"]) for value in values], object)
+    if values and isinstance(values[0], str):
+        return np.array([value.encode() for value in values], object)
+    return np.array(values, np.float32)
+
+
+class _Grpc(_Retrying):
+    """PredictionService.Predict."""
+
+    def _attempt(self, signature: str, inputs: Arrays, seconds: float) -> dict[str, np.ndarray]:
+        request = predict_pb2.PredictRequest()
+        request.model_spec.name, request.model_spec.signature_name = self.model, signature
+        if self.version:
+            request.model_spec.version.value = self.version
+        for name, values in inputs.items():
+            request.inputs[name].CopyFrom(tf.make_tensor_proto(values))
+        options = [("grpc.max_receive_message_length", MAX_ANSWER), ("grpc.enable_retries", 0)]
+        try:
+            with grpc.insecure_channel(f"{self.address.hostname}:{self.address.port}", options) as channel:
+                call: Callable[..., Any] = prediction_service_pb2_grpc.PredictionServiceStub(channel).Predict
+                answer = call(request, timeout=max(seconds, 1e-3))
+            return {name: tf.make_ndarray(answer.outputs[name]) for name in serving.OUTPUTS[signature]}
+        except grpc.RpcError as error:
+            if error.code() == grpc.StatusCode.DEADLINE_EXCEEDED:
+                raise TimeoutError from error
+            if error.code() in _RETRIABLE_CODES:
+                raise _Retriable(error.details()) from error
+            raise self._refused(str(error.details())) from error
+        except (TypeError, KeyError) as error:
+            raise UserError(f"{self.address.geturl()} gave no such outputs as {serving.OUTPUTS[signature]}") from error

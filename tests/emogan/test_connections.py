@@ -1,0 +1,140 @@
+"""The client's two wires against a stand-in for the server: same answers as in this process, and one message for each fault."""
+
+import socket
+import time
+
+import numpy as np
+import pytest
+import stand_in
+import tensorflow as tf
+
+from emogan.connections import connect
+from emogan.errors import UserError
+from emogan.serving import OUTPUTS
+
+
+@pytest.fixture(scope="module")
+def server(exported):
+    return stand_in.StandIn(exported)
+
+
+@pytest.fixture(scope="module")
+def addresses(server):
+    with server.running() as found:
+        yield found
+
+
+@pytest.fixture(params=["rest", "grpc"])
+def wire(request, server, addresses):
+    """Makes a connection to it; none of the faults of the test before is left."""
+    server.faults.clear()
+    server.requests = 0
+    return lambda timeout=30.0, **more: connect(addresses[request.param], timeout=timeout, **more)
+
+
+@pytest.fixture(scope="module")
+def requests():
+    rng = np.random.default_rng(1)
+    png = tf.io.encode_png(rng.integers(0, 255, (64, 64, 3), np.uint8)).numpy()
+    inputs = {
+        "aligned_face_bytes": np.array([png, b"no picture"], object),
+        "emotion": np.array([b"happy", b"sad"], object),
+        "seed": np.array([3, -4], np.int64),
+        "emotion_probabilities": np.full((2, 6), 1 / 6, np.float32),
+        "face": rng.uniform(-1, 1, (2, 64, 64, 3)).astype(np.float32),
+        "condition": np.eye(6, dtype=np.float32)[:2],
+        "noise": rng.uniform(-1, 1, (2, 16)).astype(np.float32),
+        "spectrogram": rng.uniform(-1, 1, (2, 64, 64, 1)).astype(np.float32),
+        "row": np.zeros(2, np.int64),
+    }
+
+    def of(signature, server):
+        return {name: inputs[name] for name in server.signatures[signature].structured_input_signature[1]}
+
+    return of
+
+
+@pytest.mark.parametrize("signature", OUTPUTS)
+def test_every_signature_gives_over_the_wire_what_it_gives_here(wire, server, requests, signature):
+    request = requests(signature, server)
+    here, there = server.model.predict(signature, request), wire().predict(signature, request)
+    assert set(here) == set(there) == set(OUTPUTS[signature])
+    for name, values in here.items():
+        if values.dtype == object:
+            assert list(there[name]) == list(values)
+        else:
+            np.testing.assert_allclose(there[name], values, atol=1e-6)
+
+
+def ask(connection):
+    return connection.predict("settings", {"row": np.zeros(1, np.int64)})["settings"]
+
+
+def test_what_is_not_ready_is_asked_again(wire, server):
+    server.faults += [stand_in.unavailable] * 2
+    assert ask(wire())[0].startswith(b"{")
+    assert server.requests == 3
+
+
+def test_what_is_never_ready_is_given_up_in_time(wire, server):
+    server.faults += [stand_in.unavailable] * 1000
+    start = time.monotonic()
+    with pytest.raises(UserError, match=r"is not ready \(not ready yet\); tried for 1.5 s"):
+        ask(wire(timeout=1.5))
+    assert time.monotonic() - start < 3
+    assert server.requests > 2
+
+
+def test_a_refusal_is_final(wire, server):
+    with pytest.raises(UserError, match=r"refused the request to model emogan: .*does not have named input: row"):
+        wire().predict("settings", {})
+    assert server.requests == 1
+
+
+def test_a_slow_answer_is_not_waited_for(wire, server):
+    server.faults.append(stand_in.slow)
+    start = time.monotonic()
+    with pytest.raises(UserError, match=r"did not answer within 0\.5 s"):
+        ask(wire(timeout=0.5))
+    assert time.monotonic() - start < 2
+
+
+def test_an_answer_that_drips_in_is_not_waited_for(server, addresses):
+    server.faults.append(stand_in.dripping)
+    start = time.monotonic()
+    with pytest.raises(UserError, match=r"did not answer within 0\.5 s"):
+        ask(connect(addresses["rest"], timeout=0.5))
+    assert time.monotonic() - start < 2
+
+
+def test_another_kind_of_server_is_told_at_once(server, addresses):
+    server.faults.append(stand_in.garbage)
+    with pytest.raises(
+        UserError, match="HTTP status 200 and what is not an answer of TensorFlow Serving: b'<html>hello"
+    ):
+        ask(connect(addresses["rest"]))
+
+
+def test_an_answer_that_is_torn_off_is_asked_for_again(server, addresses):
+    server.faults.append(stand_in.torn)
+    assert ask(connect(addresses["rest"]))[0].startswith(b"{")
+
+
+@pytest.mark.parametrize("scheme", ["http", "grpc"])
+def test_a_server_that_is_not_there_is_told_in_time(scheme):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        port = taken.getsockname()[1]
+    with pytest.raises(UserError, match=rf"{scheme}://127.0.0.1:{port} (is not ready|did not answer within 1 s)"):
+        ask(connect(f"{scheme}://127.0.0.1:{port}", timeout=1))
+
+
+def test_a_model_that_is_not_there_is_told(addresses):
+    with pytest.raises(UserError, match="refused the request to model other: Servable not found"):
+        ask(connect(addresses["rest"], "other"))
+
+
+@pytest.mark.parametrize("address", ["localhost:8501", "http://localhost", "ftp://localhost:1", "http://localhost:x"])
+def test_what_is_no_address_is_refused(address):
+    with pytest.raises(UserError, match="is no address of a server; give one such as"):
+        connect(address)

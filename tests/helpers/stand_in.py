@@ -1,0 +1,183 @@
+"""A stand-in for TensorFlow Serving: it proves the client and the wire format, and nothing of the real server.
+
+It speaks the REST predict interface in row and column form, and gRPC's Predict, over a SavedModel in this process.
+"""
+
+import base64
+import contextlib
+import http.server
+import json
+import re
+import threading
+import time
+from concurrent import futures
+
+import grpc
+import numpy as np
+import tensorflow as tf
+from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
+
+from emogan.serving import LocalModel, load_served
+
+_PATH = re.compile(r"/v1/models/emogan(/versions/(?P<version>\d+))?:predict")
+
+
+class Refused(Exception):
+    """What the server answers with: a status and words."""
+
+
+class StandIn(prediction_service_pb2_grpc.PredictionServiceServicer):
+    """The server; `faults` are what the next requests meet: called with the handler or the context, in their order."""
+
+    def __init__(self, folder):
+        self.model = LocalModel(folder)
+        self.signatures = load_served(folder)[0].signatures
+        self.faults = []
+        self.requests = 0
+
+    @contextlib.contextmanager
+    def running(self):
+        """While it lasts, both interfaces are served; gives their addresses."""
+        rest = http.server.ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
+        threading.Thread(target=rest.serve_forever, daemon=True).start()
+        remote = grpc.server(futures.ThreadPoolExecutor(4))
+        prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(self, remote)
+        port = remote.add_insecure_port("127.0.0.1:0")
+        remote.start()
+        try:
+            yield {"rest": f"http://127.0.0.1:{rest.server_port}", "grpc": f"grpc://127.0.0.1:{port}"}
+        finally:
+            rest.shutdown()
+            remote.stop(0)
+
+    def call(self, signature, inputs):
+        if signature not in self.signatures:
+            raise Refused(400, f'Serving signature name: "{signature}" not found in signature def')
+        wanted = self.signatures[signature].structured_input_signature[1]
+        if set(wanted) != set(inputs):
+            raise Refused(400, f"JSON object: does not have named input: {min(set(wanted) ^ set(inputs))}")
+        return self.model.predict(signature, inputs)
+
+    def rest(self, path, body):
+        """The answer to a REST request, as what becomes JSON."""
+        match = _PATH.fullmatch(path)
+        if not match:
+            raise Refused(404, f"Servable not found for request: Latest({path})")
+        try:
+            request = json.loads(body)
+        except ValueError as error:
+            raise Refused(400, f"JSON Parse error: {error}") from error
+        signature = request.get("signature_name", "serving_default")
+        if ("instances" in request) == ("inputs" in request):
+            raise Refused(400, "JSON Value: {} must have one of 'instances' and 'inputs'")
+        names = list(self.signatures[signature].structured_input_signature[1]) if signature in self.signatures else []
+        if "inputs" in request:
+            given = request["inputs"]
+            columns = given if isinstance(given, dict) and "b64" not in given else {names[0]: given}
+        else:
+            rows = [
+                row if isinstance(row, dict) and "b64" not in row else {names[0]: row} for row in request["instances"]
+            ]
+            columns = {name: [row[name] for row in rows] for name in rows[0]}
+        inputs = {name: self._array(signature, name, values) for name, values in columns.items()}
+        outputs = {name: _json(name, values) for name, values in self.call(signature, inputs).items()}
+        if "inputs" in request:
+            return {"outputs": outputs if len(outputs) > 1 else next(iter(outputs.values()))}
+        if len(outputs) == 1:
+            return {"predictions": next(iter(outputs.values()))}
+        return {"predictions": [dict(zip(outputs, row, strict=True)) for row in zip(*outputs.values(), strict=True)]}
+
+    def _array(self, signature, name, values):
+        spec = (
+            self.signatures[signature].structured_input_signature[1].get(name) if signature in self.signatures else None
+        )
+        if spec is None or spec.dtype != tf.string:
+            return np.array(values, spec.dtype.as_numpy_dtype if spec is not None else None)
+        return np.array([base64.b64decode(v["b64"]) if isinstance(v, dict) else v.encode() for v in values], object)
+
+    def Predict(self, request, context):
+        self.requests += 1
+        if self.faults:
+            self.faults.pop(0)(context)
+        inputs = {name: tf.make_ndarray(tensor) for name, tensor in request.inputs.items()}
+        try:
+            outputs = self.call(request.model_spec.signature_name, inputs)
+        except Refused as refused:
+            context.abort(grpc.StatusCode.INVALID_ARGUMENT, refused.args[1])
+        answer = predict_pb2.PredictResponse()
+        for name, values in outputs.items():
+            answer.outputs[name].CopyFrom(tf.make_tensor_proto(values))
+        return answer
+
+
+def _json(name, values):
+    if values.dtype != object:
+        return values.tolist()
+    if name.endswith("_bytes"):
+        return [{"b64": base64.b64encode(value).decode()} for value in values]
+    return [value.decode() for value in values]
+
+
+def _handler(server):
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_POST(self):
+            server.requests += 1
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            if server.faults:
+                server.faults.pop(0)(self)
+                return
+            try:
+                self.answer(200, json.dumps(server.rest(self.path, body)).encode())
+            except Refused as refused:
+                status, words = refused.args
+                self.answer(status, json.dumps({"error": words}).encode())
+
+        def answer(self, status, body):
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            with contextlib.suppress(OSError):  # the client may have gone
+                self.wfile.write(body)
+
+        def log_message(self, *_):
+            pass
+
+    return Handler
+
+
+def unavailable(where):
+    """A server that is still loading, or whose queue is full."""
+    if isinstance(where, grpc.ServicerContext):
+        where.abort(grpc.StatusCode.UNAVAILABLE, "not ready yet")
+    where.answer(503, b'{"error": "not ready yet"}')
+
+
+def slow(where):
+    """One that takes its time."""
+    time.sleep(3)
+    if not isinstance(where, grpc.ServicerContext):
+        where.answer(200, b"{}")
+
+
+def dripping(where):
+    """One that sends a byte now and then, for longer than anybody waits."""
+    where.send_response(200)
+    where.send_header("Content-Length", "1000")
+    where.end_headers()
+    with contextlib.suppress(OSError):
+        for _ in range(40):
+            where.wfile.write(b" ")
+            time.sleep(0.1)
+
+
+def garbage(where):
+    """Another kind of server."""
+    where.answer(200, b"<html>hello</html>")
+
+
+def torn(where):
+    """One that dies while it answers."""
+    where.send_response(200)
+    where.send_header("Content-Length", "1000")
+    where.end_headers()
+    where.wfile.write(b'{"outputs"')
