@@ -7,6 +7,7 @@ import pytest
 
 COMMANDS = [
     "trainers.progressive", "trainers.table1", "trainers.prepare", "trainers.generate", "trainers.export", "datasets.synthetic",
+    "trainers.compare_studies", "emogan.client",
 ]  # fmt: skip
 
 
