@@ -1,0 +1,55 @@
+"""The command against a stand-in for the server, on both wires."""
+
+import numpy as np
+import pytest
+import skimage.data
+import soundfile
+import stand_in
+from skimage.io import imread, imsave
+
+from emogan import photos, serving
+from emogan.errors import UserError
+
+
+@pytest.fixture(scope="module")
+def addresses(exported):
+    with stand_in.StandIn(exported).running() as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def photo(tmp_path_factory):
+    path = tmp_path_factory.mktemp("photos") / "photo.jpg"
+    imsave(path, skimage.data.astronaut())
+    return path
+
+
+@pytest.mark.parametrize("wire", ["rest", "grpc"])
+def test_the_command_writes_what_the_model_gives_here(run_command, addresses, exported, photo, tmp_path, wire):
+    result = run_command(
+        "emogan.client", f"--server={addresses[wire]}", f"--face={photo}", "--emotion=happy", "--seed=3",
+        f"--output_dir={tmp_path / 'there'}",
+    )  # fmt: skip
+    assert result.returncode == 0, result.stderr
+    here = photos.generate(serving.LocalModel(exported), photo, "happy", 3, tmp_path / "here")
+    assert result.stdout.split() == [str(tmp_path / "there" / path.name) for path in here]
+    assert [path.name for path in here] == ["photo_face.png", "photo_happy_3.png", "photo_happy_3.wav"]
+    np.testing.assert_array_equal(*(imread(tmp_path / side / "photo_face.png") for side in ("here", "there")))
+    sounds = [soundfile.read(tmp_path / side / "photo_happy_3.wav")[0] for side in ("here", "there")]
+    np.testing.assert_allclose(*sounds, atol=1e-3)
+    assert len(sounds[0]) == 40_960
+
+
+def test_an_emotion_that_the_model_does_not_know_is_refused_with_those_it_does(exported, photo, tmp_path):
+    with pytest.raises(UserError, match="--emotion=bored is unknown to this model; choose one of anger, disgust, fear"):
+        photos.generate(serving.LocalModel(exported), photo, "bored", 1, tmp_path)
+
+
+def test_no_server_is_one_line(run_command, photo, tmp_path):
+    result = run_command(
+        "emogan.client", "--server=http://127.0.0.1:9", f"--face={photo}", "--emotion=sad", f"--output_dir={tmp_path}",
+        "--timeout=0.5",
+    )  # fmt: skip
+    assert result.returncode == 2
+    assert result.stderr.splitlines()[-1].startswith("error: http://127.0.0.1:9 is not ready")
+    assert "Traceback" not in result.stderr
