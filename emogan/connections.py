@@ -1,5 +1,7 @@
 """Calls a served model over REST or gRPC, within a time limit: `connect`, which gives a Connection.
 
+The forms of requests and answers: rest_request, rest_response; grpc_request, fill.
+
 https://www.tensorflow.org/tfx/serving/api_rest, and tensorflow_serving/apis/prediction_service.proto
 """
 
@@ -111,10 +113,11 @@ class _Rest(_Retrying):
     """The column form of TensorFlow Serving's REST interface."""
 
     def _attempt(self, signature: str, inputs: Arrays, seconds: float) -> dict[str, np.ndarray]:
-        body = {"signature_name": signature, "inputs": {name: _to_json(name, a) for name, a in inputs.items()}}
         version = f"/versions/{self.version}" if self.version else ""
         status, text = self._post(
-            f"{self.address.path}/v1/models/{self.model}{version}:predict", json.dumps(body), seconds
+            f"{self.address.path}/v1/models/{self.model}{version}:predict",
+            json.dumps(rest_request(signature, inputs)),
+            seconds,
         )
         try:
             answer = json.loads(text)
@@ -184,6 +187,31 @@ def _watched(connected: socket.socket, seconds: float) -> Iterator[None]:
         raise TimeoutError
 
 
+def rest_request(signature: str, inputs: Arrays) -> dict[str, Any]:
+    """What becomes JSON: a request in the column form."""
+    return {"signature_name": signature, "inputs": {name: _to_json(name, values) for name, values in inputs.items()}}
+
+
+def rest_response(outputs: Arrays) -> dict[str, Any]:
+    """The answer to it, in which an only output has no name."""
+    columns = {name: _to_json(name, values) for name, values in outputs.items()}
+    return {"outputs": columns if len(columns) > 1 else next(iter(columns.values()))}
+
+
+def grpc_request(model: str, signature: str, inputs: Arrays) -> predict_pb2.PredictRequest:
+    """The same as gRPC has it."""
+    request = predict_pb2.PredictRequest()
+    request.model_spec.name, request.model_spec.signature_name = model, signature
+    fill(request.inputs, inputs)
+    return request
+
+
+def fill(tensors: Any, arrays: Arrays) -> None:
+    """Puts arrays into the map of tensors of a request or an answer."""
+    for name, values in arrays.items():
+        tensors[name].CopyFrom(tf.make_tensor_proto(values))
+
+
 def _to_json(name: str, values: np.ndarray) -> Any:
     if values.dtype != object:
         return values.tolist()
@@ -204,12 +232,9 @@ class _Grpc(_Retrying):
     """PredictionService.Predict."""
 
     def _attempt(self, signature: str, inputs: Arrays, seconds: float) -> dict[str, np.ndarray]:
-        request = predict_pb2.PredictRequest()
-        request.model_spec.name, request.model_spec.signature_name = self.model, signature
+        request = grpc_request(self.model, signature, inputs)
         if self.version:
             request.model_spec.version.value = self.version
-        for name, values in inputs.items():
-            request.inputs[name].CopyFrom(tf.make_tensor_proto(values))
         options = [("grpc.max_receive_message_length", MAX_ANSWER), ("grpc.enable_retries", 0)]
         try:
             with grpc.insecure_channel(f"{self.address.hostname}:{self.address.port}", options) as channel:

@@ -10,7 +10,7 @@ import tensorflow as tf
 from emogan import serving
 from emogan.config import RunConfig, from_json
 from emogan.errors import UserError
-from trainers import warm_up
+from trainers import server_files
 from trainers.run_folder import folder_atomically
 from trainers.saved_networks import layer_digests, load_network
 
@@ -48,7 +48,9 @@ def export(run_dir: Path, output_dir: Path, version: int = 0) -> Path:
         extra = part / serving.EXTRA
         networks = [network for network in (generator, classifier) if network is not None]
         (extra / "provenance.json").write_text(_provenance(run_dir, config, settings, networks))
-        warm_up.write(part)
+        server_files.write_warm_up(part)
+        server_files.write_examples(part)
+    server_files.write_settings(output_dir / "server")
     return folder
 
 

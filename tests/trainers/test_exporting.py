@@ -2,13 +2,18 @@
 
 import json
 
+import grpc
 import numpy as np
 import pytest
+import requests
+import stand_in
 import tensorflow as tf
-from tensorflow_serving.apis import prediction_log_pb2
+from google.protobuf import text_format
+from tensorflow_serving.apis import predict_pb2, prediction_log_pb2, prediction_service_pb2_grpc
+from tensorflow_serving.config import model_server_config_pb2
 
 from emogan import serving
-from trainers import warm_up
+from trainers import server_files
 from trainers.saved_networks import layer_digests, load_network
 
 
@@ -39,14 +44,57 @@ def test_the_warm_up_can_be_played_and_calls_every_signature(model):
         answer = signature(**{name: tf.constant(values) for name, values in inputs.items()})
         played.setdefault(request.model_spec.signature_name, []).append(len(next(iter(inputs.values()))))
         assert not any(answer.get("error", tf.constant([b""])).numpy())
-    assert played == {key: list(warm_up.BATCHES) for key in served.signatures}
-    assert set(served.signatures) == {"serving_default", "probabilities", "audio", "tensors", "classify"}
+    assert played == {key: list(server_files.BATCHES) for key in served.signatures}
+    assert set(served.signatures) == set(serving.OUTPUTS)
 
 
 def test_the_examples_have_a_row_for_each_emotion(model):
-    rows = warm_up.example_rows(model)["serving_default"]
+    rows = server_files.example_rows(model)["serving_default"]
     _, settings = serving.load_served(model)
     assert [name.decode() for name in rows["emotion"]] == settings.class_names
     face = tf.io.decode_image(rows["aligned_face_bytes"][0]).numpy()
     assert face.shape == (64, 64, 3)
     assert np.std(face) > 20
+
+
+def test_the_examples_have_the_answers_that_the_model_gives_on_both_wires(model):
+    with stand_in.StandIn(model).running() as addresses:
+        for signature in serving.OUTPUTS:
+            example = json.loads((model / "assets.extra" / "examples" / f"{signature}.json").read_text())
+            url = f"{addresses['rest']}/v1/models/emogan:predict"
+            answer = requests.post(url, json=example["request"], timeout=60).json()
+            assert_alike(answer, example["response"])
+            messages = [
+                kind.FromString((model / "assets.extra" / "examples" / f"{signature}.{name}.pb").read_bytes())
+                for name, kind in (("request", predict_pb2.PredictRequest), ("response", predict_pb2.PredictResponse))
+            ]
+            with grpc.insecure_channel(addresses["grpc"].removeprefix("grpc://")) as channel:
+                found = prediction_service_pb2_grpc.PredictionServiceStub(channel).Predict(messages[0], timeout=60)
+            assert set(found.outputs) == set(messages[1].outputs)
+            for name, tensor in messages[1].outputs.items():
+                assert_alike(tf.make_ndarray(found.outputs[name]).tolist(), tf.make_ndarray(tensor).tolist())
+
+
+def assert_alike(one, other):
+    """Equal, but for the rounding of floats in nested lists."""
+    if isinstance(other, dict):
+        assert set(one) == set(other)
+        for key, value in other.items():
+            assert_alike(one[key], value)
+    elif isinstance(other, list) and isinstance(np.ravel(np.array(other, object))[0], float):
+        np.testing.assert_allclose(np.array(one), np.array(other), atol=1e-6)
+    elif isinstance(other, list) and isinstance(other[0], dict):
+        for mine, theirs in zip(one, other, strict=True):
+            assert_alike(mine, theirs)
+    else:
+        assert one == other
+
+
+def test_the_servers_settings_lie_beside_the_versions_and_are_left_as_they_were_changed(model, tmp_path):
+    assert {path.name for path in (model.parent / "server").iterdir()} == set(server_files.SETTINGS)
+    config = text_format.Parse(server_files.SETTINGS["models.config"], model_server_config_pb2.ModelServerConfig())
+    assert [(one.name, one.base_path) for one in config.model_config_list.config] == [("emogan", "/models/emogan")]
+    (tmp_path / "models.config").write_text("mine")
+    server_files.write_settings(tmp_path)
+    assert (tmp_path / "models.config").read_text() == "mine"
+    assert (tmp_path / "batching.config").read_text() == server_files.SETTINGS["batching.config"]

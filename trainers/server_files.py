@@ -1,0 +1,111 @@
+"""What goes with a served model: requests that warm a server up, examples for people who write a client, a server's settings.
+
+Public names: write_warm_up, write_examples, write_settings, example_rows.
+"""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import skimage.data
+import tensorflow as tf
+from tensorflow_serving.apis import predict_pb2, prediction_log_pb2
+
+from emogan import connections, faces, serving
+
+BATCHES = (1, 8)
+"""Sizes of the requests of the warm-up: each new one makes a server choose its kernels."""
+
+MODEL = "emogan"
+"""What a server is told to call the model."""
+SETTINGS = {
+    "models.config": f"""model_config_list {{
+  config {{
+    name: "{MODEL}"
+    base_path: "/models/{MODEL}"
+    model_platform: "tensorflow"
+    model_version_policy {{ latest {{ num_versions: 2 }} }}
+  }}
+}}
+""",
+    "batching.config": """max_batch_size { value: 32 }
+batch_timeout_micros { value: 2000 }
+max_enqueued_batches { value: 100 }
+num_batch_threads { value: 2 }
+""",
+    "monitoring.config": """prometheus_config {
+  enable: true
+  path: "/monitoring/prometheus/metrics"
+}
+""",
+}
+"""Files for tensorflow_model_server's flags --model_config_file, --batching_parameters_file and --monitoring_config_file."""
+
+
+def write_settings(folder: Path) -> None:
+    """Writes `SETTINGS`, as they are by default, unless they are there."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, text in SETTINGS.items():
+        if not (folder / name).exists():
+            (folder / name).write_text(text)
+
+
+def write_warm_up(folder: Path) -> None:
+    """Writes a request of each signature and of each of `BATCHES` into a SavedModel with served signatures, for a server to
+    play when it loads it (https://www.tensorflow.org/tfx/serving/saved_model_warmup).
+    """
+    with tf.io.TFRecordWriter(str(folder / serving.EXTRA / "tf_serving_warmup_requests")) as writer:
+        for signature, rows in example_rows(folder).items():
+            for batch in BATCHES:
+                inputs = {name: np.resize(values, (batch, *values.shape[1:])) for name, values in rows.items()}
+                log = prediction_log_pb2.PredictLog(request=connections.grpc_request(MODEL, signature, inputs))
+                writer.write(prediction_log_pb2.PredictionLog(predict_log=log).SerializeToString())
+
+
+def write_examples(folder: Path) -> None:
+    """Writes a request of one row to each signature with the answer it must get: as REST has it (`<signature>.json`), and as
+    gRPC has it (`<signature>.request.pb` and `.response.pb`, serialised PredictRequest and PredictResponse).
+    """
+    model, examples = serving.LocalModel(folder), folder / serving.EXTRA / "examples"
+    examples.mkdir()
+    for signature, rows in example_rows(folder).items():
+        inputs = {name: values[:1] for name, values in rows.items()}
+        outputs = model.predict(signature, inputs)
+        both = {
+            "request": connections.rest_request(signature, inputs),
+            "response": connections.rest_response(outputs),
+        }
+        (examples / f"{signature}.json").write_text(json.dumps(both))
+        request, response = connections.grpc_request(MODEL, signature, inputs), predict_pb2.PredictResponse()
+        connections.fill(response.outputs, outputs)
+        for name, message in (("request", request), ("response", response)):
+            (examples / f"{signature}.{name}.pb").write_bytes(message.SerializeToString(deterministic=True))
+
+
+def example_rows(folder: Path) -> dict[str, dict[str, np.ndarray]]:
+    """Inputs of each signature of a served model: the face of scikit-image's photograph of an astronaut, which is in the public
+    domain, with each emotion; of what takes no face, numbers.
+
+    Returns:
+        By signature and input: an array whose first axis has an entry for each class.
+    """
+    served, settings = serving.load_served(folder)
+    classes, size = settings.model.num_classes, settings.model.size
+    photograph = skimage.data.astronaut()
+    face, _ = faces.align(photograph, faces.detect(photograph, settings.media.face)[0].landmarks, settings.media.face)
+    rng = np.random.default_rng(1)
+    inputs = {
+        "aligned_face_bytes": np.array([tf.io.encode_png(face).numpy()] * classes, object),
+        "emotion": np.array([name.encode() for name in settings.class_names], object),
+        "emotion_probabilities": np.eye(classes, dtype=np.float32),
+        "seed": np.arange(classes, dtype=np.int64),
+        "face": np.tile(face.astype(np.float32) / 127.5 - 1, (classes, 1, 1, 1)),
+        "condition": np.eye(classes, dtype=np.float32),
+        "noise": rng.uniform(-1, 1, (classes, settings.model.noise_dim)).astype(np.float32),
+        "spectrogram": rng.uniform(-1, 1, (classes, size, size, 1)).astype(np.float32),
+        "row": np.arange(classes, dtype=np.int64),
+    }
+    return {
+        name: {key: inputs[key] for key in signature.structured_input_signature[1]}
+        for name, signature in served.signatures.items()
+    }
