@@ -9,7 +9,7 @@ import pytest
 import datasets
 
 ROOT = Path(__file__).parent.parent
-TEXT = "".join((ROOT / name).read_text() for name in ("README.md", "BUILD.md"))
+TEXT = "".join((ROOT / name).read_text() for name in ("README.md", "BUILD.md", "SERVING.md"))
 COMMANDS = sorted(set(re.findall(r"python -m ([a-z0-9_.]+)([^`\n]*)", TEXT)))
 TARGETS = sorted(set(re.findall(r"(?m)(?:^|`)make ([a-z0-9-]+)", TEXT)))
 
@@ -17,7 +17,7 @@ TARGETS = sorted(set(re.findall(r"(?m)(?:^|`)make ([a-z0-9-]+)", TEXT)))
 def test_the_documents_show_the_commands():
     assert {module for module, _ in COMMANDS} >= {
         "trainers.prepare", "trainers.progressive", "trainers.table1", "trainers.generate", "trainers.export",
-        "datasets.synthetic",
+        "datasets.synthetic", "emogan.client",
     }  # fmt: skip
     assert {"demo", "table1", "test", "test-all", "check", "lock"} <= set(TARGETS)
 
