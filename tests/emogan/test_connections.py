@@ -1,10 +1,17 @@
-"""The client's two wires against a stand-in for the server: same answers as in this process, and one message for each fault."""
+"""The client's two wires: same answers as in this process, REST's forms as they are documented, and one message for each fault.
 
+Against a stand-in for the server, which proves the client and the wire format and nothing more; and, where EMOGAN_MODEL_SERVER
+names the binary of a real tensorflow_model_server, all but the faults against that.
+"""
+
+import base64
 import socket
 import time
 
+import model_server
 import numpy as np
 import pytest
+import requests
 import stand_in
 import tensorflow as tf
 
@@ -24,6 +31,15 @@ def addresses(server):
         yield found
 
 
+@pytest.fixture(scope="module", params=["stand-in", "real"])
+def any_addresses(request, addresses, exported):
+    if request.param == "stand-in":
+        yield addresses
+        return
+    with model_server.running(exported) as found:
+        yield found
+
+
 @pytest.fixture(params=["rest", "grpc"])
 def wire(request, server, addresses):
     """Makes a connection to it; none of the faults of the test before is left."""
@@ -33,7 +49,7 @@ def wire(request, server, addresses):
 
 
 @pytest.fixture(scope="module")
-def requests():
+def inputs_of(server):
     rng = np.random.default_rng(1)
     png = tf.io.encode_png(rng.integers(0, 255, (64, 64, 3), np.uint8)).numpy()
     inputs = {
@@ -48,22 +64,81 @@ def requests():
         "row": np.zeros(2, np.int64),
     }
 
-    def of(signature, server):
-        return {name: inputs[name] for name in server.signatures[signature].structured_input_signature[1]}
-
-    return of
+    return lambda signature: {name: inputs[name] for name in server.signatures[signature].structured_input_signature[1]}
 
 
+@pytest.mark.parametrize("wire_name", ["rest", "grpc"])
 @pytest.mark.parametrize("signature", OUTPUTS)
-def test_every_signature_gives_over_the_wire_what_it_gives_here(wire, server, requests, signature):
-    request = requests(signature, server)
-    here, there = server.model.predict(signature, request), wire().predict(signature, request)
+def test_every_signature_gives_over_the_wire_what_it_gives_here(any_addresses, server, inputs_of, signature, wire_name):
+    request = inputs_of(signature)
+    here = server.model.predict(signature, request)
+    there = connect(any_addresses[wire_name]).predict(signature, request)
     assert set(here) == set(there) == set(OUTPUTS[signature])
     for name, values in here.items():
         if values.dtype == object:
             assert list(there[name]) == list(values)
         else:
             np.testing.assert_allclose(there[name], values, atol=1e-6)
+
+
+def b64(data):
+    return {"b64": base64.b64encode(data).decode()}
+
+
+PNG = b"no picture"
+ROW = {"aligned_face_bytes": b64(PNG), "emotion": "happy", "seed": 1}
+UNREAD = "aligned_face_bytes is neither a PNG nor a JPEG file that can be read"
+ERROR = {"error": UNREAD}
+
+
+@pytest.mark.parametrize(
+    ("body", "answer"),
+    [
+        # Rows of several inputs, of one input by its name and without, in the default signature and in a named one.
+        ({"instances": [ROW, ROW]}, {"predictions": [ERROR, ERROR]}),
+        ({"signature_name": "serving_default", "instances": [ROW]}, {"predictions": [ERROR]}),
+        ({"signature_name": "settings", "instances": [{"row": 1}, {"row": 2}]}, {"predictions": ["{", "{"]}),
+        ({"signature_name": "settings", "instances": [1, 2]}, {"predictions": ["{", "{"]}),
+        # Columns of the same.
+        ({"inputs": {name: [value] * 2 for name, value in ROW.items()}}, {"outputs": {"error": [UNREAD, UNREAD]}}),
+        ({"signature_name": "settings", "inputs": {"row": [1, 2]}}, {"outputs": ["{", "{"]}),
+        ({"signature_name": "settings", "inputs": [1, 2]}, {"outputs": ["{", "{"]}),
+    ],
+)
+def test_rest_has_rows_and_columns_as_they_are_documented(any_addresses, body, answer):
+    """https://www.tensorflow.org/tfx/serving/api_rest, Predict API."""
+    response = requests.post(f"{any_addresses['rest']}/v1/models/emogan:predict", json=body, timeout=30)
+    assert response.status_code == 200
+    assert_holds(response.json(), answer)
+
+
+def assert_holds(found, expected):
+    """What is expected is there; of a text its beginning."""
+    if isinstance(expected, str):
+        assert found.startswith(expected)
+    elif isinstance(expected, list):
+        for one, other in zip(found, expected, strict=True):
+            assert_holds(one, other)
+    else:
+        for key, value in expected.items():
+            assert_holds(found[key], value)
+
+
+@pytest.mark.parametrize(
+    ("model", "body", "status"),
+    [
+        ("emogan", '{"instances": [}', 400),  # no JSON
+        ("emogan", "{}", 400),  # neither rows nor columns
+        ("emogan", '{"instances": [1], "inputs": [1]}', 400),  # both
+        ("emogan", '{"signature_name": "magic", "instances": [1]}', 400),
+        ("emogan", '{"signature_name": "audio", "instances": [{"seed": 1}]}', 400),  # inputs are missing
+        ("magic", '{"instances": [1]}', 404),
+    ],
+)
+def test_rest_tells_errors_as_they_are_documented(any_addresses, model, body, status):
+    response = requests.post(f"{any_addresses['rest']}/v1/models/{model}:predict", data=body, timeout=30)
+    assert response.status_code == status
+    assert set(response.json()) == {"error"}
 
 
 def ask(connection):

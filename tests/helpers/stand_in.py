@@ -50,12 +50,15 @@ class StandIn(prediction_service_pb2_grpc.PredictionServiceServicer):
             rest.shutdown()
             remote.stop(0)
 
-    def call(self, signature, inputs):
+    def inputs_of(self, signature):
         if signature not in self.signatures:
             raise Refused(400, f'Serving signature name: "{signature}" not found in signature def')
-        wanted = self.signatures[signature].structured_input_signature[1]
-        if set(wanted) != set(inputs):
-            raise Refused(400, f"JSON object: does not have named input: {min(set(wanted) ^ set(inputs))}")
+        return self.signatures[signature].structured_input_signature[1]
+
+    def call(self, signature, inputs):
+        different = set(self.inputs_of(signature)) ^ set(inputs)
+        if different:
+            raise Refused(400, f"JSON object: does not have named input: {min(different)}")
         return self.model.predict(signature, inputs)
 
     def rest(self, path, body):
@@ -70,30 +73,21 @@ class StandIn(prediction_service_pb2_grpc.PredictionServiceServicer):
         signature = request.get("signature_name", "serving_default")
         if ("instances" in request) == ("inputs" in request):
             raise Refused(400, "JSON Value: {} must have one of 'instances' and 'inputs'")
-        names = list(self.signatures[signature].structured_input_signature[1]) if signature in self.signatures else []
+        specs = self.inputs_of(signature)
+        first = next(iter(specs))
         if "inputs" in request:
             given = request["inputs"]
-            columns = given if isinstance(given, dict) and "b64" not in given else {names[0]: given}
+            columns = given if isinstance(given, dict) and "b64" not in given else {first: given}
         else:
-            rows = [
-                row if isinstance(row, dict) and "b64" not in row else {names[0]: row} for row in request["instances"]
-            ]
+            rows = [row if isinstance(row, dict) and "b64" not in row else {first: row} for row in request["instances"]]
             columns = {name: [row[name] for row in rows] for name in rows[0]}
-        inputs = {name: self._array(signature, name, values) for name, values in columns.items()}
+        inputs = {name: _array(specs[name], values) for name, values in columns.items() if name in specs}
         outputs = {name: _json(name, values) for name, values in self.call(signature, inputs).items()}
         if "inputs" in request:
             return {"outputs": outputs if len(outputs) > 1 else next(iter(outputs.values()))}
         if len(outputs) == 1:
             return {"predictions": next(iter(outputs.values()))}
         return {"predictions": [dict(zip(outputs, row, strict=True)) for row in zip(*outputs.values(), strict=True)]}
-
-    def _array(self, signature, name, values):
-        spec = (
-            self.signatures[signature].structured_input_signature[1].get(name) if signature in self.signatures else None
-        )
-        if spec is None or spec.dtype != tf.string:
-            return np.array(values, spec.dtype.as_numpy_dtype if spec is not None else None)
-        return np.array([base64.b64decode(v["b64"]) if isinstance(v, dict) else v.encode() for v in values], object)
 
     def Predict(self, request, context):
         self.requests += 1
@@ -108,6 +102,12 @@ class StandIn(prediction_service_pb2_grpc.PredictionServiceServicer):
         for name, values in outputs.items():
             answer.outputs[name].CopyFrom(tf.make_tensor_proto(values))
         return answer
+
+
+def _array(spec, values):
+    if spec.dtype != tf.string:
+        return np.array(values, spec.dtype.as_numpy_dtype)
+    return np.array([base64.b64decode(v["b64"]) if isinstance(v, dict) else v.encode() for v in values], object)
 
 
 def _json(name, values):
