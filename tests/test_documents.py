@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 import datasets
+from trainers.study import side_by_side
 
 ROOT = Path(__file__).parent.parent
 TEXT = "".join((ROOT / name).read_text() for name in ("README.md", "BUILD.md", "SERVING.md"))
@@ -44,3 +45,12 @@ def test_configurations_exist(line):
 def test_links_lead_somewhere():
     for link in re.findall(r"\]\(([^)#]+)\)", TEXT):
         assert (ROOT / link).exists(), link
+
+
+def test_the_tables_of_results_are_made_from_their_metrics_and_stand_in_the_documents(tmp_path):
+    folder = ROOT / "results" / "planted"
+    kept = (folder / "comparison.md").read_text()
+    studies = dict.fromkeys(re.findall(r"(?m)^\| (\w[\w.]*) \| CREMA-D", kept))
+    assert set(studies) == {path.parent.name for path in folder.glob("*/metrics.jsonl")}
+    assert side_by_side.write([folder / name for name in studies], tmp_path) == kept
+    assert kept.strip() in (ROOT / "BUILD.md").read_text()
