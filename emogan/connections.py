@@ -127,9 +127,9 @@ class _Rest(_Retrying):
             if len(serving.OUTPUTS[signature]) == 1:
                 outputs = {serving.OUTPUTS[signature][0]: outputs}  # the only output loses its name
             return {name: _from_json(outputs[name]) for name in serving.OUTPUTS[signature]}
+        except UserError:
+            raise
         except (ValueError, TypeError, KeyError) as error:
-            if isinstance(error, UserError):
-                raise
             if status in _RETRIABLE_STATUS:  # of a proxy before the server
                 raise _Retriable(f"HTTP status {status}") from error
             raise UserError(

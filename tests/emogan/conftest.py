@@ -1,5 +1,6 @@
 """A generator and a classifier with random weights, exported as two versions of a served model."""
 
+import numpy as np
 import pytest
 import tensorflow as tf
 
@@ -39,3 +40,23 @@ def exported(generator, classifier, settings, tmp_path_factory):
     serving.save_served(generator, None, settings, folder / "9")
     serving.save_served(generator, classifier, settings, folder / "10")
     return folder
+
+
+@pytest.fixture(scope="module")
+def inputs_of(exported):
+    """Makes the inputs of a signature, two rows; of the faces' files the second is none."""
+    rng = np.random.default_rng(1)
+    png = tf.io.encode_png(rng.integers(0, 255, (64, 64, 3), np.uint8)).numpy()
+    inputs = {
+        "aligned_face_bytes": np.array([png, b"no picture"], object),
+        "emotion": np.array([b"happy", b"bored"], object),
+        "seed": np.array([3, -4], np.int64),
+        "emotion_probabilities": np.full((2, 6), 1 / 6, np.float32),
+        "face": rng.uniform(-1, 1, (2, 64, 64, 3)).astype(np.float32),
+        "condition": np.eye(6, dtype=np.float32)[:2],
+        "noise": rng.uniform(-1, 1, (2, 16)).astype(np.float32),
+        "spectrogram": rng.uniform(-1, 1, (2, 64, 64, 1)).astype(np.float32),
+        "row": np.zeros(2, np.int64),
+    }
+    signatures = serving.load_served(exported)[0].signatures
+    return lambda name: {key: inputs[key] for key in signatures[name].structured_input_signature[1]}

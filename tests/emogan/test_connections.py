@@ -13,7 +13,6 @@ import numpy as np
 import pytest
 import requests
 import stand_in
-import tensorflow as tf
 
 from emogan.connections import connect
 from emogan.errors import UserError
@@ -46,25 +45,6 @@ def wire(request, server, addresses):
     server.faults.clear()
     server.requests = 0
     return lambda timeout=30.0, **more: connect(addresses[request.param], timeout=timeout, **more)
-
-
-@pytest.fixture(scope="module")
-def inputs_of(server):
-    rng = np.random.default_rng(1)
-    png = tf.io.encode_png(rng.integers(0, 255, (64, 64, 3), np.uint8)).numpy()
-    inputs = {
-        "aligned_face_bytes": np.array([png, b"no picture"], object),
-        "emotion": np.array([b"happy", b"sad"], object),
-        "seed": np.array([3, -4], np.int64),
-        "emotion_probabilities": np.full((2, 6), 1 / 6, np.float32),
-        "face": rng.uniform(-1, 1, (2, 64, 64, 3)).astype(np.float32),
-        "condition": np.eye(6, dtype=np.float32)[:2],
-        "noise": rng.uniform(-1, 1, (2, 16)).astype(np.float32),
-        "spectrogram": rng.uniform(-1, 1, (2, 64, 64, 1)).astype(np.float32),
-        "row": np.zeros(2, np.int64),
-    }
-
-    return lambda signature: {name: inputs[name] for name in server.signatures[signature].structured_input_signature[1]}
 
 
 @pytest.mark.parametrize("wire_name", ["rest", "grpc"])

@@ -89,7 +89,7 @@ def collect(runs: Sequence[PlannedRun], folder: Path) -> list[CaseResult]:
     for run in runs:
         if run.place is None:
             continue
-        if why := why_diverged(run, folder):
+        if why := why_diverged(folder / run.path):
             lines.append({"run": run.path, **dataclasses.asdict(run.place), "stage": "diverged", "why": why})
             continue
         own = [line for line in read_metrics(folder / run.path) if line["stage"] in ("evaluate", "recognised", "data")]

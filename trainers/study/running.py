@@ -166,7 +166,7 @@ def _start(part: str, folder: Path) -> "subprocess.Popen[bytes]":
 
 def is_done(planned: PlannedRun, folder: Path) -> bool:
     """Whether all stages of a run are done, or will never be."""
-    return bool(why_diverged(planned, folder)) or all(
+    return bool(why_diverged(folder / planned.path)) or all(
         (folder / planned.path / stage / "done.json").exists() for stage in planned.stages
     )
 
@@ -182,9 +182,9 @@ def done_so_far(study: Study, folder: Path) -> list[PlannedRun]:
     return done
 
 
-def why_diverged(planned: PlannedRun, folder: Path) -> str:
-    """Why a run has no result, or nothing."""
-    note = folder / planned.path / DIVERGED
+def why_diverged(run_dir: Path) -> str:
+    """Why the run in a folder has no result, or nothing."""
+    note = run_dir / DIVERGED
     return note.read_text(encoding="utf-8") if note.exists() else ""
 
 
@@ -222,8 +222,8 @@ def _do(planned: PlannedRun, data_dir: Path, folder: Path, flags: str, title: st
         log.info("%s", title)
         try:
             for target in planned.links.values():
-                if (note := (folder / target).parent / DIVERGED).exists():
-                    raise Diverged(note.read_text(encoding="utf-8"))
+                if why := why_diverged((folder / target).parent):
+                    raise Diverged(why)
             for stage in planned.stages:
                 stages.run_stage(job, run, stage)
                 for checkpoints in (run.path / stage).rglob("checkpoints"):

@@ -3,7 +3,6 @@
 Each study is told by its folder's name; what its cases reach was worked out by `trainers.study.results`.
 """
 
-import functools
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -38,8 +37,7 @@ def write(folders: Sequence[Path], output_dir: Path) -> str:
     text = _markdown(studies)
     output_dir.mkdir(parents=True, exist_ok=True)
     write_atomically(output_dir / "comparison.md", text)
-    draw = functools.partial(study_plots.side_by_side, studies)
-    (output_dir / "comparison.png").write_bytes(drawing.to_png(draw()))
+    (output_dir / "comparison.png").write_bytes(drawing.to_png(study_plots.side_by_side(studies)))
     return text
 
 
@@ -59,9 +57,8 @@ def _differences(without: CaseResult, having: CaseResult) -> tuple[np.ndarray, n
         raise UserError(
             f"{without.place.case} and {having.place.case} were tested on different speakers; run both on all"
         )
-    return np.array([having.speakers[s] - without.speakers[s] for s in having.speakers]), np.array(
-        list(having.speakers)
-    )
+    speakers = list(having.speakers)
+    return np.array([having.speakers[s] - without.speakers[s] for s in speakers]), np.array(speakers)
 
 
 def _markdown(studies: Mapping[str, Sequence[CaseResult]]) -> str:
