@@ -84,7 +84,7 @@ format: $(INSTALLED)
 	$(BIN)/ruff check --fix
 
 lock: $(INSTALLED)
-	$(BIN)/uv pip compile setup.py --extra dev --python-version 3.11 --python-platform x86_64-manylinux_2_28 \
+	$(BIN)/uv pip compile setup.py --extra dev --extra page --python-version 3.11 --python-platform x86_64-manylinux_2_28 \
 		--generate-hashes --no-header --no-annotate --output-file requirements.lock
 
 clean:

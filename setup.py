@@ -43,6 +43,8 @@ DEVELOPMENT = [
     "mypy>=1.10",
     "nbclient>=0.10",
     "nbformat>=5.10",
+    "openvino>=2025",  # a second runtime for what is exported
+    "playwright>=1.50",  # drives Debian's chromium; brings no browser of its own
     "pytest>=8",
     "pytest-xdist>=3.6",
     "ruff>=0.6",
@@ -65,6 +67,7 @@ setup(
     install_requires=REQUIRED,
     extras_require={
         "gpu": ["tensorflow[and-cuda]>=2.15.1,<2.16"],
+        "page": ["gradio>=6,<7"],  # emogan.page
         "dev": DEVELOPMENT,
         "benchmarks": ["torch==2.13.0"],  # the other side of tests/benchmarks/bench_training_step.py
     },

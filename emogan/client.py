@@ -15,13 +15,15 @@ _MODEL = flags.DEFINE_string("model", "emogan", "What the server calls the model
 _VERSION = flags.DEFINE_integer("version", 0, "The model's version; without it the newest.", lower_bound=0)
 _TIMEOUT = flags.DEFINE_float("timeout", 30.0, "Seconds that an answer may take, with all retries.", lower_bound=0.1)
 _FACE = flags.DEFINE_string("face", None, "A photograph with a face: any format that Pillow reads.", required=True)
-_EMOTION = flags.DEFINE_string("emotion", None, "What to ask for; the model knows which there are.", required=True)
+_EMOTION = flags.DEFINE_list(
+    "emotion", None, "What to ask for, one or several; the model knows which there are.", required=True
+)
 _SEED = flags.DEFINE_integer("seed", 1, "Seed of the noise; another seed gives another variant.")
 _OUTPUT_DIR = flags.DEFINE_string("output_dir", None, "Where the PNGs and the WAV are written.", required=True)
 
 
 def main(_: list[str]) -> None:
-    """Writes <photo>_<emotion>_<seed>.png, .wav and the aligned face."""
+    """Writes the aligned face, and <photo>_<emotion>_<seed>.png and .wav for each emotion."""
     from emogan.connections import connect
     from emogan.photos import generate
 

@@ -106,7 +106,9 @@ class _Retrying:
         raise NotImplementedError
 
     def _refused(self, reason: str) -> UserError:
-        return UserError(f"{self.address.geturl()} refused the request to model {self.model}: {reason}")
+        return UserError(
+            f"{self.address.geturl()} refused the request to model {self.model}: {reason}; its log may say more"
+        )
 
 
 class _Rest(_Retrying):

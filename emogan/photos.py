@@ -1,5 +1,10 @@
-"""`generate`: from the face in a photograph to a spectrogram and its sound, by a model here or elsewhere."""
+"""From the face in a photograph to spectrograms and their sounds, by a model here or elsewhere.
 
+Public names: settings_of, ask, Answer, generate.
+"""
+
+import dataclasses
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,44 +17,89 @@ from emogan.errors import UserError
 from emogan.serving import ServedSettings
 
 
-def generate(connection: Connection, photo: Path, emotion: str, seed: int, output_dir: Path) -> list[Path]:
-    """Finds and aligns the largest face of a photograph and asks a model for an emotion.
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
+class Answer:
+    """What a model made of a face for one emotion.
+
+    Attributes:
+        emotion: its name.
+        spectrogram: float32 [S, S, 1] in [-1, 1], lowest frequency first.
+        wav_bytes: its sound, a WAV file.
+    """
+
+    emotion: str
+    spectrogram: np.ndarray
+    wav_bytes: bytes
+
+    def png(self) -> bytes:
+        """The spectrogram as a picture with axes, a PNG file."""
+        return drawing.to_png(drawing.spectrogram_figure(self.spectrogram))
+
+
+def settings_of(connection: Connection) -> ServedSettings:
+    """What a served model says of itself.
+
+    Raises:
+        UserError: where the model does not answer.
+    """
+    (text,) = connection.predict("settings", {"row": np.zeros(1, np.int64)})["settings"]
+    return from_json(ServedSettings, text.decode())
+
+
+def ask(connection: Connection, face: np.ndarray, emotions: Sequence[str], seed: int) -> list[Answer]:
+    """Asks a model for emotions of one face, in one request.
+
+    Args:
+        connection: the model, served or in this process.
+        face: aligned, uint8 [S, S, 3].
+        emotions: which ones; each must be one that the model knows.
+        seed: of the noise, the same for all.
+
+    Raises:
+        UserError: where the model does not answer, or does not know an emotion.
+    """
+    count = len(emotions)
+    request = {
+        "aligned_face_bytes": np.array([tf.io.encode_png(face).numpy()] * count, object),
+        "emotion": np.array([emotion.encode() for emotion in emotions], object),
+        "seed": np.full(count, seed, np.int64),
+    }
+    drawn, heard = (connection.predict(signature, request) for signature in ("serving_default", "audio"))
+    for error in drawn["error"]:
+        if error:
+            raise UserError(f"the model refused the request: {error.decode()}")
+    rows = zip(emotions, drawn["spectrogram"], heard["wav_bytes"], strict=True)
+    return [Answer(emotion=emotion, spectrogram=made, wav_bytes=sound) for emotion, made, sound in rows]
+
+
+def generate(connection: Connection, photo: Path, emotions: Sequence[str], seed: int, output_dir: Path) -> list[Path]:
+    """Finds and aligns the largest face of a photograph, asks a model for emotions, and writes what it gives.
 
     Args:
         connection: the model, served or in this process.
         photo: the photograph's file.
-        emotion: one that the model knows.
+        emotions: which ones; each must be one that the model knows.
         seed: of the noise.
         output_dir: receives the files; made if need be.
 
     Returns:
-        The files written: the aligned face (PNG), the spectrogram (PNG) and its sound (WAV).
+        The files written: the aligned face (PNG); for each emotion the spectrogram (PNG) and its sound (WAV).
 
     Raises:
-        UserError: where the model does not answer, the photograph cannot be read, the emotion is unknown, or there is no face.
+        UserError: where the model does not answer, the photograph cannot be read, an emotion is unknown, or there is no face.
     """
-    (text,) = connection.predict("settings", {"row": np.zeros(1, np.int64)})["settings"]
-    settings = from_json(ServedSettings, text.decode())
-    if emotion not in settings.class_names:
-        raise UserError(
-            f"--emotion={emotion} is unknown to this model; choose one of {', '.join(settings.class_names)}"
-        )
-    face = tf.io.encode_png(faces.from_photo(photo, settings.media.face)).numpy()
-    request = {
-        "aligned_face_bytes": np.array([face], object),
-        "emotion": np.array([emotion.encode()], object),
-        "seed": np.array([seed], np.int64),
-    }
-    drawn, heard = (connection.predict(signature, request) for signature in ("serving_default", "audio"))
-    if drawn["error"][0]:
-        raise UserError(f"the model refused {photo}: {drawn['error'][0].decode()}")
+    settings = settings_of(connection)
+    for emotion in emotions:
+        if emotion not in settings.class_names:
+            raise UserError(
+                f"--emotion={emotion} is unknown to this model; choose from {', '.join(settings.class_names)}"
+            )
+    face = faces.from_photo(photo, settings.media.face)
+    contents = {f"{photo.stem}_face.png": tf.io.encode_png(face).numpy()}
+    for answer in ask(connection, face, emotions, seed):
+        stem = f"{photo.stem}_{answer.emotion}_{seed}"
+        contents |= {f"{stem}.png": answer.png(), f"{stem}.wav": answer.wav_bytes}
     output_dir.mkdir(parents=True, exist_ok=True)
-    stem = output_dir / f"{photo.stem}_{emotion}_{seed}"
-    contents = {
-        stem.with_name(f"{photo.stem}_face.png"): face,
-        stem.with_suffix(".png"): drawing.to_png(drawing.spectrogram_figure(drawn["spectrogram"][0])),
-        stem.with_suffix(".wav"): heard["wav_bytes"][0],
-    }
-    for path, content in contents.items():
-        path.write_bytes(content)
-    return list(contents)
+    for name, content in contents.items():
+        (output_dir / name).write_bytes(content)
+    return [output_dir / name for name in contents]

@@ -215,7 +215,7 @@ def load_served(path: Path) -> tuple[tf.Module, ServedSettings]:
     """Reads `save_served`'s folder, or the newest version in the folder above it; needs no Keras.
 
     Raises:
-        UserError: where there is no such SavedModel.
+        UserError: where there is no such SavedModel, or it cannot be read.
     """
     versions = [p for p in path.iterdir() if p.name.isdigit()] if path.is_dir() else []
     folder = max(versions, key=lambda p: int(p.name)) if versions else path
@@ -225,7 +225,10 @@ def load_served(path: Path) -> tuple[tf.Module, ServedSettings]:
             f"{path} holds no exported generator; give the folder that `python -m trainers.export` or a run wrote, such as "
             "<run_dir>/serving/emogan"
         )
-    return tf.saved_model.load(str(folder)), from_json(ServedSettings, settings.read_text())
+    try:
+        return tf.saved_model.load(str(folder)), from_json(ServedSettings, settings.read_text())
+    except (tf.errors.OpError, OSError, IndexError, ValueError) as error:  # IndexError: its variables are cut off
+        raise UserError(f"{folder} is damaged, or half of a copy ({error}); export or copy it again") from error
 
 
 class LocalModel:

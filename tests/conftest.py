@@ -1,14 +1,11 @@
 """Fixtures for all tests."""
 
-import html
-import json
+import contextlib
 import os
-import re
 import shutil
 import subprocess
 import sys
 from pathlib import Path
-from types import SimpleNamespace
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
@@ -16,6 +13,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 import tensorflow_datasets as tfds
+from playwright.sync_api import sync_playwright
 
 import datasets
 from datasets.synthetic import make_corpus
@@ -89,45 +87,28 @@ def minute_run(minute_flags, tmp_path_factory) -> Path:
     return run_dir
 
 
-_LOOK = """<script>addEventListener("load", () => { document.body.dataset.found = JSON.stringify({
-  pictures: document.images.length,
-  broken_pictures: [...document.images].filter(i => !i.complete || i.naturalWidth == 0).length,
-  players: document.querySelectorAll("audio").length,
-  width: document.documentElement.scrollWidth,
-  window_width: innerWidth,
-}); });</script>"""
-
-
 @pytest.fixture(scope="session")
-def browser(tmp_path_factory):
-    """Opens a page in headless Chromium: `errors` of its console, numbers of pictures and players, widths in pixels.
-
-    Looks at the page as it is, for a screenshot and complaints; and at a copy that is allowed a script, which counts.
-    """
+def browser():
+    """Opens an address in headless Chromium: a context manager that gives Playwright's page, the errors on its console, and all
+    addresses that it asks."""
     program = shutil.which("chromium")
     if not program:
         pytest.skip("not run: it needs chromium")
 
-    def look(page: Path, screenshot: Path, width: int = 1200, height: int = 2400) -> SimpleNamespace:
-        folder = tmp_path_factory.mktemp("browser")
+    @contextlib.contextmanager
+    def opened(address: str, width: int = 1200, height: int = 1200):
+        with (
+            sync_playwright() as play,
+            play.chromium.launch(executable_path=program, args=["--no-sandbox"]) as chromium,
+        ):
+            page, errors, asked = chromium.new_page(viewport={"width": width, "height": height}), [], []
+            page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
+            page.on("pageerror", lambda error: errors.append(str(error)))
+            page.on("request", lambda request: asked.append(request.url))
+            page.goto(address)
+            yield page, errors, asked
 
-        def run(*flags: str) -> subprocess.CompletedProcess:
-            quiet = (
-                "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-                "--disable-background-networking", "--disable-component-update", "--disable-sync", "--hide-scrollbars",
-                "--enable-logging=stderr", f"--user-data-dir={folder / 'user'}", f"--window-size={width},{height}",
-            )  # fmt: skip
-            return subprocess.run([program, *quiet, *flags], capture_output=True, text=True, check=True, timeout=120)
-
-        shown = run(f"--screenshot={screenshot}", page.resolve().as_uri())
-        copy = folder / "copy.html"
-        text = re.sub(r'<meta http-equiv="Content-Security-Policy"[^>]*>', "", page.read_text())
-        copy.write_text(text.replace("</body>", f"{_LOOK}</body>").replace("<details>", "<details open>"))
-        found = re.search(r'data-found="([^"]*)"', run("--dump-dom", copy.as_uri()).stdout)
-        errors = [line for line in shown.stderr.splitlines() if ":CONSOLE" in line]
-        return SimpleNamespace(errors=errors, **json.loads(html.unescape(found[1])))
-
-    return look
+    return opened
 
 
 def command(module: str, *flags: str, **settings) -> subprocess.CompletedProcess:

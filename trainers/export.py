@@ -10,6 +10,7 @@ from absl import flags
 from emogan import command
 
 _RUN_DIR = flags.DEFINE_string("run_dir", None, "Folder of a run of trainers.progressive.", required=True)
+flags.DEFINE_alias("run", "run_dir")
 _OUTPUT_DIR = flags.DEFINE_string("output_dir", None, "Folder of versions.", required=True)
 _VERSION = flags.DEFINE_integer("version", 0, "The version's number; without it the next one.", lower_bound=0)
 

@@ -2,7 +2,9 @@
 
 import numpy as np
 import pytest
+import skimage.data
 import tensorflow as tf
+from skimage.io import imsave
 
 from emogan import networks, serving
 from emogan.config import PRESETS, MediaConfig
@@ -60,3 +62,11 @@ def inputs_of(exported):
     }
     signatures = serving.load_served(exported)[0].signatures
     return lambda name: {key: inputs[key] for key in signatures[name].structured_input_signature[1]}
+
+
+@pytest.fixture(scope="session")
+def photo(tmp_path_factory):
+    """A photograph in which there is a face."""
+    path = tmp_path_factory.mktemp("photos") / "photo.jpg"
+    imsave(path, skimage.data.astronaut())
+    return path

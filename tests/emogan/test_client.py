@@ -2,10 +2,9 @@
 
 import numpy as np
 import pytest
-import skimage.data
 import soundfile
 import stand_in
-from skimage.io import imread, imsave
+from skimage.io import imread
 
 from emogan import photos, serving
 from emogan.errors import UserError
@@ -17,32 +16,28 @@ def addresses(exported):
         yield found
 
 
-@pytest.fixture(scope="module")
-def photo(tmp_path_factory):
-    path = tmp_path_factory.mktemp("photos") / "photo.jpg"
-    imsave(path, skimage.data.astronaut())
-    return path
-
-
 @pytest.mark.parametrize("wire", ["rest", "grpc"])
 def test_the_command_writes_what_the_model_gives_here(run_command, addresses, exported, photo, tmp_path, wire):
     result = run_command(
-        "emogan.client", f"--server={addresses[wire]}", f"--face={photo}", "--emotion=happy", "--seed=3",
+        "emogan.client", f"--server={addresses[wire]}", f"--face={photo}", "--emotion=happy,sad", "--seed=3",
         f"--output_dir={tmp_path / 'there'}",
     )  # fmt: skip
     assert result.returncode == 0, result.stderr
-    here = photos.generate(serving.LocalModel(exported), photo, "happy", 3, tmp_path / "here")
+    here = photos.generate(serving.LocalModel(exported), photo, ["happy", "sad"], 3, tmp_path / "here")
     assert result.stdout.split() == [str(tmp_path / "there" / path.name) for path in here]
-    assert [path.name for path in here] == ["photo_face.png", "photo_happy_3.png", "photo_happy_3.wav"]
+    assert [path.name for path in here] == [
+        "photo_face.png", "photo_happy_3.png", "photo_happy_3.wav", "photo_sad_3.png", "photo_sad_3.wav",
+    ]  # fmt: skip
     np.testing.assert_array_equal(*(imread(tmp_path / side / "photo_face.png") for side in ("here", "there")))
-    sounds = [soundfile.read(tmp_path / side / "photo_happy_3.wav")[0] for side in ("here", "there")]
-    np.testing.assert_allclose(*sounds, atol=1e-3)
-    assert len(sounds[0]) == 40_960
+    for name in ("photo_happy_3.wav", "photo_sad_3.wav"):
+        sounds = [soundfile.read(tmp_path / side / name)[0] for side in ("here", "there")]
+        np.testing.assert_allclose(*sounds, atol=1e-3)
+        assert len(sounds[0]) == 40_960
 
 
 def test_an_emotion_that_the_model_does_not_know_is_refused_with_those_it_does(exported, photo, tmp_path):
-    with pytest.raises(UserError, match="--emotion=bored is unknown to this model; choose one of anger, disgust, fear"):
-        photos.generate(serving.LocalModel(exported), photo, "bored", 1, tmp_path)
+    with pytest.raises(UserError, match="--emotion=bored is unknown to this model; choose from anger, disgust, fear"):
+        photos.generate(serving.LocalModel(exported), photo, ["happy", "bored"], 1, tmp_path)
 
 
 def test_no_server_is_one_line(run_command, photo, tmp_path):

@@ -1,3 +1,8 @@
+import re
+import shutil
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -153,3 +158,37 @@ def test_a_folder_without_a_model_is_refused(tmp_path):
         serving.load_served(tmp_path)
     with pytest.raises(UserError, match="no exported generator"):
         serving.load_served(tmp_path / "nowhere")
+
+
+@pytest.mark.parametrize(
+    "file",
+    [
+        "variables/variables.data-00000-of-00001",
+        "variables/variables.index",
+        "saved_model.pb",
+        "assets.extra/emogan.json",
+    ],
+)
+def test_a_damaged_model_is_told(exported, tmp_path, file):
+    shutil.copytree(exported / "10", tmp_path / "10")
+    damaged = tmp_path / "10" / file
+    damaged.write_bytes(damaged.read_bytes()[: damaged.stat().st_size // 2])
+    with pytest.raises(
+        UserError, match=rf"{tmp_path / '10'} is damaged, or half of a copy \(.*\); export or copy it again"
+    ):
+        serving.load_served(tmp_path)
+
+
+def test_tensorflows_own_tool_knows_the_signatures_and_calls_one(exported, inputs_of, tmp_path):
+    inputs = inputs_of("tensors")
+    for name, values in inputs.items():
+        np.save(tmp_path / f"{name}.npy", values)
+    tool = [sys.executable, "-m", "tensorflow.python.tools.saved_model_cli"]
+    model = ["--dir", exported / "10", "--tag_set", "serve"]
+    shown = subprocess.run([*tool, "show", *model], capture_output=True, text=True, check=True).stdout
+    assert set(re.findall(r'SignatureDef key: "(\w+)"', shown)) >= set(serving.OUTPUTS)
+    given = ";".join(f"{name}={tmp_path / name}.npy" for name in inputs)
+    asked = ["--signature_def", "tensors", "--inputs", given, "--outdir", tmp_path]
+    subprocess.run([*tool, "run", *model, *asked], capture_output=True, check=True)
+    expected = serving.LocalModel(exported).predict("tensors", inputs)["spectrogram"]
+    np.testing.assert_allclose(np.load(tmp_path / "spectrogram.npy"), expected, atol=1e-5)

@@ -17,9 +17,12 @@ import numpy as np
 import tensorflow as tf
 from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
 
+from emogan.errors import UserError
 from emogan.serving import LocalModel, load_served
 
 _PATH = re.compile(r"/v1/models/emogan(/versions/(?P<version>\d+))?:predict")
+
+_CODES = {400: grpc.StatusCode.INVALID_ARGUMENT, 404: grpc.StatusCode.NOT_FOUND}
 
 
 class Refused(Exception):
@@ -30,10 +33,21 @@ class StandIn(prediction_service_pb2_grpc.PredictionServiceServicer):
     """The server; `faults` are what the next requests meet: called with the handler or the context, in their order."""
 
     def __init__(self, folder):
-        self.model = LocalModel(folder)
-        self.signatures = load_served(folder)[0].signatures
+        self.folder = folder
+        self.version = None
         self.faults = []
         self.requests = 0
+        self.look()
+
+    def look(self):
+        """Takes the newest of the versions that are in the folder now; one that cannot be loaded leaves what there was."""
+        versions = [int(path.name) for path in self.folder.iterdir() if path.name.isdigit()]
+        if not versions:
+            raise Refused(404, "Servable not found for request: Latest(emogan)")
+        if max(versions) != self.version:
+            with contextlib.suppress(UserError):
+                self.signatures = load_served(self.folder)[0].signatures
+                self.model, self.version = LocalModel(self.folder), max(versions)
 
     @contextlib.contextmanager
     def running(self):
@@ -51,6 +65,7 @@ class StandIn(prediction_service_pb2_grpc.PredictionServiceServicer):
             remote.stop(0)
 
     def inputs_of(self, signature):
+        self.look()
         if signature not in self.signatures:
             raise Refused(400, f'Serving signature name: "{signature}" not found in signature def')
         return self.signatures[signature].structured_input_signature[1]
@@ -97,7 +112,8 @@ class StandIn(prediction_service_pb2_grpc.PredictionServiceServicer):
         try:
             outputs = self.call(request.model_spec.signature_name, inputs)
         except Refused as refused:
-            context.abort(grpc.StatusCode.INVALID_ARGUMENT, refused.args[1])
+            status, words = refused.args
+            context.abort(_CODES[status], words)
         answer = predict_pb2.PredictResponse()
         for name, values in outputs.items():
             answer.outputs[name].CopyFrom(tf.make_tensor_proto(values))

@@ -58,7 +58,7 @@ def test_the_examples_have_a_row_for_each_emotion(model):
 
 
 def test_the_examples_have_the_answers_that_the_model_gives_on_both_wires(model):
-    with stand_in.StandIn(model).running() as addresses:
+    with stand_in.StandIn(model.parent).running() as addresses:
         for signature in serving.OUTPUTS:
             example = json.loads((model / "assets.extra" / "examples" / f"{signature}.json").read_text())
             url = f"{addresses['rest']}/v1/models/emogan:predict"

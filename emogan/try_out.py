@@ -1,0 +1,108 @@
+"""The page of `emogan.page`: `build`, by Gradio, and `serve`."""
+
+import io
+import signal
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+import numpy as np
+from PIL import Image
+
+from emogan import faces, photos, serving
+from emogan.connections import Connection
+from emogan.errors import UserError
+
+_ABOUT = """# From a face to speech
+A generator makes the spectrogram of an utterance from a face and an emotion; what you hear is that spectrogram made audible. It
+was calibrated on {data}. **What it makes is generated: it is nobody's voice, and does not tell what the person feels.** Use
+pictures of people who agree. They stay on the machine that runs this page, and are deleted when it ends.
+"""
+_COLUMN_WIDTH = 150  # pixels that an emotion takes at least
+_FACE_SIDE = 256  # pixels that the aligned face is shown with at least
+
+
+def build(connection: Connection) -> gr.Blocks:
+    """A page on which a photograph, or a webcam's picture, and an emotion become a spectrogram and its sound.
+
+    Args:
+        connection: the model.
+
+    Raises:
+        UserError: where the model does not answer.
+    """
+    settings = photos.settings_of(connection)
+    emotions = settings.class_names
+
+    def show(photo: str | None, seed: float, *chosen: str) -> list[Any]:
+        """The aligned face; and for each emotion its column, picture and sound."""
+        try:
+            if photo is None:
+                raise UserError("there is no picture yet; choose a photograph, or take one with the webcam")
+            face = faces.from_photo(Path(photo), settings.media.face)
+            made = {answer.emotion: answer for answer in photos.ask(connection, face, chosen, int(seed))}
+        except UserError as error:
+            raise gr.Error(str(error), print_exception=False) from error
+        outputs: list[Any] = [_enlarged(face)]
+        for emotion in emotions:
+            answer = made.get(emotion)
+            outputs += [
+                gr.Column(visible=answer is not None),
+                Image.open(io.BytesIO(answer.png())) if answer else None,
+                answer.wav_bytes if answer else None,
+            ]
+        return outputs
+
+    data = f"{settings.dataset}, a synthetic corpus" if settings.synthetic else settings.dataset
+    shown: dict[str, Any] = {"interactive": False, "format": "png"}
+    with gr.Blocks(title="emogan", analytics_enabled=False) as page:
+        gr.Markdown(_ABOUT.format(data=data))
+        with gr.Row():
+            photo = gr.Image(
+                label="Picture", sources=["upload", "webcam"], type="filepath", image_mode=None, height=300
+            )
+            with gr.Column():
+                emotion = gr.Radio(emotions, value=emotions[0], label="Emotion")
+                seed = gr.Number(1, label="Seed: another one gives another variant", precision=0)
+                one = gr.Button("Generate", variant="primary")
+                every = gr.Button("All emotions side by side")
+            face = gr.Image(label="The face that the model sees", height=300, buttons=[], **shown)
+        outputs: list[Any] = [face]
+        with gr.Row():
+            for name in emotions:
+                with gr.Column(visible=False, min_width=_COLUMN_WIDTH) as column:
+                    gr.Markdown(f"### {name}")
+                    picture = gr.Image(show_label=False, alt_text=f"spectrogram, {name}", buttons=["download"], **shown)
+                    sound = gr.Audio(label="generated", buttons=["download"], interactive=False)
+                outputs += [column, picture, sound]
+        one.click(show, [photo, seed, emotion], outputs)
+        every.click(lambda photo, seed: show(photo, seed, *emotions), [photo, seed], outputs)
+    return page
+
+
+def _enlarged(face: np.ndarray) -> Image.Image:
+    side = max(_FACE_SIDE, len(face))
+    return Image.fromarray(face).resize((side, side), Image.Resampling.NEAREST)
+
+
+def serve(connection: Connection, host: str, port: int) -> None:
+    """Serves the page until a signal ends it.
+
+    Raises:
+        UserError: where the model does not answer, or the port is taken.
+    """
+    try:
+        _, address, _ = build(connection).launch(
+            server_name=host,
+            server_port=port,
+            max_file_size=serving.MAX_BYTES,
+            footer_links=[],
+            ssr_mode=False,
+            show_error=True,
+            quiet=True,
+            prevent_thread_lock=True,
+        )
+    except OSError as error:
+        raise UserError(f"port {port} of {host} cannot be listened at ({error}); choose another --port") from error
+    print(f"the page is at {address}; Ctrl-C ends it", flush=True)
+    signal.pause()

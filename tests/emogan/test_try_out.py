@@ -1,0 +1,110 @@
+"""The page in a browser, on an exported model: a picture becomes sound, all emotions stand side by side, mistakes are told."""
+
+import io
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import skimage.data
+import soundfile
+from skimage.io import imread, imsave
+
+from emogan import faces, photos, serving
+from emogan.emotions import EMOTIONS
+
+SECONDS = 60
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def port():
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        return taken.getsockname()[1]
+
+
+@pytest.fixture(scope="module")
+def address(exported, port, tmp_path_factory):
+    """Of a page that runs as a user runs it; the pictures that it was shown are gone when it ends."""
+    kept = tmp_path_factory.mktemp("kept")
+    command = [sys.executable, "-m", "emogan.page", f"--model={exported}", f"--port={port}"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=os.environ | {"TMPDIR": str(kept)}) as page:
+        assert page.stdout.readline() == f"the page is at http://127.0.0.1:{port}/; Ctrl-C ends it\n"
+        yield f"http://127.0.0.1:{port}/"
+        assert list(kept.glob("*/*"))
+        page.send_signal(signal.SIGINT)
+        assert page.wait(SECONDS) == 128 + signal.SIGINT
+    assert not list(kept.iterdir())
+
+
+@pytest.fixture
+def page(address, browser):
+    """In the end it has complained of nothing, and asked nobody but its server."""
+    with browser(address, 1300, 1000) as (shown, errors, asked):
+        yield shown
+        assert errors == []
+        assert all(url.startswith((address, "data:", "blob:")) for url in asked)
+
+
+def choose(page, picture):
+    page.locator("input[type=file]").first.set_input_files(picture)
+    page.get_by_label("Remove Image").wait_for()
+
+
+READ = "async sound => [...new Uint8Array(await (await fetch(sound.src)).arrayBuffer())]"
+
+
+def shown(page):
+    """The emotions whose spectrogram is seen, and the bytes of the sounds that can be played."""
+    names = [picture.get_attribute("alt") for picture in page.locator("img[alt^='spectrogram, ']:visible").all()]
+    page.locator("audio[src]").nth(len(names) - 1).wait_for(state="attached")
+    sounds = [bytes(sound.evaluate(READ)) for sound in page.locator("audio[src]").all()]
+    return [name.removeprefix("spectrogram, ") for name in names], sounds
+
+
+def test_a_face_becomes_the_sound_that_the_model_makes(page, exported, photo):
+    choose(page, photo)
+    page.get_by_label("happy").check()
+    page.get_by_role("button", name="Generate").click()
+    page.get_by_alt_text("spectrogram, happy").wait_for()
+    names, (sound,) = shown(page)
+    assert names == ["happy"]
+    model = serving.LocalModel(exported)
+    face = faces.from_photo(photo, photos.settings_of(model).media.face)
+    (answer,) = photos.ask(model, face, ["happy"], 1)
+    sounds = [soundfile.read(io.BytesIO(data))[0] for data in (sound, answer.wav_bytes)]
+    np.testing.assert_allclose(*sounds, atol=1e-3)
+
+
+def test_all_emotions_stand_side_by_side(page, photo, tmp_path):
+    choose(page, photo)
+    page.get_by_role("button", name="All emotions").click()
+    page.get_by_alt_text(f"spectrogram, {EMOTIONS[-1]}").wait_for()
+    names, sounds = shown(page)
+    assert names == list(EMOTIONS)
+    assert len(set(sounds)) == len(EMOTIONS)
+    tops = {round(page.get_by_alt_text(f"spectrogram, {name}").bounding_box()["y"]) for name in names}
+    assert len(tops) == 1
+    page.screenshot(path=tmp_path / "page.png", full_page=True)
+    assert imread(tmp_path / "page.png").std() > 10
+
+
+def test_a_mistake_is_told(page, tmp_path):
+    page.get_by_role("button", name="Generate").click()
+    page.get_by_text("there is no picture yet").wait_for()
+    imsave(tmp_path / "text.png", skimage.data.page())
+    choose(page, tmp_path / "text.png")
+    page.get_by_role("button", name="Generate").click()
+    page.get_by_text(re.compile("no face was found in")).wait_for()
+
+
+def test_a_port_that_is_taken_is_told(run_command, address, port, exported):
+    result = run_command("emogan.page", f"--model={exported}", f"--port={port}")
+    assert result.returncode == 2
+    assert result.stderr.splitlines()[-1].startswith(f"error: port {port} of 127.0.0.1 cannot be listened at")
