@@ -1,9 +1,9 @@
-# make demo | table1 | planted | test | test-all | check | format | lock | clean. Each sets up what it needs in .venv, once.
+# make demo | table1 | planted | test | test-all | check | format | docs | lock | clean. Each sets up what it needs in .venv, once.
 PYTHON ?= python3.11
 BIN := .venv/bin
 INSTALLED := .venv/installed
 
-.PHONY: demo table1 planted test test-all check format lock clean
+.PHONY: demo table1 planted test test-all check format docs lock clean
 .DEFAULT_GOAL := demo
 
 $(INSTALLED): requirements.lock setup.py
@@ -83,9 +83,13 @@ format: $(INSTALLED)
 	$(BIN)/ruff format
 	$(BIN)/ruff check --fix
 
+# The reference of the code, from its docstrings, in build/docs; a warning is an error.
+docs: $(INSTALLED)
+	$(BIN)/properdocs build --strict --config-file=docs/site.yml
+
 lock: $(INSTALLED)
 	$(BIN)/uv pip compile setup.py --extra dev --extra page --python-version 3.11 --python-platform x86_64-manylinux_2_28 \
 		--generate-hashes --no-header --no-annotate --output-file requirements.lock
 
 clean:
-	rm -rf .venv $(DEMO) .pytest_cache .mypy_cache .ruff_cache
+	rm -rf .venv build $(DEMO) .pytest_cache .mypy_cache .ruff_cache

@@ -22,6 +22,7 @@ REQUIRED = [
     "scikit-image>=0.26",
     "scikit-learn>=1.4",
     "scipy>=1.12",
+    "soundfile>=0.12",
     "setuptools<81",  # tensorflow-hub imports pkg_resources
     "tenacity>=8.2",
     "tensorflow>=2.15.1,<2.16",
@@ -41,12 +42,17 @@ DEVELOPMENT = [
     "dill>=0.3.8",  # tensorflow-datasets' test case needs it and does not say so
     "ipykernel>=6",
     "mypy>=1.10",
+    "mkdocstrings-python>=2,<3",  # with griffe: makes the reference from docstrings, and reads them without an import
     "nbclient>=0.10",
     "nbformat>=5.10",
     "openvino>=2025",  # a second runtime for what is exported
     "playwright>=1.50",  # drives Debian's chromium; brings no browser of its own
+    "properdocs>=1.6,<2",  # MkDocs as it is kept up
+    "properdocs-theme-readthedocs>=1.6,<2",
+    "Pygments>=2.17",
     "pytest>=8",
     "pytest-xdist>=3.6",
+    "PyYAML>=6",
     "ruff>=0.6",
     "uv>=0.5",
 ]

@@ -1,4 +1,4 @@
-"""The base class of the three TFDS builders: everything but the names, labels and splits of a corpus.
+"""The base class of the TFDS builders: everything but the names, labels and splits of a corpus.
 
 Public names: PairsBuilder, PairsConfig, Variant, make_configs.
 """
@@ -39,9 +39,9 @@ class Variant:
     Attributes:
         name: ends the configurations' names; empty for the usual variant.
         description: a sentence.
-        folder: official name of the corpus's folder; the manual directory is this folder, or holds it.
+        folder: official name of the corpus's folder; the manual directory is this folder, or holds it. Empty without one.
         markers: glob patterns; each finds something in the corpus's folder, and one of them nothing in any other.
-        class_names: names of the labels, or None for a corpus without.
+        class_names: names of the labels, or None for a corpus without; empty where they are those that occur in it.
     """
 
     name: str = ""
@@ -88,7 +88,7 @@ class PairsBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):  # 
     HOMEPAGE: ClassVar[str]
     LICENSE: ClassVar[str]
     FEATURES: ClassVar[Mapping[str, Any]] = {}
-    """The builder's own features, beside those of `datasets.pairs.make_pair`; each Clip has their values."""
+    """The builder's own features, beside those of `datasets.pairs.to_example`; each Clip has their values."""
 
     def __init__(
         self,
@@ -170,10 +170,10 @@ class PairsBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):  # 
         }
         class_names = self.builder_config.variant.class_names
         if class_names is not None:
-            features["label"] = tfds.features.ClassLabel(names=class_names)
+            features["label"] = tfds.features.ClassLabel(names=class_names or None)
         return self.dataset_info_from_configs(
             features=tfds.features.FeaturesDict({**features, **self.FEATURES}),
-            supervised_keys=("spectrogram", "label") if class_names else None,
+            supervised_keys=None if class_names is None else ("spectrogram", "label"),
             homepage=self.HOMEPAGE,
             license=self.LICENSE,
             metadata=tfds.core.MetadataDict(),
@@ -186,6 +186,9 @@ class PairsBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):  # 
         listing = self.list_clips(corpus_dir)
         if not any(listing.splits.values()) and not listing.rejections:
             raise UserError(f"{corpus_dir} holds no clip to use. {self.MANUAL_DOWNLOAD_INSTRUCTIONS}")
+        if self.builder_config.variant.class_names == ():
+            # Not by `names`, which cannot be changed: a dataset that is built again may have had other classes.
+            self.info.features["label"].__init__(names=listing.class_names)
         csv_path = Path(self.data_path).parent / "rejections.csv"
         self._tally = Tally(listing, corpus_dir=corpus_dir, csv_path=csv_path, max_rejects=self._max_rejects)
         self._synthetic = is_synthetic(corpus_dir)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from datasets import files
+from emogan.emotions import EMOTIONS
 
 Example = dict[str, Any]
 """Values of the dataset's features by name; `datasets.pairs.to_example` describes them."""
@@ -87,6 +88,12 @@ class Listing:
     left_out: collections.Counter[str] = dataclasses.field(default_factory=collections.Counter)
     rejections: list[Rejection] = dataclasses.field(default_factory=list)
     _places: dict[str, Path] = dataclasses.field(default_factory=dict)
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """The labels that occur: those of EMOTIONS in their order, then others by name."""
+        found = {clip.label for clips in self.splits.values() for clip in clips if clip.label}
+        return (*(name for name in EMOTIONS if name in found), *sorted(found.difference(EMOTIONS)))
 
     def add(self, split: str, clip: Clip) -> None:
         """Adds a clip; one whose id is there already is rejected instead, and the first stays."""

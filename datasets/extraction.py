@@ -63,7 +63,7 @@ def read_contents(clip: Clip) -> tuple[Contents, MediaError | None]:
     """
     contents: Contents = {}
     first_error = None
-    needed = {clip.picture_path: "missing_picture_file", clip.sound_path: "missing_sound_file"}
+    needed = {clip.sound_path: "missing_sound_file", clip.picture_path: "missing_picture_file"}  # they may be one file
     for path in dict.fromkeys(path for path in clip.paths if path):
         try:
             if files.exists(path):

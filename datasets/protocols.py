@@ -1,6 +1,6 @@
 """Who trains, who validates and who is tested: every protocol is a union of folds of speakers.
 
-Public names: Protocol, protocol, check_speakers, low_data, balanced_order, unlabelled_splits.
+Public names: Protocol, protocol, folds_of, check_speakers, low_data, balanced_order, unlabelled_splits.
 """
 
 import collections
@@ -42,7 +42,7 @@ def protocol(dataset: str | Corpus, test_fold: int) -> Protocol:
     Raises:
         UserError: there is no such fold, or fewer than three.
     """
-    name, folds = (dataset, _official_folds(dataset)) if isinstance(dataset, str) else (dataset.name, _folds(dataset))
+    name, folds = (dataset, _official_folds(dataset)) if isinstance(dataset, str) else (dataset.name, folds_of(dataset))
     if test_fold not in folds:
         raise UserError(f"test fold {test_fold}: {name} has the folds {folds}; choose one of these")
     if len(folds) < 3:
@@ -72,8 +72,12 @@ def _official_folds(name: str) -> list[int]:
     return list(range(len(FOLDS[name])))
 
 
-def _folds(corpus: Corpus) -> list[int]:
-    return sorted(int(name.removeprefix("fold_")) for name in corpus.splits if name.startswith("fold_"))
+def folds_of(corpus: Corpus) -> list[int]:
+    """The numbers of the folds in which a built dataset has clips. Raises UserError where it has no folds."""
+    found = sorted(int(name.removeprefix("fold_")) for name in corpus.splits if name.startswith("fold_"))
+    if not found:
+        raise UserError(f"{corpus.name} has no folds of speakers; choose a labelled dataset")
+    return found
 
 
 def low_data(corpus: Corpus, test_fold: int, *, train_speakers: int, seed: int) -> Protocol:

@@ -71,7 +71,9 @@ def read_table(path: Path, key: str, columns: Sequence[str]) -> Iterator[Row]:
                 lines[row[key]] = row.line
                 yield row
     except csv.Error as error:
-        raise UserError(f"{path}, line {reader.line_num}: not a table ({error}); download it again") from error
+        raise UserError(
+            f"{path}, line {reader.line_num}: not a table ({error}); mend it, or download it again"
+        ) from error
     if head is None:
         raise UserError(f"{path} is empty; it must be a table with the columns {', '.join((key, *columns))}")
 
@@ -81,4 +83,6 @@ def _text(path: Path) -> str:
         return path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
         line = path.read_bytes()[: error.start].count(b"\n") + 1
-        raise UserError(f"{path}, line {line}: not UTF-8 text ({error.reason}); download it again") from error
+        raise UserError(
+            f"{path}, line {line}: not UTF-8 text ({error.reason}); save it as UTF-8, or download it again"
+        ) from error

@@ -1,6 +1,6 @@
 """What every command shares: `run`, which starts a main and shows a user's mistake, a full disk or a stop as one line.
 
-Public names: run, postponed_stop, is_full_disk.
+Public names: run, quiet, postponed_stop, is_full_disk.
 """
 
 import atexit
@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator
 from types import FrameType
 
 from absl import app
+from absl import logging as absl_logging
 
 from emogan.errors import Stopped, UserError
 
@@ -28,13 +29,7 @@ def run(main: Callable[[list[str]], None]) -> None:
 
     A UserError or a full disk is one line without frames, exit code 2. So is SIGTERM or Ctrl-C, exit code 143 or 130.
     """
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # no notes on GPUs that are not there; set 0 to see all
-    logging.getLogger("tensorflow").setLevel(logging.ERROR)
-    unheard = ("pkg_resources is deprecated", "You are using a Python version")  # tensorflow-hub's, google-api-core's
-    for message in unheard:
-        warnings.filterwarnings("ignore", message=message)
-    os.environ.setdefault("PYTHONWARNINGS", ",".join(f"ignore:{message}" for message in unheard))  # of worker processes
-
+    quiet()
     atexit.register(gc.freeze)  # Python's last collection can take half a minute over many traced graphs, for nothing
 
     def guarded(argv: list[str]) -> None:
@@ -55,6 +50,18 @@ def run(main: Callable[[list[str]], None]) -> None:
             sys.exit(_complain(f"no space is left on the disk ({error}); free some, and {_GO_ON}"))
 
     app.run(guarded)
+
+
+def quiet() -> None:
+    """Silences what libraries say of their own doings; to be called before they are imported."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # no notes on GPUs that are not there; set 0 to see all
+    absl_logging.set_verbosity(absl_logging.ERROR)
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)
+    # What tensorflow-hub, google-api-core and, in notebooks, tqdm complain of.
+    unheard = ("pkg_resources is deprecated", "You are using a Python version", "IProgress not found")
+    for message in unheard:
+        warnings.filterwarnings("ignore", message=message)
+    os.environ.setdefault("PYTHONWARNINGS", ",".join(f"ignore:{message}" for message in unheard))  # of worker processes
 
 
 def _stop(number: int, _: FrameType | None) -> None:

@@ -342,6 +342,8 @@ class RunConfig:
         dataset: the labelled dataset of calibration and evaluation.
         test_fold: the fold of speakers that is held out; the next one is for validation, the others for training.
         schedule: one of `SCHEDULES`.
+        pretrained: where a progressive run takes its start from, instead of pretraining: a stage of another run,
+            `<run_dir>/pretrain` or `<run_dir>/calibrate`; empty where it pretrains itself.
         condition: where c comes from: the `label`, or the probabilities that f_S reads in the `face` (in what G sees, that is:
             in the sound, where faces are made from it), which then also are what Q learns.
         use_classifier: whether Q takes part in calibration.
@@ -365,6 +367,7 @@ class RunConfig:
     dataset: str
     test_fold: int
     schedule: str = "progressive"
+    pretrained: str = ""
     condition: str = "label"
     use_classifier: bool = True
     take_over: str = "generator_and_discriminator"
@@ -383,6 +386,11 @@ class RunConfig:
     inception: str = ""
     control: str = "none"
     format: int = FORMAT
+
+    @property
+    def pretrains(self) -> bool:
+        """Whether the run has a first stage of its own."""
+        return self.schedule == "progressive" and not self.pretrained
 
     def __post_init__(self) -> None:
         choices = {

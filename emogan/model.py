@@ -15,7 +15,7 @@ Gradients = dict[str, list[tf.Tensor]]
 class Batch(TypedDict):
     """One batch of a training or validation set, B examples, all float32 but the key.
 
-    Keys:
+    Attributes:
         source: what G sees, [B, S, S, channels] in [-1, 1]: faces (or spectrograms, in the reverse direction).
         target: what G shall make, [B, S, S, channels] in [-1, 1].
         condition: c, the emotion's probabilities [B, num_classes]; all zero is the null condition of pretraining.

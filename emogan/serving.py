@@ -1,12 +1,14 @@
 """The generator as TensorFlow Serving runs it.
 
-Public names: ServedGenerator, ServedSettings, OUTPUTS, save_served, load_served, LocalModel.
+Public names: ServedGenerator, ServedSettings, OUTPUTS, save_served, load_served, newest_version, LocalModel.
 """
 
 import dataclasses
 import functools
+import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -211,14 +213,19 @@ def save_served(
     (extra / "emogan.json").write_text(to_json(settings))
 
 
+def newest_version(path: Path) -> Path:
+    """The newest version in a folder of versions, or the folder itself where it is none."""
+    versions = [p for p in path.iterdir() if p.name.isdigit()] if path.is_dir() else []
+    return max(versions, key=lambda p: int(p.name)) if versions else path
+
+
 def load_served(path: Path) -> tuple[tf.Module, ServedSettings]:
     """Reads `save_served`'s folder, or the newest version in the folder above it; needs no Keras.
 
     Raises:
         UserError: where there is no such SavedModel, or it cannot be read.
     """
-    versions = [p for p in path.iterdir() if p.name.isdigit()] if path.is_dir() else []
-    folder = max(versions, key=lambda p: int(p.name)) if versions else path
+    folder = newest_version(path)
     settings = folder / EXTRA / "emogan.json"
     if not settings.exists():
         raise UserError(
@@ -237,12 +244,19 @@ class LocalModel:
     Args:
         path: as for `load_served`.
 
+    Attributes:
+        settings: what it says of itself.
+        provenance: assets.extra/provenance.json of an export; empty without one.
+
     Raises:
         UserError: where there is no such SavedModel.
     """
 
     def __init__(self, path: Path) -> None:
-        self._module, _ = load_served(path)
+        folder = newest_version(path)
+        self._module, self.settings = load_served(folder)
+        written = folder / EXTRA / "provenance.json"
+        self.provenance: dict[str, Any] = json.loads(written.read_text()) if written.exists() else {}
 
     def predict(self, signature: str, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Calls a signature with arrays, batch first; text and bytes are arrays of objects."""

@@ -88,6 +88,23 @@ def minute_run(minute_flags, tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def study_flags(minute_flags) -> list[str]:
+    """Flags of trainers.table1 for two folds and a seed; --study_dir is missing."""
+    cases = "--cases=baseline,progressive_supervised,spec_augment"
+    return [*minute_flags, "--datasets=crema_d_av", "--folds=0,1", "--seeds=1", cases, "--workers=2"]
+
+
+@pytest.fixture(scope="session")
+def minute_study(study_flags, tmp_path_factory) -> Path:
+    """The folder of that study."""
+    folder = tmp_path_factory.mktemp("studies") / "study"
+    result = command("trainers.table1", *study_flags, f"--study_dir={folder}")
+    assert result.returncode == 0, result.stderr
+    (folder / "printed.txt").write_text(result.stdout)
+    return folder
+
+
+@pytest.fixture(scope="session")
 def browser():
     """Opens an address in headless Chromium: a context manager that gives Playwright's page, the errors on its console, and all
     addresses that it asks."""

@@ -1,4 +1,4 @@
-"""Every notebook runs from a clean kernel."""
+"""Every notebook runs from a clean kernel, in the order of their numbers, on data like the demo's."""
 
 from pathlib import Path
 
@@ -6,18 +6,44 @@ import nbformat
 import pytest
 from nbclient import NotebookClient
 
-NOTEBOOKS = sorted((Path(__file__).parent.parent / "notebooks").glob("*.ipynb"))
+NOTEBOOKS = Path(__file__).parent.parent / "notebooks"
+SHOWN = {
+    "0_the_data": {"image/png": 4, "text/html": 2},
+    "1_one_training_step": {"image/png": 1},
+    "2_pretrain_and_calibrate": {"image/png": 4},
+    "3_does_it_help": {"image/png": 4, "text/markdown": 1, "text/html": 7},
+    "4_your_own_data": {"image/png": 1, "text/html": 1},
+    "5_serving": {"image/png": 3, "text/html": 6},
+}
+"""How many pictures, tables and players each shows."""
+SLOW = {"2_pretrain_and_calibrate", "3_does_it_help", "4_your_own_data"}
 
 
-@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
-def test_notebook_runs(path, minute_data, minute_run, monkeypatch):
-    monkeypatch.setenv("EMOGAN_DATA", str(minute_data))
-    monkeypatch.setenv("EMOGAN_RUN", str(minute_run))
-    notebook = nbformat.read(path, as_version=4)
-    assert not any(
-        cell.get("outputs") for cell in notebook.cells
-    )  # outputs are not committed: they would be of old code
-    NotebookClient(notebook, timeout=300, resources={"metadata": {"path": str(path.parent)}}).execute()
-    shown = [kind for cell in notebook.cells for output in cell.get("outputs", []) for kind in output.get("data", {})]
-    assert shown.count("image/png") == 2
-    assert shown.count("text/html") == 7  # the players
+@pytest.fixture(scope="module")
+def demo(minute_corpora, minute_data, minute_run, tmp_path_factory):
+    """A folder like `demo`."""
+    folder = tmp_path_factory.mktemp("demo")
+    for name, target in {"corpora": minute_corpora, "tfds": minute_data, "run": minute_run}.items():
+        (folder / name).symlink_to(target)
+    return folder
+
+
+def test_every_notebook_is_here():
+    assert sorted(path.stem for path in NOTEBOOKS.glob("*.ipynb")) == list(SHOWN)
+
+
+@pytest.mark.parametrize("name", [pytest.param(name, marks=[pytest.mark.slow] * (name in SLOW)) for name in SHOWN])
+def test_notebook_runs(name, demo, request, monkeypatch):
+    monkeypatch.setenv("EMOGAN_DEMO", str(demo))
+    monkeypatch.setenv("EMOGAN_PRESET", "tiny")
+    monkeypatch.setenv("EMOGAN_STEPS", "2")
+    if name == "3_does_it_help":
+        monkeypatch.setenv("EMOGAN_STUDY", str(request.getfixturevalue("minute_study")))
+    notebook = nbformat.read(NOTEBOOKS / f"{name}.ipynb", as_version=4)
+    # Outputs are not committed: they would be of old code, and show faces in every difference between versions.
+    assert not any(cell.get("outputs") for cell in notebook.cells)
+    NotebookClient(notebook, timeout=300, resources={"metadata": {"path": str(NOTEBOOKS)}}).execute()
+    outputs = [kind for cell in notebook.cells for output in cell.get("outputs", []) for kind in output.get("data", {})]
+    assert {
+        kind: outputs.count(kind) for kind in ("image/png", "text/html", "text/markdown") if kind in outputs
+    } == SHOWN[name]

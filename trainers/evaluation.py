@@ -250,10 +250,10 @@ def _keep_samples(folder: Path, job: Job, test: dict[str, np.ndarray], grid: np.
     if job.target is not networks.SPECTROGRAM:
         return
     settings = job.labelled.media.spectrogram
-    sounds = folder / "audio"
-    sounds.mkdir(exist_ok=True)
     for item in chosen[:HEARD]:
         spectrograms = np.concatenate([test["spectrogram"][item][np.newaxis], grid[item]])
         names = ["real", *(f"generated_{emotion}" for emotion in job.labelled.class_names)]
         for name, samples in zip(names, audio.waveform(tf.constant(spectrograms), settings), strict=True):
-            generating.write_wav(sounds / f"{test['clip_id'][item]}_{name}.wav", samples, settings.sample_rate)
+            path = folder / "audio" / f"{test['clip_id'][item]}_{name}.wav"
+            path.parent.mkdir(parents=True, exist_ok=True)  # a clip's id may be a path
+            generating.write_wav(path, samples, settings.sample_rate)

@@ -12,7 +12,7 @@ from emogan.config import RunConfig, from_json
 from emogan.errors import UserError
 from trainers import server_files
 from trainers.run_folder import folder_atomically
-from trainers.saved_networks import layer_digests, load_network
+from trainers.saved_networks import layer_digests, load_network, seen_speakers
 
 
 def export(run_dir: Path, output_dir: Path, version: int = 0) -> Path:
@@ -47,7 +47,8 @@ def export(run_dir: Path, output_dir: Path, version: int = 0) -> Path:
         serving.save_served(generator, classifier, settings, part)
         extra = part / serving.EXTRA
         networks = [network for network in (generator, classifier) if network is not None]
-        (extra / "provenance.json").write_text(_provenance(run_dir, config, settings, networks))
+        speakers = seen_speakers(calibrated / "generator")
+        (extra / "provenance.json").write_text(_provenance(run_dir, config, settings, networks, speakers))
         server_files.write_warm_up(part)
         server_files.write_examples(part)
     server_files.write_settings(output_dir / "server")
@@ -55,14 +56,19 @@ def export(run_dir: Path, output_dir: Path, version: int = 0) -> Path:
 
 
 def _provenance(
-    run_dir: Path, config: RunConfig, settings: serving.ServedSettings, networks: list[tf.keras.Model]
+    run_dir: Path,
+    config: RunConfig,
+    settings: serving.ServedSettings,
+    networks: list[tf.keras.Model],
+    speakers: frozenset[str],
 ) -> str:
-    """Where a model comes from: its run and settings, the digests of its weights, versions, and the licences of its data."""
+    """Where a model comes from: run and settings, digests of its weights, versions, whom it knows, licences of its data."""
     about = {
         "run": run_dir.resolve().name,
         "licences": settings.licences,
         "versions": {name: metadata.version(name) for name in ("emogan", "tensorflow")},
         "digests": {network.name: layer_digests(network) for network in networks},
+        "speakers": sorted(speakers),
         "config": dataclasses.asdict(config),
     }
     return json.dumps(about, indent=2)

@@ -27,7 +27,9 @@ _PRETRAIN_DATASET = flags.DEFINE_string(
     "Unlabelled dataset of the first stage; of several variants for example voxceleb_av/64_vox1.",
 )
 _DATASET = flags.DEFINE_string(
-    "dataset", "crema_d_av", "Labelled dataset: crema_d_av, ravdess_av, or a variant such as ravdess_av/64_eight."
+    "dataset",
+    "crema_d_av",
+    "Labelled dataset: crema_d_av, ravdess_av, folder_av, or a variant such as ravdess_av/64_eight.",
 )
 _TEST_FOLD = flags.DEFINE_integer("test_fold", 0, "Fold of speakers that is held out; the next one is for validation.")
 _TRAIN_SPEAKERS = flags.DEFINE_integer(
@@ -43,6 +45,12 @@ _SCHEDULE = flags.DEFINE_enum(
     SCHEDULES,
     "Pretraining then calibration; calibration from scratch (moderate); or no GAN: then the second recogniser differs from the "
     "first by the augmentation of real spectrograms alone.",
+)
+_PRETRAINED = flags.DEFINE_string(
+    "pretrained",
+    "",
+    "Begin calibration from the networks of another run instead of pretraining: give its folder's pretrain or calibrate. Its "
+    "classes may be others.",
 )
 _CONDITION = flags.DEFINE_enum(
     "condition",
@@ -161,6 +169,7 @@ def run_config() -> RunConfig:
         dataset=_DATASET.value,
         test_fold=_TEST_FOLD.value,
         schedule=_SCHEDULE.value,
+        pretrained=_PRETRAINED.value,
         condition=_CONDITION.value,
         use_classifier=_USE_CLASSIFIER.value,
         control=_CONTROL.value,

@@ -13,7 +13,7 @@ from datasets.protocols import Protocol
 from emogan import networks
 from emogan.config import RunConfig, differences
 from emogan.errors import UserError
-from trainers import devices
+from trainers import devices, saved_networks
 from trainers.run_folder import RunFolder
 
 STATISTICS_EXAMPLES = 8_192
@@ -26,7 +26,7 @@ class Job:
 
     Attributes:
         config: the settings, with as many classes as `labelled` has.
-        unlabelled: the corpus of pretraining; None in a moderate run.
+        unlabelled: the corpus of pretraining; None where the run does not pretrain.
         labelled: the corpus of calibration and evaluation, without the speakers that are left out.
         protocol: who of its speakers trains, validates and is tested.
         strategy: on what devices G, D and Q are trained.
@@ -88,7 +88,7 @@ def open_job(config: RunConfig, data_dir: Path) -> Job:
     model = dataclasses.replace(config.model, num_classes=len(labelled.class_names))
     config = dataclasses.replace(config, model=model)
     unlabelled = None
-    if config.schedule == "progressive":
+    if config.pretrains:
         unlabelled = _open_corpus(config.pretrain_dataset, config, data_dir)
         protocols.unlabelled_splits(unlabelled)
         if unlabelled.media != labelled.media:
@@ -99,6 +99,8 @@ def open_job(config: RunConfig, data_dir: Path) -> Job:
     protocol = _protocol(config, labelled)
     labelled = labelled.without(protocol.left_out)
     protocols.check_speakers(labelled, protocol)
+    if config.schedule == "progressive" and config.pretrained:
+        _check_start(Path(config.pretrained), labelled.speakers(protocol.test))
     if config.balance_classes:
         labelled.class_counts(protocol.train)
     job = Job(config=config, unlabelled=unlabelled, labelled=labelled, protocol=protocol, strategy=strategy)
@@ -116,6 +118,17 @@ def _open_corpus(dataset: str, config: RunConfig, data_dir: Path) -> Corpus:
     if corpus.media.size != config.model.size:
         raise UserError(f"{corpus.name} has pictures of {corpus.media.size} pixels, and the preset {config.model.size}")
     return corpus
+
+
+def _check_start(pretrained: Path, unseen: frozenset[str]) -> None:
+    """Raises UserError where a stage of another run holds no networks, or they know a speaker of the test fold."""
+    for name in ("generator", "discriminator"):
+        known = saved_networks.seen_speakers(pretrained / name) & unseen
+        if known:
+            raise UserError(
+                f"--pretrained={pretrained} was trained or selected on {min(known)}, who speaks in the test fold; choose "
+                "another --test_fold, or a run that does not know that speaker"
+            )
 
 
 def _protocol(config: RunConfig, labelled: Corpus) -> Protocol:

@@ -49,7 +49,7 @@ class Phase:
 def phases(config: RunConfig) -> list[Phase]:
     """The stages that train something, in their order."""
     anew, found = "trained anew", []
-    if config.schedule == "progressive":
+    if config.pretrains:
         state = dict.fromkeys(NETWORKS[:3], anew)
         found.append(
             Phase(
@@ -169,6 +169,8 @@ def _data(job: Job) -> list[str]:
             _split_line(job.unlabelled, train, "pretraining"),
             _split_line(job.unlabelled, held_out, "watching it"),
         ]
+    if job.config.schedule == "progressive" and job.config.pretrained:
+        lines.append(f"calibration begins from the networks in {job.config.pretrained}")
     for split, use in (
         (protocol.train, "training"), (protocol.validation, "validation and selection"), (protocol.test, "the test, once")
     ):  # fmt: skip

@@ -3,7 +3,7 @@
 Public names: write_report; read_samples, sample_section and sound_section, of which other reports are made too.
 
 It reads config.json, metrics.jsonl, calibrate/served.json (is the corpus synthetic?), and under evaluate/ samples.npz,
-confusion_*.csv and audio/*.wav. A part that is not there yet is shown as not run yet.
+confusion_*.csv and audio/**/*.wav. A part that is not there yet is shown as not run yet.
 """
 
 import functools
@@ -41,7 +41,7 @@ WITHOUT_GAN = ("Recogniser trained on augmented real ones", "Trained on augmente
 """Titles of the recogniser `augmented` where there is no GAN."""
 
 _MAX_SAMPLES = 6
-_SOUND = re.compile(r"(?P<clip_id>.+)_(?P<what>real|generated_(?P<emotion>[^_]+))\.wav")
+_SOUND = re.compile(r"(?P<clip_id>.+)_(?P<what>real|generated_(?P<emotion>.+))\.wav")
 
 
 def write_report(run_dir: Path) -> Path:
@@ -132,7 +132,8 @@ def sound_section(
     run_dir: Path, samples: dict[str, np.ndarray] | None, at_most: int | None = None
 ) -> dict[str, list[dict[str, Any]]]:
     """Clip id -> its sounds, the real one first, each with its spectrogram if the samples hold it."""
-    found = ((path, _SOUND.fullmatch(path.name)) for path in (run_dir / "evaluate" / "audio").glob("*.wav"))
+    folder = run_dir / "evaluate" / "audio"
+    found = ((path, _SOUND.fullmatch(path.relative_to(folder).as_posix())) for path in folder.rglob("*.wav"))
     sounds = [(match["clip_id"], match["emotion"] or "", path) for path, match in found if match]
     return {
         clip_id: [

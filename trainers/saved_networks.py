@@ -109,6 +109,8 @@ def start_from(
     """Gives fresh networks the weights that calibration takes over, statistics of their input included, and freezes the encoder
     if wanted.
 
+    The networks may be of another number of classes: what reads the condition is then left as it is.
+
     Args:
         generator: G as it was built.
         discriminator: D as it was built.
@@ -125,15 +127,31 @@ def start_from(
     for network in (generator, discriminator):
         if network is discriminator and config.take_over != "generator_and_discriminator":
             continue
-        source = load_network(pretrained / network.name, config.model, network.name)
+        other_classes = _about(pretrained / network.name).model.num_classes
+        made_as = dataclasses.replace(config.model, num_classes=other_classes)
+        source = load_network(pretrained / network.name, made_as, network.name)
         digests = layer_digests(source)
         for layer in network.layers:
             encodes = layer.name.startswith("encoder_")
             if layer.name in digests and (
                 config.take_over != "encoder" or encodes or layer.name.startswith("standardise_")
             ):
-                layer.set_weights(source.get_layer(layer.name).get_weights())
+                pairs = list(zip(layer.get_weights(), source.get_layer(layer.name).get_weights(), strict=True))
+                layer.set_weights([_taken(mine, theirs, config.model, other_classes) for mine, theirs in pairs])
                 layer.trainable = not (encodes and config.freeze_encoder)
                 state = "" if layer.trainable else ", frozen"
+                if any(mine.shape != theirs.shape for mine, theirs in pairs):
+                    state += f", but for {other_classes} classes"
                 lines.append(f"{network.name} {layer.name} {digests[layer.name]}{state}")
     return lines
+
+
+def _taken(mine: np.ndarray, theirs: np.ndarray, config: ModelConfig, other_classes: int) -> np.ndarray:
+    """Weights to take over; where G reads the condition, between what the encoder gives and the noise, `mine` are kept."""
+    if mine.shape == theirs.shape:
+        return theirs
+    axis = [a == b for a, b in zip(mine.shape, theirs.shape, strict=True)].index(False)
+    classes = mine.shape[axis] - config.noise_dim - config.num_classes
+    before, _, after = np.split(theirs, [classes, classes + other_classes], axis)
+    own = np.split(mine, [classes, classes + config.num_classes], axis)[1]
+    return np.concatenate([before, own, after], axis)

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
+import datasets
 from datasets import input_pipeline, protocols
 from datasets.controls import spoilt_sources
 from datasets.input_pipeline import Condition, Corpus
@@ -48,7 +49,7 @@ def stages_of(config: RunConfig) -> list[str]:
     made = config.schedule != "none"
     served = made and config.model.direction == "face_to_sound"
     return [
-        *(["pretrain"] if config.schedule == "progressive" else []),
+        *(["pretrain"] if config.pretrains else []),
         *(["face_classifier"] if made and config.condition == "face" else []),
         *(["calibrate"] if made else []),
         *(f"recognise_{name}" for name in recognisers(config)),
@@ -96,8 +97,9 @@ def calibrate(job: Job, run: RunFolder, folder: Path) -> None:
             networks.standardise_by(classifier, job.target, pictures(corpus, protocol.train, job.target.name))
         taken, known = [], corpus.speakers(f"{protocol.train}+{protocol.validation}")
         if config.schedule == "progressive":
-            taken = saved_networks.start_from(generator, discriminator, config, run.path / "pretrain")
-            known |= saved_networks.seen_speakers(run.path / "pretrain" / "generator")
+            start = Path(config.pretrained) if config.pretrained else run.path / "pretrain"
+            taken = saved_networks.start_from(generator, discriminator, config, start)
+            known |= saved_networks.seen_speakers(start / "generator")
         gan = _compiled_gan(config, settings, generator, discriminator, classifier)
     for line in taken:
         log.info("taken over: %s", line)
@@ -112,10 +114,17 @@ def calibrate(job: Job, run: RunFolder, folder: Path) -> None:
         class_names=list(corpus.class_names),
         dataset=corpus.name,
         synthetic=corpus.synthetic,
-        licences={one.name: one.licence for one in (corpus, job.unlabelled) if one},
+        licences=_licences(corpus, job.unlabelled, known),
     )
     if run.writes:
         write_atomically(folder / "served.json", to_json(served))
+
+
+def _licences(labelled: Corpus, unlabelled: Corpus | None, known: frozenset[str]) -> dict[str, str]:
+    """Of all corpora that G was trained on, those of a run that it was taken over from included."""
+    here = {one.name: one.licence for one in (labelled, unlabelled) if one}
+    names = {speaker.partition(":")[0] for speaker in known} - {name.partition("/")[0] for name in here}
+    return here | {name: datasets.BUILDERS[name].LICENSE for name in sorted(names)}
 
 
 def _fresh(job: Job, corpus: Corpus, split: str) -> tuple[tf.keras.Model, tf.keras.Model]:

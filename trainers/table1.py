@@ -86,7 +86,7 @@ def main(_: list[str]) -> None:
     study = Study(
         base=base,
         datasets=tuple(_DATASETS.value),
-        folds={name: _folds(name) for name in _DATASETS.value},
+        folds={name: _folds(name, base.model.size, data_dir) for name in _DATASETS.value},
         seeds=seeds,
         cases=tuple(CASES) if _CASES.value == ["all"] else tuple(_CASES.value),
         shares=shares,
@@ -121,16 +121,18 @@ def _numbers(flag: flags.FlagHolder[list[str]], kind: type[Number]) -> tuple[Num
         raise UserError(f"--{flag.name}={','.join(flag.value)} must be {what} with commas between them") from error
 
 
-def _folds(dataset: str) -> tuple[int, ...]:
+def _folds(dataset: str, size: int, data_dir: Path) -> tuple[int, ...]:
     """The folds to test on: those asked for, or all that the corpus has."""
+    from datasets import protocols
     from datasets.folds import FOLDS
+    from datasets.input_pipeline import open_corpus
 
-    name = dataset.partition("/")[0]
-    if name not in FOLDS:
-        raise UserError(f"--datasets={dataset}: there are no folds of it; choose from {', '.join(FOLDS)}")
-    if _FOLDS.value == ["all"]:
+    name, _, variant = dataset.partition("/")
+    if _FOLDS.value != ["all"]:
+        return _numbers(_FOLDS, int)
+    if name in FOLDS:
         return tuple(range(len(FOLDS[name])))
-    return _numbers(_FOLDS, int)
+    return tuple(protocols.folds_of(open_corpus(name, data_dir, variant or str(size))))
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ BROKEN = {"crema_d_av": "*/1037*", "ravdess_av": "Actor_04/*-05-*", "voxceleb_av
 
 def sound_corpus(dataset, root) -> Path:
     shutil.copytree(FOLDER / dataset / "dummy_data", root)
-    for path in root.glob(BROKEN[dataset]):
+    for path in root.glob(BROKEN.get(dataset, "none")):
         path.unlink()
     return root
 
@@ -38,6 +38,7 @@ def build(dataset, config, corpus, data_dir, **settings):
     ("dataset", "config", "splits"),
     [
         ("crema_d_av", "64", {"fold_0": 2, "fold_1": 1}),
+        ("folder_av", "64", {"fold_0": 2, "fold_1": 1, "fold_2": 1}),
         ("ravdess_av", "64_eight", {"fold_0": 2, "fold_1": 1, "fold_2": 1}),
         ("voxceleb_av", "64", {"train": 2, "test": 1}),
         ("voxceleb_av", "64_vox1", {"train": 2, "test": 1}),

@@ -125,10 +125,11 @@ def test_a_clone_without_git_lfs(tmp_path):
         run(dataset="crema_d_av", manual_dir=tmp_path, data_dir=tmp_path / "tfds")
 
 
-@pytest.mark.parametrize("dataset", ["crema_d_av", "ravdess_av", "voxceleb_av"])
+@pytest.mark.parametrize("dataset", ["crema_d_av", "folder_av", "ravdess_av", "voxceleb_av"])
 def test_a_folder_without_the_corpus_shows_the_layout(dataset, tmp_path):
     layout = {
         "crema_d_av": "AudioWAV/1001_DFA_ANG_XX.wav",
+        "folder_av": "happy/ann/anything.mp4",
         "ravdess_av": "Actor_01/01-01",
         "voxceleb_av": "dev/mp4/id00012",
     }

@@ -193,7 +193,7 @@ def test_generate_refuses_what_it_cannot_use(minute_run, tmp_path, run_command, 
     assert result.returncode == 2
     assert result.stderr.splitlines()[-1].startswith("error: ")
     assert "Traceback" not in result.stderr
-    expected = {"no face": "no face was found", "unknown emotion": "choose one of anger"}
+    expected = {"no face": "no face was found", "unknown emotion": "choose from anger"}
     assert expected.get(case, "cannot be read as a picture") in result.stderr
 
 

@@ -130,3 +130,20 @@ def test_taking_over_from_another_preset_says_what_differs(tmp_path, small):
     made = networks.build_generator(other), networks.build_discriminator(other)
     with pytest.raises(UserError, match=r"generator does not fit \(model.base_filters: 8, 4: wanted, there\)"):
         start_from(*made, small.run_config(model=other), tmp_path)
+
+
+def test_taking_over_from_a_network_of_other_classes_leaves_what_reads_the_condition(tmp_path, small):
+    pretrained(small, tmp_path)
+    model = dataclasses.replace(small.model, num_classes=2)
+    generator, discriminator = networks.build_generator(model), networks.build_discriminator(model)
+    name = "decoder_3_conv"
+    (fresh,) = generator.get_layer(name).get_weights()
+    lines = start_from(generator, discriminator, small.run_config(model=model), tmp_path)
+    (taken,), (theirs,) = (
+        network.get_layer(name).get_weights() for network in (generator, load_network(tmp_path / "generator"))
+    )
+    encoded = theirs.shape[3] - 6 - 8  # beside six classes and eight numbers of noise
+    np.testing.assert_array_equal(taken[..., :encoded], theirs[..., :encoded])
+    np.testing.assert_array_equal(taken[..., encoded : encoded + 2], fresh[..., encoded : encoded + 2])
+    np.testing.assert_array_equal(taken[..., encoded + 2 :], theirs[..., encoded + 6 :])
+    assert [line.split()[1] for line in lines if line.endswith("but for 6 classes")] == [name]

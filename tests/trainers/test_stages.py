@@ -42,6 +42,42 @@ def test_a_run_on_few_speakers_balanced_and_augmented(minute_data, minute_flags,
     assert {row["n"] for row in rows if row["name"] == "baseline_accuracy"} == {6}
 
 
+@pytest.mark.slow
+def test_a_run_begins_from_the_networks_of_another_run(minute_run, minute_flags, tmp_path, run_command):
+    run, start = tmp_path / "run", minute_run / "pretrain"
+    result = run_command(
+        "trainers.progressive", *minute_flags, f"--run_dir={run}", f"--pretrained={start}", "--test_fold=1",
+        "--pretrain_dataset=none",
+    )  # fmt: skip
+    assert result.returncode == 0, result.stderr
+    assert not (run / "pretrain").exists()
+    digests = json.loads((start / "generator" / "emogan.json").read_text())["digests"]
+    taken = [line.split() for line in (run / "calibrate" / "taken_over.txt").read_text().splitlines()]
+    assert {layer: digest for network, layer, digest in taken if network == "generator"} == digests
+    licences = json.loads((run / "calibrate" / "served.json").read_text())["licences"]
+    assert set(licences) == {"crema_d_av/64", "voxceleb_av"}
+
+
+@pytest.mark.parametrize(
+    ("stage", "message"),
+    [
+        (
+            "calibrate",
+            "was trained or selected on crema_d_av:1019, who speaks in the test fold; choose another --test_fold",
+        ),
+        ("serving", "holds no network of this package"),
+    ],
+)
+def test_a_start_that_cannot_be_one_is_told_at_once(minute_run, minute_flags, tmp_path, run_command, stage, message):
+    result = run_command(
+        "trainers.progressive", *minute_flags, f"--run_dir={tmp_path / 'run'}", f"--pretrained={minute_run / stage}",
+        "--test_fold=1",
+    )  # fmt: skip
+    assert result.returncode == 2
+    assert message in result.stderr.splitlines()[-1]
+    assert not (tmp_path / "run").exists()
+
+
 def test_more_speakers_than_there_are_get_one_clear_message_at_once(minute_flags, tmp_path, run_command):
     result = run_command("trainers.progressive", *minute_flags, f"--run_dir={tmp_path / 'run'}", "--train_speakers=4")
     assert result.returncode == 2

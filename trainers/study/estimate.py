@@ -46,7 +46,9 @@ def estimate(study: Study, runs: Sequence[PlannedRun], left: Sequence[PlannedRun
     if {"recognise", "face_classifier"} & (counts.keys() - known.keys()):
         recognise = study.base.recognise.steps * _recogniser_step(study.base)
         # f_S: a network for each training fold, and one for all.
-        networks_of_f_s = max(len(FOLDS[dataset.partition("/")[0]]) - 1 for dataset in study.datasets)
+        networks_of_f_s = max(
+            len(FOLDS.get(dataset.partition("/")[0], folds)) - 1 for dataset, folds in study.folds.items()
+        )
         expected = {"recognise": recognise, "face_classifier": networks_of_f_s * recognise} | expected
     seconds = {kind: count * expected[kind] for kind, count in counts.items() if kind in expected}
     return Estimate(seconds=seconds, measured=frozenset(known))

@@ -102,7 +102,7 @@ class PlannedRun:
 def plan(study: Study) -> list[PlannedRun]:
     """All runs; each comes after those whose stages it links to."""
     runs = []
-    if any(CASES[name].changes["schedule"] == "progressive" for name in study.cases):
+    if not study.base.pretrained and any(CASES[name].changes["schedule"] == "progressive" for name in study.cases):
         first = dataclasses.replace(study.base, dataset=study.datasets[0], test_fold=study.folds[study.datasets[0]][0])
         runs.append(PlannedRun(path="pretrained", config=first, stages=("pretrain",), links={}))
     for dataset in study.datasets:
@@ -158,7 +158,7 @@ def _case(study: Study, place: Place, folder: str, reader: str) -> PlannedRun:
         return PlannedRun(path=path, config=config, stages=("recognise_baseline", "evaluate"), links={}, place=place)
     links = {"recognise_baseline": f"{folder}/baseline/recognise_baseline"}
     stages = ["recognise_augmented", "evaluate"]
-    if config.schedule == "progressive":
+    if config.pretrains:
         links["pretrain"] = "pretrained/pretrain"
     if config.schedule != "none":
         if config.condition == "face":

@@ -72,8 +72,7 @@ def _check(study: Study, runs: Sequence[PlannedRun], data_dir: Path) -> None:
     """Opens all that the runs will need, before hours are spent on some of them.
 
     Raises:
-        UserError: where a dataset, a fold or a number of speakers is not there, or Inception; or one pretraining cannot serve
-            all.
+        UserError: where a dataset, a fold or a number of speakers is not there, or Inception.
     """
     demanding: dict[tuple[object, ...], RunConfig] = {}
     for run in runs:
@@ -85,13 +84,8 @@ def _check(study: Study, runs: Sequence[PlannedRun], data_dir: Path) -> None:
             demanding[key].condition == "face",
         ):
             demanding[key] = config
-    jobs = [open_job(config, data_dir) for config in demanding.values()]
-    classes = {job.labelled.name: job.config.model.num_classes for job in jobs if job.unlabelled}
-    if len(set(classes.values())) > 1:
-        counts = ", ".join(f"{name} {count}" for name, count in classes.items())
-        raise UserError(
-            f"datasets have different numbers of classes ({counts}), and one pretraining serves all; give each a study"
-        )
+    for config in demanding.values():
+        open_job(config, data_dir)
     if study.base.inception:
         load_inception(study.base.inception)
 

@@ -1,6 +1,4 @@
-"""A study of three cases on the minute corpora, and results made up by hand."""
-
-from pathlib import Path
+"""Results made up by hand."""
 
 import numpy as np
 import pytest
@@ -9,24 +7,6 @@ from emogan.emotions import EMOTIONS
 from emogan.metrics.comparison import Comparison
 from trainers.study.plan import Place
 from trainers.study.results import CaseResult
-
-CASES = "baseline,progressive_supervised,spec_augment"
-
-
-@pytest.fixture(scope="session")
-def study_flags(minute_flags) -> list[str]:
-    """Flags of trainers.table1 for two folds and a seed; --study_dir is missing."""
-    return [*minute_flags, "--datasets=crema_d_av", "--folds=0,1", "--seeds=1", f"--cases={CASES}", "--workers=2"]
-
-
-@pytest.fixture(scope="session")
-def minute_study(study_flags, run_command, tmp_path_factory) -> Path:
-    """The folder of that study."""
-    folder = tmp_path_factory.mktemp("studies") / "study"
-    result = run_command("trainers.table1", *study_flags, f"--study_dir={folder}")
-    assert result.returncode == 0, result.stderr
-    (folder / "printed.txt").write_text(result.stdout)
-    return folder
 
 
 def make_result(case, difference=None, p=None, **changes):

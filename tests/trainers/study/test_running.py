@@ -86,7 +86,7 @@ def test_a_dry_run_lists_what_is_left_and_how_long_it_takes(minute_study, study_
         ("--inception=/nowhere", "Inception cannot be had from /nowhere"),
         ("--folds=7", "test fold 7: crema_d_av/64 has the folds"),
         ("--only=crema_d_av/fold_3", "no part of this study; its parts are crema_d_av/fold_0, crema_d_av/fold_1"),
-        ("--datasets=voxceleb_av", "there are no folds of it"),
+        ("--datasets=voxceleb_av", "voxceleb_av/64 has no "),
     ],
 )
 def test_a_wrong_flag_gets_one_clear_message(minute_study, study_flags, run_command, flag, message, tmp_path):

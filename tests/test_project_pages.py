@@ -1,0 +1,113 @@
+"""What the model card, the page for contributors, the citation and the reference of the code say is so."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+import datasets
+from emogan.config import PRESETS
+
+ROOT = Path(__file__).parent.parent
+PAGES = ("README.md", "BUILD.md", "SERVING.md", "MODEL_CARD.md", "CONTRIBUTING.md")
+CARD = (ROOT / "MODEL_CARD.md").read_text()
+
+
+def rows(first: str) -> dict[str, list[str]]:
+    """The table of the model card whose head begins so: the cells of each row behind the first one, by the first one."""
+    table = CARD[CARD.index(f"| {first} |") :].split("\n\n")[0]
+    cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in table.splitlines()[2:]]
+    return {name.strip("`"): rest for name, *rest in cells}
+
+
+def anchors(page: Path) -> set[str]:
+    """What links into a page can name, as GitHub makes it of the headings."""
+    headings = re.findall(r"(?m)^#+ (.+)$", page.read_text())
+    return {re.sub(r"[^\w -]", "", heading).lower().replace(" ", "-") for heading in headings}
+
+
+def test_the_citation_is_of_this_version():
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text())
+    setup = (ROOT / "setup.py").read_text()
+    for key, setting in {"title": "name", "version": "version", "license": "license"}.items():
+        assert f'{setting}="{citation[key]}"' in setup
+    assert citation["cff-version"] == "1.2.0"
+    assert citation["references"][0]["title"].lower() in (ROOT / "README.md").read_text().replace("\n", " ").lower()
+
+
+def test_the_model_card_has_each_preset_with_its_size_and_parameters():
+    counted = (ROOT / "tests" / "emogan" / "test_networks.py").read_text()
+    pinned = re.findall(r'\("(\w+)", ([\d_]+), ([\d_]+), ([\d_]+)\)', counted)
+    counts = {name: [f"{int(number):,}" for number in numbers] for name, *numbers in pinned}
+    shown = rows("preset")
+    assert list(shown) == list(PRESETS)
+    for name, config in PRESETS.items():
+        shape = [str(value) for value in (config.size, config.base_filters, config.noise_dim)]
+        assert shown[name] == shape + counts[name]
+
+
+def test_the_model_card_has_each_dataset_with_its_licence():
+    licences = {name: licence for name, (_, licence) in rows("dataset").items()}
+    assert licences == {name: builder.LICENSE for name, builder in datasets.BUILDERS.items()}
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_links_lead_somewhere(name):
+    for link in re.findall(r"\]\(([^)]+)\)", (ROOT / name).read_text()):
+        path, _, anchor = link.partition("#")
+        assert (ROOT / path).exists(), link
+        assert not anchor or anchor in anchors(ROOT / path), link
+
+
+@pytest.fixture(scope="module")
+def reference(tmp_path_factory) -> Path:
+    """The reference of the code, made from docstrings without a warning."""
+    folder = tmp_path_factory.mktemp("reference")
+    make = f"{sys.executable} -m properdocs build --strict --config-file=docs/site.yml --site-dir={folder}"
+    result = subprocess.run(make.split(), cwd=ROOT, capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
+    return folder
+
+
+def test_the_reference_has_each_module_but_tests(reference):
+    made = {page.stem for page in reference.glob("*.html")} - {"index", "404"}
+    assert {name.split(".")[0] for name in made} == {"emogan", "datasets", "trainers"}
+    assert {
+        "emogan.losses",
+        "datasets.synthetic",
+        "trainers.study.cases",
+        "trainers.progressive",
+        "emogan.client",
+    } <= made
+    assert not any(name.endswith("_test") for name in made)
+
+
+def test_the_reference_describes_what_goes_in_and_out(reference):
+    page = (reference / "emogan.losses.html").read_text()
+    text = re.sub(r"<[^>]+>|\s+", " ", page)
+    for words in (
+        "D's logits of real pictures, float32 [B, ...]",
+        "D's loss and G's, each float32 [B]",
+        "Mao et al. 2017",
+    ):
+        assert words in re.sub(" +", " ", text).replace("&#39;", "'")
+    assert "&lt;photo&gt;_&lt;emotion&gt;_&lt;seed&gt;.png" in (reference / "emogan.client.html").read_text()
+
+
+def test_the_reference_opens_from_the_disk_and_asks_nothing_of_the_network(reference, browser):
+    with browser((reference / "emogan.config.html").as_uri()) as (page, errors, asked):
+        assert page.locator("text=How sound becomes a picture").is_visible()
+        page.click("a[href='emogan.losses.html#emogan.losses.adversarial_losses']")
+        page.locator("h2", has_text="adversarial_losses").wait_for()
+    assert not errors
+    assert {address.split(":")[0] for address in asked} == {"file"}
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_what_the_pages_name_is_in_the_reference(reference, name):
+    known = {found for page in reference.glob("*.html") for found in re.findall(r'id="([\w.]+)"', page.read_text())}
+    named = re.findall(r"`((?:emogan|datasets|trainers)(?:\.\w+)+)`", (ROOT / name).read_text())
+    assert {word for word in named if not word.endswith(".json")} <= known

@@ -1,0 +1,50 @@
+r"""Generated, labelled spectrograms from the faces of a dataset, as NumPy, CSV, WAV and TFDS, to enlarge a training set with.
+
+python -m trainers.augment --model=demo/run/serving/emogan --dataset=crema_d_av/64 --data_dir=demo/tfds --test_fold=0 \
+    --output_dir=generated
+"""
+
+from pathlib import Path
+
+from absl import flags, logging
+
+from emogan import command
+
+_MODEL = flags.DEFINE_string("model", None, "Folder of an exported generator, or of its versions.", required=True)
+_DATASET = flags.DEFINE_string("dataset", None, "A built dataset with faces, such as folder_av/64.", required=True)
+_DATA_DIR = flags.DEFINE_string("data_dir", None, "Where it was built.", required=True)
+_TEST_FOLD = flags.DEFINE_integer(
+    "test_fold",
+    None,
+    "Use faces of this fold's training speakers alone, so that speakers of the test and validation folds stay unheard; "
+    "without it all faces.",
+    lower_bound=0,
+)
+_EMOTIONS = flags.DEFINE_list("emotions", [], "Ask these of each face; without it each clip's own label.")
+_VARIANTS = flags.DEFINE_integer("variants", 1, "How many of each face and emotion, by different noise.", lower_bound=1)
+_SEED = flags.DEFINE_integer("seed", 1, "Seed of the first one's noise.")
+_WAV = flags.DEFINE_bool("wav", True, "Write sounds too, which takes most of the time.")
+_OUTPUT_DIR = flags.DEFINE_string("output_dir", None, "Folder to write; it must not be there.", required=True)
+
+
+def main(_: list[str]) -> None:
+    """Generates, and prints how many there are and where."""
+    from datasets.input_pipeline import open_corpus
+    from trainers.augmenting import Order, augment
+
+    logging.set_verbosity(logging.ERROR)  # not what TFDS says of its own doings
+    name, _, config = _DATASET.value.partition("/")
+    order = Order(
+        test_fold=_TEST_FOLD.value,
+        emotions=tuple(_EMOTIONS.value),
+        variants=_VARIANTS.value,
+        seed=_SEED.value,
+        wav=_WAV.value,
+    )
+    output_dir = Path(_OUTPUT_DIR.value)
+    count = augment(Path(_MODEL.value), open_corpus(name, Path(_DATA_DIR.value), config or "64"), order, output_dir)
+    print(f"{count:,} generated spectrograms in {output_dir}")
+
+
+if __name__ == "__main__":
+    command.run(main)
