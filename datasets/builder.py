@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from datasets.pairs import Outcome
     from datasets.store import ClipStore
 
+MAX_REJECTS = 0.05
+"""Share of unusable clips above which a build fails, unless another one is given."""
 MAX_CLIPPED_SHARE = 0.01
 """Share of spectrogram pixels at the ceiling above which a build warns: loud sound is then cut off."""
 
@@ -94,7 +96,7 @@ class PairsBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):  # 
         self,
         *,
         workers: int = 1,
-        max_rejects: float = 0.05,
+        max_rejects: float = MAX_REJECTS,
         progress: bool = False,
         store_dir: Path | None = None,
         **kwargs: Any,

@@ -30,7 +30,8 @@ _TEMPLATE = np.array(
 
 _REFINEMENTS = 2  # further passes of MTCNN's last network
 _MTCNN_FACE = 20  # pixels: width of the smallest face that MTCNN looks for
-_USUAL_FACE = 40  # the same for the first look at a picture, in less than half of the time
+USUAL_FACE = 40
+"""The same for the first look at a picture, in less than half of the time."""
 _BORDER_SHARE = 0.25  # border added around a crop that a face overfills, as a share of its sides
 
 
@@ -88,7 +89,7 @@ def _views(picture: np.ndarray, side: int) -> Iterator[tuple[np.ndarray, int, np
         small_size = np.maximum(np.round(size * side / size.max()).astype(int), 1)
         shrunk = tf.image.resize(picture, small_size, method=tf.image.ResizeMethod.AREA).numpy()
     scale, no_border = (size / small_size)[::-1], np.zeros(2)
-    yield shrunk, _USUAL_FACE, scale, no_border
+    yield shrunk, USUAL_FACE, scale, no_border
     yield picture, _MTCNN_FACE, np.ones(2), no_border
     border = np.ceil(small_size * _BORDER_SHARE).astype(int)
     yield np.pad(shrunk, [(border[0],) * 2, (border[1],) * 2, (0, 0)], mode="edge"), _MTCNN_FACE, scale, border[::-1]

@@ -15,7 +15,7 @@ import tensorflow_datasets as tfds
 from absl import flags, logging
 
 import datasets
-from datasets.builder import PairsBuilder
+from datasets.builder import MAX_REJECTS, PairsBuilder
 from datasets.tally import SHOWN_REJECTIONS
 from emogan import command
 from emogan.config import MediaConfig, to_json
@@ -34,7 +34,9 @@ _CONFIG = flags.DEFINE_string(
     ),
 )
 _WORKERS = flags.DEFINE_integer("workers", os.cpu_count(), "processes that work on clips", lower_bound=1)
-_MAX_REJECTS = flags.DEFINE_float("max_rejects", 0.05, "share of unusable clips above which the build fails", 0.0, 1.0)
+_MAX_REJECTS = flags.DEFINE_float(
+    "max_rejects", MAX_REJECTS, "share of unusable clips above which the build fails", 0.0, 1.0
+)
 _STORE_DIR = flags.DEFINE_string(
     "store_dir",
     None,

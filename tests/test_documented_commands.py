@@ -1,0 +1,92 @@
+"""The commands of the documents run as they are written, in a folder where what they name is there, small."""
+
+import re
+import shlex
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import skimage.data
+import stand_in
+from skimage.io import imsave
+
+from datasets.synthetic import make_corpus
+
+ROOT = Path(__file__).parent.parent
+BLOCKS = [
+    block
+    for page in ("README.md", "SERVING.md")
+    for block in re.findall(r"```sh\n(.*?)```", (ROOT / page).read_text(), re.S)
+]
+LINES = [
+    line for block in BLOCKS for line in block.replace("\\\n", " ").splitlines() if line and not line.startswith("#")
+]
+PYTHON = ".venv/bin/python -m "
+OURS = [line.removeprefix(PYTHON) for line in LINES if line.startswith(PYTHON)]
+OTHERS = ("make ", "docker run ", "EMOGAN_MODEL_SERVER=")
+"""How commands begin that are not run here: the demo, the tests, and what needs a server."""
+SMALLER = {
+    "trainers.prepare": ["--data_dir=built", "--workers=1"],  # tfds has these datasets already
+    "trainers.table1": ["--preset=tiny", "--datasets=crema_d_av"],
+    "datasets.synthetic": ["--speakers=1", "--clips_per_speaker=2"],
+}
+"""Flags that make a command quick, or let it do something."""
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def place(minute_corpora, minute_data, minute_run, tmp_path_factory):
+    """A folder with all that the documents name."""
+    folder = tmp_path_factory.mktemp("place")
+    few = {"seed": 50, "seconds": (1.0, 1.2), "workers": 1, "clips_per_speaker": 2}
+    make_corpus(folder / "RAVDESS", "ravdess", speakers=3, **few)
+    make_corpus(folder / "VoxCeleb1", "voxceleb1", speakers=2, **few)
+    links = {
+        "CREMA-D": minute_corpora / "crema_d",
+        "VoxCeleb2": minute_corpora / "voxceleb2",
+        "my_videos": ROOT / "datasets" / "folder_av" / "dummy_data",
+        "clip.mp4": next(minute_corpora.glob("voxceleb2/**/*.mp4")),
+        "tfds": minute_data,
+        "trainers": ROOT / "trainers",
+    }
+    for name, target in links.items():
+        (folder / name).symlink_to(target)
+    imsave(folder / "photo.jpg", skimage.data.astronaut())
+    for run in ("runs/first", "demo/run"):
+        shutil.copytree(minute_run, folder / run)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def addresses(place):
+    """The documents' servers, and where a stand-in is instead."""
+    with stand_in.StandIn(place / "demo" / "run" / "serving" / "emogan").running() as found:
+        yield {"http://localhost:8501": found["rest"], "grpc://localhost:8500": found["grpc"]}
+
+
+def test_every_command_is_run_somewhere():
+    assert len(OURS) > 14
+    assert [line for line in LINES if not line.startswith((PYTHON, *OTHERS))] == []
+
+
+@pytest.mark.parametrize("line", OURS)
+def test_command_runs(line, place, addresses, minute_flags):
+    for server, address in addresses.items():
+        line = line.replace(server, address)
+    module, *given = shlex.split(line, comments=True)
+    smaller = SMALLER.get(module, [])
+    if module == "trainers.progressive":
+        smaller = [flag for flag in minute_flags if not flag.startswith("--data_dir")]
+    command = [sys.executable, "-m", module, *given, *smaller]
+    if module == "emogan.page":
+        with subprocess.Popen(command, cwd=place, stdout=subprocess.PIPE, text=True) as process:
+            assert process.stdout.readline() == "the page is at http://127.0.0.1:7860/; Ctrl-C ends it\n"
+            process.send_signal(signal.SIGINT)
+            assert process.wait(60) == 128 + signal.SIGINT
+        return
+    done = subprocess.run(command, cwd=place, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
