@@ -26,6 +26,13 @@ tf.config.set_logical_device_configuration(
 )  # two virtual devices, for the tests of MirroredStrategy; all others run on the first
 
 
+def pytest_collection_modifyitems(items):
+    """The tests of a file go to one process, since they share what they build; and all that share a run to one, too."""
+    needy = {item.path for item in items if {"minute_run", "minute_study"}.intersection(item.fixturenames)}
+    for item in items:
+        item.add_marker(pytest.mark.xdist_group("run" if item.path in needy else str(item.path)))
+
+
 @pytest.fixture
 def rng() -> np.random.Generator:
     return np.random.default_rng(20)

@@ -16,7 +16,7 @@ SHOWN = {
     "5_serving": {"image/png": 3, "text/html": 6},
 }
 """How many pictures, tables and players each shows."""
-SLOW = {"2_pretrain_and_calibrate", "3_does_it_help", "4_your_own_data"}
+SLOW = {"1_one_training_step", "2_pretrain_and_calibrate", "3_does_it_help", "4_your_own_data"}
 
 
 @pytest.fixture(scope="module")

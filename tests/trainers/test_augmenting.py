@@ -10,6 +10,8 @@ import tensorflow_datasets as tfds
 
 from datasets import input_pipeline
 from emogan import photos, serving
+from emogan.errors import UserError
+from trainers.augmenting import Order, augment
 
 
 @pytest.fixture(scope="module")
@@ -97,17 +99,22 @@ def test_without_emotions_each_clips_own_label_is_asked_for(flags, run_command, 
 
 
 @pytest.mark.parametrize(
-    ("asked", "message"),
+    ("dataset", "order", "message"),
     [
-        (["--emotions=bored"], "the model does not know bored; it knows anger, disgust"),
-        (["--test_fold=1"], "was trained or selected on crema_d_av:1019, who speaks in test fold 1"),
-        (["--test_fold=9"], "test fold 9: crema_d_av/64 has the folds"),
-        (["--dataset=voxceleb_av/64"], "voxceleb_av/64 has no labels; say by --emotions what is asked for"),
-        (["--output_dir=/"], "/ is there already; choose another --output_dir"),
+        ("crema_d_av", {"emotions": ("bored",)}, "the model does not know bored; it knows anger, disgust"),
+        ("crema_d_av", {"test_fold": 1}, "was trained or selected on crema_d_av:1019, who speaks in test fold 1"),
+        ("crema_d_av", {"test_fold": 9}, "test fold 9: crema_d_av/64 has the folds"),
+        ("voxceleb_av", {}, "voxceleb_av/64 has no labels; say by --emotions what is asked for"),
     ],
 )
-def test_a_wrong_order_is_one_message(flags, run_command, tmp_path, asked, message):
-    result = run_command("trainers.augment", *flags, f"--output_dir={tmp_path / 'out'}", *asked)
-    assert result.returncode == 2
-    assert message in result.stderr.splitlines()[-1]
+def test_a_wrong_order_is_refused(minute_run, minute_data, tmp_path, dataset, order, message):
+    corpus = input_pipeline.open_corpus(dataset, minute_data, "64")
+    with pytest.raises(UserError, match=message):
+        augment(minute_run / "serving" / "emogan", corpus, Order(**order), tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+def test_a_folder_that_is_there_is_left_alone(flags, run_command, tmp_path):
+    result = run_command("trainers.augment", *flags, f"--output_dir={tmp_path}")
+    assert result.returncode == 2
+    assert result.stderr.splitlines()[-1] == f"error: {tmp_path} is there already; choose another --output_dir"

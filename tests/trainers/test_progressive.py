@@ -149,12 +149,22 @@ def test_a_dry_run_tells_all_and_does_nothing(minute_flags, tmp_path, run_comman
     assert not (tmp_path / "runs").exists()
 
 
-def test_export_writes_the_next_version_or_the_one_asked_for(minute_run, tmp_path, run_command):
-    flags = [f"--run_dir={minute_run}", f"--output_dir={tmp_path / 'm'}"]
-    assert run_command("trainers.export", *flags).stdout.strip() == str(tmp_path / "m" / "1")
-    assert run_command("trainers.export", *flags, "--version=7").stdout.strip() == str(tmp_path / "m" / "7")
-    assert "aligned_face_bytes" in str(tf.saved_model.load(str(tmp_path / "m" / "7")).signatures["serving_default"])
-    again = run_command("trainers.export", *flags, "--version=7")
+def test_export_writes_the_next_version(minute_run, tmp_path, run_command):
+    (tmp_path / "m" / "3").mkdir(parents=True)
+    result = run_command("trainers.export", f"--run={minute_run}", f"--output_dir={tmp_path / 'm'}")
+    assert result.stdout.strip() == str(tmp_path / "m" / "4")
+    assert "aligned_face_bytes" in str(tf.saved_model.load(str(tmp_path / "m" / "4")).signatures["serving_default"])
+
+
+@pytest.mark.slow
+def test_export_writes_the_version_that_is_asked_for(minute_run, tmp_path, run_command):
+    flags = [f"--run_dir={minute_run}", f"--output_dir={tmp_path / 'm'}", "--version=7"]
+    assert run_command("trainers.export", *flags).stdout.strip() == str(tmp_path / "m" / "7")
+
+
+def test_export_refuses_a_version_that_is_there_and_a_run_that_is_not(minute_run, tmp_path, run_command):
+    served = minute_run / "serving" / "emogan"
+    again = run_command("trainers.export", f"--run_dir={minute_run}", f"--output_dir={served}", "--version=1")
     assert (again.returncode, "is there already; leave out --version" in again.stderr) == (2, True)
     refused = run_command("trainers.export", f"--run_dir={tmp_path}", f"--output_dir={tmp_path / 'n'}")
     assert refused.returncode == 2

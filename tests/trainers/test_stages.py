@@ -113,6 +113,7 @@ def scenario(run_command, minute_flags, run, *flags):
     return {row["name"]: row for row in read_metrics(run) if row["stage"] == "evaluate"}
 
 
+@pytest.mark.slow
 def test_moderate_semi_supervised_without_q(minute_data, minute_flags, tmp_path, run_command):
     run = tmp_path / "run"
     scenario(
