@@ -32,6 +32,8 @@ _REFINEMENTS = 2  # further passes of MTCNN's last network
 _MTCNN_FACE = 20  # pixels: width of the smallest face that MTCNN looks for
 USUAL_FACE = 40
 """The same for the first look at a picture, in less than half of the time."""
+MAX_PHOTO_PIXELS = 80_000_000
+"""Of a photograph; as with videos, a larger one is not decoded."""
 _BORDER_SHARE = 0.25  # border added around a crop that a face overfills, as a share of its sides
 
 
@@ -215,6 +217,8 @@ def from_photo(path: pathlib.Path, config: FaceConfig) -> np.ndarray:
     """
     try:
         with Image.open(path) as opened:
+            if opened.width * opened.height > MAX_PHOTO_PIXELS:
+                raise ValueError(f"{opened.width} x {opened.height} pixels, more than {MAX_PHOTO_PIXELS:,}")
             picture = np.asarray(ImageOps.exif_transpose(opened).convert("RGB"))
     except (OSError, ValueError, Image.DecompressionBombError) as error:
         raise UserError(f"{path} cannot be read as a picture ({error}); give a PNG or JPEG file") from error

@@ -38,9 +38,8 @@ def _gradio_settings(pictures: str) -> dict[str, str]:
         "GRADIO_TEMP_DIR": pictures,
         "GRADIO_ANALYTICS_ENABLED": "False",
         "HF_HUB_OFFLINE": "1",
-        "GRADIO_ANALYTICS_CACHE_FREQUENCY": str(
-            10**9
-        ),  # its own statistics fail with the pandas of TensorFlow 2.15's time
+        # Never: its own statistics fail with the pandas of TensorFlow 2.15's time.
+        "GRADIO_ANALYTICS_CACHE_FREQUENCY": str(10**9),
     }
 
 

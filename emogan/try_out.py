@@ -9,7 +9,7 @@ import gradio as gr
 import numpy as np
 from PIL import Image
 
-from emogan import faces, photos, serving
+from emogan import faces, photos
 from emogan.connections import Connection
 from emogan.errors import UserError
 
@@ -18,6 +18,7 @@ A generator makes the spectrogram of an utterance from a face and an emotion; wh
 was calibrated on {data}. **What it makes is generated: it is nobody's voice, and does not tell what the person feels.** Use
 pictures of people who agree. They stay on the machine that runs this page, and are deleted when it ends.
 """
+_MAX_PHOTO_BYTES = 1 << 25
 _COLUMN_WIDTH = 150  # pixels that an emotion takes at least
 _FACE_SIDE = 256  # pixels that the aligned face is shown with at least
 
@@ -95,7 +96,7 @@ def serve(connection: Connection, host: str, port: int) -> None:
         _, address, _ = build(connection).launch(
             server_name=host,
             server_port=port,
-            max_file_size=serving.MAX_BYTES,
+            max_file_size=_MAX_PHOTO_BYTES,
             footer_links=[],
             ssr_mode=False,
             show_error=True,

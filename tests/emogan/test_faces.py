@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import skimage.data
 from mtcnn.stages import StagePNet
+from PIL import Image
 from skimage.filters import gaussian
 from skimage.transform import SimilarityTransform, resize, warp
 
@@ -324,3 +325,9 @@ def test_align_levels_the_eyes_of_a_turned_photograph(astronaut, face, degrees):
 def test_align_refuses_degenerate_landmarks(landmarks):
     with pytest.raises(UserError, match="five distinct points"):
         faces.align(gradient(), landmarks, CONFIG)
+
+
+def test_a_photograph_that_is_too_large_is_not_decoded(tmp_path):
+    Image.new("1", (9_000, 9_000)).save(tmp_path / "large.png")
+    with pytest.raises(UserError, match=r"cannot be read as a picture \(9000 x 9000 pixels, more than 80,000,000\)"):
+        faces.from_photo(tmp_path / "large.png", FaceConfig(size=64))
