@@ -65,8 +65,8 @@ $(DEMO)/planted/%/report.html: $(DEMO)/planted/corpora/%.done
 	$(BIN)/python -m trainers.table1 --flagfile=trainers/configs/table1_planted.flags --cases=baseline,$(CASES_$*) \
 		--data_dir=$(DEMO)/planted/corpora/$*/tfds --study_dir=$(@D)
 
-# Two processes; tests that share what they build go to one of them (tests/conftest.py).
-PYTEST := $(BIN)/pytest --numprocesses=2 --dist=loadgroup
+# Two processes; the tests of a file share what they build, so a file goes to one of them.
+PYTEST := $(BIN)/pytest --numprocesses=2 --dist=loadfile
 
 test: check
 	$(PYTEST) -m "not slow" --durations=12

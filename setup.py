@@ -40,6 +40,7 @@ REQUIRED = [
 
 DEVELOPMENT = [
     "dill>=0.3.8",  # tensorflow-datasets' test case needs it and does not say so
+    "filelock>=3",
     "ipykernel>=6",
     "mypy>=1.10",
     "mkdocstrings-python>=2,<3",  # with griffe: makes the reference from docstrings, and reads them without an import

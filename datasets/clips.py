@@ -16,8 +16,12 @@ from emogan.emotions import EMOTIONS
 Example = dict[str, Any]
 """Values of the dataset's features by name; `datasets.pairs.to_example` describes them."""
 
-_MEDIA_SUFFIXES = {".aac", ".avi", ".flac", ".flv", ".m4a", ".mkv", ".mov", ".mp3", ".mp4", ".wav", ".webm"}
-
+SOUND_SUFFIXES = {".aac", ".flac", ".m4a", ".mp3", ".ogg", ".opus", ".wav", ".wma"}
+"""How the names of files with sound alone end."""
+_VIDEO_SUFFIXES = {
+    ".3gp", ".avi", ".flv", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts", ".ts", ".webm", ".wmv",
+}  # fmt: skip
+_MEDIA_SUFFIXES = SOUND_SUFFIXES | _VIDEO_SUFFIXES
 
 SYNTHETIC_MARK = "SYNTHETIC CORPUS"
 """How the README.txt of a corpus made by `datasets.synthetic` begins."""

@@ -16,6 +16,7 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_datasets as tfds
 
+import datasets
 from datasets.augmentation import augment_spectrogram, changes_spectrograms, flip_face, mix
 from datasets.controls import blank, spoilt_batch
 from datasets.facts import read_facts
@@ -170,8 +171,13 @@ def open_corpus(name: str, data_dir: Path, config: str) -> Corpus:
     """Opens a dataset that `trainers.prepare` built.
 
     Raises:
-        UserError: where it is not there.
+        UserError: where it is not there, or is none of these.
     """
+    if name not in datasets.BUILDERS:
+        raise UserError(
+            f"{name} is none of the datasets that are trained on: {', '.join(datasets.BUILDERS)} (what trainers.augment "
+            "generates is read by tfds.load)"
+        )
     try:
         builder = tfds.builder(f"{name}/{config}", data_dir=data_dir)
     except (tfds.core.registered.DatasetNotFoundError, ValueError) as error:

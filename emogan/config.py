@@ -409,6 +409,10 @@ class RunConfig:
             "freeze_encoder needs an encoder that was pretrained; leave it out, or take schedule progressive",
         )
         _check(
+            not self.pretrained or self.schedule == "progressive",
+            "pretrained needs schedule progressive; leave it out, or take that schedule",
+        )
+        _check(
             not self.control.startswith("shuffled") or self.calibrate.batch_size > 1,
             f"control {self.control} shuffles within a batch; its batch_size must be above 1",
         )

@@ -5,6 +5,7 @@ python -m emogan.page --model=demo/run/serving/emogan
 
 import logging
 import os
+import signal
 import tempfile
 from pathlib import Path
 
@@ -20,6 +21,7 @@ _PORT = flags.DEFINE_integer("port", 7860, "Port to listen at.", lower_bound=1, 
 
 def main(_: list[str]) -> None:
     """Serves the page until it is stopped; then deletes the pictures that it was shown."""
+    signal.signal(signal.SIGHUP, signal.getsignal(signal.SIGTERM))  # a terminal that is closed ends it as orderly
     logging.getLogger("httpx").setLevel(logging.WARNING)  # Gradio calls itself with it
     with tempfile.TemporaryDirectory(prefix="emogan-page-") as pictures:
         os.environ |= _gradio_settings(pictures)
@@ -38,6 +40,7 @@ def _gradio_settings(pictures: str) -> dict[str, str]:
         "GRADIO_TEMP_DIR": pictures,
         "GRADIO_ANALYTICS_ENABLED": "False",
         "HF_HUB_OFFLINE": "1",
+        "NO_PROXY": ",".join(filter(None, ("127.0.0.1", "localhost", os.environ.get("NO_PROXY")))),  # it calls itself
         # Never: its own statistics fail with the pandas of TensorFlow 2.15's time.
         "GRADIO_ANALYTICS_CACHE_FREQUENCY": str(10**9),
     }

@@ -93,7 +93,7 @@ def generate(connection: Connection, photo: Path, emotions: Sequence[str], seed:
         UserError: where the model does not answer, the photograph cannot be read, an emotion is unknown, or there is no face.
     """
     settings = settings_of(connection)
-    for emotion in emotions:
+    for emotion in emotions or ("",):
         if emotion not in settings.class_names:
             raise UserError(
                 f"--emotion={emotion} is unknown to this model; choose from {', '.join(settings.class_names)}"

@@ -235,7 +235,11 @@ def load_served(path: Path) -> tuple[tf.Module, ServedSettings]:
     try:
         return tf.saved_model.load(str(folder)), from_json(ServedSettings, settings.read_text())
     except (tf.errors.OpError, OSError, IndexError, ValueError) as error:  # IndexError: its variables are cut off
-        raise UserError(f"{folder} is damaged, or half of a copy ({error}); export or copy it again") from error
+        raise _damaged(folder, error) from error
+
+
+def _damaged(folder: Path, error: Exception) -> UserError:
+    return UserError(f"{folder} is damaged, or half of a copy ({error}); export or copy it again")
 
 
 class LocalModel:
@@ -256,7 +260,10 @@ class LocalModel:
         folder = newest_version(path)
         self._module, self.settings = load_served(folder)
         written = folder / EXTRA / "provenance.json"
-        self.provenance: dict[str, Any] = json.loads(written.read_text()) if written.exists() else {}
+        try:
+            self.provenance: dict[str, Any] = json.loads(written.read_text()) if written.exists() else {}
+        except ValueError as error:
+            raise _damaged(folder, error) from error
 
     def predict(self, signature: str, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Calls a signature with arrays, batch first; text and bytes are arrays of objects."""

@@ -35,9 +35,11 @@ def build(connection: Connection) -> gr.Blocks:
     settings = photos.settings_of(connection)
     emotions = settings.class_names
 
-    def show(photo: str | None, seed: float, *chosen: str) -> list[Any]:
+    def show(photo: str | None, seed: float | None, *chosen: str) -> list[Any]:
         """The aligned face; and for each emotion its column, picture and sound."""
         try:
+            if seed is None:
+                raise UserError("the seed is missing; give a whole number")
             if photo is None:
                 raise UserError("there is no picture yet; choose a photograph, or take one with the webcam")
             face = faces.from_photo(Path(photo), settings.media.face)
@@ -92,8 +94,9 @@ def serve(connection: Connection, host: str, port: int) -> None:
     Raises:
         UserError: where the model does not answer, or the port is taken.
     """
+    page = build(connection)
     try:
-        _, address, _ = build(connection).launch(
+        _, address, _ = page.launch(
             server_name=host,
             server_port=port,
             max_file_size=_MAX_PHOTO_BYTES,
@@ -103,7 +106,9 @@ def serve(connection: Connection, host: str, port: int) -> None:
             quiet=True,
             prevent_thread_lock=True,
         )
-    except OSError as error:
-        raise UserError(f"port {port} of {host} cannot be listened at ({error}); choose another --port") from error
+    except (OSError, ValueError) as error:
+        raise UserError(
+            f"port {port} of {host} cannot be listened at ({error}); choose another --port or --host"
+        ) from error
     print(f"the page is at {address}; Ctrl-C ends it", flush=True)
     signal.pause()

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 import tensorflow_datasets as tfds
+from filelock import FileLock
 from playwright.sync_api import sync_playwright
 
 import datasets
@@ -26,11 +27,20 @@ tf.config.set_logical_device_configuration(
 )  # two virtual devices, for the tests of MirroredStrategy; all others run on the first
 
 
-def pytest_collection_modifyitems(items):
-    """The tests of a file go to one process, since they share what they build; and all that share a run to one, too."""
-    needy = {item.path for item in items if {"minute_run", "minute_study"}.intersection(item.fixturenames)}
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group("run" if item.path in needy else str(item.path)))
+@pytest.fixture(scope="session")
+def shared(tmp_path_factory):
+    """Makes what all processes of the tests read: the first builds it, another one that needs it waits. Gives its folder."""
+    root = tmp_path_factory.getbasetemp()
+    root = root.parent if "PYTEST_XDIST_WORKER" in os.environ else root
+
+    def made(name: str, build) -> Path:
+        with FileLock(root / f"{name}.lock"):
+            if not (root / f"{name}.done").exists():
+                build(root / name)
+                (root / f"{name}.done").touch()
+        return root / name
+
+    return made
 
 
 @pytest.fixture
@@ -57,23 +67,27 @@ def small_disk(tmp_path):
 
 
 @pytest.fixture(scope="session")
-def minute_corpora(tmp_path_factory) -> Path:
+def minute_corpora(shared) -> Path:
     """Tiny synthetic corpora: crema_d/ with a speaker in each fold, voxceleb2/."""
-    folder = tmp_path_factory.mktemp("corpora")
-    settings = {"seed": 50, "seconds": (1.0, 1.2), "workers": 1}
-    make_corpus(folder / "crema_d", "crema_d", speakers=5, clips_per_speaker=6, **settings)
-    make_corpus(folder / "voxceleb2", "voxceleb2", speakers=3, clips_per_speaker=2, **settings)
-    return folder
+
+    def build(folder: Path) -> None:
+        settings = {"seed": 50, "seconds": (1.0, 1.2), "workers": 1}
+        make_corpus(folder / "crema_d", "crema_d", speakers=5, clips_per_speaker=6, **settings)
+        make_corpus(folder / "voxceleb2", "voxceleb2", speakers=3, clips_per_speaker=2, **settings)
+
+    return shared("corpora", build)
 
 
 @pytest.fixture(scope="session")
-def minute_data(minute_corpora, tmp_path_factory) -> Path:
+def minute_data(minute_corpora, shared) -> Path:
     """The TFDS data_dir of crema_d_av/64 (30 examples) and voxceleb_av/64 (6), built from the minute corpora."""
-    data_dir = tmp_path_factory.mktemp("tfds")
-    for name, corpus in (("crema_d_av", "crema_d"), ("voxceleb_av", "voxceleb2")):
-        builder = datasets.BUILDERS[name](data_dir=data_dir, config="64")
-        builder.download_and_prepare(download_config=tfds.download.DownloadConfig(manual_dir=minute_corpora / corpus))
-    return data_dir
+
+    def build(data_dir: Path) -> None:
+        for name, corpus in (("crema_d_av", "crema_d"), ("voxceleb_av", "voxceleb2")):
+            manual = tfds.download.DownloadConfig(manual_dir=minute_corpora / corpus)
+            datasets.BUILDERS[name](data_dir=data_dir, config="64").download_and_prepare(download_config=manual)
+
+    return shared("tfds", build)
 
 
 @pytest.fixture(scope="session")
@@ -86,12 +100,14 @@ def minute_flags(minute_data) -> list[str]:
 
 
 @pytest.fixture(scope="session")
-def minute_run(minute_flags, tmp_path_factory) -> Path:
+def minute_run(minute_flags, shared) -> Path:
     """The run folder of `python -m trainers.progressive` on the minute corpora."""
-    run_dir = tmp_path_factory.mktemp("runs") / "run"
-    result = command("trainers.progressive", *minute_flags, f"--run_dir={run_dir}")
-    assert result.returncode == 0, result.stderr
-    return run_dir
+
+    def build(run_dir: Path) -> None:
+        result = command("trainers.progressive", *minute_flags, f"--run_dir={run_dir}")
+        assert result.returncode == 0, result.stderr
+
+    return shared("run", build)
 
 
 @pytest.fixture(scope="session")
@@ -102,13 +118,15 @@ def study_flags(minute_flags) -> list[str]:
 
 
 @pytest.fixture(scope="session")
-def minute_study(study_flags, tmp_path_factory) -> Path:
-    """The folder of that study."""
-    folder = tmp_path_factory.mktemp("studies") / "study"
-    result = command("trainers.table1", *study_flags, f"--study_dir={folder}")
-    assert result.returncode == 0, result.stderr
-    (folder / "printed.txt").write_text(result.stdout)
-    return folder
+def minute_study(study_flags, shared) -> Path:
+    """The folder of that study; printed.txt in it holds what was printed."""
+
+    def build(folder: Path) -> None:
+        result = command("trainers.table1", *study_flags, f"--study_dir={folder}")
+        assert result.returncode == 0, result.stderr
+        (folder / "printed.txt").write_text(result.stdout)
+
+    return shared("study", build)
 
 
 @pytest.fixture(scope="session")

@@ -31,6 +31,7 @@ OTHERS = ("make ", "docker run ", "EMOGAN_MODEL_SERVER=")
 SMALLER = {
     "trainers.prepare": ["--data_dir=built", "--workers=1"],  # tfds has these datasets already
     "trainers.table1": ["--preset=tiny", "--datasets=crema_d_av"],
+    "emogan.page": ["--port=7861"],
     "datasets.synthetic": ["--speakers=1", "--clips_per_speaker=2"],
 }
 """Flags that make a command quick, or let it do something."""
@@ -84,7 +85,7 @@ def test_command_runs(line, place, addresses, minute_flags):
     command = [sys.executable, "-m", module, *given, *smaller]
     if module == "emogan.page":
         with subprocess.Popen(command, cwd=place, stdout=subprocess.PIPE, text=True) as process:
-            assert process.stdout.readline() == "the page is at http://127.0.0.1:7860/; Ctrl-C ends it\n"
+            assert process.stdout.readline() == "the page is at http://127.0.0.1:7861/; Ctrl-C ends it\n"
             process.send_signal(signal.SIGINT)
             assert process.wait(60) == 128 + signal.SIGINT
         return

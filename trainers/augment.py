@@ -6,7 +6,7 @@ python -m trainers.augment --model=demo/run/serving/emogan --dataset=crema_d_av/
 
 from pathlib import Path
 
-from absl import flags, logging
+from absl import flags
 
 from emogan import command
 
@@ -32,7 +32,6 @@ def main(_: list[str]) -> None:
     from datasets.input_pipeline import open_corpus
     from trainers.augmenting import Order, augment
 
-    logging.set_verbosity(logging.ERROR)  # not what TFDS says of its own doings
     name, _, config = _DATASET.value.partition("/")
     order = Order(
         test_fold=_TEST_FOLD.value,

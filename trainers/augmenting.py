@@ -5,6 +5,7 @@ import csv
 import dataclasses
 import io
 import json
+import os
 import shutil
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -70,6 +71,10 @@ class Order:
     seed: int = 1
     wav: bool = True
 
+    def __post_init__(self) -> None:
+        if len(set(self.emotions)) < len(self.emotions) or "" in self.emotions:
+            raise UserError(f"--emotions={','.join(self.emotions)} must be different names with commas between them")
+
 
 def augment(model_dir: Path, corpus: Corpus, order: Order, output_dir: Path) -> int:
     """Generates from the faces of a dataset, and writes, whole or not at all:
@@ -101,11 +106,14 @@ def augment(model_dir: Path, corpus: Corpus, order: Order, output_dir: Path) -> 
         "class_names": class_names,
         "order": dataclasses.asdict(order),
         "faces": {"dataset": corpus.name, "split": split, "licence": corpus.licence, "synthetic": corpus.synthetic},
-        "model": model.provenance,
+        "model": model.provenance | {"licences": model.settings.licences},
     }
     with folder_atomically(output_dir) as part:
         (part / "wav").mkdir()
-        spectrograms = np.lib.format.open_memmap(part / "spectrograms.npy", "w+", np.float32, (count, size, size, 1))
+        table = part / "spectrograms.npy"
+        spectrograms = np.lib.format.open_memmap(table, "w+", np.float32, (count, size, size, 1))
+        with table.open("r+b") as file:  # or a full disk would end the process without a word, and only when it is full
+            os.posix_fallocate(file.fileno(), 0, table.stat().st_size)
         items = []
         for item, answer in tqdm(_made(model, corpus, split, order), total=count, desc="generating", unit="item"):
             spectrograms[item.item] = answer.spectrogram

@@ -99,8 +99,8 @@ def open_job(config: RunConfig, data_dir: Path) -> Job:
     protocol = _protocol(config, labelled)
     labelled = labelled.without(protocol.left_out)
     protocols.check_speakers(labelled, protocol)
-    if config.schedule == "progressive" and config.pretrained:
-        _check_start(Path(config.pretrained), labelled.speakers(protocol.test))
+    if config.pretrained:
+        _check_start(config, labelled.speakers(protocol.test))
     if config.balance_classes:
         labelled.class_counts(protocol.train)
     job = Job(config=config, unlabelled=unlabelled, labelled=labelled, protocol=protocol, strategy=strategy)
@@ -120,14 +120,26 @@ def _open_corpus(dataset: str, config: RunConfig, data_dir: Path) -> Corpus:
     return corpus
 
 
-def _check_start(pretrained: Path, unseen: frozenset[str]) -> None:
-    """Raises UserError where a stage of another run holds no networks, or they know a speaker of the test fold."""
+def _check_start(config: RunConfig, unseen: frozenset[str]) -> None:
+    """Raises UserError where the networks of another run do not fit, or know a speaker of the test fold."""
+    given = f"--pretrained={config.pretrained}"
     for name in ("generator", "discriminator"):
-        known = saved_networks.seen_speakers(pretrained / name) & unseen
+        path = Path(config.pretrained) / name
+        if not path.exists():
+            raise UserError(
+                f"{given} holds no {name}; give a run's folder pretrain or calibrate, as runs/first/pretrain"
+            )
+        about = saved_networks.about(path)
+        there = dataclasses.replace(about.model, num_classes=config.model.num_classes)
+        if there != config.model:
+            raise UserError(
+                f"{given} does not fit ({differences(config.model, there)}: wanted, there); give one that was made so"
+            )
+        known = unseen.intersection(about.speakers)
         if known:
             raise UserError(
-                f"--pretrained={pretrained} was trained or selected on {min(known)}, who speaks in the test fold; choose "
-                "another --test_fold, or a run that does not know that speaker"
+                f"{given} was trained or selected on {min(known)}, who speaks in the test fold; choose another --test_fold, "
+                "or a run that does not know that speaker"
             )
 
 

@@ -169,7 +169,7 @@ def _data(job: Job) -> list[str]:
             _split_line(job.unlabelled, train, "pretraining"),
             _split_line(job.unlabelled, held_out, "watching it"),
         ]
-    if job.config.schedule == "progressive" and job.config.pretrained:
+    if job.config.pretrained:
         lines.append(f"calibration begins from the networks in {job.config.pretrained}")
     for split, use in (
         (protocol.train, "training"), (protocol.validation, "validation and selection"), (protocol.test, "the test, once")

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import tensorflow_datasets as tfds
-from absl import flags, logging
+from absl import flags
 
 import datasets
 from datasets.builder import MAX_REJECTS, PairsBuilder
@@ -58,7 +58,6 @@ _OUTPUT = flags.DEFINE_string("output", "inspected.png", "with --inspect: the pi
 
 def main(_: list[str]) -> None:
     """Builds the dataset, or finds it built, prints what became of the corpus's clips, and audits it; or draws one clip."""
-    logging.set_verbosity(logging.ERROR)  # not what TFDS says of its own doings
     if _INSPECT.value:
         _inspect()
         return

@@ -10,7 +10,7 @@ on where it was.
 
 from pathlib import Path
 
-from absl import flags, logging
+from absl import flags
 
 from emogan import command
 from trainers import flags as run_flags
@@ -39,7 +39,6 @@ def main(_: list[str]) -> None:
     from trainers.stages import run_all
     from trainers.table import read_results, results_table
 
-    logging.set_verbosity(logging.ERROR)  # not what TFDS says of its own doings
     if _DETERMINISTIC.value:
         tf.config.experimental.enable_op_determinism()
     job = open_job(config, Path(_DATA_DIR.value))

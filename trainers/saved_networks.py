@@ -1,11 +1,12 @@
 """Networks as SavedModels that know what they are, and what calibration takes over from pretraining.
 
-Public names: save_network, load_network, seen_speakers, layer_digests, start_from.
+Public names: save_network, load_network, about, seen_speakers, layer_digests, start_from.
 """
 
 import dataclasses
 import hashlib
-from collections.abc import Collection
+import json
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -65,7 +66,7 @@ def load_network(
         UserError: where there is no such folder, it was made with other settings or by another version, it is another
             network, it knows one of `unseen`, or its weights are not those that were saved.
     """
-    found = _about(path)
+    found = about(path)
     known = set(unseen).intersection(found.speakers)
     if known:
         raise UserError(f"{path} was trained or selected on {min(known)}, and must not be tested on that speaker")
@@ -82,10 +83,11 @@ def load_network(
 
 def seen_speakers(path: Path) -> frozenset[str]:
     """Whom a saved network was trained or selected on. Raises UserError where there is none."""
-    return frozenset(_about(path).speakers)
+    return frozenset(about(path).speakers)
 
 
-def _about(path: Path) -> SavedNetwork:
+def about(path: Path) -> SavedNetwork:
+    """What lies beside a saved network. Raises UserError where there is none."""
     settings = path / "emogan.json"
     if not settings.exists():
         raise UserError(f"{path} holds no network of this package (it has no emogan.json)")
@@ -104,18 +106,23 @@ def layer_digests(network: tf.keras.Model) -> dict[str, str]:
 
 
 def start_from(
-    generator: tf.keras.Model, discriminator: tf.keras.Model, config: RunConfig, pretrained: Path
+    generator: tf.keras.Model,
+    discriminator: tf.keras.Model,
+    config: RunConfig,
+    pretrained: Path,
+    class_names: Sequence[str] = (),
 ) -> list[str]:
     """Gives fresh networks the weights that calibration takes over, statistics of their input included, and freezes the encoder
     if wanted.
 
-    The networks may be of another number of classes: what reads the condition is then left as it is.
+    The networks may be of other classes: the weights by which G reads the condition are then left as they are.
 
     Args:
         generator: G as it was built.
         discriminator: D as it was built.
         config: says what is taken over, and what stays as it is then.
-        pretrained: the folder of pretraining, with SavedModels `generator` and `discriminator`.
+        pretrained: the folder of pretraining or of another run's calibration, with SavedModels `generator` and `discriminator`.
+        class_names: of the conditions to come.
 
     Returns:
         A line for each layer that was taken over: network, layer, digest of its weights, and whether it is frozen.
@@ -124,11 +131,13 @@ def start_from(
         UserError: where a SavedModel does not fit.
     """
     lines = []
+    other_classes = _other_classes(pretrained, config.model, class_names)
+    reader = f"decoder_{config.model.size.bit_length() - 2}_conv"
     for network in (generator, discriminator):
         if network is discriminator and config.take_over != "generator_and_discriminator":
             continue
-        other_classes = _about(pretrained / network.name).model.num_classes
-        made_as = dataclasses.replace(config.model, num_classes=other_classes)
+        theirs = about(pretrained / network.name).model.num_classes
+        made_as = dataclasses.replace(config.model, num_classes=theirs)
         source = load_network(pretrained / network.name, made_as, network.name)
         digests = layer_digests(source)
         for layer in network.layers:
@@ -136,22 +145,28 @@ def start_from(
             if layer.name in digests and (
                 config.take_over != "encoder" or encodes or layer.name.startswith("standardise_")
             ):
-                pairs = list(zip(layer.get_weights(), source.get_layer(layer.name).get_weights(), strict=True))
-                layer.set_weights([_taken(mine, theirs, config.model, other_classes) for mine, theirs in pairs])
+                weights = source.get_layer(layer.name).get_weights()
+                anew = layer.name == reader and other_classes
+                if anew:
+                    weights[0] = _but_for_the_condition(layer.get_weights()[0], weights[0], config.model, theirs)
+                layer.set_weights(weights)
                 layer.trainable = not (encodes and config.freeze_encoder)
                 state = "" if layer.trainable else ", frozen"
-                if any(mine.shape != theirs.shape for mine, theirs in pairs):
-                    state += f", but for {other_classes} classes"
+                state += ", but for the condition" if anew else ""
                 lines.append(f"{network.name} {layer.name} {digests[layer.name]}{state}")
     return lines
 
 
-def _taken(mine: np.ndarray, theirs: np.ndarray, config: ModelConfig, other_classes: int) -> np.ndarray:
-    """Weights to take over; where G reads the condition, between what the encoder gives and the noise, `mine` are kept."""
-    if mine.shape == theirs.shape:
-        return theirs
-    axis = [a == b for a, b in zip(mine.shape, theirs.shape, strict=True)].index(False)
-    classes = mine.shape[axis] - config.noise_dim - config.num_classes
-    before, _, after = np.split(theirs, [classes, classes + other_classes], axis)
-    own = np.split(mine, [classes, classes + config.num_classes], axis)[1]
-    return np.concatenate([before, own, after], axis)
+def _other_classes(pretrained: Path, config: ModelConfig, class_names: Sequence[str]) -> bool:
+    """Whether networks are of other classes. (Pretraining has the null condition, which trains no weights of any class.)"""
+    served = pretrained / "served.json"
+    if served.exists():
+        return json.loads(served.read_text())["class_names"] != list(class_names)
+    return about(pretrained / "generator").model.num_classes != config.num_classes
+
+
+def _but_for_the_condition(mine: np.ndarray, theirs: np.ndarray, config: ModelConfig, their_classes: int) -> np.ndarray:
+    """Their kernel [.., .., .., in], but mine where it reads the condition: between what it reads of encoder and noise."""
+    first = mine.shape[-1] - config.noise_dim - config.num_classes
+    before, _, after = np.split(theirs, [first, first + their_classes], -1)
+    return np.concatenate([before, mine[..., first : first + config.num_classes], after], -1)

@@ -98,7 +98,7 @@ def calibrate(job: Job, run: RunFolder, folder: Path) -> None:
         taken, known = [], corpus.speakers(f"{protocol.train}+{protocol.validation}")
         if config.schedule == "progressive":
             start = Path(config.pretrained) if config.pretrained else run.path / "pretrain"
-            taken = saved_networks.start_from(generator, discriminator, config, start)
+            taken = saved_networks.start_from(generator, discriminator, config, start, corpus.class_names)
             known |= saved_networks.seen_speakers(start / "generator")
         gan = _compiled_gan(config, settings, generator, discriminator, classifier)
     for line in taken:

@@ -17,7 +17,7 @@ import threading
 from pathlib import Path
 from typing import TypeVar
 
-from absl import flags, logging
+from absl import flags
 
 from emogan import command
 from emogan.errors import UserError
@@ -79,7 +79,6 @@ def main(_: list[str]) -> None:
     from trainers.study.cases import CASES
     from trainers.study.plan import Study
 
-    logging.set_verbosity(logging.ERROR)  # not what TFDS says of its own doings
     if _DETERMINISTIC.value:
         tf.config.experimental.enable_op_determinism()
     data_dir, folder = Path(_DATA_DIR.value), Path(_STUDY_DIR.value)

@@ -2,6 +2,7 @@
 
 import collections
 import re
+import unicodedata
 from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 from typing import ClassVar
@@ -9,7 +10,7 @@ from typing import ClassVar
 import tensorflow_datasets as tfds
 
 from datasets.builder import PairsBuilder, Variant, make_configs
-from datasets.clips import Clip, Listing, media_files
+from datasets.clips import SOUND_SUFFIXES, Clip, Listing, media_files
 from datasets.tables import Row, read_table
 from emogan.errors import UserError
 
@@ -27,7 +28,7 @@ class Builder(PairsBuilder):
     """Videos of anyone, labelled with any emotions; the folds of speakers are the table's, or five at most."""
 
     BUILDER_CONFIGS = make_configs(
-        Variant(description="All clips, with the labels that occur.", folder="", markers=("**/*.*",), class_names=())
+        Variant(description="All clips, with the labels that occur.", folder="", markers=("*",), class_names=())
     )
     HOMEPAGE = ""
     LICENSE = "The user's own data, under their own terms"
@@ -48,6 +49,7 @@ Two emotions at least, and three speakers: training, validation and test have sp
         else:
             _list_folders(corpus_dir, listing)
         clips = listing.splits.pop(_ALL)
+        _check_names(corpus_dir, {clip.speaker_id for clip in clips})
         folds = folds or _spread(clips)
         for clip in sorted(clips, key=lambda clip: folds[clip.speaker_id]):
             listing.splits.setdefault(f"fold_{folds[clip.speaker_id]}", []).append(clip)
@@ -121,6 +123,11 @@ def _list_folders(corpus_dir: Path, listing: Listing) -> None:
                 path, f"not <emotion>/<speaker>/<file>, the emotion of {_EMOTION_RULE}, nor is there a {TABLE}"
             )
             continue
+        if path.suffix.lower() in SOUND_SUFFIXES and any(
+            other.stem == path.stem and other.suffix.lower() not in SOUND_SUFFIXES for other in path.parent.iterdir()
+        ):
+            listing.left_out["sound_beside_its_video"] += 1
+            continue
         clip = Clip(
             clip_id=_clip_id(path, corpus_dir),
             speaker_id=path.parts[-2],
@@ -130,6 +137,15 @@ def _list_folders(corpus_dir: Path, listing: Listing) -> None:
             features={"actor_sex": ""},
         )
         listing.add(_ALL, clip)
+
+
+def _check_names(corpus_dir: Path, speakers: Iterable[str]) -> None:
+    """Raises UserError where two names are one but for their case or their Unicode form: one person would be in two folds."""
+    first: dict[str, str] = {}
+    for speaker in sorted(speakers):
+        other = first.setdefault(unicodedata.normalize("NFKC", speaker).casefold(), speaker)
+        if other != speaker:
+            raise UserError(f"{corpus_dir} has the speakers {other!r} and {speaker!r}; write one name in one way")
 
 
 def _spread(clips: Iterable[Clip]) -> dict[str, int]:

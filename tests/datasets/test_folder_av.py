@@ -160,12 +160,12 @@ def test_folders_say_all(root, listed):
     }  # fmt: skip
     assert all(clip.picture_path == clip.sound_path for clip in clips(listing).values())
     assert all(clip.features == {"actor_sex": ""} for clip in clips(listing).values())
-    assert rejected(listing, root) == {("happy/ann/2.wav", "duplicate_clip"), *((name, "bad_name") for name in bad)}
+    assert rejected(listing, root) == {(name, "bad_name") for name in bad}
     details = {rejection.detail for rejection in listing.rejections if rejection.reason == "bad_name"}
     assert details == {
         "not <emotion>/<speaker>/<file>, the emotion of letters, digits, _ and -, nor is there a clips.csv"
     }
-    assert listing.left_out == {}
+    assert listing.left_out == {"sound_beside_its_video": 1}
 
 
 def test_links_are_followed_as_in_the_other_corpora(root, tmp_path, listed):
@@ -295,7 +295,7 @@ def test_a_file_that_is_not_there_is_rejected(own, tmp_path):
 def test_a_folder_without_media(root, tmp_path):
     layout = r"expected as the manual directory itself(.|\n)*clips\.csv(.|\n)*happy/ann/anything\.mp4"
     builder = datasets.BUILDERS["folder_av"](data_dir=tmp_path, config="64")
-    for folder, message in ((tmp_path / "gone", "does not exist"), (root, r"holds no \*\*/\*\.\*")):
+    for folder, message in ((tmp_path / "gone", "does not exist"), (root, r"holds no \*")):
         with pytest.raises(UserError, match=rf"^{folder} {message}\. (.|\n)*{layout}"):
             builder.find_corpus(folder)
     touch(root, "notes.txt", "happy/ann/picture.jpg")
@@ -312,3 +312,23 @@ def test_a_folder_that_is_not_sorted(root, tmp_path):
         UserError, match=r"2 of 2 clips were rejected(.|\n)*1\.mp4: bad_name: not <emotion>/<speaker>/<file>"
     ):
         build(root, tmp_path)
+
+
+def test_a_speaker_has_one_way_to_be_written(listed):
+    with pytest.raises(UserError, match="has the speakers 'Ann' and 'ann'; write one name in one way"):
+        listed(f"{HEAD}\n{THREE}d.mp4,Ann,sad\n")
+
+
+def test_sound_beside_its_video_is_left_out(root, listed):
+    touch(root, "happy/ann/1.flac", "happy/ann/1.mp4", "sad/bob/1.m4v", "sad/eve/1.wav")
+    listing = listed()
+    assert [clip.picture_path.name for clip in clips(listing).values()] == ["1.mp4", "1.m4v", "1.wav"]
+    assert listing.left_out == {"sound_beside_its_video": 1}
+    assert listing.rejections == []
+
+
+def test_all_folders_may_be_links(root, tmp_path, listed):
+    touch(tmp_path, "happy/ann/1.mp4", "sad/bob/1.mp4", "sad/eve/1.mp4")
+    for name in ("happy", "sad"):
+        (root / name).symlink_to(tmp_path / name)
+    assert list(clips(listed())) == ["happy/ann/1", "sad/bob/1", "sad/eve/1"]

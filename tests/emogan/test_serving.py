@@ -167,16 +167,18 @@ def test_a_folder_without_a_model_is_refused(tmp_path):
         "variables/variables.index",
         "saved_model.pb",
         "assets.extra/emogan.json",
+        "assets.extra/provenance.json",
     ],
 )
 def test_a_damaged_model_is_told(exported, tmp_path, file):
     shutil.copytree(exported / "10", tmp_path / "10")
+    (tmp_path / "10" / "assets.extra" / "provenance.json").write_text("{}\n")
     damaged = tmp_path / "10" / file
     damaged.write_bytes(damaged.read_bytes()[: damaged.stat().st_size // 2])
     with pytest.raises(
         UserError, match=rf"{tmp_path / '10'} is damaged, or half of a copy \(.*\); export or copy it again"
     ):
-        serving.load_served(tmp_path)
+        serving.LocalModel(tmp_path)
 
 
 def test_tensorflows_own_tool_knows_the_signatures_and_calls_one(exported, inputs_of, tmp_path):

@@ -1,4 +1,5 @@
 import dataclasses
+import json
 
 import numpy as np
 import pytest
@@ -146,4 +147,22 @@ def test_taking_over_from_a_network_of_other_classes_leaves_what_reads_the_condi
     np.testing.assert_array_equal(taken[..., :encoded], theirs[..., :encoded])
     np.testing.assert_array_equal(taken[..., encoded : encoded + 2], fresh[..., encoded : encoded + 2])
     np.testing.assert_array_equal(taken[..., encoded + 2 :], theirs[..., encoded + 6 :])
-    assert [line.split()[1] for line in lines if line.endswith("but for 6 classes")] == [name]
+    assert [line.split()[1] for line in lines if line.endswith("but for the condition")] == [name]
+
+
+@pytest.mark.parametrize(("named", "taken_over"), [(list("abcdef"), True), (list("abcdeg"), False)])
+def test_taking_over_from_a_calibration_keeps_what_reads_the_condition_if_the_classes_are_the_same(
+    tmp_path, small, named, taken_over
+):
+    pretrained(small, tmp_path)
+    (tmp_path / "served.json").write_text(json.dumps({"class_names": named}))
+    tf.keras.utils.set_random_seed(2)
+    generator, discriminator = networks.build_generator(small.model), networks.build_discriminator(small.model)
+    start_from(generator, discriminator, small.run_config(), tmp_path, list("abcdef"))
+    (mine,), (theirs,) = (
+        network.get_layer("decoder_3_conv").get_weights()
+        for network in (generator, load_network(tmp_path / "generator"))
+    )
+    condition = slice(theirs.shape[3] - 6 - 8, theirs.shape[3] - 8)
+    assert (mine[..., condition] == theirs[..., condition]).all() == taken_over
+    np.testing.assert_array_equal(mine[..., -8:], theirs[..., -8:])

@@ -65,7 +65,7 @@ def test_a_run_begins_from_the_networks_of_another_run(minute_run, minute_flags,
             "calibrate",
             "was trained or selected on crema_d_av:1019, who speaks in the test fold; choose another --test_fold",
         ),
-        ("serving", "holds no network of this package"),
+        ("serving", "holds no generator; give a run's folder pretrain or calibrate"),
     ],
 )
 def test_a_start_that_cannot_be_one_is_told_at_once(minute_run, minute_flags, tmp_path, run_command, stage, message):

@@ -173,10 +173,12 @@ def _case(study: Study, place: Place, folder: str, reader: str) -> PlannedRun:
 
 def _config(study: Study, case: Case, dataset: str, fold: int, seed: int, train_speakers: int) -> RunConfig:
     base, changes = study.base, dict(case.changes)
+    progressive = changes["schedule"] == "progressive"
     return dataclasses.replace(
         base,
         augment=dataclasses.replace(base.augment, **changes.pop("augment", {})),
-        freeze_encoder=base.freeze_encoder and changes["schedule"] == "progressive",
+        freeze_encoder=base.freeze_encoder and progressive,
+        pretrained=base.pretrained if progressive else "",
         dataset=dataset,
         test_fold=fold,
         train_speakers=train_speakers or base.train_speakers,

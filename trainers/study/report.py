@@ -67,7 +67,7 @@ def write(study: Study, runs: Sequence[PlannedRun], found: Sequence[CaseResult],
         paper_columns=tables.PAPER_COLUMNS,
         not_comparable=tables.NOT_COMPARABLE,
         whole=CASES[WHOLE_CASE].title,
-        pretrained=any(CASES[name].changes["schedule"] == "progressive" for name in study.cases),
+        pretrained=any(run.config.pretrains for run in runs),
         read_faces=any(CASES[name].changes.get("condition") == "face" for name in study.cases),
         corpora=[
             _corpus(study, runs, found, lines, dataset, folder)
