@@ -167,12 +167,19 @@ class Corpus:
         return self.count(split) * self.media.size**2 * pixel_bytes <= CACHE_BYTES
 
 
-def open_corpus(name: str, data_dir: Path, config: str) -> Corpus:
+def open_corpus(dataset: str, data_dir: Path, usual_config: str) -> Corpus:
     """Opens a dataset that `trainers.prepare` built.
+
+    Args:
+        dataset: its name, as `crema_d_av`, or with its configuration, as `ravdess_av/64_eight`.
+        data_dir: where it was built.
+        usual_config: its configuration where the name says none.
 
     Raises:
         UserError: where it is not there, or is none of these.
     """
+    name, _, config = dataset.partition("/")
+    config = config or usual_config
     if name not in datasets.BUILDERS:
         raise UserError(
             f"{name} is none of the datasets that are trained on: {', '.join(datasets.BUILDERS)} (what trainers.augment "

@@ -11,7 +11,7 @@ from absl import flags
 from emogan import command
 
 _MODEL = flags.DEFINE_string("model", None, "Folder of an exported generator, or of its versions.", required=True)
-_DATASET = flags.DEFINE_string("dataset", None, "A built dataset with faces, such as folder_av/64.", required=True)
+_DATASET = flags.DEFINE_string("dataset", None, "A built dataset with faces, such as folder_av.", required=True)
 _DATA_DIR = flags.DEFINE_string("data_dir", None, "Where it was built.", required=True)
 _TEST_FOLD = flags.DEFINE_integer(
     "test_fold",
@@ -30,9 +30,11 @@ _OUTPUT_DIR = flags.DEFINE_string("output_dir", None, "Folder to write; it must 
 def main(_: list[str]) -> None:
     """Generates, and prints how many there are and where."""
     from datasets.input_pipeline import open_corpus
+    from emogan.serving import LocalModel
     from trainers.augmenting import Order, augment
 
-    name, _, config = _DATASET.value.partition("/")
+    model = LocalModel(Path(_MODEL.value))
+    corpus = open_corpus(_DATASET.value, Path(_DATA_DIR.value), str(model.settings.model.size))
     order = Order(
         test_fold=_TEST_FOLD.value,
         emotions=tuple(_EMOTIONS.value),
@@ -41,7 +43,7 @@ def main(_: list[str]) -> None:
         wav=_WAV.value,
     )
     output_dir = Path(_OUTPUT_DIR.value)
-    count = augment(Path(_MODEL.value), open_corpus(name, Path(_DATA_DIR.value), config or "64"), order, output_dir)
+    count = augment(model, corpus, order, output_dir)
     print(f"{count:,} generated spectrograms in {output_dir}")
 
 

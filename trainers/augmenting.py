@@ -76,7 +76,7 @@ class Order:
             raise UserError(f"--emotions={','.join(self.emotions)} must be different names with commas between them")
 
 
-def augment(model_dir: Path, corpus: Corpus, order: Order, output_dir: Path) -> int:
+def augment(model: LocalModel, corpus: Corpus, order: Order, output_dir: Path) -> int:
     """Generates from the faces of a dataset, and writes, whole or not at all:
 
         spectrograms.npy    float32 [n, S, S, 1] in [-1, 1], lowest frequency first
@@ -94,7 +94,6 @@ def augment(model_dir: Path, corpus: Corpus, order: Order, output_dir: Path) -> 
     """
     if output_dir.exists():
         raise UserError(f"{output_dir} is there already; choose another --output_dir")
-    model = LocalModel(model_dir)
     _check(model, corpus, order)
     split = "+".join(corpus.splits)
     if order.test_fold is not None:

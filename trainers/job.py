@@ -113,8 +113,7 @@ def open_job(config: RunConfig, data_dir: Path) -> Job:
 
 
 def _open_corpus(dataset: str, config: RunConfig, data_dir: Path) -> Corpus:
-    name, _, variant = dataset.partition("/")
-    corpus = input_pipeline.open_corpus(name, data_dir, variant or str(config.model.size))
+    corpus = input_pipeline.open_corpus(dataset, data_dir, str(config.model.size))
     if corpus.media.size != config.model.size:
         raise UserError(f"{corpus.name} has pictures of {corpus.media.size} pixels, and the preset {config.model.size}")
     return corpus

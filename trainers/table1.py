@@ -126,12 +126,12 @@ def _folds(dataset: str, size: int, data_dir: Path) -> tuple[int, ...]:
     from datasets.folds import FOLDS
     from datasets.input_pipeline import open_corpus
 
-    name, _, variant = dataset.partition("/")
+    name = dataset.partition("/")[0]
     if _FOLDS.value != ["all"]:
         return _numbers(_FOLDS, int)
     if name in FOLDS:
         return tuple(range(len(FOLDS[name])))
-    return tuple(protocols.folds_of(open_corpus(name, data_dir, variant or str(size))))
+    return tuple(protocols.folds_of(open_corpus(dataset, data_dir, str(size))))
 
 
 if __name__ == "__main__":

@@ -110,7 +110,7 @@ def test_without_emotions_each_clips_own_label_is_asked_for(flags, run_command, 
 def test_a_wrong_order_is_refused(minute_run, minute_data, tmp_path, dataset, order, message):
     corpus = input_pipeline.open_corpus(dataset, minute_data, "64")
     with pytest.raises(UserError, match=message):
-        augment(minute_run / "serving" / "emogan", corpus, Order(**order), tmp_path / "out")
+        augment(serving.LocalModel(minute_run / "serving" / "emogan"), corpus, Order(**order), tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
 
