@@ -249,6 +249,7 @@ class LocalModel:
         path: as for `load_served`.
 
     Attributes:
+        signatures: TensorFlow's functions, by name.
         settings: what it says of itself.
         provenance: assets.extra/provenance.json of an export; empty without one.
 
@@ -258,7 +259,8 @@ class LocalModel:
 
     def __init__(self, path: Path) -> None:
         folder = newest_version(path)
-        self._module, self.settings = load_served(folder)
+        module, self.settings = load_served(folder)
+        self.signatures = module.signatures
         written = folder / EXTRA / "provenance.json"
         try:
             self.provenance: dict[str, Any] = json.loads(written.read_text()) if written.exists() else {}
@@ -267,5 +269,5 @@ class LocalModel:
 
     def predict(self, signature: str, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Calls a signature with arrays, batch first; text and bytes are arrays of objects."""
-        answer = self._module.signatures[signature](**{name: tf.constant(values) for name, values in inputs.items()})
+        answer = self.signatures[signature](**{name: tf.constant(values) for name, values in inputs.items()})
         return {name: answer[name].numpy() for name in OUTPUTS[signature]}

@@ -18,7 +18,7 @@ import tensorflow as tf
 from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
 
 from emogan.errors import UserError
-from emogan.serving import LocalModel, load_served
+from emogan.serving import LocalModel
 
 _PATH = re.compile(r"/v1/models/emogan(/versions/(?P<version>\d+))?:predict")
 
@@ -46,7 +46,6 @@ class StandIn(prediction_service_pb2_grpc.PredictionServiceServicer):
             raise Refused(404, "Servable not found for request: Latest(emogan)")
         if max(versions) != self.version:
             with contextlib.suppress(UserError):
-                self.signatures = load_served(self.folder)[0].signatures
                 self.model, self.version = LocalModel(self.folder), max(versions)
 
     @contextlib.contextmanager
@@ -66,9 +65,9 @@ class StandIn(prediction_service_pb2_grpc.PredictionServiceServicer):
 
     def inputs_of(self, signature):
         self.look()
-        if signature not in self.signatures:
+        if signature not in self.model.signatures:
             raise Refused(400, f'Serving signature name: "{signature}" not found in signature def')
-        return self.signatures[signature].structured_input_signature[1]
+        return self.model.signatures[signature].structured_input_signature[1]
 
     def call(self, signature, inputs):
         different = set(self.inputs_of(signature)) ^ set(inputs)

@@ -118,3 +118,11 @@ def test_a_folder_that_is_there_is_left_alone(flags, run_command, tmp_path):
     result = run_command("trainers.augment", *flags, f"--output_dir={tmp_path}")
     assert result.returncode == 2
     assert result.stderr.splitlines()[-1] == f"error: {tmp_path} is there already; choose another --output_dir"
+
+
+def test_a_full_disk_is_told_before_anything_is_generated(minute_run, minute_data, small_disk):
+    corpus = input_pipeline.open_corpus("crema_d_av", minute_data, "64")
+    disk = small_disk("256k")  # 30 spectrograms take 480 KiB
+    with pytest.raises(OSError, match="No space left on device"):
+        augment(serving.LocalModel(minute_run / "serving" / "emogan"), corpus, Order(), disk / "out")
+    assert not (disk / "out").exists()
