@@ -66,7 +66,7 @@ $(DEMO)/planted/%/report.html: $(DEMO)/planted/corpora/%.done
 		--data_dir=$(DEMO)/planted/corpora/$*/tfds --study_dir=$(@D)
 
 # Two processes; the tests of a file share what they build, so a file goes to one of them.
-PYTEST := $(BIN)/pytest --numprocesses=2 --dist=loadfile
+PYTEST := $(BIN)/pytest --numprocesses=2 --dist=loadfile --no-loadscope-reorder
 
 test: check
 	$(PYTEST) -m "not slow" --durations=12

@@ -16,7 +16,10 @@ _VERSION = flags.DEFINE_integer("version", 0, "The model's version; without it t
 _TIMEOUT = flags.DEFINE_float("timeout", 30.0, "Seconds that an answer may take, with all retries.", lower_bound=0.1)
 _FACE = flags.DEFINE_string("face", None, "A photograph with a face: any format that Pillow reads.", required=True)
 _EMOTION = flags.DEFINE_list(
-    "emotion", None, "What to ask for, one or several; the model knows which there are.", required=True
+    "emotion",
+    None,
+    "What to ask for, one or several with commas between them; the model knows which there are.",
+    required=True,
 )
 _SEED = flags.DEFINE_integer("seed", 1, "Seed of the noise; another seed gives another variant.")
 _OUTPUT_DIR = flags.DEFINE_string("output_dir", None, "Where the PNGs and the WAV are written.", required=True)

@@ -15,10 +15,11 @@ import warnings
 from collections.abc import Callable, Iterator
 from types import FrameType
 
-from absl import app
+from absl import app, flags
 from absl import logging as absl_logging
 
 from emogan.errors import Stopped, UserError
+from emogan.usage import HelpFlag
 
 _GO_ON = "start the same command again to go on"
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
@@ -30,6 +31,8 @@ def run(main: Callable[[list[str]], None]) -> None:
     A UserError or a full disk is one line without frames, exit code 2. So is SIGTERM or Ctrl-C, exit code 143 or 130.
     """
     quiet()
+    app.define_help_flags()
+    flags.DEFINE_flag(HelpFlag())  # instead of absl's
     atexit.register(gc.freeze)  # Python's last collection can take half a minute over many traced graphs, for nothing
 
     def guarded(argv: list[str]) -> None:

@@ -1,7 +1,7 @@
-"""Every setting of the system as frozen dataclasses, checked at birth, with a JSON round trip.
+"""The settings of data, networks and training as frozen dataclasses, checked at birth, with a JSON round trip.
 
 Public names: SpectrogramConfig, FaceConfig, MediaConfig (what the bytes of a dataset depend on), ModelConfig, LossConfig,
-AugmentConfig, TrainConfig, RunConfig, the presets, `to_json`, `from_json` and `differences`.
+AugmentConfig, TrainConfig, the presets, the values that a setting can have, `to_json`, `from_json` and `differences`.
 """
 
 import dataclasses
@@ -9,15 +9,10 @@ import json
 import typing
 from typing import Any, TypeVar
 
-from emogan.errors import UserError
+from emogan.errors import UserError, check
 
 SIZES = (64, 128, 256)
 """Sides of the square pictures that a dataset can be built for, pixels."""
-
-
-def _check(condition: bool, message: str) -> None:
-    if not condition:
-        raise UserError(message)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -46,20 +41,20 @@ class SpectrogramConfig:
     per_clip_maximum: bool = False
 
     def __post_init__(self) -> None:
-        _check(self.size > 0, f"size is {self.size}; it must be positive")
-        _check(
+        check(self.size > 0, f"size is {self.size}; it must be positive")
+        check(
             0 < self.hop_samples <= self.window_samples and (self.window_samples - self.hop_samples) % 2 == 0,
             f"window_samples {self.window_samples} and hop_samples {self.hop_samples}: the window must be the longer one, by "
             "an even number of samples",
         )
-        _check(self.floor_db < self.ceiling_db, f"floor_db {self.floor_db} must lie below ceiling_db {self.ceiling_db}")
+        check(self.floor_db < self.ceiling_db, f"floor_db {self.floor_db} must lie below ceiling_db {self.ceiling_db}")
         if self.mel_bands is None:
-            _check(
+            check(
                 self.size <= self.window_samples // 2 + 1,
                 f"size {self.size} exceeds the {self.window_samples // 2 + 1} bins of a window of {self.window_samples}",
             )
         else:
-            _check(self.mel_bands == self.size, f"mel_bands {self.mel_bands} must equal size {self.size}")
+            check(self.mel_bands == self.size, f"mel_bands {self.mel_bands} must equal size {self.size}")
 
     @property
     def clip_samples(self) -> int:
@@ -100,11 +95,11 @@ class FaceConfig:
     search_frames: int = 10
 
     def __post_init__(self) -> None:
-        _check(self.size > 0, f"size is {self.size}; it must be positive")
-        _check(0.3 <= self.scale <= 1.2, f"scale is {self.scale}; it must lie between 0.3 and 1.2")
-        _check(0 < self.min_confidence < 1, f"min_confidence is {self.min_confidence}; it must lie between 0 and 1")
-        _check(self.detection_side >= 96, f"detection_side is {self.detection_side}; MTCNN needs at least 96 pixels")
-        _check(self.search_frames >= 0, f"search_frames is {self.search_frames}; it must not be negative")
+        check(self.size > 0, f"size is {self.size}; it must be positive")
+        check(0.3 <= self.scale <= 1.2, f"scale is {self.scale}; it must lie between 0.3 and 1.2")
+        check(0 < self.min_confidence < 1, f"min_confidence is {self.min_confidence}; it must lie between 0 and 1")
+        check(self.detection_side >= 96, f"detection_side is {self.detection_side}; MTCNN needs at least 96 pixels")
+        check(self.search_frames >= 0, f"search_frames is {self.search_frames}; it must not be negative")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -115,7 +110,7 @@ class MediaConfig:
     face: FaceConfig
 
     def __post_init__(self) -> None:
-        _check(
+        check(
             self.spectrogram.size == self.face.size,
             f"the spectrogram's size {self.spectrogram.size} and the face's size {self.face.size} must be the same",
         )
@@ -128,7 +123,7 @@ class MediaConfig:
     @classmethod
     def of_size(cls, size: int) -> "MediaConfig":
         """The standard settings of one of `SIZES`. Raises UserError for another size."""
-        _check(size in SPECTROGRAMS, f"size is {size}; it must be one of {', '.join(map(str, SIZES))}")
+        check(size in SPECTROGRAMS, f"size is {size}; it must be one of {', '.join(map(str, SIZES))}")
         return cls(spectrogram=SPECTROGRAMS[size], face=FaceConfig(size=size))
 
 
@@ -159,17 +154,17 @@ class ModelConfig:
     direction: str = "face_to_sound"
 
     def __post_init__(self) -> None:
-        _check(
+        check(
             self.size >= 16 and self.size & (self.size - 1) == 0,
             f"size is {self.size}; it must be a power of two, 16 or more",
         )
-        _check(
+        check(
             self.base_filters > 0 and self.base_filters % 4 == 0,
             f"base_filters is {self.base_filters}; it must be a positive multiple of 4, for the group normalisation",
         )
-        _check(self.noise_dim > 0, f"noise_dim is {self.noise_dim}; it must be positive")
-        _check(self.num_classes > 1, f"num_classes is {self.num_classes}; it must be at least 2")
-        _check(
+        check(self.noise_dim > 0, f"noise_dim is {self.noise_dim}; it must be positive")
+        check(self.num_classes > 1, f"num_classes is {self.num_classes}; it must be at least 2")
+        check(
             self.direction in DIRECTIONS, f"direction is {self.direction!r}; it must be one of {', '.join(DIRECTIONS)}"
         )
 
@@ -213,13 +208,13 @@ class LossConfig:
     diff_augment: bool = False
 
     def __post_init__(self) -> None:
-        _check(
+        check(
             self.adversarial in ADVERSARIAL_FORMS,
             f"adversarial is {self.adversarial!r}; it must be one of {', '.join(ADVERSARIAL_FORMS)}",
         )
         for name in ("lambda_l1", "lambda_q", "gradient_penalty", "r1_gamma", "instance_noise"):
-            _check(getattr(self, name) >= 0, f"{name} is {getattr(self, name)}; it must not be negative")
-        _check(
+            check(getattr(self, name) >= 0, f"{name} is {getattr(self, name)}; it must not be negative")
+        check(
             0 <= self.label_smoothing < 0.5,
             f"label_smoothing is {self.label_smoothing}; it must lie in [0, 0.5), or real would count as generated",
         )
@@ -254,13 +249,17 @@ class AugmentConfig:
 
     def __post_init__(self) -> None:
         for name in ("time_shift_share", "frequency_shift_share"):
-            _check(0 <= getattr(self, name) < 1, f"{name} is {getattr(self, name)}; it must lie in [0, 1)")
+            check(0 <= getattr(self, name) < 1, f"{name} is {getattr(self, name)}; it must lie in [0, 1)")
         for name in ("noise_snr_db", "mixup"):
-            _check(getattr(self, name) >= 0, f"{name} is {getattr(self, name)}; it must not be negative")
+            check(getattr(self, name) >= 0, f"{name} is {getattr(self, name)}; it must not be negative")
         for name in ("time_mask", "frequency_mask"):
             count, share = getattr(self, f"{name}s"), getattr(self, f"{name}_share")
-            _check(count >= 0, f"{name}s is {count}; it must not be negative")
-            _check(0 < share <= 1, f"{name}_share is {share}; it must lie above 0, and at most at 1")
+            check(count >= 0, f"{name}s is {count}; it must not be negative")
+            check(0 < share <= 1, f"{name}_share is {share}; it must lie above 0, and at most at 1")
+
+
+CONTROLS = ("none", "shuffled_faces", "no_face", "shuffled_labels")
+"""What is spoilt on purpose, to see what a GAN does without it."""
 
 
 PRECISIONS = ("float32", "mixed_float16", "mixed_bfloat16")
@@ -299,138 +298,22 @@ class TrainConfig:
 
     def __post_init__(self) -> None:
         for name in ("steps", "batch_size", "interval", "accumulate"):
-            _check(getattr(self, name) > 0, f"{name} is {getattr(self, name)}; it must be positive")
-        _check(
+            check(getattr(self, name) > 0, f"{name} is {getattr(self, name)}; it must be positive")
+        check(
             self.steps % self.interval == 0,
             f"{self.steps} steps are not a multiple of the interval of {self.interval}; change one of the two",
         )
-        _check(self.learning_rate > 0, f"learning_rate is {self.learning_rate}; it must be positive")
-        _check(self.d_learning_rate >= 0, f"d_learning_rate is {self.d_learning_rate}; it must not be negative")
+        check(self.learning_rate > 0, f"learning_rate is {self.learning_rate}; it must be positive")
+        check(self.d_learning_rate >= 0, f"d_learning_rate is {self.d_learning_rate}; it must not be negative")
         for name in ("beta_1", "g_ema"):
-            _check(0 <= getattr(self, name) < 1, f"{name} is {getattr(self, name)}; it must lie in [0, 1)")
-        _check(
+            check(0 <= getattr(self, name) < 1, f"{name} is {getattr(self, name)}; it must lie in [0, 1)")
+        check(
             self.batch_size % self.accumulate == 0,
             f"batch_size {self.batch_size} cannot be worked on in {self.accumulate} equal parts; choose another accumulate",
         )
-        _check(
+        check(
             self.precision in PRECISIONS, f"precision is {self.precision!r}; it must be one of {', '.join(PRECISIONS)}"
         )
-
-
-FORMAT = 4
-"""Of what a run folder and a saved network hold; another one is refused."""
-SCHEDULES = ("progressive", "moderate", "none")
-"""Pretraining then calibration; calibration from scratch; or no GAN at all, but the augmentation of real spectrograms alone."""
-CONDITIONS = ("label", "face")
-"""Supervised, or semi-supervised."""
-TAKEN_OVER = ("generator_and_discriminator", "generator", "encoder")
-"""What calibration can take over from pretraining; the encoder is G's way down."""
-KEPT = ("last", "best")
-"""Weights that a stage of GAN training hands on."""
-REQUESTS = ("own", "all")
-"""What is generated from a training example."""
-CONTROLS = ("none", "shuffled_faces", "no_face", "shuffled_labels")
-"""What is spoilt on purpose, to see what a GAN does without it."""
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class RunConfig:
-    """A whole run of `trainers.progressive`: pretrain, calibrate, evaluate, export.
-
-    Attributes:
-        pretrain_dataset: the unlabelled dataset of the first stage; the variant of its size, unless `name/variant` says it.
-        dataset: the labelled dataset of calibration and evaluation.
-        test_fold: the fold of speakers that is held out; the next one is for validation, the others for training.
-        schedule: one of `SCHEDULES`.
-        pretrained: where a progressive run takes its start from, instead of pretraining: a stage of another run,
-            `<run_dir>/pretrain` or `<run_dir>/calibrate`; empty where it pretrains itself.
-        condition: where c comes from: the `label`, or the probabilities that f_S reads in the `face` (in what G sees, that is:
-            in the sound, where faces are made from it), which then also are what Q learns.
-        use_classifier: whether Q takes part in calibration.
-        take_over: one of `TAKEN_OVER`; what is not taken over starts at random. Without effect on a moderate run.
-        freeze_encoder: whether calibration leaves G's way down as it was taken over.
-        keep: whether a stage hands on the `last` weights of its networks, or those of the `best` validation L1 distance.
-        model, loss: see there.
-        pretrain, calibrate: the two stages of GAN training.
-        recognise: the training of f_S, and of the recognisers on real data alone and on real and generated data.
-        generated_share: share of generated examples in each batch of the augmented recogniser. Our choice.
-        requests: what is generated from a training example: its `own` c, or `all` emotions one after the other.
-        train_speakers: number of training speakers, chosen by the seed of calibration; 0 for all.
-        balance_classes: whether training on labelled examples draws all classes equally often.
-        augment: changes of training examples.
-        inception: where Inception is loaded from, for FID, KID and IS on its features too: an address at TF-Hub, or a folder.
-        control: one of `CONTROLS`: G sees another clip's face, or a blank one; or the condition is another clip's.
-        format: `FORMAT` of the version that wrote it.
-    """
-
-    pretrain_dataset: str
-    dataset: str
-    test_fold: int
-    schedule: str = "progressive"
-    pretrained: str = ""
-    condition: str = "label"
-    use_classifier: bool = True
-    take_over: str = "generator_and_discriminator"
-    freeze_encoder: bool = False
-    keep: str = "last"
-    model: ModelConfig
-    loss: LossConfig
-    pretrain: TrainConfig
-    calibrate: TrainConfig
-    recognise: TrainConfig
-    generated_share: float = 0.5
-    requests: str = "own"
-    train_speakers: int = 0
-    balance_classes: bool = False
-    augment: AugmentConfig = AugmentConfig()
-    inception: str = ""
-    control: str = "none"
-    format: int = FORMAT
-
-    @property
-    def pretrains(self) -> bool:
-        """Whether the run has a first stage of its own."""
-        return self.schedule == "progressive" and not self.pretrained
-
-    def __post_init__(self) -> None:
-        choices = {
-            "schedule": SCHEDULES,
-            "condition": CONDITIONS,
-            "take_over": TAKEN_OVER,
-            "keep": KEPT,
-            "requests": REQUESTS,
-            "control": CONTROLS,
-        }
-        for name, values in choices.items():
-            value = getattr(self, name)
-            _check(value in values, f"{name} is {value!r}; it must be one of {', '.join(values)}")
-        _check(
-            not self.freeze_encoder or self.schedule == "progressive",
-            "freeze_encoder needs an encoder that was pretrained; leave it out, or take schedule progressive",
-        )
-        _check(
-            not self.pretrained or self.schedule == "progressive",
-            "pretrained needs schedule progressive; leave it out, or take that schedule",
-        )
-        _check(
-            not self.control.startswith("shuffled") or self.calibrate.batch_size > 1,
-            f"control {self.control} shuffles within a batch; its batch_size must be above 1",
-        )
-        _check(0 < self.generated_share < 1, f"generated_share is {self.generated_share}; it must lie between 0 and 1")
-        generated = round(self.generated_share * self.recognise.batch_size)
-        _check(
-            0 < generated < self.recognise.batch_size,
-            f"generated_share {self.generated_share} of {self.recognise.batch_size} examples is {generated}; every batch must "
-            "have real and generated ones",
-        )
-        _check(self.train_speakers >= 0, f"train_speakers is {self.train_speakers}; it must be positive, or 0 for all")
-        for name in ("time_mask", "frequency_mask", "time_shift", "frequency_shift"):
-            share = getattr(self.augment, f"{name}_share")
-            used = getattr(self.augment, f"{name}s") if name.endswith("mask") else share
-            _check(
-                not used or share * self.model.size >= 1,
-                f"{name}_share {share} of {self.model.size} is less than one; it must be at least {1 / self.model.size}",
-            )
 
 
 T = TypeVar("T")
@@ -462,9 +345,7 @@ def differences(mine: Any, theirs: Any) -> str:
 def _from_dict(cls: type[T], values: dict[str, Any]) -> T:
     hints = typing.get_type_hints(cls)
     unknown = set(values) - set(hints)
-    _check(not unknown, f"{cls.__name__} has no setting {', '.join(sorted(unknown))}; it was made by another version")
+    check(not unknown, f"{cls.__name__} has no setting {', '.join(sorted(unknown))}; it was made by another version")
     missing = {f.name for f in dataclasses.fields(cls) if f.default is dataclasses.MISSING} - set(values)  # type: ignore[arg-type]
-    _check(
-        not missing, f"{cls.__name__} lacks the setting {', '.join(sorted(missing))}; it was made by another version"
-    )
+    check(not missing, f"{cls.__name__} lacks the setting {', '.join(sorted(missing))}; it was made by another version")
     return cls(**{k: _from_dict(hints[k], v) if dataclasses.is_dataclass(hints[k]) else v for k, v in values.items()})

@@ -1,4 +1,4 @@
-"""What ends a command without a stack of frames: `UserError`, of which `Diverged` is one, and `Stopped`."""
+"""What ends a command without a stack of frames: `UserError`, of which `Diverged` is one, and `Stopped`; `check` raises."""
 
 
 class UserError(ValueError):
@@ -25,3 +25,9 @@ class Stopped(BaseException):
     def __init__(self, message: str, number: int) -> None:
         super().__init__(message)
         self.number = number
+
+
+def check(condition: bool, message: str) -> None:
+    """Raises UserError with the message unless the condition holds."""
+    if not condition:
+        raise UserError(message)

@@ -1,4 +1,5 @@
-"""G, D and Q as functional Keras networks: `build_generator`, `build_discriminator`, `build_classifier`, `kinds`.
+"""G, D and Q as functional Keras networks: `build_generator`, `build_discriminator`, `build_classifier`, `kinds`;
+`condition_reader` and `but_for_the_condition` know where in G's weights the classes are.
 
 Pictures come in two kinds, `FACE` (float32 [B, S, S, 3]) and `SPECTROGRAM` (float32 [B, S, S, 1]), both in [-1, 1]. Each
 network standardises the kind it reads by statistics that it keeps inside (`standardise_by`).
@@ -76,6 +77,25 @@ def build_generator(config: ModelConfig) -> tf.keras.Model:
     x = tf.keras.layers.Conv2DTranspose(target.channels, 4, strides=2, padding="same", name="decoder_0_conv")(x)
     x = tf.keras.layers.Activation("tanh", dtype="float32", name=target.name)(x)
     return tf.keras.Model([picture, condition, noise], x, name="generator")
+
+
+def condition_reader(config: ModelConfig) -> str:
+    """The name of G's layer that reads the condition, the one behind the bottleneck."""
+    return f"decoder_{config.size.bit_length() - 2}_conv"
+
+
+def but_for_the_condition(kernel: np.ndarray, other: np.ndarray, config: ModelConfig) -> np.ndarray:
+    """Of two kernels of that layer, perhaps of other classes each: `other`, but `kernel` where the condition is read.
+
+    Args:
+        kernel: float32 [4, 4, filters, encoder's channels + num_classes + noise_dim].
+        other: the same with another number of classes.
+        config: of the network that `kernel` is from.
+    """
+    after = other.shape[-1] - config.noise_dim  # the order of the bottleneck: encoder, condition, noise
+    first = kernel.shape[-1] - config.noise_dim - config.num_classes
+    condition = kernel[..., first : first + config.num_classes]
+    return np.concatenate([other[..., :first], condition, other[..., after:]], -1)
 
 
 def _trunk(config: ModelConfig, x: tf.Tensor, *, spectral: bool = False) -> tf.Tensor:

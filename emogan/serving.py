@@ -1,6 +1,6 @@
 """The generator as TensorFlow Serving runs it.
 
-Public names: ServedGenerator, ServedSettings, OUTPUTS, save_served, load_served, newest_version, LocalModel.
+Public names: ServedGenerator, ServedSettings, OUTPUTS, save_served, versions, LocalModel.
 """
 
 import dataclasses
@@ -70,7 +70,10 @@ class ServedGenerator(tf.Module):
 
     def __init__(self, generator: tf.keras.Model, classifier: tf.keras.Model | None, settings: ServedSettings) -> None:
         super().__init__()
-        self._generator, self._classifier = generator, classifier
+        # Behind plain functions: a Keras network that TensorFlow finds here is traced and saved again, layer by layer.
+        self._generate = functools.partial(_call, generator)
+        self._classify = None if classifier is None else functools.partial(_call, classifier)
+        self._weights = generator.variables + ([] if classifier is None else classifier.variables)
         self._size, self._classes = settings.model.size, settings.model.num_classes
         self._noise_dim = settings.model.noise_dim
         self._class_names = tf.constant(settings.class_names)
@@ -95,7 +98,7 @@ class ServedGenerator(tf.Module):
             "tensors": (self.tensors, tensors),
             "settings": (self.settings, [tf.TensorSpec([None], tf.int64, "row")]),
         }
-        if self._classifier is not None:
+        if self._classify is not None:
             taken["classify"] = (self.classify, [tf.TensorSpec([*picture, 1], tf.float32, "spectrogram")])
         return {name: tf.function(call, input_signature=specs) for name, (call, specs) in taken.items()}
 
@@ -139,12 +142,12 @@ class ServedGenerator(tf.Module):
 
     def tensors(self, face: tf.Tensor, condition: tf.Tensor, noise: tf.Tensor) -> dict[str, tf.Tensor]:
         """G as it is: float32 [B, S, S, 3] in [-1, 1], [B, num_classes], [B, noise_dim] -> `spectrogram`, as above."""
-        return {"spectrogram": self._generator([face, condition, noise], training=False)}
+        return {"spectrogram": self._generate([face, condition, noise])}
 
     def classify(self, spectrogram: tf.Tensor) -> dict[str, tf.Tensor]:
         """Q: float32 [B, S, S, 1] in [-1, 1] -> `emotion_probabilities`, float32 [B, num_classes]."""
-        assert self._classifier is not None
-        return {"emotion_probabilities": tf.nn.softmax(self._classifier(spectrogram, training=False))}
+        assert self._classify is not None
+        return {"emotion_probabilities": tf.nn.softmax(self._classify(spectrogram))}
 
     def settings(self, row: tf.Tensor) -> dict[str, tf.Tensor]:
         """`settings`, string [B]: the JSON of the model's `ServedSettings`, once for each of `row`, int64 [B]."""
@@ -160,7 +163,7 @@ class ServedGenerator(tf.Module):
         error = tf.where(refused == "", unread, refused)
         good = (error == "")[:, tf.newaxis, tf.newaxis, tf.newaxis]
         condition = tf.where(error[:, tf.newaxis] == "", condition, 0.0)
-        made = self._generator([faces, condition, noise], training=False)
+        made = self._generate([faces, condition, noise])
         return {"spectrogram": tf.where(good, made, -1.0), "error": error}
 
     def _read(self, data: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
@@ -195,6 +198,10 @@ class ServedGenerator(tf.Module):
         return tf.random.stateless_uniform([self._noise_dim], tf.stack([seed, 0]), -1.0, 1.0)
 
 
+def _call(network: tf.keras.Model, inputs: Any) -> tf.Tensor:
+    return network(inputs, training=False)
+
+
 def _png_shape(data: tf.Tensor) -> list[tf.Tensor]:
     """Height and width as a PNG file's first chunk has them, int64."""
     numbers = tf.cast(tf.io.decode_raw(tf.strings.substr(data, 16, 8), tf.uint8), tf.int64)
@@ -213,40 +220,22 @@ def save_served(
     (extra / "emogan.json").write_text(to_json(settings))
 
 
-def newest_version(path: Path) -> Path:
+def versions(path: Path) -> list[int]:
+    """The numbers of the versions in a folder, from old to new, as TensorFlow Serving has it; none where it is no folder."""
+    return sorted(int(p.name) for p in path.iterdir() if p.name.isdigit()) if path.is_dir() else []
+
+
+def _newest_version(path: Path) -> Path:
     """The newest version in a folder of versions, or the folder itself where it is none."""
-    versions = [p for p in path.iterdir() if p.name.isdigit()] if path.is_dir() else []
-    return max(versions, key=lambda p: int(p.name)) if versions else path
-
-
-def load_served(path: Path) -> tuple[tf.Module, ServedSettings]:
-    """Reads `save_served`'s folder, or the newest version in the folder above it; needs no Keras.
-
-    Raises:
-        UserError: where there is no such SavedModel, or it cannot be read.
-    """
-    folder = newest_version(path)
-    settings = folder / EXTRA / "emogan.json"
-    if not settings.exists():
-        raise UserError(
-            f"{path} holds no exported generator; give the folder that `python -m trainers.export` or a run wrote, such as "
-            "<run_dir>/serving/emogan"
-        )
-    try:
-        return tf.saved_model.load(str(folder)), from_json(ServedSettings, settings.read_text())
-    except (tf.errors.OpError, OSError, IndexError, ValueError) as error:  # IndexError: its variables are cut off
-        raise _damaged(folder, error) from error
-
-
-def _damaged(folder: Path, error: Exception) -> UserError:
-    return UserError(f"{folder} is damaged, or half of a copy ({error}); export or copy it again")
+    found = versions(path)
+    return path / str(found[-1]) if found else path
 
 
 class LocalModel:
-    """A served model in this process, called as `emogan.connections.Connection` is.
+    """A served model in this process, called as `emogan.connections.Connection` is; needs no Keras.
 
     Args:
-        path: as for `load_served`.
+        path: `save_served`'s folder, or one of such folders by version, of which it is the newest.
 
     Attributes:
         signatures: TensorFlow's functions, by name.
@@ -254,18 +243,23 @@ class LocalModel:
         provenance: assets.extra/provenance.json of an export; empty without one.
 
     Raises:
-        UserError: where there is no such SavedModel.
+        UserError: where there is no such SavedModel, or it cannot be read.
     """
 
     def __init__(self, path: Path) -> None:
-        folder = newest_version(path)
-        module, self.settings = load_served(folder)
-        self.signatures = module.signatures
-        written = folder / EXTRA / "provenance.json"
+        folder = _newest_version(path)
+        settings, provenance = folder / EXTRA / "emogan.json", folder / EXTRA / "provenance.json"
+        if not settings.exists():
+            raise UserError(
+                f"{path} holds no exported generator; give the folder that `python -m trainers.export` or a run wrote, such as "
+                "<run_dir>/serving/emogan"
+            )
         try:
-            self.provenance: dict[str, Any] = json.loads(written.read_text()) if written.exists() else {}
-        except ValueError as error:
-            raise _damaged(folder, error) from error
+            self.signatures = tf.saved_model.load(str(folder)).signatures
+            self.settings = from_json(ServedSettings, settings.read_text())
+            self.provenance: dict[str, Any] = json.loads(provenance.read_text()) if provenance.exists() else {}
+        except (tf.errors.OpError, OSError, IndexError, ValueError) as error:  # IndexError: its variables are cut off
+            raise UserError(f"{folder} is damaged, or half of a copy ({error}); export or copy it again") from error
 
     def predict(self, signature: str, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Calls a signature with arrays, batch first; text and bytes are arrays of objects."""

@@ -1,29 +1,20 @@
-"""The commands in the documents are there, with the flags they are given."""
+"""The commands, flags, files and make targets that the documents name are there; their results are those that were kept."""
 
-import inspect
+import dataclasses
 import re
 import shlex
-from pathlib import Path
 
 import pytest
+from documents import CODE, COMMANDS, MAKEFILE, PAGES, ROOT, SETUP, TEXT
 
 import datasets
-from datasets import files, input_pipeline, media
-from datasets.builder import MAX_REJECTS
-from datasets.streams import SHUFFLE_EXAMPLES
-from emogan import faces, serving
-from emogan.config import FaceConfig
+from emogan.config import ADVERSARIAL_FORMS, PRESETS, LossConfig, TrainConfig
 from emogan.emotions import EMOTIONS
-from trainers import stages
 from trainers.run_folder import read_metrics
 from trainers.study import side_by_side
 
-ROOT = Path(__file__).parent.parent
-TEXT = "".join(
-    (ROOT / name).read_text() for name in ("README.md", "BUILD.md", "SERVING.md", "MODEL_CARD.md", "CONTRIBUTING.md")
-)
-COMMANDS = sorted(set(re.findall(r"python -m ([a-z0-9_.]+)([^`\n]*)", TEXT.replace("\\\n", ""))))
 TARGETS = sorted(set(re.findall(r"(?m)(?:^|`)make ([a-z0-9-]+)", TEXT)))
+PATHS = set(re.findall(r"(?<![\w/.])(?:datasets|docs|emogan|notebooks|results|tests|trainers)/[\w./]*\w", TEXT))
 
 
 def test_the_documents_show_the_commands():
@@ -36,7 +27,7 @@ def test_the_documents_show_the_commands():
 
 @pytest.mark.parametrize("target", TARGETS)
 def test_make_target_exists(target):
-    assert re.search(rf"^{target}:", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    assert re.search(rf"^{target}:", MAKEFILE, re.MULTILINE)
 
 
 @pytest.mark.parametrize(("module", "line"), COMMANDS)
@@ -59,7 +50,7 @@ def test_the_tables_of_results_are_made_from_their_metrics_and_stand_in_the_docu
     studies = dict.fromkeys(re.findall(r"(?m)^\| (\w[\w.]*) \| CREMA-D", kept))
     assert set(studies) == {path.parent.name for path in folder.glob("*/metrics.jsonl")}
     assert side_by_side.write([folder / name for name in studies], tmp_path) == kept
-    assert kept.strip() in (ROOT / "BUILD.md").read_text()
+    assert kept.strip() in PAGES["BUILD.md"]
 
 
 def test_the_demos_figures_are_those_of_its_metrics():
@@ -70,7 +61,7 @@ def test_the_demos_figures_are_those_of_its_metrics():
     points = [f"{100 * found['accuracy_difference'][key]:+.1f}" for key in ("value", "low", "high")]
     paired = [f"{found['ssim_paired_minus_shuffled'][key]:+.3f}" for key in ("value", "low", "high")]
     chance = f"{1 / len(EMOTIONS):.1%}"
-    text = (ROOT / "README.md").read_text()
+    text = PAGES["README.md"]
     section = text[text.index("## What the demo shows") : text.index("## What a run measures")]
     rows = [re.findall(r"[+-]?\d[\d.]*%?", line) for line in section.splitlines() if line.startswith("| ")][1:]
     assert rows == [
@@ -83,33 +74,118 @@ def test_the_demos_figures_are_those_of_its_metrics():
     ]
 
 
+@pytest.fixture(scope="module")
+def flags_of(run_command) -> dict[str, dict[str, tuple[list[str], str]]]:
+    """By command and flag: the values it can have, where they are few, and its default."""
+    found = {}
+    for command in {module for module, _ in COMMANDS}:
+        entries = re.findall(
+            r"(?m)^  --(\[no\])?(\w+)(?:=<(.+)>)?\n((?: {6}.+\n)+)", f"{run_command(command, '--help').stdout}\n"
+        )
+        found[command] = {
+            name: (
+                ["true", "false"] if boolean else choices.split("|") if choices else [],
+                (re.findall(r"\(default: (.+)\)$", " ".join(about.split())) or [""])[0],
+            )
+            for boolean, name, choices, about in entries
+        }
+    return found
+
+
+def given(flag: str, known: dict[str, tuple[list[str], str]]) -> tuple[str, str]:
+    """Name and value of a flag as it is written, such as `keep=best`, `xla` or `noxla`."""
+    name, _, value = flag.partition("=")
+    if name not in known and name.removeprefix("no") in known:
+        return name.removeprefix("no"), "false"
+    return name, value or "true"
+
+
+def test_the_flags_within_sentences_exist_and_have_the_values(flags_of):
+    unknown = set()
+    for flag in re.findall(r"`--(\w\S*)`", TEXT):
+        for known in flags_of.values():
+            name, value = given(flag, known)
+            if name in known and (not known[name][0] or value in known[name][0]):
+                break
+        else:
+            unknown.add(flag)
+    assert unknown == {"help", "check"}  # of every command, and of a benchmark
+
+
+def test_the_table_of_flags_has_none_at_its_default(flags_of):
+    known = flags_of["trainers.progressive"]
+    table = re.search(r"\| flag \|(?:.+\n)+", PAGES["README.md"])[0]
+    flags = re.findall(r"`--(\S+)`", table)
+    assert len(flags) > 15
+    for name, value in (given(flag, known) for flag in flags):
+        assert value != known[name][1], name
+
+
+def test_further_games_and_aids_are_flags_and_off(flags_of):
+    off = {**vars(LossConfig()), **vars(TrainConfig(steps=100)), **vars(PRESETS["paper"])}
+    table = re.search(r"\| setting \| what it is for .+\n(?:.+\n)+", PAGES["BUILD.md"])[0]
+    first_cells = "".join(line.split("|")[1] for line in table.splitlines())
+    stated = re.findall(r"`(\w+)(?:=(\w+))?`", first_cells)
+    games = [value for name, value in stated if name == "adversarial"]
+    assert {*games, off["adversarial"], "minimax"} == set(ADVERSARIAL_FORMS)
+    aids = {name for name, value in stated if not value}
+    assert {field.name for field in dataclasses.fields(LossConfig)} - {"adversarial", "lambda_l1", "lambda_q"} <= aids
+    assert aids <= flags_of["trainers.progressive"].keys()
+    assert [name for name in aids if off[name]] == ["gradient_penalty"]  # which is of `wasserstein` alone
+
+
+def test_where_the_page_is_served(flags_of):
+    known = flags_of["emogan.page"]
+    assert f"a web page at http://{known['host'][1]}:{known['port'][1]}:" in PAGES["SERVING.md"]
+
+
 @pytest.mark.parametrize(
-    ("page", "words"),
+    ("page", "words", "rule"),
     [
-        ("README.md", f"more than {MAX_REJECTS:.0%}\n(`--max_rejects`)"),
-        ("SERVING.md", f"more than {serving.MAX_BYTES >> 20} MiB or {serving.MAX_PIXELS >> 20} million pixels"),
-        (
-            "BUILD.md",
-            f"fits into {input_pipeline.CACHE_BYTES >> 30} GiB is decoded once; of more, {SHUFFLE_EXAMPLES:,} examples",
-        ),
-        ("BUILD.md", f"on {stages.VALIDATION_EXAMPLES:,} validation examples at most"),
-        ("BUILD.md", f"shrunk to {FaceConfig(size=64).detection_side} pixels, for faces of {faces.USUAL_FACE} pixels"),
-        (
-            "BUILD.md",
-            f"read up to {files.MAX_FILE_BYTES >> 20} MiB, frames to {media.MAX_FRAME_PIXELS // 10**6} million pixels",
-        ),
-        ("BUILD.md", f"sound to {media.MAX_SOUND_SECONDS / 60:.0f} minutes"),
+        ("README.md", "ends with a table and demo/run/report.html", "DEMO := demo\n"),
+        ("README.md", "ends with a table and demo/run/report.html", "--run_dir=$(DEMO)/run\n"),
+        ("README.md", "what it needs in `.venv`", "-m venv --clear .venv\n"),
+        ("README.md", "On Linux (x86-64) with", "--python-platform x86_64-manylinux"),
+        ("BUILD.md", "ruff, the format check, mypy, and the quick tests |", 'test: check\n\t$(PYTEST) -m "not slow"'),
+        ("BUILD.md", "`make test-all` | the same with the slow tests |", "test-all: check\n\t$(PYTEST) --durations"),
+        ("BUILD.md", "`make check`, `make format` | only the checks;", "ruff check\n\t$(BIN)/ruff format --check\n"),
+        ("BUILD.md", "ruff, the format check, mypy, and", "ruff format --check\n\t$(BIN)/mypy\n"),
+        ("BUILD.md", "`make format` | only the checks; put them right |", "ruff format\n\t$(BIN)/ruff check --fix\n"),
+        ("BUILD.md", "new `requirements.lock` from the ranges in setup.py |", "uv pip compile setup.py"),
+        ("BUILD.md", "new `requirements.lock` from the ranges in setup.py |", "--output-file requirements.lock\n"),
+        ("BUILD.md", "removes `.venv`, the demo's folder, `build` and", "rm -rf .venv build $(DEMO) "),
+        ("SERVING.md", "(the extra `page`; `make` installs it)", "uv pip compile setup.py --extra dev --extra page "),
+        ("CONTRIBUTING.md", "`make docs` fails where a docstring", "properdocs build --strict"),
     ],
-)
-def test_what_the_documents_state_is_so_in_the_code(page, words):
-    assert " ".join(words.split()) in " ".join((ROOT / page).read_text().split())
+)  # fmt: skip
+def test_make_does_what_the_documents_say(page, words, rule):
+    assert words in " ".join(PAGES[page].split())
+    assert rule in MAKEFILE
 
 
-def test_the_signatures_of_a_served_model_are_as_its_page_has_them():
-    text = (ROOT / "SERVING.md").read_text()
-    rows = re.findall(r"(?m)^\| `(\w+)` \| (.+) \| (.+) \|$", text)
-    assert [name for name, _, _ in rows] == list(serving.OUTPUTS)
-    for name, inputs, outputs in rows:
-        taken = list(inspect.signature(getattr(serving.ServedGenerator, name)).parameters)[1:]
-        assert inputs == "as `serving_default`" or re.findall(r"`(\w+)`", inputs) == taken
-        assert outputs == "the same" or re.findall(r"`(\w+)`", outputs) == list(serving.OUTPUTS[name])
+def test_every_target_of_make_is_in_the_documents():
+    assert set(re.search(r"(?m)^\.PHONY: (.+)$", MAKEFILE)[1].split()) <= set(TARGETS)
+
+
+def test_extras_exist():
+    named = {"".join(names) for names in re.findall(r"\.\[(\w+)\]|the extra `(\w+)`", TEXT)}
+    assert {"gpu", "page", "benchmarks"} <= named
+    assert named <= set(re.findall(r'(?m)^        "(\w+)": ', SETUP))
+
+
+@pytest.mark.parametrize("path", sorted(PATHS))
+def test_path_exists(path):
+    assert (ROOT / path).exists()
+
+
+def test_every_benchmark_is_in_the_table():
+    table = re.search(r"\| command \|(?:.+\n)+", PAGES["BUILD.md"])[0]
+    benchmarks = {path.name for path in (ROOT / "tests" / "benchmarks").glob("bench_*.py")}
+    assert set(re.findall(r"bench_\w+\.py", table)) == benchmarks
+
+
+def test_the_files_that_are_named_are_here_or_written_by_the_code():
+    named = set(re.findall(r"`(?:[\w.]+/)?([\w.-]+\.(?:csv|html|jsonl?|lock|md|tex|toml|txt))`", TEXT))
+    assert {"audit.html", "provenance.json", "diverged.txt", "table1.tex"} <= named
+    written = set(re.findall(r'"([\w.-]+\.\w+)"', "".join(CODE.values())))
+    assert {name for name in named if not (ROOT / name).exists()} <= written

@@ -7,13 +7,12 @@ from pathlib import Path
 
 import pytest
 import yaml
+from documents import PAGES, ROOT
 
 import datasets
 from emogan.config import PRESETS
 
-ROOT = Path(__file__).parent.parent
-PAGES = ("README.md", "BUILD.md", "SERVING.md", "MODEL_CARD.md", "CONTRIBUTING.md")
-CARD = (ROOT / "MODEL_CARD.md").read_text()
+CARD = PAGES["MODEL_CARD.md"]
 
 
 def rows(first: str) -> dict[str, list[str]]:
@@ -35,7 +34,7 @@ def test_the_citation_is_of_this_version():
     for key, setting in {"title": "name", "version": "version", "license": "license"}.items():
         assert f'{setting}="{citation[key]}"' in setup
     assert citation["cff-version"] == "1.2.0"
-    assert citation["references"][0]["title"].lower() in (ROOT / "README.md").read_text().replace("\n", " ").lower()
+    assert citation["references"][0]["title"].lower() in PAGES["README.md"].replace("\n", " ").lower()
 
 
 def test_the_model_card_has_each_preset_with_its_size_and_parameters():
@@ -54,12 +53,12 @@ def test_the_model_card_has_each_dataset_with_its_licence():
     assert licences == {name: builder.LICENSE for name, builder in datasets.BUILDERS.items()}
 
 
-@pytest.mark.parametrize("name", PAGES)
+@pytest.mark.parametrize("name", [*PAGES, *(f"datasets/{name}/README.md" for name in datasets.BUILDERS)])
 def test_links_lead_somewhere(name):
     for link in re.findall(r"\]\(([^)]+)\)", (ROOT / name).read_text()):
         path, _, anchor = link.partition("#")
-        assert (ROOT / path).exists(), link
-        assert not anchor or anchor in anchors(ROOT / path), link
+        assert ((ROOT / name).parent / path).exists(), link
+        assert not anchor or anchor in anchors((ROOT / name).parent / path), link
 
 
 @pytest.fixture(scope="module")
@@ -105,5 +104,5 @@ def test_the_reference_opens_from_the_disk_and_asks_nothing_of_the_network(refer
 @pytest.mark.parametrize("name", PAGES)
 def test_what_the_pages_name_is_in_the_reference(reference, name):
     known = {found for page in reference.glob("*.html") for found in re.findall(r'id="([\w.]+)"', page.read_text())}
-    named = re.findall(r"`((?:emogan|datasets|trainers)(?:\.\w+)+)`", (ROOT / name).read_text())
+    named = re.findall(r"`((?:emogan|datasets|trainers)(?:\.\w+)+)`", PAGES[name])
     assert {word for word in named if not word.endswith(".json")} <= known

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import tensorflow as tf
 
-from emogan.config import RunConfig, differences, from_json, to_json
+from emogan.config import differences, from_json, to_json
 from emogan.errors import UserError
+from trainers.run_config import RunConfig
 from trainers.run_folder import log, write_atomically
 
 LAST_KEPT = 2

@@ -1,6 +1,6 @@
 """Classifiers of emotion: f_S, which reads G's condition in what G sees, and the recognisers of what it makes.
 
-Public names: face_classifier, recognise. All train networks of Q's architecture, and keep the weights
+Public names: face_classifier, recognise, classes_of. All train networks of Q's architecture, and keep the weights
 of the best validation accuracy.
 """
 
@@ -99,6 +99,11 @@ def recognise(job: Job, run: RunFolder, folder: Path) -> None:
         return parts
 
     _train(job, run, folder / "recogniser", job.target, split, streams_and_sizes)
+
+
+def classes_of(recogniser: tf.keras.Model, pictures: np.ndarray) -> np.ndarray:
+    """What a recogniser takes each picture for, float32 [n, S, S, channels] in [-1, 1]: classes, int64 [n]."""
+    return recogniser.predict(pictures, batch_size=64, verbose=0).argmax(-1)
 
 
 def _train(

@@ -8,9 +8,10 @@ from pathlib import Path
 import tensorflow as tf
 
 from emogan import serving
-from emogan.config import RunConfig, from_json
+from emogan.config import from_json
 from emogan.errors import UserError
 from trainers import server_files
+from trainers.run_config import RunConfig
 from trainers.run_folder import folder_atomically
 from trainers.saved_networks import layer_digests, load_network, seen_speakers
 
@@ -35,10 +36,10 @@ def export(run_dir: Path, output_dir: Path, version: int = 0) -> Path:
     if config.model.direction != "face_to_sound":
         raise UserError(f"{run_dir} made faces from sound; only generators of spectrograms from faces are served")
     settings = from_json(serving.ServedSettings, (calibrated / "served.json").read_text())
-    versions = [int(p.name) for p in output_dir.iterdir() if p.name.isdigit()] if output_dir.exists() else []
+    versions = serving.versions(output_dir)
     if version in versions:
         raise UserError(f"{output_dir / str(version)} is there already; leave out --version for the next one")
-    folder = output_dir / str(version or max(versions, default=0) + 1)
+    folder = output_dir / str(version or [0, *versions][-1] + 1)
     generator = load_network(calibrated / "generator", config.model, "generator")
     classifier = None
     if config.use_classifier:
@@ -49,8 +50,7 @@ def export(run_dir: Path, output_dir: Path, version: int = 0) -> Path:
         networks = [network for network in (generator, classifier) if network is not None]
         speakers = seen_speakers(calibrated / "generator")
         (extra / "provenance.json").write_text(_provenance(run_dir, config, settings, networks, speakers))
-        server_files.write_warm_up(part)
-        server_files.write_examples(part)
+        server_files.write_requests(part)
     server_files.write_settings(output_dir / "server")
     return folder
 

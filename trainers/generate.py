@@ -13,7 +13,10 @@ from emogan.emotions import EMOTIONS
 _MODEL = flags.DEFINE_string("model", None, "Folder of an exported generator, or of its versions.", required=True)
 _FACE = flags.DEFINE_string("face", None, "A photograph with a face: any format that Pillow reads.", required=True)
 _EMOTION = flags.DEFINE_list(
-    "emotion", None, f"What to ask for, one or several; most models know {', '.join(EMOTIONS)}.", required=True
+    "emotion",
+    None,
+    f"What to ask for, one or several with commas between them; most models know {', '.join(EMOTIONS)}.",
+    required=True,
 )
 _SEED = flags.DEFINE_integer("seed", 1, "Seed of the noise; another seed gives another variant.")
 _OUTPUT_DIR = flags.DEFINE_string("output_dir", None, "Where the PNGs and the WAV are written.", required=True)

@@ -11,9 +11,10 @@ from datasets import input_pipeline, protocols
 from datasets.input_pipeline import Condition, Corpus
 from datasets.protocols import Protocol
 from emogan import networks
-from emogan.config import RunConfig, differences
+from emogan.config import differences
 from emogan.errors import UserError
 from trainers import devices, saved_networks
+from trainers.run_config import RunConfig
 from trainers.run_folder import RunFolder
 
 STATISTICS_EXAMPLES = 8_192

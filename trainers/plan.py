@@ -10,8 +10,9 @@ from datasets import protocols
 from datasets.augmentation import changes_spectrograms
 from datasets.input_pipeline import Corpus
 from emogan import networks
-from emogan.config import RunConfig, to_json
+from emogan.config import to_json
 from trainers.job import Job
+from trainers.run_config import RunConfig
 
 NETWORKS = ("G, encoder", "G, decoder", "D", "Q", "f_S", "recogniser")
 """All that is trained in a run."""

@@ -21,39 +21,40 @@ from emogan import command
 from emogan.config import MediaConfig, to_json
 from emogan.errors import UserError
 
-_DATASET = flags.DEFINE_enum("dataset", None, sorted(datasets.BUILDERS), "dataset to build")
-_MANUAL_DIR = flags.DEFINE_string("manual_dir", None, "the corpus's folder, or the one that holds it")
-_DATA_DIR = flags.DEFINE_string("data_dir", None, "folder that the dataset is written to")
+_DATASET = flags.DEFINE_enum("dataset", None, sorted(datasets.BUILDERS), "Dataset to build.")
+_MANUAL_DIR = flags.DEFINE_string("manual_dir", None, "The corpus's folder, or the one that holds it.")
+_DATA_DIR = flags.DEFINE_string("data_dir", None, "Folder that the dataset is written to.")
 _CONFIG = flags.DEFINE_string(
     "config",
     "64",
-    "side of the pictures, pixels, and what the dataset has beside the usual: "
+    "Side of the pictures, pixels, and behind it the name of a form of the corpus: "
     + "; ".join(
         f"{name} {', '.join(config.name for config in builder.BUILDER_CONFIGS)}"
         for name, builder in datasets.BUILDERS.items()
-    ),
+    )
+    + ".",
 )
-_WORKERS = flags.DEFINE_integer("workers", os.cpu_count(), "processes that work on clips", lower_bound=1)
+_WORKERS = flags.DEFINE_integer("workers", os.cpu_count(), "Processes that work on clips.", lower_bound=1)
 _MAX_REJECTS = flags.DEFINE_float(
-    "max_rejects", MAX_REJECTS, "share of unusable clips above which the build fails", 0.0, 1.0
+    "max_rejects", MAX_REJECTS, "Share of unusable clips above which the build fails.", 0.0, 1.0
 )
 _STORE_DIR = flags.DEFINE_string(
     "store_dir",
     None,
-    "folder that keeps the decoded clips, for every size and for a build that goes on; default: data_dir",
+    "Folder that keeps the decoded clips, for every size and for a build that goes on; by default clips in --data_dir.",
 )
 _BEAM = flags.DEFINE_string(
     "beam_pipeline_options",
     None,
-    "build with Apache Beam, for clusters: its options, as in runner=DirectRunner,direct_num_workers=2",
+    "Build with Apache Beam, for clusters: its options, as in runner=DirectRunner,direct_num_workers=2.",
 )
-_STRICT = flags.DEFINE_bool("strict", False, "fail on any anomaly that TensorFlow Data Validation finds")
-_OVERWRITE = flags.DEFINE_bool("overwrite", False, "build again what is there already")
+_STRICT = flags.DEFINE_bool("strict", False, "Fail on any anomaly that TensorFlow Data Validation finds.")
+_OVERWRITE = flags.DEFINE_bool("overwrite", False, "Build again what is there already.")
 _INSPECT = flags.DEFINE_string(
-    "inspect", None, "draw what becomes of this clip, a video or a face crop, and build nothing"
+    "inspect", None, "Draw what becomes of this clip, a video or a face crop, and build nothing."
 )
-_SOUND = flags.DEFINE_string("sound", None, "with --inspect: the file with the clip's sound, if it is another one")
-_OUTPUT = flags.DEFINE_string("output", "inspected.png", "with --inspect: the picture to write")
+_SOUND = flags.DEFINE_string("sound", None, "With --inspect: the file with the clip's sound, if it is another one.")
+_OUTPUT = flags.DEFINE_string("output", "inspected.png", "With --inspect: the picture to write.")
 
 
 def main(_: list[str]) -> None:

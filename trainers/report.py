@@ -17,10 +17,11 @@ from typing import Any
 import numpy as np
 
 from emogan import drawing
-from emogan.config import RunConfig, from_json
+from emogan.config import from_json
 from emogan.errors import UserError
 from trainers import pages, plots, table
 from trainers.plan import phases
+from trainers.run_config import RunConfig
 from trainers.run_folder import read_metrics
 
 STAGES = {

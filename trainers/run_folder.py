@@ -16,8 +16,9 @@ from typing import Any
 
 import tensorflow as tf
 
-from emogan.config import RunConfig, differences, from_json, to_json
+from emogan.config import differences, from_json, to_json
 from emogan.errors import UserError
+from trainers.run_config import RunConfig
 
 log = logging.getLogger("emogan")
 

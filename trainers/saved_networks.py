@@ -12,9 +12,10 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-import emogan.networks  # noqa: F401  (its layers must be registered before a SavedModel with them is read)
-from emogan.config import FORMAT, ModelConfig, RunConfig, differences, from_json, to_json
+from emogan import networks  # whose layers must be registered before a SavedModel with them is read
+from emogan.config import ModelConfig, differences, from_json, to_json
 from emogan.errors import UserError
+from trainers.run_config import FORMAT, RunConfig
 from trainers.run_folder import folder_atomically
 
 
@@ -132,12 +133,11 @@ def start_from(
     """
     lines = []
     other_classes = _other_classes(pretrained, config.model, class_names)
-    reader = f"decoder_{config.model.size.bit_length() - 2}_conv"
+    reader = networks.condition_reader(config.model)
     for network in (generator, discriminator):
         if network is discriminator and config.take_over != "generator_and_discriminator":
             continue
-        theirs = about(pretrained / network.name).model.num_classes
-        made_as = dataclasses.replace(config.model, num_classes=theirs)
+        made_as = dataclasses.replace(config.model, num_classes=about(pretrained / network.name).model.num_classes)
         source = load_network(pretrained / network.name, made_as, network.name)
         digests = layer_digests(source)
         for layer in network.layers:
@@ -148,7 +148,7 @@ def start_from(
                 weights = source.get_layer(layer.name).get_weights()
                 anew = layer.name == reader and other_classes
                 if anew:
-                    weights[0] = _but_for_the_condition(layer.get_weights()[0], weights[0], config.model, theirs)
+                    weights[0] = networks.but_for_the_condition(layer.get_weights()[0], weights[0], config.model)
                 layer.set_weights(weights)
                 layer.trainable = not (encodes and config.freeze_encoder)
                 state = "" if layer.trainable else ", frozen"
@@ -163,10 +163,3 @@ def _other_classes(pretrained: Path, config: ModelConfig, class_names: Sequence[
     if served.exists():
         return json.loads(served.read_text())["class_names"] != list(class_names)
     return about(pretrained / "generator").model.num_classes != config.num_classes
-
-
-def _but_for_the_condition(mine: np.ndarray, theirs: np.ndarray, config: ModelConfig, their_classes: int) -> np.ndarray:
-    """Their kernel [.., .., .., in], but mine where it reads the condition: between what it reads of encoder and noise."""
-    first = mine.shape[-1] - config.noise_dim - config.num_classes
-    before, _, after = np.split(theirs, [first, first + their_classes], -1)
-    return np.concatenate([before, mine[..., first : first + config.num_classes], after], -1)

@@ -1,6 +1,6 @@
 """What goes with a served model: requests that warm a server up, examples for people who write a client, a server's settings.
 
-Public names: write_warm_up, write_examples, write_settings, example_rows.
+Public names: write_requests, write_settings, example_rows.
 """
 
 import json
@@ -15,6 +15,8 @@ from emogan import connections, faces, serving
 
 BATCHES = (1, 8)
 """Sizes of the requests of the warm-up: each new one makes a server choose its kernels."""
+Rows = dict[str, dict[str, np.ndarray]]
+"""Inputs by signature and name."""
 
 MODEL = "emogan"
 """What a server is told to call the model."""
@@ -50,46 +52,54 @@ def write_settings(folder: Path) -> None:
             (folder / name).write_text(text)
 
 
-def write_warm_up(folder: Path) -> None:
-    """Writes a request of each signature and of each of `BATCHES` into a SavedModel with served signatures, for a server to
-    play when it loads it (https://www.tensorflow.org/tfx/serving/saved_model_warmup).
+def write_requests(folder: Path) -> None:
+    """Writes requests into a SavedModel with served signatures.
+
+    For a server, which plays them when it loads the model (https://www.tensorflow.org/tfx/serving/saved_model_warmup), one of
+    each signature and of each of `BATCHES`; for people who write a client one of each signature, with its answer.
     """
-    with tf.io.TFRecordWriter(str(folder / serving.EXTRA / "tf_serving_warmup_requests")) as writer:
-        for signature, rows in example_rows(folder).items():
+    model = serving.LocalModel(folder)
+    rows = example_rows(model)
+    _write_warm_up(rows, folder / serving.EXTRA / "tf_serving_warmup_requests")
+    _write_examples(model, rows, folder / serving.EXTRA / "examples")
+
+
+def _write_warm_up(rows_of: Rows, path: Path) -> None:
+    with tf.io.TFRecordWriter(str(path)) as writer:
+        for signature, rows in rows_of.items():
             for batch in BATCHES:
                 inputs = {name: np.resize(values, (batch, *values.shape[1:])) for name, values in rows.items()}
                 log = prediction_log_pb2.PredictLog(request=connections.grpc_request(MODEL, signature, inputs))
                 writer.write(prediction_log_pb2.PredictionLog(predict_log=log).SerializeToString())
 
 
-def write_examples(folder: Path) -> None:
-    """Writes a request of one row to each signature with the answer it must get: as REST has it (`<signature>.json`), and as
-    gRPC has it (`<signature>.request.pb` and `.response.pb`, serialised PredictRequest and PredictResponse).
+def _write_examples(model: serving.LocalModel, rows_of: Rows, folder: Path) -> None:
+    """Requests of one row and their answers: as REST has them (`<signature>.json`), and as gRPC has them
+    (`<signature>.request.pb` and `.response.pb`, serialised PredictRequest and PredictResponse).
     """
-    model, examples = serving.LocalModel(folder), folder / serving.EXTRA / "examples"
-    examples.mkdir()
-    for signature, rows in example_rows(folder).items():
+    folder.mkdir()
+    for signature, rows in rows_of.items():
         inputs = {name: values[:1] for name, values in rows.items()}
         outputs = model.predict(signature, inputs)
         both = {
             "request": connections.rest_request(signature, inputs),
             "response": connections.rest_response(outputs),
         }
-        (examples / f"{signature}.json").write_text(json.dumps(both))
+        (folder / f"{signature}.json").write_text(json.dumps(both))
         request, response = connections.grpc_request(MODEL, signature, inputs), predict_pb2.PredictResponse()
         connections.fill(response.outputs, outputs)
         for name, message in (("request", request), ("response", response)):
-            (examples / f"{signature}.{name}.pb").write_bytes(message.SerializeToString(deterministic=True))
+            (folder / f"{signature}.{name}.pb").write_bytes(message.SerializeToString(deterministic=True))
 
 
-def example_rows(folder: Path) -> dict[str, dict[str, np.ndarray]]:
-    """Inputs of each signature of a served model: the face of scikit-image's photograph of an astronaut, which is in the public
+def example_rows(model: serving.LocalModel) -> Rows:
+    """Inputs of each signature of a model: the face of scikit-image's photograph of an astronaut, which is in the public
     domain, with each emotion; of what takes no face, numbers.
 
     Returns:
         By signature and input: an array whose first axis has an entry for each class.
     """
-    served, settings = serving.load_served(folder)
+    settings = model.settings
     classes, size = settings.model.num_classes, settings.model.size
     photograph = skimage.data.astronaut()
     face, _ = faces.align(photograph, faces.detect(photograph, settings.media.face)[0].landmarks, settings.media.face)
@@ -107,5 +117,5 @@ def example_rows(folder: Path) -> dict[str, dict[str, np.ndarray]]:
     }
     return {
         name: {key: inputs[key] for key in signature.structured_input_signature[1]}
-        for name, signature in served.signatures.items()
+        for name, signature in model.signatures.items()
     }

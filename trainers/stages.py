@@ -12,12 +12,13 @@ from datasets import input_pipeline, protocols
 from datasets.controls import spoilt_sources
 from datasets.input_pipeline import Condition, Corpus
 from emogan import audio, networks
-from emogan.config import RunConfig, TrainConfig, to_json
+from emogan.config import TrainConfig, to_json
 from emogan.model import EmoGAN
 from emogan.serving import ServedSettings
 from trainers import classifying, devices, evaluation, exporting, generating, plots, report, saved_networks, training
 from trainers.job import Job, pictures
 from trainers.plan import phases_table, recognisers
+from trainers.run_config import RunConfig
 from trainers.run_folder import RunFolder, log, write_atomically
 
 VALIDATION_EXAMPLES = 2_048

@@ -6,8 +6,8 @@ python -m trainers.table1 --flagfile=... --cases=baseline,progressive_supervised
 
 Stopped at any point and started again with the same flags, it goes on; what several cases share (pretraining, the baseline and
 f_S of a fold) is done once. It ends with table1.md, table1.tex and report.html in --study_dir, whose every figure is made from
-metrics.jsonl beside them. The settings of the runs are those of trainers.progressive; what the cases, folds and seeds
-decide (such as --schedule or --dataset) is set by them.
+metrics.jsonl beside them. The settings of the runs are those of trainers.progressive, but for what the cases, folds and seeds
+decide.
 """
 
 import os
@@ -22,6 +22,7 @@ from absl import flags
 from emogan import command
 from emogan.errors import UserError
 from trainers import flags as run_flags
+from trainers.study.cases import CASES
 
 _DATA_DIR = flags.DEFINE_string("data_dir", None, "Folder of the built datasets.", required=True)
 _STUDY_DIR = flags.DEFINE_string("study_dir", None, "Folder of this study.", required=True)
@@ -30,7 +31,7 @@ _FOLDS = flags.DEFINE_list("folds", "all", "Test folds, such as 0,1; or all of e
 _SEEDS = flags.DEFINE_list(
     "seeds", "1,2,3", "Seeds of calibration and of the recognisers; that of pretraining is --seed."
 )
-_CASES = flags.DEFINE_list("cases", "all", "Cases, such as baseline,progressive_supervised; or all.")
+_CASES = flags.DEFINE_list("cases", "all", f"Cases with commas between them, of {', '.join(CASES)}; or all.")
 _SHARES = flags.DEFINE_list("shares", [], "Further shares of generated examples, such as 0.25,0.75, tried on one case.")
 _LOW_DATA = flags.DEFINE_list(
     "low_data", [], "Further numbers of training speakers, such as 6,12, for the low-data curve."
@@ -53,8 +54,6 @@ _DRY_RUN = flags.DEFINE_bool("dry_run", False, "Print what would run, and about 
 _DETERMINISTIC = flags.DEFINE_bool(
     "deterministic", True, "Same machine, flags and data give the same weights, stopped or not; on GPUs it costs time."
 )
-flags.adopt_module_key_flags(run_flags)
-
 Number = TypeVar("Number", int, float)
 
 DECIDED = (
@@ -62,6 +61,10 @@ DECIDED = (
     "time_masks", "frequency_masks", "time_shift_share", "frequency_shift_share", "noise_snr_db", "mixup", "direction",
 )  # fmt: skip
 """Flags of a run that a study's cases and folds decide."""
+
+for _flag in flags.FLAGS.get_key_flags_for_module(run_flags):
+    if _flag.name not in DECIDED:
+        flags.declare_key_flag(_flag.name)
 
 
 def main(_: list[str]) -> None:
@@ -76,7 +79,6 @@ def main(_: list[str]) -> None:
     import tensorflow as tf
 
     from trainers.study import report, results, running, tables
-    from trainers.study.cases import CASES
     from trainers.study.plan import Study
 
     if _DETERMINISTIC.value:

@@ -1,6 +1,14 @@
-"""Command: python -m datasets.synthetic --output_dir=DIR --corpus=crema_d|ravdess|voxceleb1|voxceleb2 --speakers=N."""
+"""Makes a synthetic corpus in the official layout of a real one, of real media files, with dials for what it tells.
+
+python -m datasets.synthetic --corpus=crema_d --output_dir=synthetic_crema_d --speakers=20
+python -m datasets.synthetic --corpus=ravdess --output_dir=synthetic_ravdess --speakers=4 --zip --face_emotion=0
+
+The same settings make the same corpus, byte for byte. Stopped and started again, it goes on.
+"""
 
 import dataclasses
+import inspect
+import re
 
 from absl import flags
 
@@ -23,8 +31,9 @@ _FRAME_SIZE = flags.DEFINE_list("frame_size", None, "Width,height of the picture
 _SECONDS = flags.DEFINE_list("seconds", None, "Shortest,longest clip; by default the corpus's.")
 _ZIP = flags.DEFINE_bool("zip", False, "RAVDESS only: write its zip archives, one for each actor, instead of folders.")
 _FRAME_LISTS = flags.DEFINE_bool("frame_lists", False, "VoxCeleb1 only: write the lists of each utterance's frames.")
+_ABOUT_DIALS = dict(re.findall(r"(?ms)^    (\w+): how (.+?)(?=^    \w+:|\Z)", inspect.cleandoc(Dials.__doc__ or "")))
 _DIALS = {
-    field.name: flags.DEFINE_float(field.name, field.default, f"Dial {field.name}; see datasets.synthetic.Dials.")
+    field.name: flags.DEFINE_float(field.name, field.default, f"How {' '.join(_ABOUT_DIALS[field.name].split())}")
     for field in dataclasses.fields(Dials)
 }
 

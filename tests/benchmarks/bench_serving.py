@@ -61,7 +61,7 @@ class Served:
         self._session = c_api.Session(str(Path(tf.__file__).parent / "libtensorflow_cc.so.2"), str(folder))
         saved = saved_model_pb2.SavedModel.FromString((folder / "saved_model.pb").read_bytes())
         self._signatures = saved.meta_graphs[0].signature_def
-        self._rows = example_rows(folder)
+        self._rows = example_rows(serving.LocalModel(folder))
 
     def call(self, signature: str, batch: int) -> Call:
         """A request, ready to be made."""

@@ -196,7 +196,7 @@ def pairs(start):
     )
 
 
-def mixed(first_step=0, n=9, augment=AugmentConfig()):  # noqa: B008
+def mixed(first_step=0, n=9, augment=AugmentConfig()):
     sizes = [3, 1]
     parts = [make(size, first_step) for make, size in zip((pairs(0.0), pairs(0.5)), sizes, strict=True)]
     batches = input_pipeline.mixed_batches(parts, sizes, seed=1, augment=augment, settings=SPECTROGRAMS[64])

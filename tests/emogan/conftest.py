@@ -23,28 +23,30 @@ def settings():
     )
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def generator(settings):
     tf.keras.utils.set_random_seed(2)
     return networks.build_generator(settings.model)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def classifier(settings):
     tf.keras.utils.set_random_seed(3)
     return networks.build_classifier(settings.model)
 
 
-@pytest.fixture(scope="module")
-def exported(generator, classifier, settings, tmp_path_factory):
+@pytest.fixture(scope="session")
+def exported(generator, classifier, settings, shared):
     """Version 9 without a classifier, version 10 with one."""
-    folder = tmp_path_factory.mktemp("emogan")
-    serving.save_served(generator, None, settings, folder / "9")
-    serving.save_served(generator, classifier, settings, folder / "10")
-    return folder
+
+    def build(folder):
+        serving.save_served(generator, None, settings, folder / "9")
+        serving.save_served(generator, classifier, settings, folder / "10")
+
+    return shared("exported", build)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def inputs_of(exported):
     """Makes the inputs of a signature, two rows; of the faces' files the second is none."""
     rng = np.random.default_rng(1)
@@ -60,7 +62,7 @@ def inputs_of(exported):
         "spectrogram": rng.uniform(-1, 1, (2, 64, 64, 1)).astype(np.float32),
         "row": np.zeros(2, np.int64),
     }
-    signatures = serving.load_served(exported)[0].signatures
+    signatures = serving.LocalModel(exported).signatures
     return lambda name: {key: inputs[key] for key in signatures[name].structured_input_signature[1]}
 
 

@@ -25,7 +25,7 @@ def tensor_names(folder):
 
 
 def test_every_signature_gives_by_the_c_api_what_it_gives_in_python(exported, inputs_of, record_property):
-    served, _ = serving.load_served(exported)
+    served = serving.LocalModel(exported)
     names = tensor_names(exported / "10")
     requests = [
         {

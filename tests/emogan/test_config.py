@@ -14,7 +14,6 @@ from emogan.config import (
     LossConfig,
     MediaConfig,
     ModelConfig,
-    RunConfig,
     SpectrogramConfig,
     TrainConfig,
     differences,
@@ -26,24 +25,6 @@ from emogan.errors import UserError
 
 def spectrogram(**settings) -> SpectrogramConfig:
     return SpectrogramConfig(**{"size": 64, "window_samples": 2048, "hop_samples": 640, "mel_bands": 64, **settings})
-
-
-def run(**settings) -> RunConfig:
-    stage = TrainConfig(steps=200)
-    defaults = {
-        "pretrain_dataset": "voxceleb_av",
-        "dataset": "crema_d_av",
-        "test_fold": 0,
-        "schedule": "progressive",
-        "condition": "label",
-        "use_classifier": True,
-        "model": PRESETS["tiny"],
-        "loss": LossConfig(),
-        "pretrain": stage,
-        "calibrate": stage,
-        "recognise": stage,
-    }
-    return RunConfig(**{**defaults, **settings})
 
 
 @pytest.mark.parametrize(
@@ -119,16 +100,6 @@ def test_model_presets():
         (lambda: TrainConfig(steps=1, batch_size=0, interval=1), "batch_size is 0; it must be positive"),
         (lambda: TrainConfig(steps=1, interval=0), "interval is 0; it must be positive"),
         (lambda: TrainConfig(steps=7, interval=2), "7 steps are not a multiple of the interval of 2"),
-        (lambda: run(generated_share=1.0), "generated_share is 1.0; it must lie between 0 and 1"),
-        (
-            lambda: run(generated_share=0.03),
-            "generated_share 0.03 of 16 examples is 0; every batch must have real and gen",
-        ),
-        (
-            lambda: run(generated_share=0.98),
-            "generated_share 0.98 of 16 examples is 16; every batch must have real and",
-        ),
-        (lambda: run(train_speakers=-1), "train_speakers is -1; it must be positive, or 0 for all"),
         (lambda: AugmentConfig(time_masks=-1), "time_masks is -1; it must not be negative"),
         (lambda: AugmentConfig(frequency_masks=-2), "frequency_masks is -2; it must not be negative"),
         (lambda: AugmentConfig(time_mask_share=0), "time_mask_share is 0; it must lie above 0, and at most at 1"),
@@ -140,19 +111,6 @@ def test_model_presets():
         (lambda: AugmentConfig(frequency_shift_share=-0.1), r"frequency_shift_share is -0.1; it must lie in \[0, 1\)"),
         (lambda: AugmentConfig(noise_snr_db=-1.0), "noise_snr_db is -1.0; it must not be negative"),
         (lambda: AugmentConfig(mixup=-0.1), "mixup is -0.1; it must not be negative"),
-        (
-            lambda: run(augment=AugmentConfig(frequency_shift_share=0.01)),
-            "frequency_shift_share 0.01 of 64 is less than one; it must be at least 0.015625",
-        ),
-        (lambda: run(control="no_voice"), "control is 'no_voice'; it must be one of none, shuffled_faces, no_face"),
-        (
-            lambda: run(control="shuffled_faces", calibrate=TrainConfig(steps=100, batch_size=1)),
-            "control shuffled_faces shuffles within a batch; its batch_size must be above 1",
-        ),
-        (
-            lambda: run(augment=AugmentConfig(time_masks=1, time_mask_share=0.01)),
-            "time_mask_share 0.01 of 64 is less than one; it must be at least 0.015625",
-        ),
         (lambda: TrainConfig(steps=1, learning_rate=0, interval=1), "learning_rate is 0; it must be positive"),
         (lambda: TrainConfig(steps=1, beta_1=1, interval=1), r"beta_1 is 1; it must lie in \[0, 1\)"),
     ],
@@ -181,8 +139,6 @@ def test_smallest_values_are_accepted():
         LossConfig(adversarial="minimax", lambda_l1=10.0, lambda_q=0.5),
         TrainConfig(steps=6, batch_size=3, learning_rate=1e-4, beta_1=0.9, seed=5, interval=2),
         AugmentConfig(flip_faces=True, time_masks=2, time_mask_share=0.2, frequency_masks=1, frequency_mask_share=1.0),
-        run(),
-        run(train_speakers=6, balance_classes=True, augment=AugmentConfig(flip_faces=True)),
     ],
     ids=lambda config: type(config).__name__,
 )
@@ -220,17 +176,12 @@ def test_json_is_checked_in_depth():
         from_json(MediaConfig, json.dumps(values))
 
 
-def test_nothing_is_augmented_balanced_or_left_out_unless_asked_for():
-    assert run().augment == AugmentConfig() == AugmentConfig(flip_faces=False, time_masks=0, frequency_masks=0)
-    assert (run().balance_classes, run().train_speakers) == (False, 0)
-
-
 def test_settings_cannot_be_changed():
     with pytest.raises(dataclasses.FrozenInstanceError):
         FaceConfig(size=64).size = 128
 
 
 def test_differences_name_the_settings():
-    assert differences(run(), run()) == ""
-    other = run(test_fold=2, loss=LossConfig(lambda_l1=10.0))
-    assert differences(run(), other) == "test_fold: 0, 2; loss.lambda_l1: 100.0, 10.0"
+    assert differences(MediaConfig.of_size(64), MediaConfig.of_size(64)) == ""
+    one, other = LossConfig(), LossConfig(lambda_l1=10.0, adversarial="hinge")
+    assert differences(one, other) == "adversarial: non_saturating, hinge; lambda_l1: 100.0, 10.0"

@@ -15,7 +15,7 @@ from emogan.errors import UserError
 
 @pytest.fixture(scope="module")
 def served(exported):
-    return serving.load_served(exported)[0].signatures
+    return serving.LocalModel(exported).signatures
 
 
 @pytest.fixture
@@ -30,8 +30,8 @@ def request_of_three(rng):
 
 def test_the_signature_gives_what_the_network_gives(generator, exported, settings, request_of_three):
     pictures, request = request_of_three
-    served, found = serving.load_served(exported)
-    assert found == settings
+    served = serving.LocalModel(exported)
+    assert served.settings == settings
     answer = served.signatures["serving_default"](**request)
     noise = [tf.random.stateless_uniform([16], [seed, 0], -1.0, 1.0) for seed in (4, 4, -1)]
     condition = np.eye(6, dtype=np.float32)[[EMOTIONS.index(e) for e in ("happy", "sad", "anger")]]
@@ -41,14 +41,14 @@ def test_the_signature_gives_what_the_network_gives(generator, exported, setting
 
 
 def test_a_row_does_not_depend_on_its_neighbours(exported, request_of_three):
-    served, _ = serving.load_served(exported)
+    served = serving.LocalModel(exported)
     together = served.signatures["serving_default"](**request_of_three[1])["spectrogram"]
     alone = served.signatures["serving_default"](**{k: v[1:2] for k, v in request_of_three[1].items()})["spectrogram"]
     np.testing.assert_allclose(alone[0], together[1], atol=1e-5)
 
 
 def test_an_unknown_emotion_is_told_in_its_row_and_the_others_are_served(exported, request_of_three):
-    served, _ = serving.load_served(exported)
+    served = serving.LocalModel(exported)
     request = request_of_three[1] | {"emotion": tf.constant(["happy", "bored", "anger"])}
     answer = served.signatures["serving_default"](**request)
     assert answer["error"][1].numpy().startswith(b"unknown emotion bored; it must be one of anger, disgust")
@@ -140,24 +140,23 @@ def test_tensors_and_classify_are_the_networks_themselves(served, generator, cla
 
 
 def test_without_q_there_is_nothing_to_classify_with(exported):
-    assert "classify" not in serving.load_served(exported / "9")[0].signatures
+    assert "classify" not in serving.LocalModel(exported / "9").signatures
 
 
-def test_the_newest_version_is_taken_by_number(exported):
-    (exported / "10" / "assets.extra" / "emogan.json").rename(exported / "moved.json")
-    try:
-        with pytest.raises(UserError, match="no exported generator"):
-            serving.load_served(exported)
-    finally:
-        (exported / "moved.json").rename(exported / "10" / "assets.extra" / "emogan.json")
-    serving.load_served(exported / "9")
+def test_the_newest_version_is_taken_by_number(exported, tmp_path):
+    (tmp_path / "9").symlink_to(exported / "9")
+    (tmp_path / "10").mkdir()
+    assert serving.versions(tmp_path) == [9, 10]
+    with pytest.raises(UserError, match="no exported generator"):  # 10 is empty
+        serving.LocalModel(tmp_path)
+    serving.LocalModel(tmp_path / "9")
 
 
 def test_a_folder_without_a_model_is_refused(tmp_path):
     with pytest.raises(UserError, match=r"trainers\.export"):
-        serving.load_served(tmp_path)
+        serving.LocalModel(tmp_path)
     with pytest.raises(UserError, match="no exported generator"):
-        serving.load_served(tmp_path / "nowhere")
+        serving.LocalModel(tmp_path / "nowhere")
 
 
 @pytest.mark.parametrize(

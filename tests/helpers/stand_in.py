@@ -18,7 +18,7 @@ import tensorflow as tf
 from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
 
 from emogan.errors import UserError
-from emogan.serving import LocalModel
+from emogan.serving import LocalModel, versions
 
 _PATH = re.compile(r"/v1/models/emogan(/versions/(?P<version>\d+))?:predict")
 
@@ -41,12 +41,12 @@ class StandIn(prediction_service_pb2_grpc.PredictionServiceServicer):
 
     def look(self):
         """Takes the newest of the versions that are in the folder now; one that cannot be loaded leaves what there was."""
-        versions = [int(path.name) for path in self.folder.iterdir() if path.name.isdigit()]
-        if not versions:
+        found = versions(self.folder)
+        if not found:
             raise Refused(404, "Servable not found for request: Latest(emogan)")
-        if max(versions) != self.version:
+        if found[-1] != self.version:
             with contextlib.suppress(UserError):
-                self.model, self.version = LocalModel(self.folder), max(versions)
+                self.model, self.version = LocalModel(self.folder), found[-1]
 
     @contextlib.contextmanager
     def running(self):

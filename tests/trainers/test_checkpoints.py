@@ -7,9 +7,9 @@ import pytest
 import tensorflow as tf
 
 from emogan.command import is_full_disk
-from emogan.config import FORMAT
 from emogan.errors import UserError
 from trainers.checkpoints import Checkpoints
+from trainers.run_config import FORMAT
 
 
 @pytest.fixture

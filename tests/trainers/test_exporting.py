@@ -34,7 +34,7 @@ def test_a_model_says_where_it_comes_from(minute_run, model):
 
 
 def test_the_warm_up_can_be_played_and_calls_every_signature(model):
-    served, _settings = serving.load_served(model)
+    served = serving.LocalModel(model)
     played = {}
     for record in tf.data.TFRecordDataset(str(model / "assets.extra" / "tf_serving_warmup_requests")):
         log = prediction_log_pb2.PredictionLog.FromString(record.numpy())
@@ -49,9 +49,9 @@ def test_the_warm_up_can_be_played_and_calls_every_signature(model):
 
 
 def test_the_examples_have_a_row_for_each_emotion(model):
-    rows = server_files.example_rows(model)["serving_default"]
-    _, settings = serving.load_served(model)
-    assert [name.decode() for name in rows["emotion"]] == settings.class_names
+    served = serving.LocalModel(model)
+    rows = server_files.example_rows(served)["serving_default"]
+    assert [name.decode() for name in rows["emotion"]] == served.settings.class_names
     face = tf.io.decode_image(rows["aligned_face_bytes"][0]).numpy()
     assert face.shape == (64, 64, 3)
     assert np.std(face) > 20

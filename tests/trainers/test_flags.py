@@ -1,4 +1,4 @@
-"""Every shipped flagfile makes settings whose networks can be trained."""
+"""Flags make the settings of their names; every shipped flagfile makes some whose networks can be trained."""
 
 import dataclasses
 import subprocess
@@ -10,14 +10,15 @@ import pytest
 import tensorflow as tf
 
 from emogan import networks
-from emogan.config import RunConfig, from_json
+from emogan.config import PRESETS, AugmentConfig, LossConfig, TrainConfig, from_json
 from emogan.model import Batch, EmoGAN
 from trainers import training
+from trainers.run_config import RunConfig
 
 CONFIGS = sorted((Path(training.__file__).parent / "configs").glob("*.flags"))
 
 
-def settings_of(path):
+def settings_of(*flags):
     """Parsed in a process of its own, since every command has its own flags."""
     script = """
 import sys
@@ -29,7 +30,7 @@ flags.FLAGS(sys.argv)
 print(to_json(run_config()))
 """
     done = subprocess.run(
-        [sys.executable, "-c", script, f"--flagfile={path}", "--data_dir=tfds", "--study_dir=study"],
+        [sys.executable, "-c", script, *flags, "--data_dir=tfds", "--study_dir=study"],
         capture_output=True,
         text=True,
         check=True,
@@ -37,9 +38,33 @@ print(to_json(run_config()))
     return from_json(RunConfig, done.stdout)
 
 
+def test_flags_have_the_defaults_of_the_settings():
+    config = settings_of()
+    stage = TrainConfig(steps=1, interval=1)
+    assert (config.loss, config.augment, config.model) == (LossConfig(), AugmentConfig(), PRESETS["64"])
+    assert config.calibrate == dataclasses.replace(stage, steps=50_000, interval=500)
+    for field in dataclasses.fields(RunConfig):
+        if field.default is not dataclasses.MISSING:
+            assert getattr(config, field.name) == field.default, field.name
+
+
+def test_flags_make_the_settings_of_their_names():
+    config = settings_of(
+        "--preset=tiny", "--spectral_norm", "--pretrain_steps=400", "--calibrate_steps=200", "--recognise_steps=100",
+        "--interval=50", "--batch_size=4", "--recognise_batch_size=8", "--seed=7", "--mixup=0.5", "--test_fold=3",
+        "--keep=best",
+    )  # fmt: skip
+    assert config.model == dataclasses.replace(PRESETS["tiny"], spectral_norm=True)
+    assert [stage.steps for stage in (config.pretrain, config.calibrate, config.recognise)] == [400, 200, 100]
+    assert [stage.batch_size for stage in (config.pretrain, config.calibrate, config.recognise)] == [4, 4, 8]
+    assert {stage.seed for stage in (config.pretrain, config.calibrate, config.recognise)} == {7}
+    assert {stage.interval for stage in (config.pretrain, config.calibrate, config.recognise)} == {50}
+    assert (config.augment.mixup, config.test_fold, config.keep, config.recognise.beta_1) == (0.5, 3, "best", 0.9)
+
+
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
 def test_a_flagfile_is_built_and_stepped_once(path, rng):
-    config = settings_of(path)
+    config = settings_of(f"--flagfile={path}")
     train, size = dataclasses.replace(config.calibrate, batch_size=1, accumulate=1), config.model.size
     gan = EmoGAN(
         generator=networks.build_generator(config.model),

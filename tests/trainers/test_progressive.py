@@ -218,6 +218,7 @@ def test_a_pretrained_network_of_another_size_is_refused(minute_run, minute_flag
     assert "base_filters: 4, 8" in result.stderr
 
 
+@pytest.mark.slow
 def test_a_run_without_a_gan_compares_augmentation_alone(minute_run, minute_flags, run_command, tmp_path):
     run, flags = tmp_path / "run", [*minute_flags, "--schedule=none", "--mixup=0.2", "--time_shift_share=0.1"]
     assert (

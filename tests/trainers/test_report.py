@@ -11,10 +11,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from emogan.config import PRESETS, LossConfig, RunConfig, TrainConfig, to_json
+from emogan.config import PRESETS, LossConfig, TrainConfig, to_json
 from emogan.emotions import EMOTIONS
 from emogan.errors import UserError
 from trainers import report
+from trainers.run_config import RunConfig
 from trainers.run_folder import read_metrics
 
 VOID = {"meta", "img", "source", "br", "link", "input"}

@@ -6,9 +6,10 @@ import pytest
 import tensorflow as tf
 
 from emogan import networks
-from emogan.config import FORMAT, ModelConfig
+from emogan.config import ModelConfig
 from emogan.errors import UserError
 from trainers import devices, training
+from trainers.run_config import FORMAT
 from trainers.saved_networks import layer_digests, load_network, save_network, seen_speakers, start_from
 
 

@@ -13,8 +13,8 @@ import tensorflow as tf
 from datasets import input_pipeline, streams
 from datasets.folds import FOLDS
 from emogan import networks
-from emogan.config import RunConfig
 from trainers import stages, training
+from trainers.run_config import RunConfig
 from trainers.study.plan import PlannedRun, Study
 
 TIMED_STEPS = 5

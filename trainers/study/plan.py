@@ -3,8 +3,8 @@
 import dataclasses
 from collections.abc import Iterator, Mapping
 
-from emogan.config import RunConfig
 from emogan.errors import UserError
+from trainers.run_config import RunConfig
 from trainers.study.cases import CASES, LOW_DATA_CASES, SWEPT_CASE, Case
 
 

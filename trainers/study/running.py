@@ -18,11 +18,12 @@ from pathlib import Path
 import tensorflow as tf
 from tqdm import tqdm
 
-from emogan.config import RunConfig, differences, from_json, to_json
+from emogan.config import differences, from_json, to_json
 from emogan.errors import Diverged, UserError
 from emogan.metrics.inception import load_inception
 from trainers import stages
 from trainers.job import open_job
+from trainers.run_config import RunConfig
 from trainers.run_folder import RunFolder, log, write_atomically
 from trainers.study.estimate import TIMED_STEPS, estimate, in_words, measured, stages_left
 from trainers.study.plan import PlannedRun, Study, plan

@@ -61,6 +61,7 @@ def test_a_study_that_is_done_is_only_reported_again(minute_study, study_flags, 
     assert (minute_study / "report.html").is_file()
 
 
+@pytest.mark.slow
 def test_a_dry_run_lists_what_is_left_and_how_long_it_takes(minute_study, study_flags, run_command, tmp_path):
     result = run_command("trainers.table1", *study_flags, f"--study_dir={tmp_path / 'new'}", "--dry_run")
     assert result.returncode == 0, result.stderr
@@ -102,6 +103,7 @@ def test_a_study_keeps_no_checkpoints_of_what_is_done(minute_study):
     assert not list(minute_study.rglob("checkpoints"))
 
 
+@pytest.mark.slow
 def test_a_study_that_is_not_done_has_a_report_of_what_is(minute_study, study_flags, run_command, tmp_path):
     folder = tmp_path / "half"
     shutil.copytree(minute_study, folder, symlinks=True)

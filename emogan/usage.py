@@ -1,0 +1,55 @@
+"""What a command prints for --help: what it does, examples, and its flags in groups. Public names: HelpFlag, usage.
+
+absl's own help puts all flags into one alphabetical list.
+"""
+
+import itertools
+import sys
+from collections.abc import Iterable
+
+from absl import flags
+
+_INDENT = "      "
+
+
+class HelpFlag(flags.BooleanFlag):
+    """--help, and -?: prints `usage` and ends the command."""
+
+    def __init__(self) -> None:
+        super().__init__("help", False, "show this help", short_name="?", allow_override=True)
+
+    def parse(self, arguments: str | bool | None) -> None:
+        """Ends the command where it is given."""
+        super().parse(arguments)
+        if self.value:
+            sys.stdout.buffer.write(f"{usage()}\n".encode())  # at once, for readers that leave early, such as head
+            sys.exit()
+
+
+def usage() -> str:
+    """The docstring of the command's module, then its flags: first its own, then those of each module that it adopts under that
+    module's docstring; in the order in which they are defined.
+    """
+    command = sys.modules["__main__"]
+    parts = [(command.__doc__ or "").strip()]
+    found = flags.FLAGS.get_key_flags_for_module(command)
+    for module, group in itertools.groupby(found, key=lambda flag: flags.FLAGS.find_module_defining_flag(flag.name)):
+        heading = "Flags" if module == sys.argv[0] else (sys.modules[module].__doc__ or module).strip()
+        parts.append(_section(heading.removesuffix("."), group))
+    return "\n\n".join(parts)
+
+
+def _section(heading: str, found: Iterable[flags.Flag]) -> str:
+    return "\n".join([f"{heading}:", *map(_entry, found)])
+
+
+def _entry(flag: flags.Flag) -> str:
+    name, about = f"  --{'[no]' if flag.boolean else ''}{flag.name}", flag.help
+    if isinstance(flag.parser, flags.EnumParser):
+        choices = f"<{'|'.join(flag.parser.enum_values)}>"
+        name, about = f"{name}={choices}", about.removeprefix(f"{choices}: ")
+    if not all(validator.checker(None) for validator in flag.validators):
+        about += " (required)"
+    elif flag.default not in (None, "", []):
+        about += f" (default: {flag.default_as_str[1:-1]})"
+    return f"{name}\n{flags.text_wrap(about, indent=_INDENT)}"

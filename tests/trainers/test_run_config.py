@@ -1,0 +1,80 @@
+"""The settings of a run are checked at birth, and go to JSON and back."""
+
+import dataclasses
+import json
+
+import pytest
+
+from emogan.config import PRESETS, AugmentConfig, LossConfig, TrainConfig, differences, from_json, to_json
+from emogan.errors import UserError
+from trainers.run_config import RunConfig
+
+
+def run(**settings) -> RunConfig:
+    stage = TrainConfig(steps=200)
+    defaults = {
+        "pretrain_dataset": "voxceleb_av",
+        "dataset": "crema_d_av",
+        "test_fold": 0,
+        "schedule": "progressive",
+        "condition": "label",
+        "use_classifier": True,
+        "model": PRESETS["tiny"],
+        "loss": LossConfig(),
+        "pretrain": stage,
+        "calibrate": stage,
+        "recognise": stage,
+    }
+    return RunConfig(**{**defaults, **settings})
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: run(generated_share=1.0), "generated_share is 1.0; it must lie between 0 and 1"),
+        (
+            lambda: run(generated_share=0.03),
+            "generated_share 0.03 of 16 examples is 0; every batch must have real and gen",
+        ),
+        (
+            lambda: run(generated_share=0.98),
+            "generated_share 0.98 of 16 examples is 16; every batch must have real and",
+        ),
+        (lambda: run(train_speakers=-1), "train_speakers is -1; it must be positive, or 0 for all"),
+        (
+            lambda: run(augment=AugmentConfig(frequency_shift_share=0.01)),
+            "frequency_shift_share 0.01 of 64 is less than one; it must be at least 0.015625",
+        ),
+        (lambda: run(control="no_voice"), "control is 'no_voice'; it must be one of none, shuffled_faces, no_face"),
+        (
+            lambda: run(control="shuffled_faces", calibrate=TrainConfig(steps=100, batch_size=1)),
+            "control shuffled_faces shuffles within a batch; its batch_size must be above 1",
+        ),
+        (
+            lambda: run(augment=AugmentConfig(time_masks=1, time_mask_share=0.01)),
+            "time_mask_share 0.01 of 64 is less than one; it must be at least 0.015625",
+        ),
+    ],
+)
+def test_refuses_with_value_and_rule(make, message):
+    with pytest.raises(UserError, match=message):
+        make()
+
+
+@pytest.mark.parametrize(
+    "config", [run(), run(train_speakers=6, balance_classes=True, augment=AugmentConfig(flip_faces=True))]
+)
+def test_json_round_trip(config):
+    assert from_json(RunConfig, to_json(config)) == config
+    assert json.loads(to_json(config)) == dataclasses.asdict(config)
+
+
+def test_nothing_is_augmented_balanced_or_left_out_unless_asked_for():
+    assert run().augment == AugmentConfig() == AugmentConfig(flip_faces=False, time_masks=0, frequency_masks=0)
+    assert (run().balance_classes, run().train_speakers) == (False, 0)
+
+
+def test_differences_name_the_settings():
+    assert differences(run(), run()) == ""
+    other = run(test_fold=2, loss=LossConfig(lambda_l1=10.0))
+    assert differences(run(), other) == "test_fold: 0, 2; loss.lambda_l1: 100.0, 10.0"

@@ -1,0 +1,44 @@
+"""The flags of a run, a module for each group of them, and the settings they make: `run_config`.
+
+A flag has the name of the setting that it makes. Imports no TensorFlow, so that help is quick.
+"""
+
+import dataclasses
+from types import ModuleType
+from typing import Any
+
+from absl import flags
+
+from emogan.config import PRESETS, AugmentConfig, LossConfig, TrainConfig
+from trainers.flags import augmentation, data, losses, method, networks, recognition, training
+from trainers.run_config import RunConfig
+
+for _group in (data, method, networks, losses, training, recognition, augmentation):
+    flags.adopt_module_key_flags(_group)
+
+
+def run_config() -> RunConfig:
+    """The settings that the parsed flags make.
+
+    Raises:
+        UserError: where they contradict each other.
+    """
+    shape, train, recognise = map(_values, (networks, training, recognition))
+    preset = PRESETS[shape.pop("preset")]
+    pretrain_steps, calibrate_steps = train.pop("pretrain_steps"), train.pop("calibrate_steps")
+    own = {name: recognise.pop(f"recognise_{name}") for name in ("steps", "batch_size", "learning_rate")}
+    return RunConfig(
+        **_values(data),
+        **_values(method),
+        pretrain=TrainConfig(steps=pretrain_steps, **train),
+        calibrate=TrainConfig(steps=calibrate_steps, **train),
+        recognise=TrainConfig(**own, interval=train["interval"], seed=train["seed"], beta_1=0.9),
+        **recognise,
+        model=dataclasses.replace(preset, **shape),
+        loss=LossConfig(**_values(losses)),
+        augment=AugmentConfig(**_values(augmentation)),
+    )
+
+
+def _values(group: ModuleType) -> dict[str, Any]:
+    return {flag.name: flag.value for flag in flags.FLAGS.flags_by_module_dict()[group.__name__]}

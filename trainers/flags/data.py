@@ -1,0 +1,22 @@
+"""The data: datasets, and who of their speakers trains."""
+
+from absl import flags
+
+flags.DEFINE_string(
+    "pretrain_dataset",
+    "voxceleb_av",
+    "Unlabelled dataset of the first stage; of several variants for example voxceleb_av/64_vox1.",
+)
+flags.DEFINE_string(
+    "dataset",
+    "crema_d_av",
+    "Labelled dataset: crema_d_av, ravdess_av, folder_av, or a variant such as ravdess_av/64_eight.",
+)
+flags.DEFINE_integer("test_fold", 0, "Fold of speakers that is held out; the next one is for validation.")
+flags.DEFINE_integer(
+    "train_speakers",
+    0,
+    "Low data: number of speakers of the labelled corpus that are trained on, 0 for all. --seed chooses them, as many men as "
+    "women; those of a smaller number are among those of a larger one. Validation and test stay whole.",
+)
+flags.DEFINE_bool("balance_classes", False, "Draw all emotions equally often in calibration and by the recognisers.")

@@ -1,0 +1,43 @@
+"""The method: which stages there are, and what each takes over from the one before."""
+
+from absl import flags
+
+from trainers.run_config import CONDITIONS, CONTROLS, KEPT, SCHEDULES, TAKEN_OVER
+
+flags.DEFINE_enum(
+    "schedule",
+    "progressive",
+    SCHEDULES,
+    "Pretraining then calibration; calibration from scratch (moderate); or no GAN: then the second recogniser differs from the "
+    "first by the augmentation of real spectrograms alone.",
+)
+flags.DEFINE_enum(
+    "condition",
+    "label",
+    CONDITIONS,
+    "Condition of G and target of Q: the label, or (semi-supervised) the probabilities that f_S reads in what G sees. f_S is "
+    "trained first, on training speakers; training clips are read by networks that never saw their speaker.",
+)
+flags.DEFINE_bool("use_classifier", True, "Whether Q takes part in calibration.")
+flags.DEFINE_string(
+    "pretrained",
+    "",
+    "Begin calibration from the networks of another run instead of pretraining: give its folder's pretrain or calibrate. Its "
+    "classes may be others.",
+)
+flags.DEFINE_enum(
+    "take_over", "generator_and_discriminator", TAKEN_OVER, "What calibration takes over from pretraining."
+)
+flags.DEFINE_bool("freeze_encoder", False, "Leave G's way down in calibration as it was taken over.")
+flags.DEFINE_enum(
+    "keep",
+    "last",
+    KEPT,
+    "Weights that a GAN stage hands on: the last ones, or those of the best validation L1 distance.",
+)
+flags.DEFINE_enum(
+    "control",
+    "none",
+    CONTROLS,
+    "A GAN without a part of what it needs: with other clips' faces, no face, or other clips' labels.",
+)

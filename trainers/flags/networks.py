@@ -1,0 +1,10 @@
+"""The networks: shape of G, D and Q."""
+
+from absl import flags
+
+from emogan.config import DIRECTIONS, PRESETS
+
+flags.DEFINE_enum("preset", "64", list(PRESETS), "Shape of G, D and Q, and the picture size.")
+flags.DEFINE_enum("direction", "face_to_sound", DIRECTIONS, "What is generated from what.")
+flags.DEFINE_bool("spectral_norm", False, "Divide D's kernels by their largest singular values.")
+flags.DEFINE_bool("d_sees_source", False, "Show D the face beside the spectrogram it judges.")

@@ -1,0 +1,19 @@
+"""The training of G, D and Q."""
+
+from absl import flags
+
+from emogan.config import PRECISIONS
+
+flags.DEFINE_integer("pretrain_steps", 100_000, "Steps of the first stage.")
+flags.DEFINE_integer("calibrate_steps", 50_000, "Steps of the second stage.")
+flags.DEFINE_integer("interval", 500, "Steps between log lines, checkpoints and sample pictures.")
+flags.DEFINE_integer("seed", 1, "Seed of weights, order, noise, augmentation and the choice of speakers.")
+flags.DEFINE_integer("batch_size", 16, "Examples per step, over all devices together.")
+flags.DEFINE_integer(
+    "accumulate", 1, "Parts of a device's batch that are worked on one after the other, where memory is short."
+)
+flags.DEFINE_float("learning_rate", 2e-4, "Adam's, of G, D and Q.")
+flags.DEFINE_float("d_learning_rate", 0.0, "D's where it is another one (TTUR); 0: the same.")
+flags.DEFINE_float("g_ema", 0.0, "Decay of the moving average of G's weights, which is then what is kept.")
+flags.DEFINE_enum("precision", "float32", PRECISIONS, "What G, D and Q compute with; half is for GPUs.")
+flags.DEFINE_bool("xla", False, "Compile the training step by XLA; on CPUs that is slower.")

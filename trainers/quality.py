@@ -1,0 +1,173 @@
+"""The quality of what a run's G makes from the faces of unseen speakers.
+
+Public name: `measure`.
+"""
+
+import functools
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+
+from datasets import input_pipeline
+from datasets.controls import spoilt_sources
+from emogan import audio, networks
+from emogan.metrics import copying, distribution, recognition, similarity
+from emogan.metrics.inception import load_inception
+from trainers import generating
+from trainers.classifying import classes_of
+from trainers.figures import Figures
+from trainers.job import Job
+from trainers.run_folder import RunFolder
+
+PICTURED = 6
+"""Test clips shown in the report, one per emotion where the fold has all."""
+HEARD = 3
+"""Test clips whose sound is kept."""
+
+
+def measure(
+    figures: Figures,
+    job: Job,
+    run: RunFolder,
+    generator: tf.keras.Model,
+    baseline: tf.keras.Model,
+    test: dict[str, np.ndarray],
+    real: np.ndarray,
+) -> None:
+    """Measures what G makes, and keeps pictures and sounds of it.
+
+    Args:
+        figures: where figures go.
+        job: the run's settings and data.
+        run: the run, for what f_S reads.
+        generator: G.
+        baseline: the recogniser that knows real pictures only.
+        test: the test fold, see `datasets.input_pipeline.load_arrays`.
+        real: its targets, float32 [n, S, S, channels] in [-1, 1].
+    """
+    config, seed = job.config, job.config.calibrate.seed
+    train = input_pipeline.load_arrays(job.labelled, job.protocol.train, [job.target.name])
+    known = input_pipeline.to_input(tf.constant(train[job.target.name])).numpy()
+    source = spoilt_sources(test[job.source.name], config.control)
+    features = tf.keras.Model(baseline.input, [baseline.get_layer("features").output, baseline.output])
+    emotions, conditions = np.eye(config.model.num_classes), job.conditions(test, run)
+    grid, again = (generating.generate_grid(generator, source, emotions, s) for s in (seed, seed + 1))
+    own = generating.generate(generator, source, conditions, seed)
+    others = generating.generate(generator, np.roll(source, 1, 0), conditions, seed)
+    _requested(figures, baseline, grid, seed)
+    predict = functools.partial(features.predict, batch_size=64, verbose=0)
+    kept = _distributions(figures, predict, "the baseline recogniser", real, own, seed)
+    np.savez_compressed(figures.folder / "features.npz", labels=test["label"], **kept)
+    if config.inception:
+        _distributions(figures, load_inception(config.inception), "Inception", real, own, seed, prefix="inception_")
+    mean = similarity.class_mean_ssim(real, test["label"], known, train["label"])
+    _similarity(figures, real, test["speaker_id"], own, mean, seed)
+    _diversity(figures, grid, again, own, others)
+    _copying(figures, own, real, known)
+    _keep_samples(figures.folder, job, test | {job.source.name: source}, grid)
+
+
+def _requested(figures: Figures, baseline: tf.keras.Model, grid: np.ndarray, seed: int) -> None:
+    """Is the emotion that was asked for found again, by a recogniser that never saw anything generated?"""
+    sources, classes = grid.shape[:2]
+    requested = np.tile(np.arange(classes), sources)
+    found = classes_of(baseline, grid.reshape(-1, *grid.shape[2:]))
+    chance = np.random.default_rng(seed).permutation(requested)
+    about = f"all {classes} emotions asked for {sources} unseen {figures.kind}s, recognised by the baseline"
+    figures.add("requested_accuracy", recognition.accuracy(requested, found), len(found), about)
+    figures.add(
+        "requested_accuracy_shuffled", recognition.accuracy(chance, found), len(found), about + ", requests shuffled"
+    )
+    figures.confusion("requested", requested, found)
+
+
+def _distributions(
+    figures: Figures,
+    features_and_logits: Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]],
+    network: str,
+    real: np.ndarray,
+    generated: np.ndarray,
+    seed: int,
+    prefix: str = "",
+) -> dict[str, np.ndarray]:
+    """FID, KID and IS by a network, each with what real pictures reach; returns the features."""
+    (real_features, real_logits), (made_features, made_logits) = map(features_and_logits, (real, generated))
+    n, on = len(real), f"features of {network}"
+    for name, distance in (("fid", distribution.frechet_distance), ("kid", distribution.kernel_distance)):
+        figures.add(prefix + name, distance(real_features, made_features), n, "real against generated", on=on)
+        floor = distribution.real_versus_real(distance, real_features, seed)
+        figures.add(f"{prefix}{name}_real_vs_real", floor, n // 2, "two halves of the real ones", on=on)
+    for name, logits, what in (("is", made_logits, "generated"), ("is_real", real_logits, "real")):
+        figures.add(prefix + name, distribution.inception_score(logits), n, what, on=f"logits of {network}")
+    return {"real": real_features, "generated": made_features}
+
+
+def _similarity(
+    figures: Figures, real: np.ndarray, speaker_ids: np.ndarray, own: np.ndarray, class_mean: np.ndarray, seed: int
+) -> None:
+    """SSIM to the paired real picture, with the references that make it readable."""
+    n = len(own)
+    figures.add(
+        "ssim", similarity.ssim(own, real).mean(), n, "generated for the clip's own emotion against its real one"
+    )
+    figures.add("ssim_class_mean", class_mean.mean(), n, "the emotion's mean training one against each real one")
+    shuffled = similarity.shuffled_pairing(own, real, speaker_ids, seed=seed)
+    figures.add("ssim_shuffled", shuffled.ssim, n, "generated against the real ones of other clips, 20 shuffles")
+    gain = shuffled.difference
+    figures.add(
+        "ssim_paired_minus_shuffled", gain.mean, gain.n, f"difference of the two, 95% t interval over {gain.unit}",
+        low=gain.low, high=gain.high,
+    )  # fmt: skip
+
+
+def _diversity(figures: Figures, grid: np.ndarray, again: np.ndarray, own: np.ndarray, others: np.ndarray) -> None:
+    """How far two noises, two emotions and two clips' sources take apart what is otherwise made from the same."""
+    compared = {
+        "noises": (grid, again, f"{figures.kind} and emotion"),
+        "emotions": (grid, np.roll(grid, 1, axis=1), f"{figures.kind} and noise"),
+        f"{figures.kind}s": (own, others, "emotion and noise"),
+    }
+    for name, (one, other, fixed) in compared.items():
+        pairs = int(np.prod(one.shape[:-3]))
+        figures.add(
+            f"l1_between_{name}", np.abs(one - other).mean(), pairs, f"mean |difference| of two {name}, same {fixed}"
+        )
+
+
+def _copying(figures: Figures, generated: np.ndarray, real: np.ndarray, training: np.ndarray) -> None:
+    """How near what is generated lies to what was trained on, beside real pictures of unseen speakers."""
+    found, n = copying.copying(generated, real, training), len(generated)
+    distance = "root mean square difference to the nearest training one, median"
+    figures.add("nearest_distance", found.generated, n, f"generated: {distance}")
+    figures.add("nearest_distance_real", found.real, len(real), f"real: {distance}")
+    figures.add("nearest_distance_minimum", found.nearest, n, "generated: the nearest of all; 0 would be a copy")
+    figures.add(
+        "near_copy_share",
+        found.closer,
+        n,
+        "share of generated ones nearer to training ones than 95% of the real ones are",
+    )
+
+
+def _keep_samples(folder: Path, job: Job, test: dict[str, np.ndarray], grid: np.ndarray) -> None:
+    """Pictures and sounds for the figures: the first clip of each emotion."""
+    _, first = np.unique(test["label"], return_index=True)
+    chosen = first[:PICTURED]
+    np.savez_compressed(
+        folder / "samples.npz",
+        sources=test[job.source.name][chosen], real=test[job.target.name][chosen], generated=grid[chosen],
+        labels=test["label"][chosen], names=np.array(job.labelled.class_names),
+        clip_ids=test["clip_id"][chosen], speaker_ids=test["speaker_id"][chosen],
+    )  # fmt: skip
+    if job.target is not networks.SPECTROGRAM:
+        return
+    settings = job.labelled.media.spectrogram
+    for item in chosen[:HEARD]:
+        spectrograms = np.concatenate([test["spectrogram"][item][np.newaxis], grid[item]])
+        names = ["real", *(f"generated_{emotion}" for emotion in job.labelled.class_names)]
+        for name, samples in zip(names, audio.waveform(tf.constant(spectrograms), settings), strict=True):
+            path = folder / "audio" / f"{test['clip_id'][item]}_{name}.wav"
+            path.parent.mkdir(parents=True, exist_ok=True)  # a clip's id may be a path
+            generating.write_wav(path, samples, settings.sample_rate)

@@ -1,0 +1,119 @@
+"""The settings of a whole run: `RunConfig`, and the values that each of them can have."""
+
+import dataclasses
+
+from emogan.config import CONTROLS, AugmentConfig, LossConfig, ModelConfig, TrainConfig
+from emogan.errors import check
+
+FORMAT = 4
+"""Of what a run folder and a saved network hold; another one is refused."""
+SCHEDULES = ("progressive", "moderate", "none")
+"""Pretraining then calibration; calibration from scratch; or no GAN at all, but the augmentation of real spectrograms alone."""
+CONDITIONS = ("label", "face")
+"""Supervised, or semi-supervised."""
+TAKEN_OVER = ("generator_and_discriminator", "generator", "encoder")
+"""What calibration can take over from pretraining; the encoder is G's way down."""
+KEPT = ("last", "best")
+"""Weights that a stage of GAN training hands on."""
+REQUESTS = ("own", "all")
+"""What is generated from a training example."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class RunConfig:
+    """A whole run of `trainers.progressive`: pretrain, calibrate, evaluate, export.
+
+    Attributes:
+        pretrain_dataset: the unlabelled dataset of the first stage; the variant of its size, unless `name/variant` says it.
+        dataset: the labelled dataset of calibration and evaluation.
+        test_fold: the fold of speakers that is held out; the next one is for validation, the others for training.
+        schedule: one of `SCHEDULES`.
+        pretrained: where a progressive run takes its start from, instead of pretraining: a stage of another run,
+            `<run_dir>/pretrain` or `<run_dir>/calibrate`; empty where it pretrains itself.
+        condition: where c comes from: the `label`, or the probabilities that f_S reads in the `face` (in what G sees, that is:
+            in the sound, where faces are made from it), which then also are what Q learns.
+        use_classifier: whether Q takes part in calibration.
+        take_over: one of `TAKEN_OVER`; what is not taken over starts at random. Without effect on a moderate run.
+        freeze_encoder: whether calibration leaves G's way down as it was taken over.
+        keep: whether a stage hands on the `last` weights of its networks, or those of the `best` validation L1 distance.
+        model, loss: see there.
+        pretrain, calibrate: the two stages of GAN training.
+        recognise: the training of f_S, and of the recognisers on real data alone and on real and generated data.
+        generated_share: share of generated examples in each batch of the augmented recogniser. Our choice.
+        requests: what is generated from a training example: its `own` c, or `all` emotions one after the other.
+        train_speakers: number of training speakers, chosen by the seed of calibration; 0 for all.
+        balance_classes: whether training on labelled examples draws all classes equally often.
+        augment: changes of training examples.
+        inception: where Inception is loaded from, for FID, KID and IS on its features too: an address at TF-Hub, or a folder.
+        control: one of `CONTROLS`: G sees another clip's face, or a blank one; or the condition is another clip's.
+        format: `FORMAT` of the version that wrote it.
+    """
+
+    pretrain_dataset: str
+    dataset: str
+    test_fold: int
+    schedule: str = "progressive"
+    pretrained: str = ""
+    condition: str = "label"
+    use_classifier: bool = True
+    take_over: str = "generator_and_discriminator"
+    freeze_encoder: bool = False
+    keep: str = "last"
+    model: ModelConfig
+    loss: LossConfig
+    pretrain: TrainConfig
+    calibrate: TrainConfig
+    recognise: TrainConfig
+    generated_share: float = 0.5
+    requests: str = "own"
+    train_speakers: int = 0
+    balance_classes: bool = False
+    augment: AugmentConfig = AugmentConfig()
+    inception: str = ""
+    control: str = "none"
+    format: int = FORMAT
+
+    @property
+    def pretrains(self) -> bool:
+        """Whether the run has a first stage of its own."""
+        return self.schedule == "progressive" and not self.pretrained
+
+    def __post_init__(self) -> None:
+        choices = {
+            "schedule": SCHEDULES,
+            "condition": CONDITIONS,
+            "take_over": TAKEN_OVER,
+            "keep": KEPT,
+            "requests": REQUESTS,
+            "control": CONTROLS,
+        }
+        for name, values in choices.items():
+            value = getattr(self, name)
+            check(value in values, f"{name} is {value!r}; it must be one of {', '.join(values)}")
+        check(
+            not self.freeze_encoder or self.schedule == "progressive",
+            "freeze_encoder needs an encoder that was pretrained; leave it out, or take schedule progressive",
+        )
+        check(
+            not self.pretrained or self.schedule == "progressive",
+            "pretrained needs schedule progressive; leave it out, or take that schedule",
+        )
+        check(
+            not self.control.startswith("shuffled") or self.calibrate.batch_size > 1,
+            f"control {self.control} shuffles within a batch; its batch_size must be above 1",
+        )
+        check(0 < self.generated_share < 1, f"generated_share is {self.generated_share}; it must lie between 0 and 1")
+        generated = round(self.generated_share * self.recognise.batch_size)
+        check(
+            0 < generated < self.recognise.batch_size,
+            f"generated_share {self.generated_share} of {self.recognise.batch_size} examples is {generated}; every batch must "
+            "have real and generated ones",
+        )
+        check(self.train_speakers >= 0, f"train_speakers is {self.train_speakers}; it must be positive, or 0 for all")
+        for name in ("time_mask", "frequency_mask", "time_shift", "frequency_shift"):
+            share = getattr(self.augment, f"{name}_share")
+            used = getattr(self.augment, f"{name}s") if name.endswith("mask") else share
+            check(
+                not used or share * self.model.size >= 1,
+                f"{name}_share {share} of {self.model.size} is less than one; it must be at least {1 / self.model.size}",
+            )
