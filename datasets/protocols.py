@@ -9,8 +9,8 @@ import hashlib
 import itertools
 from collections.abc import Mapping
 
+from datasets.corpus import Corpus
 from datasets.folds import FOLDS
-from datasets.input_pipeline import Corpus
 from emogan.errors import UserError
 
 

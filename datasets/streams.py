@@ -1,6 +1,6 @@
 """Endless streams of examples that are functions of the seed and the step, and know no corpus.
 
-Public names: SHUFFLE_EXAMPLES, epochs, array_stream, key.
+Public names: SHUFFLE_EXAMPLES, WORKERS, epochs, array_stream, key, options.
 """
 
 import numpy as np
@@ -8,6 +8,9 @@ import tensorflow as tf
 
 SHUFFLE_EXAMPLES = 8_192
 """Examples among which a stream draws the next one; a smaller set is shuffled whole. At 256 pixels they take 2 GB."""
+
+WORKERS = 2
+"""Threads of each parallel step."""
 
 _ENDLESS = tf.int64.max
 
@@ -63,9 +66,21 @@ def key(seed: int, number: tf.Tensor) -> tf.Tensor:
 def array_stream(
     items: tuple[np.ndarray, ...], labels: np.ndarray, *, batch_size: int, seed: int, first_step: int = 0, balance: bool
 ) -> tf.data.Dataset:
-    """`Corpus.stream` of items in memory: arrays [n, ...], and int labels [n] for `balance`."""
+    """`datasets.corpus.Corpus.stream` of items in memory: arrays [n, ...], and int labels [n] for `balance`."""
     groups = [np.flatnonzero(labels == label) for label in np.unique(labels)] if balance else [np.arange(len(labels))]
     sets = [(tf.data.Dataset.from_tensor_slices(group), len(group)) for group in groups]
     tensors = tuple(tf.constant(array) for array in items)
     drawn = epochs(sets, batch_size=batch_size, seed=seed, first_step=first_step)
     return drawn.map(lambda number, row: (number, tuple(tf.gather(tensor, row) for tensor in tensors)))
+
+
+def options() -> tf.data.Options:
+    """Fixed parallelism, for with autotune taking an iterator down now and then stalls for seconds; and one order.
+
+    Of several hosts each reads everything and keeps its part of every batch, which only adds up where all have one order.
+    """
+    options = tf.data.Options()
+    options.autotune.enabled = False
+    options.deterministic = True
+    options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.DATA
+    return options

@@ -14,8 +14,9 @@ import yaml
 from documents import CODE, MAKEFILE, PAGES, ROOT, SETUP
 
 import datasets
-from datasets import files, input_pipeline, media, workers
+from datasets import files, media, workers
 from datasets.builder import MAX_REJECTS
+from datasets.corpus import CACHE_BYTES
 from datasets.folds import FOLDS
 from datasets.streams import SHUFFLE_EXAMPLES
 from datasets.synthetic import Dials
@@ -146,7 +147,7 @@ STATED = {
         f"writes the reference of the code to `{REFERENCE.relative_to(ROOT)}`",
     ],
     "BUILD.md": [
-        f"fits into {input_pipeline.CACHE_BYTES >> 30} GiB is decoded once; of more, {SHUFFLE_EXAMPLES:,} examples",
+        f"fits into {CACHE_BYTES >> 30} GiB is decoded once; of more, {SHUFFLE_EXAMPLES:,} examples",
         f"`RunFolder`: {FIRST}, {SECOND.replace('_', ' ')} (`trainers.classifying`), {THIRD}, "
         f"{NUMBERS[len(RECOGNISERS)]} recognisers ({', '.join(f'on {what}' for what in RECOGNISERS.values())} alone), "
         f"{EVALUATION}, export, report",

@@ -29,7 +29,7 @@ _OUTPUT_DIR = flags.DEFINE_string("output_dir", None, "Folder to write; it must 
 
 def main(_: list[str]) -> None:
     """Generates, and prints how many there are and where."""
-    from datasets.input_pipeline import open_corpus
+    from datasets.corpus import open_corpus
     from emogan.serving import LocalModel
     from trainers.augmenting import Order, augment
 

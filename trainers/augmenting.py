@@ -17,7 +17,7 @@ import tensorflow_datasets as tfds
 from tqdm.auto import tqdm
 
 from datasets import protocols
-from datasets.input_pipeline import Corpus
+from datasets.corpus import Corpus
 from emogan import photos
 from emogan.config import differences
 from emogan.errors import UserError

@@ -58,7 +58,7 @@ def _read_by(job: Job, run: RunFolder, folder: Path, trained_on: str, read: list
         )
     unseen = corpus.speakers("+".join(read)) - corpus.speakers(job.protocol.validation)  # on which all are selected
     network = load_network(folder / "classifier", job.config.model, "classifier", unseen=unseen)
-    examples = [input_pipeline.load_arrays(corpus, split, [kind]) for split in read]
+    examples = [corpus.arrays(split, [kind]) for split in read]
     joined = {name: np.concatenate([part[name] for part in examples]) for name in examples[0]}
     logits = network.predict(input_pipeline.to_input(tf.constant(joined[kind])), batch_size=64, verbose=0)
     labels = examples[0]["label"]  # of validation, where test is read too: that stays closed until the evaluation

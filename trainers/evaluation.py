@@ -34,7 +34,7 @@ def evaluate(job: Job, run: RunFolder, folder: Path) -> None:
         split = getattr(protocol, side)
         counts = {"clips": corpus.count(split), "speakers": len(corpus.speakers(split))}
         run.record(stage="data", side=side, split=split, corpus=corpus.name, synthetic=corpus.synthetic, **counts)
-    test = input_pipeline.load_arrays(corpus, protocol.test)
+    test = corpus.arrays(protocol.test)
     real = input_pipeline.to_input(tf.constant(test[job.target.name])).numpy()
     trained_on = f", {config.train_speakers} training speakers" if config.train_speakers else ""
     about = f"{protocol.test} of {corpus.name}{trained_on}"

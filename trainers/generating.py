@@ -70,7 +70,7 @@ def generated_training_set(job: Job, run: RunFolder) -> GeneratedSet:
     config, kind, corpus = job.config, job.source.name, job.labelled
     unseen = corpus.speakers(job.protocol.test)
     generator = load_network(run.path / "calibrate" / "generator", config.model, "generator", unseen=unseen)
-    train = input_pipeline.load_arrays(corpus, job.protocol.train, [kind])
+    train = corpus.arrays(job.protocol.train, [kind])
     sources, conditions = spoilt_sources(train[kind], config.control), job.conditions(train, run)
     if config.requests == "all":
         classes, n = config.model.num_classes, len(sources)

@@ -8,7 +8,8 @@ import numpy as np
 import tensorflow as tf
 
 from datasets import input_pipeline, protocols
-from datasets.input_pipeline import Condition, Corpus
+from datasets.corpus import Corpus, open_corpus
+from datasets.input_pipeline import Condition
 from datasets.protocols import Protocol
 from emogan import networks
 from emogan.config import differences
@@ -114,7 +115,7 @@ def open_job(config: RunConfig, data_dir: Path) -> Job:
 
 
 def _open_corpus(dataset: str, config: RunConfig, data_dir: Path) -> Corpus:
-    corpus = input_pipeline.open_corpus(dataset, data_dir, str(config.model.size))
+    corpus = open_corpus(dataset, data_dir, str(config.model.size))
     if corpus.media.size != config.model.size:
         raise UserError(f"{corpus.name} has pictures of {corpus.media.size} pixels, and the preset {config.model.size}")
     return corpus

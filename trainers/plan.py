@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from datasets import protocols
 from datasets.augmentation import changes_spectrograms
-from datasets.input_pipeline import Corpus
+from datasets.corpus import Corpus
 from emogan import networks
 from emogan.config import to_json
 from trainers.job import Job

@@ -44,11 +44,11 @@ def measure(
         run: the run, for what f_S reads.
         generator: G.
         baseline: the recogniser that knows real pictures only.
-        test: the test fold, see `datasets.input_pipeline.load_arrays`.
+        test: the test fold, see `datasets.corpus.Corpus.arrays`.
         real: its targets, float32 [n, S, S, channels] in [-1, 1].
     """
     config, seed = job.config, job.config.calibrate.seed
-    train = input_pipeline.load_arrays(job.labelled, job.protocol.train, [job.target.name])
+    train = job.labelled.arrays(job.protocol.train, [job.target.name])
     known = input_pipeline.to_input(tf.constant(train[job.target.name])).numpy()
     source = spoilt_sources(test[job.source.name], config.control)
     features = tf.keras.Model(baseline.input, [baseline.get_layer("features").output, baseline.output])

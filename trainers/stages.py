@@ -10,7 +10,8 @@ import tensorflow as tf
 import datasets
 from datasets import input_pipeline, protocols
 from datasets.controls import spoilt_sources
-from datasets.input_pipeline import Condition, Corpus
+from datasets.corpus import Corpus
+from datasets.input_pipeline import Condition
 from emogan import audio, networks
 from emogan.config import TrainConfig, to_json
 from emogan.model import EmoGAN

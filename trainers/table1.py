@@ -125,8 +125,8 @@ def _numbers(flag: flags.FlagHolder[list[str]], kind: type[Number]) -> tuple[Num
 def _folds(dataset: str, size: int, data_dir: Path) -> tuple[int, ...]:
     """The folds to test on: those asked for, or all that the corpus has."""
     from datasets import protocols
+    from datasets.corpus import open_corpus
     from datasets.folds import FOLDS
-    from datasets.input_pipeline import open_corpus
 
     name = dataset.partition("/")[0]
     if _FOLDS.value != ["all"]:

@@ -27,7 +27,9 @@ import tensorflow_datasets as tfds
 from absl import logging
 
 import datasets
+from datasets import corpus as datasets_corpus
 from datasets import input_pipeline, protocols
+from datasets.corpus import Corpus, open_corpus
 from datasets.synthetic import make_corpus
 from emogan import networks
 from emogan.config import PRESETS, LossConfig, ModelConfig, TrainConfig
@@ -40,14 +42,14 @@ ONE_BATCH, IN_MEMORY, FROM_DISK = "one batch", "set in memory", "set on disk"
 LIMIT = 0.03
 
 
-def open_dataset(data_dir: Path, size: int) -> input_pipeline.Corpus:
+def open_dataset(data_dir: Path, size: int) -> Corpus:
     """A dataset of 60 clips of 5 speakers, built where it is not there; the decoded clips serve every size."""
     corpus_dir = data_dir / "crema_d"
     make_corpus(corpus_dir, "crema_d", speakers=5, clips_per_speaker=12, seconds=(1.0, 1.2), workers=1)
     builder = datasets.BUILDERS["crema_d_av"](data_dir=data_dir, config=str(size))
     with contextlib.redirect_stdout(io.StringIO()):
         builder.download_and_prepare(download_config=tfds.download.DownloadConfig(manual_dir=corpus_dir))
-    return input_pipeline.open_corpus("crema_d_av", data_dir, str(size))
+    return open_corpus("crema_d_av", data_dir, str(size))
 
 
 def make_gan(model: ModelConfig, settings: TrainConfig) -> EmoGAN:
@@ -63,19 +65,17 @@ def make_gan(model: ModelConfig, settings: TrainConfig) -> EmoGAN:
     return gan
 
 
-def make_batches(corpus: input_pipeline.Corpus, model: ModelConfig, batch_size: int, way: str) -> tf.data.Dataset:
+def make_batches(corpus: Corpus, model: ModelConfig, batch_size: int, way: str) -> tf.data.Dataset:
     """Batches as training gets them."""
-    usual, input_pipeline.CACHE_BYTES = input_pipeline.CACHE_BYTES, 0 if way == FROM_DISK else 1 << 30
+    usual, datasets_corpus.CACHE_BYTES = datasets_corpus.CACHE_BYTES, 0 if way == FROM_DISK else 1 << 30
     numbered = corpus.stream(protocols.protocol(corpus, 0).train, batch_size=batch_size, seed=1)
-    input_pipeline.CACHE_BYTES = usual
+    datasets_corpus.CACHE_BYTES = usual
     condition = input_pipeline.label_condition(model.num_classes)
     batches = input_pipeline.gan_batches(numbered, condition, batch_size=batch_size, noise_dim=model.noise_dim, seed=1)
     return batches.take(1).cache().repeat() if way == ONE_BATCH else batches
 
 
-def measure(
-    corpus: input_pipeline.Corpus, model: ModelConfig, batch_size: int, steps: int, rounds: int
-) -> dict[str, np.ndarray]:
+def measure(corpus: Corpus, model: ModelConfig, batch_size: int, steps: int, rounds: int) -> dict[str, np.ndarray]:
     """Seconds [rounds, steps, 2] of waiting and of the whole step, for each way to feed it."""
     gan = make_gan(model, TrainConfig(steps=100, batch_size=batch_size))
     step = tf.function(gan.train_step)

@@ -8,8 +8,8 @@ import pytest
 import tensorflow_datasets as tfds
 
 import datasets
+from datasets.corpus import open_corpus
 from datasets.facts import read_facts
-from datasets.input_pipeline import open_corpus
 from datasets.protocols import protocol
 from datasets.validation import anomalies
 from emogan.errors import UserError

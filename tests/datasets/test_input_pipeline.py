@@ -1,18 +1,13 @@
-"""From a built dataset to batches: what is read and kept, balanced, augmented, and shared out among replicas."""
-
-import shutil
+"""From the examples of a dataset to batches: how they are augmented, and shared out among replicas."""
 
 import numpy as np
 import pytest
 import tensorflow as tf
-import tensorflow_datasets as tfds
 
-import datasets
 from datasets import augmentation, input_pipeline, streams
+from datasets.corpus import open_corpus
 from emogan import networks
-from emogan.config import SPECTROGRAMS, AugmentConfig, LossConfig, MediaConfig, ModelConfig, TrainConfig
-from emogan.emotions import EMOTIONS
-from emogan.errors import UserError
+from emogan.config import SPECTROGRAMS, AugmentConfig, LossConfig, ModelConfig, TrainConfig
 from emogan.model import EmoGAN
 from trainers import training
 
@@ -22,7 +17,7 @@ TRAIN = "fold_2+fold_3+fold_4"
 
 @pytest.fixture(scope="module")
 def corpus(minute_data):
-    return input_pipeline.open_corpus("crema_d_av", minute_data, "64")
+    return open_corpus("crema_d_av", minute_data, "64")
 
 
 def test_noise_is_uniform_and_follows_from_seed_and_number():
@@ -36,32 +31,13 @@ def test_noise_is_uniform_and_follows_from_seed_and_number():
     assert values.std() == pytest.approx(np.sqrt(1 / 3), rel=0.03)
 
 
-def test_the_corpus_knows_how_it_was_made(corpus):
-    assert corpus.media == MediaConfig.of_size(64)
-    assert corpus.class_names == EMOTIONS
-    assert corpus.synthetic
-    assert corpus.count("fold_0+fold_1") == 12
-
-
-def test_examples_and_arrays_have_the_promised_types(corpus):
-    arrays = input_pipeline.load_arrays(corpus, "fold_0")
-    assert arrays["face"].dtype == np.uint8
-    assert arrays["face"].shape == (6, 64, 64, 3)
-    assert arrays["spectrogram"].dtype == np.float32
-    assert arrays["spectrogram"].shape == (6, 64, 64, 1)
-    assert sorted(arrays["label"]) == [0, 1, 2, 3, 4, 5]
-    assert set(arrays["speaker_id"]) == {"1001"}
-    by_code = {"ANG": "anger", "DIS": "disgust", "FEA": "fear", "HAP": "happy", "NEU": "neutral", "SAD": "sad"}
-    assert [EMOTIONS[label] for label in arrays["label"]] == [by_code[clip[9:12]] for clip in arrays["clip_id"]]
-
-
 def test_gan_batches_pair_face_voice_condition_and_noise_of_one_example(corpus):
     numbered = corpus.examples("fold_0").enumerate()
     condition = input_pipeline.label_condition(6)
     batches = list(
         input_pipeline.gan_batches(numbered, condition, batch_size=4, noise_dim=5, seed=9, drop_remainder=False)
     )
-    arrays = input_pipeline.load_arrays(corpus, "fold_0")
+    arrays = corpus.arrays("fold_0")
     joined = {key: np.concatenate([batch[key] for batch in batches]) for key in batches[0]}
     np.testing.assert_allclose(joined["source"], arrays["face"] / 127.5 - 1, atol=1e-6)
     np.testing.assert_array_equal(joined["target"], arrays["spectrogram"])
@@ -70,7 +46,7 @@ def test_gan_batches_pair_face_voice_condition_and_noise_of_one_example(corpus):
 
 
 def test_pretraining_has_the_null_condition_and_needs_no_labels(minute_data):
-    voxceleb = input_pipeline.open_corpus("voxceleb_av", minute_data, "64")
+    voxceleb = open_corpus("voxceleb_av", minute_data, "64")
     assert voxceleb.class_names == ()
     numbered = voxceleb.examples("train").enumerate()
     batch = next(
@@ -97,76 +73,14 @@ def joined(batches, n):
     return {name: np.concatenate([batch[name] for batch in taken]) for name in taken[0]}
 
 
-# What is read, and kept
-
-
-@pytest.mark.parametrize("balance", [False, True])
-def test_a_stream_reads_the_disk_once_where_its_examples_fit_into_memory(minute_data, tmp_path, balance):
-    shutil.copytree(minute_data / "crema_d_av", tmp_path / "crema_d_av")
-    corpus = input_pipeline.open_corpus("crema_d_av", tmp_path, "64")
-    stream = corpus.stream(TRAIN, batch_size=1, seed=1, balance=balance)
-    assert (stream.element_spec[1]["face"].dtype, stream.element_spec[1]["spectrogram"].dtype) == (tf.uint8, tf.float16)
-    iterator = iter(stream)
-    first = [next(iterator)[1]["clip_id"].numpy() for _ in range(18)]
-    for path in tmp_path.glob("crema_d_av/64/1.0.0/*.tfrecord*"):
-        path.unlink()
-    assert [sorted(next(iterator)[1]["clip_id"].numpy() for _ in range(18)) for _ in range(3)] == [sorted(first)] * 3
-
-
 @pytest.mark.parametrize("balance", [False, True])
 def test_a_set_that_does_not_fit_gives_the_same_stream(corpus, monkeypatch, balance):
     fits = joined(training_batches(corpus, balance=balance), 12)
-    monkeypatch.setattr(input_pipeline, "CACHE_BYTES", 18 * 64 * 64 * 5 - 1)  # a byte less than the examples have
+    monkeypatch.setattr("datasets.corpus.CACHE_BYTES", 18 * 64 * 64 * 5 - 1)  # a byte less than the examples have
     late = joined(training_batches(corpus, first_step=7, balance=balance), 5)
     for name, values in joined(training_batches(corpus, balance=balance), 12).items():
         np.testing.assert_array_equal(values, fits[name])
         np.testing.assert_array_equal(values[4 * 7 :], late[name])
-
-
-def test_examples_that_are_kept_are_kept_as_they_are_stored(corpus):
-    whole, kept = corpus.examples("fold_0"), corpus.examples("fold_0", keep=True)
-    assert kept.element_spec == whole.element_spec
-    assert (kept.element_spec["face"].dtype, kept.element_spec["spectrogram"].dtype) == (tf.uint8, tf.float16)
-    for _ in range(2):
-        for a, b in zip(whole.as_numpy_iterator(), kept.as_numpy_iterator(), strict=True):
-            np.testing.assert_array_equal(a["face"], b["face"])
-    assert "face" not in corpus.examples("fold_0", pictures=["spectrogram"]).element_spec
-
-
-# Balanced classes
-
-
-@pytest.fixture(scope="module")
-def unbalanced(minute_corpora, minute_data, tmp_path_factory):
-    """crema_d_av without most anger and all fear of the training speakers; every clip is decoded already."""
-    folder = tmp_path_factory.mktemp("unbalanced")
-    shutil.copytree(minute_corpora / "crema_d", folder / "corpus")
-    for pattern in ("103*_ANG_*", "105*_ANG_*", "103*_FEA_*", "105*_FEA_*", "107*_FEA_*"):
-        for path in (folder / "corpus").glob(f"*/{pattern}"):
-            path.unlink()
-    builder = datasets.BUILDERS["crema_d_av"](data_dir=folder, config="64", store_dir=minute_data / "clips")
-    builder.download_and_prepare(download_config=tfds.download.DownloadConfig(manual_dir=folder / "corpus"))
-    return input_pipeline.open_corpus("crema_d_av", folder, "64")
-
-
-def test_balanced_streams_have_every_class_equally_often(unbalanced):
-    split = "fold_0+fold_3+fold_4"
-    assert unbalanced.class_counts(split) == [2, 3, 1, 3, 3, 3]
-    labels = {}
-    for balance in (False, True):
-        stream = unbalanced.stream(split, batch_size=5, seed=2, balance=balance)
-        labels[balance] = [int(example["label"]) for _, example in stream.take(60)]
-    assert np.bincount(labels[False]).tolist() == [8, 12, 4, 12, 12, 12]  # four passes
-    assert np.bincount(labels[True]).tolist() == [10] * 6
-    later = unbalanced.stream(split, batch_size=5, seed=2, balance=True, first_step=4)
-    assert [(int(n), int(example["label"])) for n, example in later.take(40)] == list(enumerate(labels[True]))[20:]
-
-
-def test_a_class_without_examples_cannot_be_balanced(unbalanced):
-    with pytest.raises(
-        UserError, match=r"fold_3\+fold_4 of crema_d_av/64 has no example of fear, .* --balance_classes"
-    ):
-        unbalanced.stream("fold_3+fold_4", batch_size=4, seed=1, balance=True)
 
 
 # Augmentation
@@ -338,8 +252,3 @@ def test_a_replica_without_a_share_of_the_last_batch_changes_no_figure(rng, repl
             gan.compile(**{f"{player}_optimizer": training.adam(settings) for player in "gdq"})
         figures.append(gan.evaluate(batches, verbose=0, return_dict=True))
     assert figures[1] == pytest.approx(figures[0], rel=1e-5)
-
-
-def test_a_dataset_that_was_not_built_is_named_with_the_remedy(tmp_path):
-    with pytest.raises(UserError, match=r"trainers\.prepare --dataset=crema_d_av --config=64"):
-        input_pipeline.open_corpus("crema_d_av", tmp_path, "64")

@@ -7,7 +7,8 @@ import pytest
 import tensorflow_datasets as tfds
 
 import datasets
-from datasets import input_pipeline, protocols
+from datasets import protocols
+from datasets.corpus import open_corpus
 from datasets.folds import CREMA_D_FOLDS, FOLDS, RAVDESS_FOLDS
 from datasets.protocols import Protocol
 from emogan.errors import UserError
@@ -21,7 +22,7 @@ CASES = [(name, fold) for name, folds in FOLDS.items() for fold in range(len(fol
 
 @pytest.fixture(scope="module")
 def corpus(minute_data):
-    return input_pipeline.open_corpus("crema_d_av", minute_data, "64")
+    return open_corpus("crema_d_av", minute_data, "64")
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +37,7 @@ def build(minute_corpora, minute_data, tmp_path_factory):
                 path.unlink()
         builder = datasets.BUILDERS["crema_d_av"](data_dir=folder, config="64", store_dir=minute_data / "clips")
         builder.download_and_prepare(download_config=tfds.download.DownloadConfig(manual_dir=folder / "corpus"))
-        return input_pipeline.open_corpus("crema_d_av", folder, "64")
+        return open_corpus("crema_d_av", folder, "64")
 
     return build
 
@@ -102,7 +103,7 @@ def test_a_name_or_a_fold_that_is_not_there_is_refused():
 def test_on_built_data_no_speaker_is_on_two_sides(corpus, fold):
     protocol = protocols.protocol(corpus, fold)
     assert protocol == protocols.protocol("crema_d_av", fold)
-    speakers = [set(input_pipeline.load_arrays(corpus, split, [])["speaker_id"]) for split in sides(protocol)]
+    speakers = [set(corpus.arrays(split, [])["speaker_id"]) for split in sides(protocol)]
     assert [len(side) for side in speakers] == [3, 1, 1]
     assert len(set.union(*speakers)) == 5
     for side, split in zip(speakers, sides(protocol), strict=True):
@@ -133,7 +134,7 @@ def test_only_folds_with_clips_take_part(build):
 
 
 def test_the_unlabelled_splits_are_voxcelebs(corpus, minute_data):
-    voxceleb = input_pipeline.open_corpus("voxceleb_av", minute_data, "64")
+    voxceleb = open_corpus("voxceleb_av", minute_data, "64")
     train, watched = protocols.unlabelled_splits(voxceleb)
     assert train == "train"
     assert voxceleb.count(watched) > 0
@@ -154,14 +155,14 @@ def test_low_data_trains_on_the_stated_number_of_speakers_and_leaves_the_rest_wh
     for n in (1, 2, 3):
         protocol, narrowed = low_data(corpus, n)
         assert sides(protocol) == sides(protocols.protocol(corpus, 0))
-        arrays = input_pipeline.load_arrays(narrowed, protocol.train)
+        arrays = narrowed.arrays(protocol.train)
         speakers = set(arrays["speaker_id"])
         assert len(speakers) == n
         assert before < speakers <= {"1037", "1055", "1073"}
         assert len(arrays["face"]) == len(arrays["clip_id"]) == narrowed.count(protocol.train) == 6 * n
         assert set(narrowed.column("speaker_id", protocol.train)) == speakers
         for split in sides(protocol)[1:]:
-            whole, left = (input_pipeline.load_arrays(c, split) for c in (corpus, narrowed))
+            whole, left = (c.arrays(split) for c in (corpus, narrowed))
             np.testing.assert_array_equal(whole["clip_id"], left["clip_id"])
             assert narrowed.count(split) == corpus.count(split) == 6
         before = speakers

@@ -8,7 +8,7 @@ import pytest
 import soundfile
 import tensorflow_datasets as tfds
 
-from datasets import input_pipeline
+from datasets.corpus import open_corpus
 from emogan import photos, serving
 from emogan.errors import UserError
 from trainers.augmenting import Order, augment
@@ -36,7 +36,7 @@ def items(generated):
 
 
 def test_only_faces_of_training_speakers_are_used_and_each_for_all_that_is_asked(items, minute_data):
-    corpus = input_pipeline.open_corpus("crema_d_av", minute_data, "64")
+    corpus = open_corpus("crema_d_av", minute_data, "64")
     clips = corpus.column("clip_id", "fold_2+fold_3+fold_4")
     asked = [(clip, emotion) for clip in clips for _ in range(2) for emotion in ("happy", "sad")]
     assert sorted((item["clip_id"], item["emotion"]) for item in items) == sorted(asked)
@@ -46,8 +46,8 @@ def test_only_faces_of_training_speakers_are_used_and_each_for_all_that_is_asked
 
 
 def test_the_model_gives_each_again_for_its_face_and_seed(items, generated, minute_run, minute_data):
-    corpus = input_pipeline.open_corpus("crema_d_av", minute_data, "64")
-    examples = input_pipeline.load_arrays(corpus, "fold_2+fold_3+fold_4", ["face"])
+    corpus = open_corpus("crema_d_av", minute_data, "64")
+    examples = corpus.arrays("fold_2+fold_3+fold_4", ["face"])
     faces = dict(zip(examples["clip_id"], examples["face"], strict=True))
     model = serving.LocalModel(minute_run / "serving" / "emogan")
     spectrograms = np.load(generated / "spectrograms.npy")
@@ -108,7 +108,7 @@ def test_without_emotions_each_clips_own_label_is_asked_for(flags, run_command, 
     ],
 )
 def test_a_wrong_order_is_refused(minute_run, minute_data, tmp_path, dataset, order, message):
-    corpus = input_pipeline.open_corpus(dataset, minute_data, "64")
+    corpus = open_corpus(dataset, minute_data, "64")
     with pytest.raises(UserError, match=message):
         augment(serving.LocalModel(minute_run / "serving" / "emogan"), corpus, Order(**order), tmp_path / "out")
     assert not (tmp_path / "out").exists()
@@ -121,7 +121,7 @@ def test_a_folder_that_is_there_is_left_alone(flags, run_command, tmp_path):
 
 
 def test_a_full_disk_is_told_before_anything_is_generated(minute_run, minute_data, small_disk):
-    corpus = input_pipeline.open_corpus("crema_d_av", minute_data, "64")
+    corpus = open_corpus("crema_d_av", minute_data, "64")
     disk = small_disk("256k")  # 30 spectrograms take 480 KiB
     with pytest.raises(OSError, match="No space left on device"):
         augment(serving.LocalModel(minute_run / "serving" / "emogan"), corpus, Order(), disk / "out")

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from datasets import input_pipeline, protocols
+from datasets import protocols
+from datasets.corpus import open_corpus
 from emogan.config import AugmentConfig
 from trainers.run_folder import read_metrics
 from trainers.saved_networks import load_network
@@ -28,12 +29,12 @@ def test_a_run_on_few_speakers_balanced_and_augmented(minute_data, minute_flags,
     )
     assert config["augment"] == dataclasses.asdict(given)
 
-    corpus = input_pipeline.open_corpus("crema_d_av", minute_data, "64")
+    corpus = open_corpus("crema_d_av", minute_data, "64")
     protocol = protocols.low_data(corpus, 0, train_speakers=2, seed=1)
     narrowed = corpus.without(protocol.left_out)
     chosen = np.unique(narrowed.column("speaker_id", protocol.train))
     assert f"speakers trained on: {', '.join(chosen)}\n" in (run / "log.txt").read_text()
-    seen = input_pipeline.load_arrays(narrowed, protocol.train, ["spectrogram"])["spectrogram"]
+    seen = narrowed.arrays(protocol.train, ["spectrogram"])["spectrogram"]
     for network in ("calibrate/classifier", "recognise_baseline/recogniser", "recognise_augmented/recogniser"):
         layer = load_network(run / network).get_layer("standardise_spectrogram")
         np.testing.assert_allclose(layer.mean, seen.mean((0, 2, 3), keepdims=True), atol=1e-5)
@@ -122,7 +123,7 @@ def test_moderate_semi_supervised_without_q(minute_data, minute_flags, tmp_path,
     assert not (run / "pretrain").exists()
     assert not (run / "calibrate" / "classifier").exists()
     assert "g_classifier_loss" not in [name for row in read_metrics(run) for name in row]
-    corpus = input_pipeline.open_corpus("crema_d_av", minute_data, "64")
+    corpus = open_corpus("crema_d_av", minute_data, "64")
     with np.load(run / "face_classifier" / "probabilities.npz") as arrays:
         read = dict(zip(arrays["clip_ids"], arrays["probabilities"], strict=True))
     assert len(read) == 30
@@ -132,11 +133,11 @@ def test_moderate_semi_supervised_without_q(minute_data, minute_flags, tmp_path,
         ("without_fold_4", "fold_2+fold_3", "fold_4"), ("all", "fold_2+fold_3+fold_4", "fold_0+fold_1"),
     ):  # fmt: skip
         classifier = load_network(run / "face_classifier" / which / "classifier")
-        seen = input_pipeline.load_arrays(corpus, trained_on, ["face"])["face"] / 127.5 - 1
+        seen = corpus.arrays(trained_on, ["face"])["face"] / 127.5 - 1
         np.testing.assert_allclose(
             classifier.get_layer("standardise_face").mean.numpy().ravel(), seen.mean((0, 1, 2)), atol=1e-5
         )
-        clips = input_pipeline.load_arrays(corpus, split, ["face"])
+        clips = corpus.arrays(split, ["face"])
         probabilities = tf.nn.softmax(classifier(clips["face"].astype(np.float32) / 127.5 - 1))
         np.testing.assert_allclose(np.stack([read[c] for c in clips["clip_id"]]), probabilities, atol=1e-5)
 
