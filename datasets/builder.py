@@ -148,7 +148,8 @@ class PairsBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):  # 
             if not _missing(folder, variant.markers):
                 return folder
         place = inner if inner.is_dir() else manual_dir
-        state = f"holds no {', '.join(_missing(place, variant.markers))}" if place.is_dir() else "does not exist"
+        missing = ", ".join(_missing(place, variant.markers))
+        state = "does not exist" if not place.is_dir() else "is empty" if missing == "*" else f"holds no {missing}"
         raise UserError(f"{place} {state}. {self.MANUAL_DOWNLOAD_INSTRUCTIONS}")
 
     def _info(self) -> tfds.core.DatasetInfo:
@@ -187,7 +188,8 @@ class PairsBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):  # 
         corpus_dir = self.find_corpus(Path(dl_manager.manual_dir))
         listing = self.list_clips(corpus_dir)
         if not any(listing.splits.values()) and not listing.rejections:
-            raise UserError(f"{corpus_dir} holds no clip to use. {self.MANUAL_DOWNLOAD_INSTRUCTIONS}")
+            left_out = "".join(f", but {count} {reason}" for reason, count in listing.left_out.items())
+            raise UserError(f"{corpus_dir} holds no clip to use{left_out}. {self.MANUAL_DOWNLOAD_INSTRUCTIONS}")
         if self.builder_config.variant.class_names == ():
             # Not by `names`, which cannot be changed: a dataset that is built again may have had other classes.
             self.info.features["label"].__init__(names=listing.class_names)

@@ -56,6 +56,8 @@ class Video:
     def __init__(self, path: Path, data: bytes) -> None:
         """Reads the packets of the file `path`, which holds `data`, and decodes none. Raises MediaError."""
         self.path = path
+        if data[:4] == b"RIFF" and data[8:12] == b"WAVE":
+            raise MediaError(path, "no_video", "the file holds sound alone")
         if data[:3] == b"FLV" and not _is_whole_flv(data):
             raise MediaError(path, "truncated", "the file ends within one of its tags")
         self._container = _open(path, data)

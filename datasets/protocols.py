@@ -10,7 +10,7 @@ import itertools
 from collections.abc import Mapping
 
 from datasets.corpus import Corpus
-from datasets.folds import FOLDS
+from datasets.folds import FOLDS, MIN_FOLDS
 from emogan.errors import UserError
 
 
@@ -45,8 +45,10 @@ def protocol(dataset: str | Corpus, test_fold: int) -> Protocol:
     name, folds = (dataset, _official_folds(dataset)) if isinstance(dataset, str) else (dataset.name, folds_of(dataset))
     if test_fold not in folds:
         raise UserError(f"test fold {test_fold}: {name} has the folds {folds}; choose one of these")
-    if len(folds) < 3:
-        raise UserError(f"{name} has clips in {len(folds)} folds; training, validation and test need three")
+    if len(folds) < MIN_FOLDS:
+        raise UserError(
+            f"{name} has clips in {len(folds)} folds; training, validation and test need three; build more of the corpus"
+        )
     validation = folds[(folds.index(test_fold) + 1) % len(folds)]
     train = [fold for fold in folds if fold not in (test_fold, validation)]
     return Protocol(
@@ -124,7 +126,9 @@ def balanced_order(speakers: Mapping[str, tuple[str, str]], seed: int) -> list[s
 
 
 def unlabelled_splits(corpus: Corpus) -> tuple[str, str]:
-    """The splits of an unlabelled corpus to train on and to watch; the same one where a small corpus has but one.
+    """The splits of an unlabelled corpus to train on and to watch: validation; in a small corpus test, or train itself.
+
+    Nothing is measured on the test speakers of an unlabelled corpus, so they may be watched.
 
     Raises:
         UserError: where there is no split named train.
@@ -133,4 +137,4 @@ def unlabelled_splits(corpus: Corpus) -> tuple[str, str]:
         raise UserError(
             f"{corpus.name} has no split named train, but {', '.join(corpus.splits)}; pretraining needs VoxCeleb's"
         )
-    return "train", "validation" if "validation" in corpus.splits else "train"
+    return "train", next(name for name in ("validation", "test", "train") if name in corpus.splits)

@@ -57,7 +57,10 @@ def read_table(path: Path, key: str, columns: Sequence[str]) -> Iterator[Row]:
             if head is None:
                 head = cells
                 if missing := [column for column in (key, *columns) if column not in head]:
-                    raise UserError(f"{path}, line 1: the head lacks the column {', '.join(missing)}; it has {head}")
+                    hint = " (its cells must be separated by commas or tabs)" if ";" in text.partition("\n")[0] else ""
+                    raise UserError(
+                        f"{path}, line 1: the head lacks the column {', '.join(missing)}; it has {head}{hint}"
+                    )
             elif any(cells):
                 if len(cells) != len(head):
                     raise UserError(

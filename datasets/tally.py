@@ -87,7 +87,7 @@ class Tally:
         reasons = self._by_reason()
         count = len(self._rejections)
         lines = [f"{row['path']}: {row['reason']}: {row['detail']}" for row in self._rows()[:SHOWN_REJECTIONS]]
-        remedy = "mend these files, or allow a larger share with max_rejects"
+        remedy = "mend these files, or allow a larger share by --max_rejects"
         if 2 * reasons.get("git_lfs_pointer", 0) > count:
             remedy = f"the media themselves were not downloaded: run `git lfs pull` in {self.corpus_dir}"
         raise UserError(

@@ -19,7 +19,7 @@ from absl import app, flags
 from absl import logging as absl_logging
 
 from emogan.errors import Stopped, UserError
-from emogan.usage import HelpFlag
+from emogan.usage import HelpFlag, is_required
 
 _GO_ON = "start the same command again to go on"
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
@@ -52,7 +52,17 @@ def run(main: Callable[[list[str]], None]) -> None:
                 raise
             sys.exit(_complain(f"no space is left on the disk ({error}); free some, and {_GO_ON}"))
 
-    app.run(guarded)
+    app.run(guarded, flags_parser=_parse)
+
+
+def _parse(argv: list[str]) -> list[str]:
+    try:
+        return flags.FLAGS(argv)
+    except flags.Error as error:
+        known = flags.FLAGS.get_key_flags_for_module(sys.argv[0])
+        missing = [f"--{flag.name}" for flag in known if flag.value is None and is_required(flag)]
+        said = f"{', '.join(missing)} must be given" if "other than None" in str(error) else str(error)
+        sys.exit(_complain(f"{said} (--help tells of all flags)"))
 
 
 def quiet() -> None:

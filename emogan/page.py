@@ -12,7 +12,7 @@ from pathlib import Path
 from absl import flags
 
 from emogan import command
-from emogan.errors import UserError
+from emogan.errors import Stopped, UserError
 
 _MODEL = flags.DEFINE_string("model", None, "Folder of an exported generator, or of its versions.", required=True)
 _HOST = flags.DEFINE_string("host", "127.0.0.1", "Address to listen at; 0.0.0.0 lets other machines use the page.")
@@ -31,7 +31,10 @@ def main(_: list[str]) -> None:
             from emogan import try_out
         except ModuleNotFoundError as error:
             raise UserError(f"the page needs Gradio ({error}); install it by `pip install -e .[page]`") from error
-        try_out.serve(LocalModel(Path(_MODEL.value)), _HOST.value, _PORT.value)
+        try:
+            try_out.serve(LocalModel(Path(_MODEL.value)), _HOST.value, _PORT.value)
+        except Stopped as stopped:
+            raise Stopped("the page has ended", stopped.number) from stopped
 
 
 def _gradio_settings(pictures: str) -> dict[str, str]:

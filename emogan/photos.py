@@ -82,7 +82,7 @@ def generate(connection: Connection, photo: Path, emotions: Sequence[str], seed:
     Args:
         connection: the model, served or in this process.
         photo: the photograph's file.
-        emotions: which ones; each must be one that the model knows.
+        emotions: which ones; each must be one that the model knows; or `all` alone.
         seed: of the noise.
         output_dir: receives the files; made if need be.
 
@@ -93,6 +93,7 @@ def generate(connection: Connection, photo: Path, emotions: Sequence[str], seed:
         UserError: where the model does not answer, the photograph cannot be read, an emotion is unknown, or there is no face.
     """
     settings = settings_of(connection)
+    emotions = settings.class_names if list(emotions) == ["all"] else emotions
     for emotion in emotions or ("",):
         if emotion not in settings.class_names:
             raise UserError(

@@ -1,4 +1,5 @@
-"""What a command prints for --help: what it does, examples, and its flags in groups. Public names: HelpFlag, usage.
+"""What a command prints for --help: what it does, examples, and its flags in groups. Public names: HelpFlag, usage,
+is_required.
 
 absl's own help puts all flags into one alphabetical list.
 """
@@ -39,6 +40,11 @@ def usage() -> str:
     return "\n\n".join(parts)
 
 
+def is_required(flag: flags.Flag) -> bool:
+    """Whether a command does not run without it."""
+    return not all(validator.checker(None) for validator in flag.validators)
+
+
 def _section(heading: str, found: Iterable[flags.Flag]) -> str:
     return "\n".join([f"{heading}:", *map(_entry, found)])
 
@@ -48,7 +54,7 @@ def _entry(flag: flags.Flag) -> str:
     if isinstance(flag.parser, flags.EnumParser):
         choices = f"<{'|'.join(flag.parser.enum_values)}>"
         name, about = f"{name}={choices}", about.removeprefix(f"{choices}: ")
-    if not all(validator.checker(None) for validator in flag.validators):
+    if is_required(flag):
         about += " (required)"
     elif flag.default not in (None, "", []):
         about += f" (default: {flag.default_as_str[1:-1]})"

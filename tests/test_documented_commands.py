@@ -26,7 +26,7 @@ LINES = [
 ]
 PYTHON = ".venv/bin/python -m "
 OURS = [line.removeprefix(PYTHON) for line in LINES if line.startswith(PYTHON)]
-OTHERS = ("make ", "docker run ", "EMOGAN_MODEL_SERVER=")
+OTHERS = ("make ", "docker run ", "tensorflow_model_server ", "curl ", "EMOGAN_MODEL_SERVER=")
 """How commands begin that are not run here: the demo, the tests, and what needs a server."""
 SMALLER = {
     "trainers.prepare": ["--data_dir=built", "--workers=1"],  # tfds has these datasets already

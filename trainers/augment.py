@@ -2,6 +2,13 @@ r"""Generated, labelled spectrograms from the faces of a dataset, as NumPy, CSV,
 
 python -m trainers.augment --model=demo/run/serving/emogan --dataset=crema_d_av/64 --data_dir=demo/tfds --test_fold=0 \
     --output_dir=generated
+
+--output_dir then holds, for n generated spectrograms of S x S:
+  spectrograms.npy   float32 [n, S, S, 1] in [-1, 1], rows from low to high frequency, columns in time
+  items.csv          a line for each: item (its row), emotion, label, seed, and dataset, clip_id and speaker_id of its face
+  wav/000000.wav     its sound (16 bits, mono)
+  tfds               all of it for TFDS: tfds.load("generated_av/S", data_dir="generated/tfds", split="train")
+  about.json         what was asked for, of which model, and under which licences
 """
 
 from pathlib import Path
@@ -43,6 +50,8 @@ def main(_: list[str]) -> None:
         wav=_WAV.value,
     )
     output_dir = Path(_OUTPUT_DIR.value)
+    if order.test_fold is None:
+        print("faces of all speakers are used; --test_fold leaves out those that are to be tested on")
     count = augment(model, corpus, order, output_dir)
     print(f"{count:,} generated spectrograms in {output_dir}")
 

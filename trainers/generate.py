@@ -15,8 +15,9 @@ _FACE = flags.DEFINE_string("face", None, "A photograph with a face: any format 
 _EMOTION = flags.DEFINE_list(
     "emotion",
     None,
-    f"What to ask for, one or several with commas between them; most models know {', '.join(EMOTIONS)}.",
+    f"What to ask for, one or several with commas between them, or all; most models know {', '.join(EMOTIONS)}.",
     required=True,
+    allow_overwrite=False,
 )
 _SEED = flags.DEFINE_integer("seed", 1, "Seed of the noise; another seed gives another variant.")
 _OUTPUT_DIR = flags.DEFINE_string("output_dir", None, "Where the PNGs and the WAV are written.", required=True)

@@ -91,7 +91,12 @@ def open_job(config: RunConfig, data_dir: Path) -> Job:
     config = dataclasses.replace(config, model=model)
     unlabelled = None
     if config.pretrains:
-        unlabelled = _open_corpus(config.pretrain_dataset, config, data_dir)
+        try:
+            unlabelled = _open_corpus(config.pretrain_dataset, config, data_dir)
+        except UserError as error:
+            raise UserError(
+                f"{error}; or do without pretraining (--schedule=moderate), or begin from another run's (--pretrained)"
+            ) from error
         protocols.unlabelled_splits(unlabelled)
         if unlabelled.media != labelled.media:
             raise UserError(

@@ -168,7 +168,9 @@ def _data(job: Job) -> list[str]:
         train, held_out = protocols.unlabelled_splits(job.unlabelled)
         lines += [
             _split_line(job.unlabelled, train, "pretraining"),
-            _split_line(job.unlabelled, held_out, "watching it"),
+            _split_line(
+                job.unlabelled, held_out, "watching it" + (", for want of others" if held_out == train else "")
+            ),
         ]
     if job.config.pretrained:
         lines.append(f"calibration begins from the networks in {job.config.pretrained}")

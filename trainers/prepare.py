@@ -16,6 +16,7 @@ from absl import flags
 
 import datasets
 from datasets.builder import MAX_REJECTS, PairsBuilder
+from datasets.folds import MIN_FOLDS
 from datasets.tally import SHOWN_REJECTIONS
 from emogan import command
 from emogan.config import MediaConfig, to_json
@@ -124,11 +125,18 @@ def _other_corpora(builder: PairsBuilder) -> dict[str, Mapping[str, np.ndarray]]
 
 
 def _inspect() -> None:
+    from datasets import files
+    from datasets.media import STILL_PICTURE_SUFFIXES
     from trainers.inspection import inspect
 
     picture = Path(_INSPECT.value).expanduser()
     sound = Path(_SOUND.value).expanduser() if _SOUND.value else picture
     output = Path(_OUTPUT.value).expanduser()
+    for flag, path in (("inspect", picture), ("sound", sound)):
+        if not files.exists(path):
+            raise UserError(f"--{flag}={path}: there is no such file")
+    if picture == sound and picture.suffix.lower() in STILL_PICTURE_SUFFIXES:
+        raise UserError(f"{picture} is a picture, which has no sound; name the file with its sound by --sound")
     size = int(_CONFIG.value) if _CONFIG.value.isdigit() else 0
     print(inspect(picture, sound, MediaConfig.of_size(size), output))
     print(f"drawn in {output}")
@@ -168,6 +176,13 @@ def summary(info: tfds.core.DatasetInfo) -> str:
         f"  left out  {sum(metadata['left_out'].values()):,}{_counts(metadata['left_out'])}",
         f"  pixels    {metadata['clipped_share']:.2%} at the ceiling, {metadata['floor_share']:.2%} at the floor",
     ]
+    if "label" in info.features:
+        lines.append(f"  classes   {', '.join(info.features['label'].names)}")
+    folds = [name for name in info.splits if name.startswith("fold_")]
+    if folds and len(folds) < MIN_FOLDS:
+        lines.append(
+            f"  to train  three folds with clips are needed, and there are {len(folds)}; build more of the corpus"
+        )
     return "\n".join(lines)
 
 

@@ -64,7 +64,7 @@ def write_report(run_dir: Path) -> Path:
     samples = read_samples(run_dir)
     page = pages.render(
         "report.html.j2",
-        name=run_dir.resolve().name,
+        name="/".join(run_dir.resolve().parts[-2:]),
         synthetic=any(line.get("synthetic") for line in lines if line["stage"] == "data")
         or _read_json(run_dir / "calibrate" / "served.json").get("synthetic") is True,
         generated=generated,

@@ -74,18 +74,16 @@ def _write_warm_up(rows_of: Rows, path: Path) -> None:
 
 
 def _write_examples(model: serving.LocalModel, rows_of: Rows, folder: Path) -> None:
-    """Requests of one row and their answers: as REST has them (`<signature>.json`), and as gRPC has them
-    (`<signature>.request.pb` and `.response.pb`, serialised PredictRequest and PredictResponse).
+    """Requests of one row and their answers, `<signature>.request` and `.response`: as REST has them (`.json`), and as gRPC has
+    them (`.pb`, serialised PredictRequest and PredictResponse).
     """
     folder.mkdir()
     for signature, rows in rows_of.items():
         inputs = {name: values[:1] for name, values in rows.items()}
         outputs = model.predict(signature, inputs)
-        both = {
-            "request": connections.rest_request(signature, inputs),
-            "response": connections.rest_response(outputs),
-        }
-        (folder / f"{signature}.json").write_text(json.dumps(both))
+        both = {"request": connections.rest_request(signature, inputs), "response": connections.rest_response(outputs)}
+        for name, content in both.items():
+            (folder / f"{signature}.{name}.json").write_text(json.dumps(content))
         request, response = connections.grpc_request(MODEL, signature, inputs), predict_pb2.PredictResponse()
         connections.fill(response.outputs, outputs)
         for name, message in (("request", request), ("response", response)):

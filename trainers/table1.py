@@ -22,7 +22,7 @@ from absl import flags
 from emogan import command
 from emogan.errors import UserError
 from trainers import flags as run_flags
-from trainers.study.cases import CASES
+from trainers.study.cases import CASES, SWEPT_CASE
 
 _DATA_DIR = flags.DEFINE_string("data_dir", None, "Folder of the built datasets.", required=True)
 _STUDY_DIR = flags.DEFINE_string("study_dir", None, "Folder of this study.", required=True)
@@ -32,7 +32,9 @@ _SEEDS = flags.DEFINE_list(
     "seeds", "1,2,3", "Seeds of calibration and of the recognisers; that of pretraining is --seed."
 )
 _CASES = flags.DEFINE_list("cases", "all", f"Cases with commas between them, of {', '.join(CASES)}; or all.")
-_SHARES = flags.DEFINE_list("shares", [], "Further shares of generated examples, such as 0.25,0.75, tried on one case.")
+_SHARES = flags.DEFINE_list(
+    "shares", [], f"Further shares of generated examples, such as 0.25,0.75, tried on {SWEPT_CASE}."
+)
 _LOW_DATA = flags.DEFINE_list(
     "low_data", [], "Further numbers of training speakers, such as 6,12, for the low-data curve."
 )

@@ -11,13 +11,13 @@ import tensorflow_datasets as tfds
 
 from datasets.builder import PairsBuilder, Variant, make_configs
 from datasets.clips import SOUND_SUFFIXES, Clip, Listing, media_files
+from datasets.folds import MIN_FOLDS
 from datasets.tables import Row, read_table
 from emogan.errors import UserError
 
 TABLE = "clips.csv"
 MAX_FOLDS = 5
 """Of speakers whose folds no table tells. Our choice, as in CREMA-D."""
-MIN_FOLDS = 3
 _EMOTION = re.compile(r"[\w-]+")  # it is part of file names, and of lists with commas
 _EMOTION_RULE = "letters, digits, _ and -"
 _ALL = "all"
@@ -161,11 +161,13 @@ def _spread(clips: Iterable[Clip]) -> dict[str, int]:
 
 def _check(corpus_dir: Path, listing: Listing, *, speakers: int) -> None:
     if len(names := listing.class_names) < 2:
+        wrong = listing.rejections
+        why = f" ({len(wrong)} files do not count; the first is {wrong[0].path}: {wrong[0].detail})" if wrong else ""
         raise UserError(
-            f"all clips of {corpus_dir} are labelled {names[0]}; add another emotion, there must be two or more"
+            f"all clips of {corpus_dir} are labelled {names[0]}{why}; add another emotion, there must be two or more"
         )
     if len(folds := listing.splits) < MIN_FOLDS:
         raise UserError(
             f"{corpus_dir} has {speakers} speakers in {len(folds)} folds; training, validation and test need three folds with "
-            "speakers of their own: add speakers, or change the column fold"
+            "speakers of their own: add speakers, or change the column fold. (Folders are read as <emotion>/<speaker>.)"
         )

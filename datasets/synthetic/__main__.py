@@ -21,7 +21,9 @@ _OUTPUT_DIR = flags.DEFINE_string(
     "output_dir", None, "Folder of the corpus: new, empty, or of the same settings.", required=True
 )
 _CORPUS = flags.DEFINE_enum("corpus", None, list(FORMATS), "Which corpus to imitate.", required=True)
-_SPEAKERS = flags.DEFINE_integer("speakers", None, "Number of speakers.", required=True)
+_SPEAKERS = flags.DEFINE_integer(
+    "speakers", None, "Number of speakers, spread over the folds of the corpus.", required=True
+)
 _CLIPS = flags.DEFINE_integer(
     "clips_per_speaker", None, "Clips of each speaker; by default 12 (VoxCeleb), 36 (CREMA-D) or 60 (RAVDESS)."
 )

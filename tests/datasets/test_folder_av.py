@@ -225,6 +225,19 @@ def test_too_few_speakers_folds_or_emotions(root, listed, table, message):
         listed(table)
 
 
+def test_folders_whose_names_are_no_emotions_are_told(root, listed):
+    touch(root, *(f"{emotion}/{name}/a.mp4" for emotion in ("happy", "very sad") for name in ("ann", "bob", "eve")))
+    with pytest.raises(
+        UserError, match=r"labelled happy \(3 files do not count; the first is .*very sad/ann/a\.mp4: not"
+    ):
+        listed()
+
+
+def test_a_table_with_semicolons_is_told(listed):
+    with pytest.raises(UserError, match=r"line 1: the head lacks .* must be separated by commas or tabs"):
+        listed(f"{HEAD}\n{THREE}".replace(",", ";"))
+
+
 # Builds
 
 

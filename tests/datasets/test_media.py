@@ -174,6 +174,10 @@ def cut(path: Path, share: float) -> Path:
     return path
 
 
+def test_sound_alone_has_no_video(tmp_path):
+    assert reason_of(lambda: opened(write_wav(tmp_path / "a.wav", tone()[0], RATE))) == "no_video"
+
+
 @pytest.mark.parametrize(
     "content", ["not a video\n" * 50, "#EXTM3U\n/etc/passwd\n", "ffconcat version 1.0\nfile b.mp4\n", ""]
 )

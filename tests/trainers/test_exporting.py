@@ -60,10 +60,13 @@ def test_the_examples_have_a_row_for_each_emotion(model):
 def test_the_examples_have_the_answers_that_the_model_gives_on_both_wires(model):
     with stand_in.StandIn(model.parent).running() as addresses:
         for signature in serving.OUTPUTS:
-            example = json.loads((model / "assets.extra" / "examples" / f"{signature}.json").read_text())
+            request, response = (
+                json.loads((model / "assets.extra" / "examples" / f"{signature}.{name}.json").read_text())
+                for name in ("request", "response")
+            )
             url = f"{addresses['rest']}/v1/models/emogan:predict"
-            answer = requests.post(url, json=example["request"], timeout=60).json()
-            assert_alike(answer, example["response"])
+            answer = requests.post(url, json=request, timeout=60).json()
+            assert_alike(answer, response)
             messages = [
                 kind.FromString((model / "assets.extra" / "examples" / f"{signature}.{name}.pb").read_bytes())
                 for name, kind in (("request", predict_pb2.PredictRequest), ("response", predict_pb2.PredictResponse))

@@ -40,6 +40,19 @@ def test_the_flags_of_a_run_are_shown_in_groups_with_their_values_and_defaults(r
     assert "  --[no]wav" not in text  # of another command
 
 
+def test_flags_that_are_missing_are_named_at_once(run_command):
+    result = run_command("trainers.table1")
+    assert result.returncode == 2
+    assert result.stderr == "error: --data_dir, --study_dir must be given (--help tells of all flags)\n"
+
+
+def test_a_flag_that_may_be_given_once_is_not_lost(run_command):
+    flags = ["--model=m", "--face=f", "--output_dir=o", "--emotion=Happy", "--emotion=sad"]
+    result = run_command("trainers.generate", *flags)
+    assert result.returncode == 2
+    assert result.stderr.startswith("error: flag --emotion=sad: already defined as ['Happy']")
+
+
 def test_help_is_read_by_one_who_leaves_early():
     done = subprocess.run(
         f"{sys.executable} -m trainers.progressive --help | head -1", shell=True, capture_output=True, text=True

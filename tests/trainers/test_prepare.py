@@ -52,6 +52,8 @@ def test_build_then_find_it_built(corpus, tmp_path, capsys):
     output = capsys.readouterr().out
     assert "clips     3\n  examples  3 (fold_0 2, fold_1 1)\n  rejected  0\n  left out  0\n" in output
     assert "of a synthetic corpus" in output
+    assert "  classes   anger, disgust, fear, happy, neutral, sad\n" in output
+    assert "  to train  three folds with clips are needed, and there are 2; build more of the corpus\n" in output
 
     dataset, info = tfds.load("crema_d_av/64", data_dir=data_dir, split="all", with_info=True)
     found = {example["clip_id"].decode(): int(example["label"]) for example in tfds.as_numpy(dataset)}
@@ -79,6 +81,22 @@ def test_build_then_find_it_built(corpus, tmp_path, capsys):
     (version / "metadata.json").write_text(json.dumps(metadata))
     with pytest.raises(UserError, match="other settings; give --overwrite"):
         run(**settings)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"inspect": "gone.mp4"}, "--inspect=gone.mp4: there is no such file"),
+        ({"inspect": CREMA_D / "AudioWAV", "sound": "gone.wav"}, "--sound=gone.wav: there is no such file"),
+        ({"inspect": "face.png"}, "face.png is a picture, which has no sound; name the file with its sound by --sound"),
+    ],
+)
+def test_what_cannot_be_inspected_is_told_and_nothing_drawn(settings, message, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("face.png").touch()
+    with pytest.raises(UserError, match=message):
+        run(**settings)
+    assert [path.name for path in tmp_path.iterdir()] == ["face.png"]
 
 
 def test_rejections_are_listed_everywhere(corpus, tmp_path, capsys):

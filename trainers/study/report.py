@@ -60,7 +60,7 @@ def write(study: Study, runs: Sequence[PlannedRun], found: Sequence[CaseResult],
     lines = read_metrics(folder)
     page = pages.render(
         "study.html.j2",
-        name=folder.resolve().name,
+        name="/".join(folder.resolve().parts[-2:]),
         synthetic=any(line.get("synthetic") for line in lines if line["stage"] == "data"),
         study=study,
         columns=tables.COLUMNS[1:],

@@ -6,7 +6,7 @@ Public names: Measured, CaseResult, collect, read.
 import dataclasses
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +36,7 @@ class Measured:
         classes: names of the emotions.
         confusion: counts, int [classes, classes], rows true and columns recognised.
         quality: further figures of the evaluation, by name; none where there is no GAN.
+        synthetic: whether its corpus is a synthetic one.
     """
 
     place: Place
@@ -45,6 +46,7 @@ class Measured:
     classes: tuple[str, ...]
     confusion: np.ndarray
     quality: dict[str, float]
+    synthetic: bool = False
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -64,6 +66,7 @@ class CaseResult:
         confusion: the sum over runs, int [classes, classes], rows true and columns recognised.
         run_differences: accuracy minus the baseline's of the same fold and seed, by `fold f, seed s`; none for a baseline.
         speakers: each test speaker's accuracy, averaged over seeds.
+        synthetic: whether the corpus is a synthetic one.
     """
 
     place: Place
@@ -78,6 +81,7 @@ class CaseResult:
     confusion: np.ndarray
     run_differences: dict[str, float]
     speakers: dict[str, float]
+    synthetic: bool = False
 
 
 def collect(runs: Sequence[PlannedRun], folder: Path) -> list[CaseResult]:
@@ -101,7 +105,7 @@ def collect(runs: Sequence[PlannedRun], folder: Path) -> list[CaseResult]:
     return found
 
 
-def _measured(place: Place, lines: Iterable[dict[str, Any]]) -> Measured:
+def _measured(place: Place, lines: Sequence[dict[str, Any]]) -> Measured:
     name = "baseline" if place.case == "baseline" else "augmented"
     values = {line["name"]: line["value"] for line in lines if line["stage"] == "evaluate"}
     recognised = [line for line in lines if line["stage"] == "recognised" and line["recogniser"] == name]
@@ -115,6 +119,7 @@ def _measured(place: Place, lines: Iterable[dict[str, Any]]) -> Measured:
         classes=tuple(matrix["classes"]),
         confusion=np.array(matrix["confusion"]),
         quality={key: value for key, value in values.items() if not key.startswith(other)},
+        synthetic=any(line["synthetic"] for line in lines if line["stage"] == "data"),
     )
 
 
@@ -167,6 +172,7 @@ def _result(
         confusion=np.sum([run.confusion for run in runs], axis=0),
         run_differences={} if is_baseline else _run_differences(runs, baseline),
         speakers=_speaker_accuracies(runs),
+        synthetic=runs[0].synthetic,
     )
 
 
@@ -225,7 +231,10 @@ def read(folder: Path) -> list[CaseResult]:
     """The results that `collect` wrote in a study's folder. Raises UserError where there are none."""
     lines = [line for line in read_metrics(folder) if line.pop("stage") == "summary"]
     if not lines:
-        raise UserError(f"{folder} has no results of a study; give the --study_dir of one that has ended")
+        raise UserError(
+            f"{folder} has no results of a study; give the folder of one that has ended, such as `make table1` leaves in "
+            "demo/table1"
+        )
     return [_of_line(line) for line in lines]
 
 

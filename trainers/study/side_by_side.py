@@ -68,7 +68,7 @@ def _markdown(studies: Mapping[str, Sequence[CaseResult]]) -> str:
     for name, found in studies.items():
         for dataset in dict.fromkeys(one.place.dataset for one in found):
             results = tables.main_results(found, dataset)
-            corpus = tables.corpus_title(dataset)
+            corpus = tables.tested_on(results)
             for result, row in zip(results, tables.rows(results), strict=True):
                 lines.append(tables.markdown_line([name, corpus, str(result.runs), *row.cells[:6]]))
             added += [((name, corpus, part), gain) for part, gain in increments(results).items()]

@@ -1,7 +1,7 @@
 """A study's results as tables: `rows`, `text_table`, `markdown` and `latex`; and the corpora's names.
 
-Public names: Row, corpus_title, main_results, rows; share, interval, p_value; text_table, markdown, markdown_line, latex,
-NOT_COMPARABLE.
+Public names: Row, corpus_title, tested_on, main_results, rows; share, interval, p_value; text_table, markdown,
+markdown_line, latex, NOT_COMPARABLE.
 """
 
 import dataclasses
@@ -30,6 +30,11 @@ _LATEX = {"%": r"\%", "±": r"$\pm$", "–": "--", "&": r"\&", "_": r"\_", "<": 
 def corpus_title(dataset: str) -> str:
     """What a labelled dataset's corpus is called."""
     return _TITLES.get(dataset.partition("/")[0], dataset)
+
+
+def tested_on(results: Sequence[CaseResult]) -> str:
+    """The corpus of results on one dataset, as tables call it; of a synthetic one that it is."""
+    return corpus_title(results[0].place.dataset) + (" (synthetic)" if results[0].synthetic else "")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -100,9 +105,10 @@ def text_table(found: Sequence[CaseResult]) -> str:
     """The main results for a terminal, a table for each dataset."""
     parts = []
     for dataset in dict.fromkeys(one.place.dataset for one in found):
-        lines = [COLUMNS, *(row.cells for row in rows(main_results(found, dataset)))]
+        results = main_results(found, dataset)
+        lines = [COLUMNS, *(row.cells for row in rows(results))]
         widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-        parts.append(f"{corpus_title(dataset)}, {_runs(main_results(found, dataset))}")
+        parts.append(f"{tested_on(results)}, {_runs(results)}")
         parts += ["  ".join(c.ljust(w) for c, w in zip(line, widths, strict=True)).rstrip() for line in lines]
         parts.append("")
     return "\n".join(parts)
@@ -110,7 +116,7 @@ def text_table(found: Sequence[CaseResult]) -> str:
 
 def _runs(results: Sequence[CaseResult]) -> str:
     speakers = len(results[0].speakers)
-    return f"{results[0].runs} folds x seeds, {speakers} test speakers"
+    return f"{results[0].runs} {'fold x seed' if results[0].runs == 1 else 'folds x seeds'}, {speakers} test speakers"
 
 
 def markdown(found: Sequence[CaseResult]) -> str:
@@ -119,7 +125,7 @@ def markdown(found: Sequence[CaseResult]) -> str:
     head = [*COLUMNS, *(f"paper: {column}" for column in PAPER_COLUMNS)]
     for dataset in dict.fromkeys(one.place.dataset for one in found):
         results = main_results(found, dataset)
-        parts += [f"## {corpus_title(dataset)}", "", _runs(results).capitalize() + ".", ""]
+        parts += [f"## {tested_on(results)}", "", _runs(results).capitalize() + ".", ""]
         parts += [markdown_line(head), markdown_line(["---"] * len(head))]
         parts += [markdown_line([*row.cells, *_padded(row.paper)]) for row in rows(results)]
         parts.append("")
@@ -149,7 +155,7 @@ def latex(found: Sequence[CaseResult]) -> str:
     columns = len(COLUMNS) + len(PAPER_COLUMNS)
     for dataset in dict.fromkeys(one.place.dataset for one in found):
         results = main_results(found, dataset)
-        caption = f"{corpus_title(dataset)}, {_runs(results)}. {NOT_COMPARABLE}"
+        caption = f"{tested_on(results)}, {_runs(results)}. {NOT_COMPARABLE}"
         parts += [
             r"\begin{table}", rf"\caption{{{_escaped(caption)}}}", rf"\begin{{tabular}}{{l{'r' * (columns - 1)}}}", r"\toprule",
             _latex_line([*COLUMNS, *(f"paper: {column}" for column in PAPER_COLUMNS)]), r"\midrule",

@@ -46,6 +46,13 @@ def test_markdown_has_a_line_for_each_case_with_the_papers_figures(found):
     assert lines[3].endswith("| 53.71 | 59.60 | 2.31 | 0.85 |")
 
 
+def test_synthetic_corpora_are_called_so_in_every_table(found):
+    made = [dataclasses.replace(one, synthetic=True) for one in found]
+    for text in (tables.markdown(made), tables.latex(made), tables.text_table(made)):
+        assert "CREMA-D (synthetic)" in text
+    assert "synthetic" not in tables.markdown(found)
+
+
 def test_latex_escapes_what_it_must_and_has_as_many_cells_as_columns(found):
     text = tables.latex(found)
     assert r"accuracy \%" in text
