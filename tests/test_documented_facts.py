@@ -197,7 +197,7 @@ STATED = {
         f"tensorflow/serving:{required('tensorflow-serving-api', parts=3)} \\",
         f'-v "$PWD/models/{MODEL}:{BASE_PATH}:ro"',
         *(f"_file=/models/{MODEL}/server/{name}" for name in server_files.SETTINGS),
-        f"REST at port {REST} and gRPC at {GRPC}, and the newest {NUMBERS[int(KEPT_VERSIONS)]} versions",
+        f"REST at port {REST} and gRPC at {GRPC}; the first one keeps the newest {NUMBERS[int(KEPT_VERSIONS)]} versions",
         f"--server=http://localhost:{REST} --face",
         f"--server=grpc://localhost:{GRPC} --face",
         f"```sh {model_server.VARIABLE}=/usr/bin/tensorflow_model_server",

@@ -45,6 +45,7 @@ def assert_same_weights(first, second):
             np.testing.assert_array_equal(found, expected, err_msg=f"{name}: {expected.name}")
 
 
+@pytest.mark.slow
 def test_a_run_that_is_stopped_ends_in_the_same_weights(minute_run, minute_flags, run_command, tmp_path):
     flags = [*minute_flags, f"--run_dir={tmp_path / 'run'}"]
     with start(flags) as process:
