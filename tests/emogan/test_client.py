@@ -7,6 +7,7 @@ import stand_in
 from skimage.io import imread
 
 from emogan import photos, serving
+from emogan.emotions import EMOTIONS
 from emogan.errors import UserError
 
 
@@ -33,6 +34,11 @@ def test_the_command_writes_what_the_model_gives_here(run_command, addresses, ex
         sounds = [soundfile.read(tmp_path / side / name)[0] for side in ("here", "there")]
         np.testing.assert_allclose(*sounds, atol=1e-3)
         assert len(sounds[0]) == 40_960
+
+
+def test_all_emotions_can_be_asked_for_in_a_word(exported, photo, tmp_path):
+    written = photos.generate(serving.LocalModel(exported), photo, ["all"], 1, tmp_path)
+    assert {path.stem for path in written} == {"photo_face", *(f"photo_{emotion}_1" for emotion in EMOTIONS)}
 
 
 def test_an_emotion_that_the_model_does_not_know_is_refused_with_those_it_does(exported, photo, tmp_path):
