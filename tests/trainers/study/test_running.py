@@ -111,7 +111,7 @@ def test_a_study_that_is_not_done_has_a_report_of_what_is(minute_study, study_fl
     (folder / "crema_d_av" / "fold_1" / "seed_1" / "spec_augment" / "evaluate" / "done.json").unlink()
     result = run_command("trainers.table1", *flags)
     assert result.returncode == 0, result.stderr
-    assert "CREMA-D, 2 folds x seeds" in result.stdout  # of the baseline
+    assert "CREMA-D (synthetic), 2 folds x seeds" in result.stdout  # of the baseline
     page = (folder / "report.html").read_text()
     assert "The study is not done." in page
     assert "1 of its runs are missing here" in page
@@ -155,7 +155,7 @@ def test_more_is_added_to_a_study_and_parts_are_done_alone(minute_study, study_f
     assert result.returncode == 0, result.stderr
     after = done_files(folder)
     assert before.items() <= after.items()
-    assert "CREMA-D, 4 folds x seeds, 2 test speakers" in result.stdout
+    assert "CREMA-D (synthetic), 4 folds x seeds, 2 test speakers" in result.stdout
     page = (folder / "report.html").read_text()
     assert "Accuracy over the number of training speakers" in page
     assert "Difference to the baseline over the share" in page
