@@ -10,8 +10,10 @@ from documents import CODE, COMMANDS, MAKEFILE, PAGES, ROOT, SETUP, TEXT
 import datasets
 from emogan.config import ADVERSARIAL_FORMS, PRESETS, LossConfig, TrainConfig
 from emogan.emotions import EMOTIONS
+from emogan.metrics.comparison import Comparison
 from trainers.run_folder import read_metrics
-from trainers.study import side_by_side
+from trainers.study import side_by_side, tables
+from trainers.study.cases import CASES
 
 TARGETS = sorted(set(re.findall(r"(?m)(?:^|`)make ([a-z0-9-]+)", TEXT)))
 PATHS = set(re.findall(r"(?<![\w/.])(?:datasets|docs|emogan|notebooks|results|tests|trainers)/[\w./]*\w", TEXT))
@@ -51,6 +53,36 @@ def test_the_tables_of_results_are_made_from_their_metrics_and_stand_in_the_docu
     assert set(studies) == {path.parent.name for path in folder.glob("*/metrics.jsonl")}
     assert side_by_side.write([folder / name for name in studies], tmp_path) == kept
     assert kept.strip() in PAGES["BUILD.md"]
+
+
+def test_the_figures_of_table_1_are_those_of_its_metrics():
+    """Of the first corpus, whose metrics are kept."""
+    found = {line["case"]: line for line in read_metrics(ROOT / "results" / "table1") if not line["share"]}
+    assert set(found) == set(CASES)
+
+    def cells(case: str) -> list[str]:
+        compared = found[case]["comparison"]
+        accuracy = f"{100 * found[case]['mean']['accuracy']:.1f}"
+        return [accuracy, tables.interval(compared and Comparison(**compared))]
+
+    table = re.search(r"\| case \| CREMA-D-like .+\n(?:.+\n)+", PAGES["README.md"])[0]
+    by_title = {case.title: name for name, case in CASES.items()}
+    without_q = [cells(name) for name, case in CASES.items() if case.group == "without_q"]
+    for row in table.splitlines()[2:]:
+        title, *shown = [cell.strip() for cell in row.strip("|").split("|")][:3]
+        if title in by_title:
+            assert shown == cells(by_title[title])
+        else:
+            columns = [
+                sorted((cell.split(" ")[0] for cell in column), key=float) for column in zip(*without_q, strict=True)
+            ]
+            assert shown == [f"{column[0]} to {column[-1]}" for column in columns]
+    least = min((line for line in found.values() if line["comparison"]), key=lambda line: line["adjusted_p"])
+    lost = -100 * least["comparison"]["difference"]
+    words = (
+        f"the smallest p is {least['adjusted_p']:.3f}, of {CASES[least['case']].title}, which lost {lost:.1f} points"
+    )
+    assert words in " ".join(PAGES["README.md"].split())
 
 
 def test_the_demos_figures_are_those_of_its_metrics():
