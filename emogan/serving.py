@@ -71,8 +71,8 @@ class ServedGenerator(tf.Module):
     def __init__(self, generator: tf.keras.Model, classifier: tf.keras.Model | None, settings: ServedSettings) -> None:
         super().__init__()
         # Behind plain functions: a Keras network that TensorFlow finds here is traced and saved again, layer by layer.
-        self._generate = functools.partial(_call, generator)
-        self._classify = None if classifier is None else functools.partial(_call, classifier)
+        self._generate = functools.partial(generator, training=False)
+        self._classify = None if classifier is None else functools.partial(classifier, training=False)
         self._weights = generator.variables + ([] if classifier is None else classifier.variables)
         self._size, self._classes = settings.model.size, settings.model.num_classes
         self._noise_dim = settings.model.noise_dim
@@ -196,10 +196,6 @@ class ServedGenerator(tf.Module):
 
     def _noise(self, seed: tf.Tensor) -> tf.Tensor:
         return tf.random.stateless_uniform([self._noise_dim], tf.stack([seed, 0]), -1.0, 1.0)
-
-
-def _call(network: tf.keras.Model, inputs: Any) -> tf.Tensor:
-    return network(inputs, training=False)
 
 
 def _png_shape(data: tf.Tensor) -> list[tf.Tensor]:

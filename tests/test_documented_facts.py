@@ -5,7 +5,6 @@ import inspect
 import operator
 import re
 from collections.abc import Iterable
-from types import SimpleNamespace
 
 import model_server
 import pytest
@@ -236,12 +235,12 @@ def test_the_signatures_of_a_served_model_are_as_its_page_has_them():
 
 
 def test_the_shapes_of_a_served_model_are_as_its_page_has_them():
-    network = SimpleNamespace(variables=[])
+    made = networks.build_generator(RUN.model), networks.build_classifier(RUN.model)
     settings = serving.ServedSettings(
         media=MediaConfig.of_size(64), model=PRESETS["tiny"], class_names=list(EMOTIONS), dataset="", synthetic=True,
         licences={},
     )  # fmt: skip
-    signatures = serving.ServedGenerator(network, network, settings).signatures()
+    signatures = serving.ServedGenerator(*made, settings).signatures()
     specs = [spec for signature in signatures.values() for spec in signature.input_signature]
     assert {spec.shape[0] for spec in specs} == {None}
     words = {64: "S", PRESETS["tiny"].noise_dim: "noise_dim", len(EMOTIONS): "classes"}

@@ -133,7 +133,7 @@ def _inspect() -> None:
     sound = Path(_SOUND.value).expanduser() if _SOUND.value else picture
     output = Path(_OUTPUT.value).expanduser()
     for flag, path in (("inspect", picture), ("sound", sound)):
-        if not files.exists(path):
+        if not (path.exists() or files.archive_of(path)):  # what is wrong with an archive is told below
             raise UserError(f"--{flag}={path}: there is no such file")
     if picture == sound and picture.suffix.lower() in STILL_PICTURE_SUFFIXES:
         raise UserError(f"{picture} is a picture, which has no sound; name the file with its sound by --sound")

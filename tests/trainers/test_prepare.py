@@ -83,6 +83,12 @@ def test_build_then_find_it_built(corpus, tmp_path, capsys):
         run(**settings)
 
 
+def test_a_damaged_archive_is_told_of_the_clip_in_it(tmp_path, capsys):
+    (tmp_path / "a.zip").write_text("no archive")
+    run(inspect=tmp_path / "a.zip" / "1.mp4", output=tmp_path / "a.png")
+    assert "1.mp4: rejected: not_a_zip: " in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
