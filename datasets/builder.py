@@ -83,8 +83,11 @@ class PairsBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):  # 
     `clipped_share` and `floor_share`: the shares of all spectrograms' pixels at the ceiling, and at the floor.
     """
 
-    VERSION = tfds.core.Version("1.0.0")
-    RELEASE_NOTES: ClassVar[dict[str, str]] = {"1.0.0": "First release."}
+    VERSION = tfds.core.Version("1.1.0")
+    RELEASE_NOTES: ClassVar[dict[str, str]] = {
+        "1.1.0": "Faces are shown larger, from brows to chin; the feature invented_share.",
+        "1.0.0": "First release.",
+    }
     BUILDER_CONFIGS: ClassVar[list[PairsConfig]]
 
     HOMEPAGE: ClassVar[str]
@@ -165,6 +168,7 @@ class PairsBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):  # 
             "frame_offset": tfds.features.Scalar(dtype=np.int64),
             "face_confidence": tfds.features.Scalar(dtype=np.float32),
             "face_width": tfds.features.Scalar(dtype=np.float32),
+            "invented_share": tfds.features.Scalar(dtype=np.float32),
             "landmarks": tfds.features.Tensor(shape=(5, 2), dtype=np.float32),
             "level_dbfs": tfds.features.Scalar(dtype=np.float32),
             "clipped_share": tfds.features.Scalar(dtype=np.float32),

@@ -55,6 +55,12 @@ class Corpus:
         narrowed._left_out = sorted({*self._left_out, *speakers})
         return narrowed
 
+    def without_labels(self) -> "Corpus":
+        """The same dataset as if it had no labels: no example of it has one."""
+        narrowed = copy.copy(self)
+        narrowed.class_names = ()
+        return narrowed
+
     @functools.cached_property
     def _facts(self) -> dict[str, np.ndarray]:
         return read_facts(self._builder)
@@ -63,8 +69,10 @@ class Corpus:
         """A feature without a shape (a number, a text or `split`) of every example of a split, or of several joined by `+`.
 
         Raises:
-            UserError: where the expression is not made of whole splits.
+            UserError: where the expression is not made of whole splits, or there are no labels.
         """
+        if name == "label" and not self.class_names:
+            raise UserError(f"{self.name} has no labels here")
         parts = split.split("+")
         if not set(parts) <= set(self.splits):
             raise UserError(f"{split} is not made of whole splits of {self.name}: {', '.join(self.splits)}")
@@ -159,6 +167,8 @@ class Corpus:
     def _stored(self, split: str, pictures: Collection[str]) -> tf.data.Dataset:
         """Examples with their faces still encoded."""
         wanted = {name: True for name in self._builder.info.features if name not in PICTURES or name in pictures}
+        if not self.class_names:
+            wanted.pop("label", None)
         skipped = {"face": tfds.decode.SkipDecoding()} if "face" in pictures else {}
         stored = self._builder.as_dataset(
             split=split,

@@ -41,6 +41,7 @@ class Extract:
         landmarks: float32 [5, 2], (x, y) in pixels of `face`.
         face_confidence: MTCNN's, in [0, 1].
         face_width: of the face's box in the frame, pixels; below S the face was magnified.
+        invented_share: of `face`, what lies beyond the frame, in [0, 1]; see `emogan.faces.invented_share`.
         frame_index: of the frame used, from the first one; of a still picture its place among the clip's pictures.
         frame_offset: of the frame used, from the middle one.
         samples: the whole sound, float32 [n] in [-1, 1], mono, in steps of 1 / SOUND_STEPS.
@@ -50,6 +51,7 @@ class Extract:
     landmarks: np.ndarray
     face_confidence: float
     face_width: float
+    invented_share: float
     frame_index: int
     frame_offset: int
     samples: np.ndarray
@@ -100,6 +102,7 @@ def extract(clip: Clip, contents: Contents, face: FaceConfig, sample_rate: int) 
                 landmarks=landmarks,
                 face_confidence=found[0].confidence,
                 face_width=found[0].box[2],
+                invented_share=faces.invented_share(picture.shape, found[0].landmarks, face),
                 frame_index=index,
                 frame_offset=offset,
                 samples=samples,

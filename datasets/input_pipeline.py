@@ -65,7 +65,7 @@ def gan_batches(
     noise_dim: int,
     seed: int,
     pictures: tuple[str, str] = ("face", "spectrogram"),
-    augment: AugmentConfig | None = None,
+    flip_faces: bool = False,
     control: str = "none",
     drop_remainder: bool = True,
 ) -> tf.data.Dataset:
@@ -78,13 +78,13 @@ def gan_batches(
         noise_dim: length of z.
         seed: of noise and augmentation.
         pictures: which of `datasets.corpus.PICTURES` is G's source, and which its target.
-        augment: changes of training examples, of which only the flip of faces is made here; none for what is evaluated.
+        flip_faces: whether every other face, by chance, is mirrored; never in what is evaluated.
         control: what is spoilt on purpose, one of `emogan.config.CONTROLS`.
         drop_remainder: whether an incomplete last batch is left out: in training, never in evaluation.
     """
 
     def unpack(number: tf.Tensor, example: Example) -> Batch:
-        if augment and augment.flip_faces:
+        if flip_faces:
             example = {**example, "face": flip_face(example["face"], key(seed, number))}
         seen, wanted = (example[name] for name in pictures)
         return Batch(

@@ -66,12 +66,17 @@ def key(seed: int, number: tf.Tensor) -> tf.Tensor:
 def array_stream(
     items: tuple[np.ndarray, ...], labels: np.ndarray, *, batch_size: int, seed: int, first_step: int = 0, balance: bool
 ) -> tf.data.Dataset:
-    """`datasets.corpus.Corpus.stream` of items in memory: arrays [n, ...], and int labels [n] for `balance`."""
+    """`datasets.corpus.Corpus.stream` of arrays [n, ...], perhaps memory-mapped files, and int labels [n] for `balance`."""
     groups = [np.flatnonzero(labels == label) for label in np.unique(labels)] if balance else [np.arange(len(labels))]
     sets = [(tf.data.Dataset.from_tensor_slices(group), len(group)) for group in groups]
-    tensors = tuple(tf.constant(array) for array in items)
+    types = [tf.as_dtype(array.dtype) for array in items]
+
+    def item(number: tf.Tensor, row: tf.Tensor) -> tuple[tf.Tensor, tuple[tf.Tensor, ...]]:
+        found = tf.numpy_function(lambda n: [array[n] for array in items], [row], types, stateful=False)
+        return number, tuple(tf.ensure_shape(*one) for one in zip(found, (a.shape[1:] for a in items), strict=True))
+
     drawn = epochs(sets, batch_size=batch_size, seed=seed, first_step=first_step)
-    return drawn.map(lambda number, row: (number, tuple(tf.gather(tensor, row) for tensor in tensors)))
+    return drawn.map(item, num_parallel_calls=WORKERS)
 
 
 def options() -> tf.data.Options:

@@ -1,6 +1,6 @@
 """Finds faces in a frame and aligns them by their five landmarks.
 
-Public names: Face, detect (MTCNN, Zhang et al. 2016), align, from_photo, shrink.
+Public names: Face, detect (MTCNN, Zhang et al. 2016), align, invented_share, from_photo, shrink.
 """
 
 import dataclasses
@@ -169,8 +169,8 @@ def _mtcnn() -> mtcnn.MTCNN:
 def align(picture: np.ndarray, landmarks: np.ndarray, config: FaceConfig) -> tuple[np.ndarray, np.ndarray]:
     """Turns, scales and crops a face so that its landmarks lie nearest to the template (least squares, Umeyama 1991).
 
-    The template is ArcFace's, scaled about the middle of the face picture by `config.scale`. Beyond the frame its edge
-    pixels are repeated.
+    The template is ArcFace's, scaled about the middle of the face picture and shifted as `config` says. Beyond the frame its
+    edge pixels are repeated; `invented_share` says how many there are.
 
     Args:
         picture: uint8 [H, W, 3].
@@ -183,21 +183,48 @@ def align(picture: np.ndarray, landmarks: np.ndarray, config: FaceConfig) -> tup
     Raises:
         UserError: the landmarks are not five distinct points.
     """
-    middle = (_TEMPLATE_SIDE - 1) / 2
-    template = ((_TEMPLATE - middle) * config.scale + _TEMPLATE_SIDE / 2) * config.size / _TEMPLATE_SIDE - 0.5
-    points = np.asarray(landmarks, np.float64)
-    to_face = (
-        points.shape == (5, 2) and np.isfinite(points).all() and SimilarityTransform.from_estimate(points, template)
-    )
-    if not to_face or not 0 < to_face.scale < np.inf:
-        raise UserError(f"no face can be aligned by the landmarks {points.tolist()}; five distinct points are needed")
+    to_face = _to_template(landmarks, config)
     shrinking = 1 / to_face.scale  # picture pixels per pixel of the face
     sigma = max(0.0, (shrinking - 1) / 2)  # of the Gaussian that keeps aliases out, as in skimage.transform.resize
     crop, origin = _crop(picture, to_face, config.size, margin=int(np.ceil(4 * sigma)) + 2)
     crop = gaussian(crop.astype(np.float32), (sigma, sigma, 0), mode="nearest") if sigma else crop.astype(np.float32)
     to_crop = to_face.inverse + SimilarityTransform(translation=-origin)
     face = warp(crop, to_crop, output_shape=(config.size, config.size), order=1, mode="edge", preserve_range=True)
-    return np.round(face).clip(0, 255).astype(np.uint8), to_face(points).astype(np.float32)
+    return np.round(face).clip(0, 255).astype(np.uint8), to_face(np.asarray(landmarks, np.float64)).astype(np.float32)
+
+
+def invented_share(shape: tuple[int, ...], landmarks: np.ndarray, config: FaceConfig) -> float:
+    """How much of an aligned face lies outside of the frame, where `align` repeats the edge.
+
+    Args:
+        shape: of the picture, [H, W, ...].
+        landmarks: [5, 2], as in `Face`.
+        config: the settings.
+
+    Returns:
+        The share of the face's pixels whose centres are not within the area of the picture's pixels, in [0, 1].
+
+    Raises:
+        UserError: the landmarks are not five distinct points.
+    """
+    columns, rows = np.meshgrid(*[np.arange(config.size, dtype=np.float64)] * 2)
+    x, y = _to_template(landmarks, config).inverse(np.stack([columns.ravel(), rows.ravel()], 1)).T
+    inside = (x >= -0.5) & (x < shape[1] - 0.5) & (y >= -0.5) & (y < shape[0] - 0.5)
+    return float(1 - inside.mean())
+
+
+def _to_template(landmarks: np.ndarray, config: FaceConfig) -> SimilarityTransform:
+    """From pixels of a picture to those of the aligned face. Raises UserError where the landmarks are not distinct."""
+    middle = (_TEMPLATE_SIDE - 1) / 2
+    template = ((_TEMPLATE - middle) * config.scale + _TEMPLATE_SIDE / 2) * config.size / _TEMPLATE_SIDE - 0.5
+    template[:, 1] += config.vertical_shift * config.size
+    points = np.asarray(landmarks, np.float64)
+    to_face = (
+        points.shape == (5, 2) and np.isfinite(points).all() and SimilarityTransform.from_estimate(points, template)
+    )
+    if not to_face or not 0 < to_face.scale < np.inf:
+        raise UserError(f"no face can be aligned by the landmarks {points.tolist()}; five distinct points are needed")
+    return to_face
 
 
 def _crop(picture: np.ndarray, to_face: SimilarityTransform, size: int, margin: int) -> tuple[np.ndarray, np.ndarray]:

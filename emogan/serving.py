@@ -57,14 +57,14 @@ class ServedSettings:
 
 
 class ServedGenerator(tf.Module):
-    """The signatures of a served G, and of Q where there is one. All inputs of a signature are needed, batch first.
+    """The signatures of a served G, and of a recogniser where there is one. All inputs of a signature are needed, batch first.
 
     A server may merge requests into one batch. So nothing that a row holds raises, which would fail its neighbours: the output
     `error` says what is wrong with a row, and its spectrogram is silence.
 
     Args:
         generator: G, see `emogan.networks.build_generator`.
-        classifier: Q, or None.
+        classifier: a recogniser of emotion in spectrograms, or None.
         settings: what the signatures need to know.
     """
 
@@ -145,7 +145,7 @@ class ServedGenerator(tf.Module):
         return {"spectrogram": self._generate([face, condition, noise])}
 
     def classify(self, spectrogram: tf.Tensor) -> dict[str, tf.Tensor]:
-        """Q: float32 [B, S, S, 1] in [-1, 1] -> `emotion_probabilities`, float32 [B, num_classes]."""
+        """The recogniser: float32 [B, S, S, 1] in [-1, 1] -> `emotion_probabilities`, float32 [B, num_classes]."""
         assert self._classify is not None
         return {"emotion_probabilities": tf.nn.softmax(self._classify(spectrogram))}
 
@@ -208,7 +208,7 @@ def _png_shape(data: tf.Tensor) -> list[tf.Tensor]:
 def save_served(
     generator: tf.keras.Model, classifier: tf.keras.Model | None, settings: ServedSettings, path: Path
 ) -> None:
-    """Writes the SavedModel of a served generator, and of Q where there is one, with its settings."""
+    """Writes the SavedModel of a served generator, and of a recogniser where there is one, with its settings."""
     served = ServedGenerator(generator, classifier, settings)
     tf.saved_model.save(served, str(path), signatures=served.signatures())
     extra = path / EXTRA

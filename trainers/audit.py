@@ -34,6 +34,7 @@ DISTRIBUTIONS = {
     "level_dbfs": "level, dB against a full-scale sine",
     "face_confidence": "MTCNN's confidence",
     "face_width": "width of the face in the frame, pixels",
+    "invented_share": "share of the face beyond the frame",
     "floor_share": "share of pixels at the floor",
 }
 QUANTILES = (0, 0.05, 0.25, 0.5, 0.75, 0.95, 1)

@@ -1,24 +1,26 @@
 """Classifiers of emotion: f_S, which reads G's condition in what G sees, and the recognisers of what it makes.
 
-Public names: face_classifier, recognise, classes_of. All train networks of Q's architecture, and keep the weights
-of the best validation accuracy.
+Public names: face_classifier; recognise, recogniser_path; classes_of. All train networks of Q's architecture.
 """
 
 import dataclasses
 import functools
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
 from datasets import input_pipeline, streams
+from datasets.corpus import Corpus
 from emogan import networks
-from emogan.config import AugmentConfig
+from emogan.config import BARE, AugmentConfig, RecogniserConfig, TrainConfig
 from emogan.errors import UserError
 from emogan.metrics import recognition
 from trainers import generating, training
 from trainers.job import Job, pictures
+from trainers.plan import RECOGNISERS
 from trainers.run_folder import RunFolder, log
 from trainers.saved_networks import load_network, save_network
 
@@ -45,17 +47,16 @@ def face_classifier(job: Job, run: RunFolder, folder: Path) -> None:
 
 def _read_by(job: Job, run: RunFolder, folder: Path, trained_on: str, read: list[str]) -> tuple[np.ndarray, np.ndarray]:
     """Trains one f_S, unless that is done, and has it read some splits: clip ids [n], probabilities [n, num_classes]."""
-    corpus, kind = job.labelled, job.source.name
+    corpus, kind, settings = job.labelled, job.source.name, job.config.recognise
     if not (folder / "classifier").exists():
-        size = job.config.recognise.batch_size
-        _train(
-            job,
-            run,
-            folder / "classifier",
-            job.source,
-            trained_on,
-            lambda n: [(_real(job, trained_on, kind, n, size), size)],
-        )
+
+        def stream(first_step: int) -> list[tuple[tf.data.Dataset, int]]:
+            drawn = {"batch_size": settings.batch_size, "seed": settings.seed, "first_step": first_step}
+            return [(_real(corpus, trained_on, kind, drawn), settings.batch_size)]
+
+        network = _train(job, run, folder / "classifier", job.source, trained_on, stream, settings, BARE)
+        known = corpus.speakers(f"{trained_on}+{job.protocol.validation}")
+        save_network(network, job.config.model, folder / "classifier", known)
     unseen = corpus.speakers("+".join(read)) - corpus.speakers(job.protocol.validation)  # on which all are selected
     network = load_network(folder / "classifier", job.config.model, "classifier", unseen=unseen)
     examples = [corpus.arrays(split, [kind]) for split in read]
@@ -68,37 +69,51 @@ def _read_by(job: Job, run: RunFolder, folder: Path, trained_on: str, read: list
 
 
 def recognise(job: Job, run: RunFolder, folder: Path) -> None:
-    """Trains one of `trainers.plan.RECOGNISERS`, whose name the stage ends in; all by equally many updates of one batch size.
+    """Trains one of `trainers.plan.RECOGNISERS`, whose name the stage ends in, once for each seed.
 
-    Where there is no GAN, `augmented` is trained on real pictures too, and differs from `baseline` by the augmentation of its
-    examples alone, and by `balance_classes`. Kept as the SavedModel `recogniser`.
+    All recognisers of a run have equally many updates of one batch size. Each is kept at `recogniser_path`.
 
     Raises:
         UserError: where what was generated comes from a speaker who is not trained on.
     """
-    name, size = folder.name.removeprefix("recognise_"), job.config.recognise.batch_size
-    if job.config.schedule == "none":
-        made, generated = 0, None
-        if name == "baseline":
-            job = dataclasses.replace(
-                job, config=dataclasses.replace(job.config, augment=AugmentConfig(), balance_classes=False)
-            )
-    else:
-        made = {"baseline": 0, "augmented": round(job.config.generated_share * size), "generated": size}[name]
-        generated = generating.generated_training_set(job, run) if made else None
-    split, kind = job.protocol.train, job.target.name
-    if generated and not generated.speakers <= job.labelled.speakers(split):
-        raise UserError(f"generated examples come from other speakers than those of {split}; do the run anew")
+    name, config, split, kind = folder.name.removeprefix("recognise_"), job.config, job.protocol.train, job.target.name
+    recogniser, size = RECOGNISERS[name], config.recognise.batch_size
+    regularised, draws = recogniser.config(config), None
+    added = 0 if not recogniser.added else round(config.generated_share * size) if recogniser.real else size
+    if recogniser.added == "generated":
+        draws = generating.read_draws(job, run)
+        if not draws.speakers <= job.labelled.speakers(split):
+            raise UserError(f"generated examples come from other speakers than those of {split}; do the run anew")
 
-    def streams_and_sizes(first_step: int) -> list[tuple[tf.data.Dataset, int]]:
-        real, parts = size - made, []
-        if real:
-            parts.append((_real(job, split, kind, first_step, real), real))
-        if generated:
-            parts.append((_generated(job, generated, first_step, made), made))
-        return parts
+    def parts(settings: TrainConfig, first_step: int) -> list[tuple[tf.data.Dataset, int]]:
+        drawn: dict[str, Any] = {"first_step": first_step, "balance": regularised.balance_classes}
+        other = {"batch_size": added, "seed": settings.seed + 1, **drawn}  # so that no clip meets what was made of it
+        found = []
+        if recogniser.real:
+            real = {"batch_size": size - added, "seed": settings.seed, **drawn}
+            found.append((_real(job.labelled, split, kind, real), size - added))
+        if draws:
+            items = draws.pictures, draws.conditions
+            found.append((streams.array_stream(items, draws.labels, **other), added))
+        elif recogniser.added:
+            assert job.left_out, "a job with this recogniser has a corpus of the left out speakers"
+            found.append((_real(job.left_out, split, kind, other), added))
+        return found
 
-    _train(job, run, folder / "recogniser", job.target, split, streams_and_sizes)
+    known = job.labelled.speakers(f"{split}+{job.protocol.validation}")
+    if recogniser.added == "left_out" and job.left_out:
+        known |= job.left_out.speakers(split)
+    for number, seed in enumerate(config.recogniser_seeds):
+        path, settings = recogniser_path(run.path, name, number), dataclasses.replace(config.recognise, seed=seed)
+        if not path.exists():
+            drawn = functools.partial(parts, settings)
+            network = _train(job, run, path, job.target, split, drawn, settings, regularised)
+            save_network(network, config.model, path, known)
+
+
+def recogniser_path(run_dir: Path, name: str, number: int = 0) -> Path:
+    """Where a run keeps the recogniser of that name and number of a seed, a SavedModel."""
+    return run_dir / f"recognise_{name}" / str(number) / "recogniser"
 
 
 def classes_of(recogniser: tf.keras.Model, pictures: np.ndarray) -> np.ndarray:
@@ -113,16 +128,22 @@ def _train(
     picture: networks.Picture,
     split: str,
     streams_and_sizes: Callable[[int], list[tuple[tf.data.Dataset, int]]],
-) -> None:
-    """Trains a classifier of a kind of picture and saves it at `path`; its checkpoints lie beside it."""
-    config, settings = job.config, job.config.recognise
+    settings: TrainConfig,
+    regularised: RecogniserConfig,
+) -> tf.keras.Model:
+    """Trains a classifier of a kind of picture that will be kept at `path`; its checkpoints lie beside it."""
+    config = job.config
     tf.keras.utils.set_random_seed(settings.seed)
     network = networks.build_classifier(config.model, picture)
     networks.standardise_by(network, picture, pictures(job.labelled, split, picture.name))
-    network.compile(
-        training.adam(settings), tf.keras.losses.CategoricalCrossentropy(from_logits=True), metrics=["accuracy"]
-    )
-    augment = config.augment if picture is networks.SPECTROGRAM else AugmentConfig()
+    rate: float | tf.keras.optimizers.schedules.LearningRateSchedule = settings.learning_rate
+    if regularised.decay == "cosine":
+        rate = tf.keras.optimizers.schedules.CosineDecay(rate, settings.steps)
+    loss = tf.keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=regularised.smoothing)
+    network.compile(training.adam(settings, rate), loss, metrics=["accuracy"])
+    augment = regularised.augment
+    if picture is not networks.SPECTROGRAM:
+        augment = AugmentConfig(mixup=augment.mixup)  # all else is of spectrograms
     to_batches = functools.partial(
         input_pipeline.mixed_batches, seed=settings.seed, augment=augment, settings=job.labelled.media.spectrogram
     )
@@ -136,32 +157,14 @@ def _train(
     )
     stage = str(path.parent.relative_to(run.path))
     training.fit(
-        network, batches, settings, run, stage, validation=validation.batch(64), best_by="val_accuracy", keep="best"
-    )
-    save_network(network, config.model, path, job.labelled.speakers(f"{split}+{job.protocol.validation}"))
+        network, batches, settings, run, stage,
+        validation=validation.batch(64), best_by="val_accuracy", keep=regularised.weights,
+    )  # fmt: skip
+    return network
 
 
-def _real(job: Job, split: str, kind: str, first_step: int, batch_size: int) -> tf.data.Dataset:
-    """Real pictures with their labels, numbered."""
-    settings, classes = job.config.recognise, job.config.model.num_classes
-    drawn = job.labelled.stream(
-        split,
-        batch_size=batch_size,
-        seed=settings.seed,
-        first_step=first_step,
-        balance=job.config.balance_classes,
-        pictures=[kind],
-    )
-    return drawn.map(lambda n, e: (n, (e[kind], tf.one_hot(e["label"], classes))))
-
-
-def _generated(job: Job, generated: generating.GeneratedSet, first_step: int, batch_size: int) -> tf.data.Dataset:
-    """Generated pictures with what was asked for, numbered."""
-    return streams.array_stream(
-        (generated.pictures, generated.conditions),
-        generated.labels,
-        batch_size=batch_size,
-        seed=job.config.recognise.seed + 1,  # so that a batch does not pair each clip with what was generated from it
-        first_step=first_step,
-        balance=job.config.balance_classes,
-    )
+def _real(corpus: Corpus, split: str, kind: str, drawn: dict[str, Any]) -> tf.data.Dataset:
+    """Real pictures with their labels, numbered; `drawn` as `Corpus.stream` has it."""
+    classes = len(corpus.class_names)
+    stream = corpus.stream(split, pictures=[kind], **drawn)
+    return stream.map(lambda n, e: (n, (e[kind], tf.one_hot(e["label"], classes))))

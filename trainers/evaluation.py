@@ -10,13 +10,12 @@ import tensorflow as tf
 
 from datasets import input_pipeline
 from emogan.metrics import intervals
-from trainers import quality
-from trainers.classifying import classes_of
+from trainers import generating, quality
+from trainers.classifying import classes_of, recogniser_path
 from trainers.figures import Figures
 from trainers.job import Job
 from trainers.plan import RECOGNISERS
 from trainers.plan import recognisers as recognisers_of
-from trainers.run_config import RunConfig
 from trainers.run_folder import RunFolder
 from trainers.saved_networks import load_network
 
@@ -41,36 +40,47 @@ def evaluate(job: Job, run: RunFolder, folder: Path) -> None:
     figures = Figures(run, folder, corpus.class_names, job.source.name, about)
     unseen = corpus.speakers(protocol.test)
     recognisers = {
-        name: load_network(run.path / f"recognise_{name}" / "recogniser", config.model, "classifier", unseen=unseen)
+        name: [
+            load_network(recogniser_path(run.path, name, number), config.model, "classifier", unseen=unseen)
+            for number in range(config.recognise_seeds)
+        ]
         for name in recognisers_of(config)
     }
     sexes = dict(zip(*(corpus.column(name, protocol.test) for name in ("speaker_id", "actor_sex")), strict=True))
-    predicted = {name: classes_of(network, real) for name, network in recognisers.items()}
-    _recognition(figures, test, sexes, predicted, config)
+    predicted = {name: np.stack([classes_of(one, real) for one in seeds]) for name, seeds in recognisers.items()}
+    _recognition(figures, test, sexes, predicted)
     if config.schedule != "none":
         generator = load_network(run.path / "calibrate" / "generator", config.model, "generator", unseen=unseen)
-        quality.measure(figures, job, run, generator, recognisers["baseline"], test, real)
+        quality.measure(figures, job, run, generator, recognisers["strong"], test, real)
+        generating.discard_draws(run)
 
 
 def _recognition(
-    figures: Figures,
-    test: dict[str, np.ndarray],
-    sexes: dict[str, str],
-    predicted: dict[str, np.ndarray],
-    config: RunConfig,
+    figures: Figures, test: dict[str, np.ndarray], sexes: dict[str, str], predicted: dict[str, np.ndarray]
 ) -> None:
-    """All recognisers on what is real of unseen speakers, and whether augmentation makes one better than the other."""
-    trained_on = RECOGNISERS | ({"augmented": "augmented real"} if config.schedule == "none" else {})
+    """All recognisers on what is real of unseen speakers, and their comparisons; `predicted`: int [seeds, n]."""
+    accuracies = {}
     for name, classes in predicted.items():
-        figures.recognised(name, test, sexes, classes, trained_on[name])
-    if "augmented" not in predicted:
-        return
-    right = {name: (classes == test["label"]).astype(float) for name, classes in predicted.items()}
-    per_speaker = intervals.speaker_means(right["augmented"] - right["baseline"], test["speaker_id"])
+        accuracies[name] = figures.recognised(name, test, sexes, classes, RECOGNISERS[name])
+    if "generated" in predicted:
+        figures.add(
+            "generated_accuracy_of_strong", accuracies["generated"] / accuracies["strong"], len(test["label"]),
+            "accuracy of the recogniser trained on generated alone, as a share of that of the strong one",
+        )  # fmt: skip
+    right = {name: (classes == test["label"]).mean(0) for name, classes in predicted.items()}
+    for name in predicted:
+        base = RECOGNISERS[name].against
+        if base:
+            _difference(figures, name, base, intervals.speaker_means(right[name] - right[base], test["speaker_id"]))
+
+
+def _difference(figures: Figures, name: str, base: str, per_speaker: np.ndarray) -> None:
     interval = {}
-    about = "augmented minus baseline, mean over speakers"
+    about = f"{name} minus {base}, mean over speakers"
+    if RECOGNISERS[name].primary:
+        about += "; a primary comparison"
     if len(per_speaker) >= intervals.MIN_SPEAKERS:
         estimate = intervals.t_interval(per_speaker, "speakers")
         interval = {"low": estimate.low, "high": estimate.high}
-        about += ", 95% t interval over speakers of one training each"
-    figures.add("accuracy_difference", per_speaker.mean(), len(per_speaker), about, **interval)
+        about += "; 95% t interval over speakers"
+    figures.add(f"accuracy_{name}_minus_{base}", per_speaker.mean(), len(per_speaker), about, **interval)

@@ -1,4 +1,6 @@
-"""`export`: a run's calibrated generator as a numbered version for TensorFlow Serving, with all that goes with it."""
+"""`export`: a run's calibrated generator and strong recogniser as a numbered version for TensorFlow Serving, with all that goes
+with them.
+"""
 
 import dataclasses
 import json
@@ -11,13 +13,14 @@ from emogan import serving
 from emogan.config import from_json
 from emogan.errors import UserError
 from trainers import server_files
+from trainers.classifying import recogniser_path
 from trainers.run_config import RunConfig
 from trainers.run_folder import folder_atomically
 from trainers.saved_networks import layer_digests, load_network, seen_speakers
 
 
 def export(run_dir: Path, output_dir: Path, version: int = 0) -> Path:
-    """Writes a version of a run's generator, whole or not at all, and returns `<output_dir>/<version>`.
+    """Writes a version of a run's generator and strong recogniser, whole or not at all; returns `<output_dir>/<version>`.
 
     Args:
         run_dir: the run's folder.
@@ -25,12 +28,17 @@ def export(run_dir: Path, output_dir: Path, version: int = 0) -> Path:
         version: its number, above 0; or 0 for the next one.
 
     Raises:
-        UserError: where `run_dir` holds no calibrated generator, or the version is there.
+        UserError: where `run_dir` holds no calibrated generator or no strong recogniser, or the version is there.
     """
-    config_file, calibrated = run_dir / "config.json", run_dir / "calibrate"
-    if not (config_file.exists() and (calibrated / "generator").exists()):
+    config_file, calibrated, recogniser = (
+        run_dir / "config.json",
+        run_dir / "calibrate",
+        recogniser_path(run_dir, "strong"),
+    )
+    if not (config_file.exists() and (calibrated / "generator").exists() and recogniser.exists()):
         raise UserError(
-            f"{run_dir} holds no calibrated generator; run `python -m trainers.progressive --run_dir={run_dir} ...`"
+            f"{run_dir} holds no calibrated generator with a strong recogniser; run `python -m trainers.progressive "
+            f"--run_dir={run_dir} ...`"
         )
     config = from_json(RunConfig, config_file.read_text())
     if config.model.direction != "face_to_sound":
@@ -41,15 +49,14 @@ def export(run_dir: Path, output_dir: Path, version: int = 0) -> Path:
         raise UserError(f"{output_dir / str(version)} is there already; leave out --version for the next one")
     folder = output_dir / str(version or [0, *versions][-1] + 1)
     generator = load_network(calibrated / "generator", config.model, "generator")
-    classifier = None
-    if config.use_classifier:
-        classifier = load_network(calibrated / "classifier", config.model, "classifier")
+    classifier = load_network(recogniser, config.model, "classifier")
     with folder_atomically(folder) as part:
         serving.save_served(generator, classifier, settings, part)
         extra = part / serving.EXTRA
-        networks = [network for network in (generator, classifier) if network is not None]
-        speakers = seen_speakers(calibrated / "generator")
-        (extra / "provenance.json").write_text(_provenance(run_dir, config, settings, networks, speakers))
+        speakers = seen_speakers(calibrated / "generator") | seen_speakers(recogniser)
+        (extra / "provenance.json").write_text(
+            _provenance(run_dir, config, settings, [generator, classifier], speakers)
+        )
         server_files.write_requests(part)
     server_files.write_settings(output_dir / "server")
     return folder

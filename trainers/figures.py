@@ -1,11 +1,15 @@
 """`Figures`: writes what is measured to where the report finds it."""
 
+import contextlib
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 
+from emogan.errors import UserError
 from emogan.metrics import recognition
-from trainers.run_folder import RunFolder
+from trainers.plan import Recogniser
+from trainers.run_folder import RunFolder, log
 
 
 class Figures:
@@ -29,21 +33,54 @@ class Figures:
             stage="evaluate", name=name, value=float(value), n=int(n), about=f"{about}; {self._about}", **more
         )
 
+    def missing(self, name: str, why: str) -> None:
+        """A figure that could not be measured, and why."""
+        log.warning("%s is not measured: %s", name, why)
+        self._run.record(stage="evaluate", name=name, value=None, n=0, about=f"not measured: {why}; {self._about}")
+
+    @contextlib.contextmanager
+    def unless_too_few(self, name: str) -> Iterator[None]:
+        """What is measured inside is `missing` where the test fold has too few clips for it."""
+        try:
+            yield
+        except UserError as error:
+            self.missing(name, str(error))
+
     def recognised(
-        self, name: str, test: dict[str, np.ndarray], sexes: dict[str, str], predicted: np.ndarray, about: str
-    ) -> None:
-        """Accuracy, UAR and macro-F1 of a recogniser, what it found of each speaker, and its confusion matrix."""
-        labels, measures = test["label"], ("accuracy", "uar", "macro_f1")
-        for measure in measures:
-            value = getattr(recognition, measure)(labels, predicted)
-            self.add(f"{name}_{measure}", value, len(labels), f"recogniser trained on {about}, tested on real")
+        self,
+        name: str,
+        test: dict[str, np.ndarray],
+        sexes: dict[str, str],
+        predicted: np.ndarray,
+        recogniser: Recogniser,
+    ) -> float:
+        """Accuracy, UAR and macro-F1 of a recogniser, what it found of each speaker, and its confusion matrix.
+
+        Args:
+            name: of the recogniser.
+            test: the test fold.
+            sexes: of its speakers.
+            predicted: classes, int [seeds, n]; measures are means over the seeds, counts are sums.
+            recogniser: what it is.
+
+        Returns:
+            The accuracy.
+        """
+        labels, seeds = test["label"], len(predicted)
+        how = f"recogniser trained on {recogniser.data}{', regularised' if recogniser.strong else ''}, tested on real"
+        for measure in ("accuracy", "uar", "macro_f1"):
+            values = [getattr(recognition, measure)(labels, one) for one in predicted]
+            scatter = {"deviation": float(np.std(values, ddof=1)), "seeds": seeds} if seeds > 1 else {}
+            self.add(f"{name}_{measure}", float(np.mean(values)), len(labels), how, **scatter)
         for speaker in np.unique(test["speaker_id"]):
-            right = (predicted == labels)[test["speaker_id"] == speaker]
-            line = {"speaker": str(speaker), "sex": str(sexes[speaker]), "right": int(right.sum()), "n": len(right)}
+            right = (predicted == labels)[:, test["speaker_id"] == speaker]
+            line = {"speaker": str(speaker), "sex": str(sexes[speaker]), "right": int(right.sum()), "n": right.size}
             self._run.record(stage="recognised", recogniser=name, **line)
-        counts = recognition.confusion_matrix(labels, predicted, len(self._class_names))
+        repeated, found = np.tile(labels, seeds), predicted.ravel()
+        counts = recognition.confusion_matrix(repeated, found, len(self._class_names))
         self._run.record(stage="recognised", recogniser=name, classes=self._class_names, confusion=counts.tolist())
-        self.confusion(name, labels, predicted)
+        self.confusion(name, repeated, found)
+        return float((predicted == labels).mean())
 
     def confusion(self, name: str, labels: np.ndarray, predicted: np.ndarray) -> None:
         """Keeps a confusion matrix as CSV: rows true (or requested), columns recognised."""

@@ -1,41 +1,60 @@
-"""Running G: `generate`, `generate_grid`, `fixed_samples`, `generated_training_set`, `write_wav`."""
+"""Running G: `generate`, `generate_grid`, `fixed_samples`, `write_wav`; the stage `draw`, `read_draws` and
+`discard_draws`."""
 
 import dataclasses
+import json
 from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
+from tqdm import tqdm
 
 from datasets import input_pipeline
 from datasets.controls import spoilt_sources
 from trainers.job import Job
-from trainers.run_folder import RunFolder
+from trainers.run_folder import RunFolder, write_atomically
 from trainers.saved_networks import load_network
 
+DRAWN_AT_ONCE = 32
+"""Training examples of which all draws are generated before they are written."""
 
-def generate(generator: tf.keras.Model, pictures: np.ndarray, conditions: np.ndarray, seed: int) -> np.ndarray:
+
+def generate(
+    generator: tf.keras.Model, pictures: np.ndarray, conditions: np.ndarray, seed: int, first: int = 0
+) -> np.ndarray:
     """Generates one target per source.
 
     Args:
         generator: G.
         pictures: sources: faces, uint8 [n, S, S, 3], or spectrograms, float [n, S, S, 1] in [-1, 1].
         conditions: float [n, num_classes].
-        seed: of the noise; the n-th item's noise follows from (seed, n).
+        seed: of the noise; the n-th item's noise follows from (seed, first + n).
+        first: number of the first item.
 
     Returns:
         float32 [n, S, S, channels] in [-1, 1].
     """
     dim = generator.input_shape[2][-1]
-    noise = np.stack([input_pipeline.noise(seed, tf.constant(n, tf.int64), dim) for n in range(len(pictures))])
+    noise = _noise(seed, tf.range(first, first + len(pictures), dtype=tf.int64), dim)
     items = tf.data.Dataset.from_tensor_slices((pictures, conditions.astype(np.float32), noise)).batch(64)
     # Not by `predict`, in which all processes of a run would have to take part.
     return np.concatenate([generator([input_pipeline.to_input(x), c, z], training=False) for x, c, z in items])
 
 
-def generate_grid(generator: tf.keras.Model, pictures: np.ndarray, conditions: np.ndarray, seed: int) -> np.ndarray:
-    """Generates every condition for every source: [n, S, S, channels], [m, num_classes] -> [n, m, S, S, channels]."""
-    made = generate(generator, np.repeat(pictures, len(conditions), 0), np.tile(conditions, (len(pictures), 1)), seed)
-    return made.reshape(len(pictures), len(conditions), *made.shape[1:])
+@tf.function(reduce_retracing=True)
+def _noise(seed: tf.Tensor, numbers: tf.Tensor, dim: int) -> tf.Tensor:
+    return tf.map_fn(lambda n: input_pipeline.noise(seed, n, dim), numbers, fn_output_signature=tf.float32)
+
+
+def generate_grid(
+    generator: tf.keras.Model, pictures: np.ndarray, conditions: np.ndarray, seed: int, draws: int = 1
+) -> np.ndarray:
+    """Generates every condition for every source, `draws` times: [n, S, S, channels], [m, num_classes] ->
+    [n, m, draws, S, S, channels]."""
+    shape = len(pictures), len(conditions), draws
+    sources = np.repeat(pictures, len(conditions) * draws, 0)
+    made = generate(generator, sources, np.tile(np.repeat(conditions, draws, 0), (len(pictures), 1)), seed)
+    return made.reshape(*shape, *made.shape[1:])
 
 
 def fixed_samples(examples: tf.data.Dataset, count: int) -> dict[str, np.ndarray]:
@@ -45,11 +64,11 @@ def fixed_samples(examples: tf.data.Dataset, count: int) -> dict[str, np.ndarray
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class GeneratedSet:
+class Draws:
     """Generated pictures, with the emotion that was asked for as their target.
 
     Attributes:
-        pictures: float32 [n, S, S, channels] in [-1, 1].
+        pictures: float16 [n, S, S, channels] in [-1, 1], a memory-mapped file.
         conditions: float32 [n, num_classes].
         labels: the likeliest emotion of each condition, int64 [n].
         speakers: of whose clips they were made; see `Corpus.speakers`.
@@ -61,8 +80,11 @@ class GeneratedSet:
     speakers: frozenset[str]
 
 
-def generated_training_set(job: Job, run: RunFolder) -> GeneratedSet:
-    """Generates from each training example for its own condition, or for all emotions.
+def draw(job: Job, run: RunFolder, folder: Path) -> None:
+    """Generates from each training example for its own condition, or for all emotions, `draws` times by different noise.
+
+    The noise of item n follows from (seed of the recognisers, n), n = example * draws + draw. For `read_draws` it leaves in
+    `folder` pictures.npy and conditions.npy, and the examples' speakers in speakers.json.
 
     Raises:
         UserError: where G knows a speaker of the test fold.
@@ -75,9 +97,41 @@ def generated_training_set(job: Job, run: RunFolder) -> GeneratedSet:
     if config.requests == "all":
         classes, n = config.model.num_classes, len(sources)
         sources, conditions = np.repeat(sources, classes, 0), np.tile(np.eye(classes, dtype=np.float32), (n, 1))
-    made = generate(generator, sources, conditions, config.recognise.seed)
-    speakers = corpus.speakers(job.protocol.train)
-    return GeneratedSet(pictures=made, conditions=conditions, labels=conditions.argmax(-1), speakers=speakers)
+    draws, size = config.draws, config.model.size
+    shape = (len(sources) * draws, size, size, job.target.channels)
+    part = folder / "pictures.part"
+    with part.open("wb") as file:
+        header = {"descr": "<f2", "fortran_order": False, "shape": shape}
+        np.lib.format.write_array_header_2_0(file, header)
+        with tqdm(total=shape[0], desc="draw", unit="item") as bar:
+            for first in range(0, len(sources), DRAWN_AT_ONCE):
+                some = slice(first, first + DRAWN_AT_ONCE)
+                faces, wanted = (np.repeat(array[some], draws, 0) for array in (sources, conditions))
+                made = generate(generator, faces, wanted, config.recognise.seed, first * draws)
+                file.write(made.astype("<f2").tobytes())
+                bar.update(len(made))
+    np.save(folder / "conditions.npy", np.repeat(conditions, draws, 0))
+    write_atomically(folder / "speakers.json", json.dumps(sorted(corpus.speakers(job.protocol.train))))
+    part.replace(folder / "pictures.npy")
+
+
+def discard_draws(run: RunFolder) -> None:
+    """Deletes the pictures, which fill disks and can be drawn again."""
+    (run.path / "draw" / "pictures.npy").unlink(missing_ok=True)
+
+
+def read_draws(job: Job, run: RunFolder) -> Draws:
+    """What `draw` has left in a run; made again where it was discarded."""
+    folder = run.path / "draw"
+    if not (folder / "pictures.npy").exists():
+        draw(job, run, folder)
+    conditions = np.load(folder / "conditions.npy", allow_pickle=False)
+    return Draws(
+        pictures=np.load(folder / "pictures.npy", mmap_mode="r", allow_pickle=False),
+        conditions=conditions,
+        labels=conditions.argmax(-1),
+        speakers=frozenset(json.loads((folder / "speakers.json").read_text())),
+    )
 
 
 def write_wav(path: Path, samples: tf.Tensor, sample_rate: int) -> None:

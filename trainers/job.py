@@ -15,7 +15,7 @@ from emogan import networks
 from emogan.config import differences
 from emogan.errors import UserError
 from trainers import devices, saved_networks
-from trainers.run_config import RunConfig
+from trainers.run_config import LEFT_OUT, RunConfig
 from trainers.run_folder import RunFolder
 
 STATISTICS_EXAMPLES = 8_192
@@ -29,6 +29,8 @@ class Job:
     Attributes:
         config: the settings, with as many classes as `labelled` has.
         unlabelled: the corpus of pretraining; None where the run does not pretrain.
+        unlabelled_splits: of it, what is trained on and what is watched.
+        left_out: the labelled corpus without the speakers that are trained on, for the oracle; None where there is none.
         labelled: the corpus of calibration and evaluation, without the speakers that are left out.
         protocol: who of its speakers trains, validates and is tested.
         strategy: on what devices G, D and Q are trained.
@@ -39,6 +41,8 @@ class Job:
     labelled: Corpus
     protocol: Protocol
     strategy: tf.distribute.Strategy
+    unlabelled_splits: tuple[str, str] = ("", "")
+    left_out: Corpus | None = None
 
     @property
     def source(self) -> networks.Picture:
@@ -84,39 +88,62 @@ def open_job(config: RunConfig, data_dir: Path) -> Job:
     strategy = devices.make_strategy()
     for settings in (config.pretrain, config.calibrate):
         devices.check_batch(strategy, settings)
-    labelled = _open_corpus(config.dataset, config, data_dir)
-    if not labelled.class_names:
-        raise UserError(f"{labelled.name} has no labels; calibration needs a labelled dataset, such as crema_d_av")
-    model = dataclasses.replace(config.model, num_classes=len(labelled.class_names))
+    whole = _open_corpus(config.dataset, config, data_dir)
+    if not whole.class_names:
+        raise UserError(f"{whole.name} has no labels; calibration needs a labelled dataset, such as crema_d_av")
+    model = dataclasses.replace(config.model, num_classes=len(whole.class_names))
     config = dataclasses.replace(config, model=model)
-    unlabelled = None
-    if config.pretrains:
-        try:
-            unlabelled = _open_corpus(config.pretrain_dataset, config, data_dir)
-        except UserError as error:
-            raise UserError(
-                f"{error}; or do without pretraining (--schedule=moderate), or begin from another run's (--pretrained)"
-            ) from error
-        protocols.unlabelled_splits(unlabelled)
-        if unlabelled.media != labelled.media:
-            raise UserError(
-                f"{unlabelled.name} and {labelled.name} were built differently "
-                f"({differences(unlabelled.media, labelled.media)}); build both with the same version and settings"
-            )
-    protocol = _protocol(config, labelled)
-    labelled = labelled.without(protocol.left_out)
+    protocol = _protocol(config, whole)
+    labelled, left_out = whole.without(protocol.left_out), None
     protocols.check_speakers(labelled, protocol)
+    if config.oracle or (config.pretrains and config.pretrain_dataset == LEFT_OUT):
+        left_out = _left_out(whole, labelled, protocol)
+    unlabelled, splits = None, ("", "")
+    if config.pretrains and left_out:
+        unlabelled, splits = left_out.without_labels(), (protocol.train, protocol.validation)
+    elif config.pretrains:
+        unlabelled = _open_unlabelled(config, data_dir, labelled)
+        splits = protocols.unlabelled_splits(unlabelled)
     if config.pretrained:
         _check_start(config, labelled.speakers(protocol.test))
     if config.balance_classes:
         labelled.class_counts(protocol.train)
-    job = Job(config=config, unlabelled=unlabelled, labelled=labelled, protocol=protocol, strategy=strategy)
+    job = Job(
+        config=config, unlabelled=unlabelled, unlabelled_splits=splits, labelled=labelled,
+        left_out=left_out if config.oracle else None, protocol=protocol, strategy=strategy,
+    )  # fmt: skip
     if config.condition == "face" and len(job.training_folds) < 2:
         raise UserError(
             f"--condition=face needs training speakers in two folds, and they all are in {job.training_folds[0]}; take "
             "--condition=label, or a larger --train_speakers"
         )
     return job
+
+
+def _left_out(whole: Corpus, labelled: Corpus, protocol: Protocol) -> Corpus:
+    """The corpus without its training speakers: in the splits of training it has those that are left out."""
+    if not protocol.left_out:
+        raise UserError(
+            f"all {len(labelled.speakers(protocol.train))} speakers of {protocol.train} of {whole.name} are trained on, and "
+            "none is left out; give a smaller --train_speakers"
+        )
+    return whole.without(np.unique(labelled.column("speaker_id", protocol.train)))
+
+
+def _open_unlabelled(config: RunConfig, data_dir: Path, labelled: Corpus) -> Corpus:
+    try:
+        unlabelled = _open_corpus(config.pretrain_dataset, config, data_dir)
+    except UserError as error:
+        raise UserError(
+            f"{error}; or do without pretraining (--schedule=moderate), begin from another run's (--pretrained), or pretrain "
+            f"on the speakers that --train_speakers leaves out (--pretrain_dataset={LEFT_OUT})"
+        ) from error
+    if unlabelled.media != labelled.media:
+        raise UserError(
+            f"{unlabelled.name} and {labelled.name} were built differently "
+            f"({differences(unlabelled.media, labelled.media)}); build both with the same version and settings"
+        )
+    return unlabelled
 
 
 def _open_corpus(dataset: str, config: RunConfig, data_dir: Path) -> Corpus:

@@ -1,4 +1,6 @@
-"""What a run will do, told before it does it. Public names: RECOGNISERS, recognisers, Phase, phases, phases_table, describe."""
+"""What a run will do, told before it does it. Public names: Recogniser, RECOGNISERS, recognisers, Phase, phases, phases_table,
+describe.
+"""
 
 import dataclasses
 from pathlib import Path
@@ -6,11 +8,9 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from datasets import protocols
-from datasets.augmentation import changes_spectrograms
 from datasets.corpus import Corpus
 from emogan import networks
-from emogan.config import to_json
+from emogan.config import BARE, RecogniserConfig, to_json
 from trainers.job import Job
 from trainers.run_config import RunConfig
 
@@ -18,16 +18,47 @@ NETWORKS = ("G, encoder", "G, decoder", "D", "Q", "f_S", "recogniser")
 """All that is trained in a run."""
 
 
-RECOGNISERS = {"baseline": "real", "augmented": "real and generated", "generated": "generated"}
-"""The recognisers, and what spectrograms (faces, in the reverse direction) each is trained on."""
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Recogniser:
+    """A recogniser of a run.
+
+    Attributes:
+        data: what spectrograms (faces, in the reverse direction) it is trained on.
+        real: whether some of them are the training speakers' real ones.
+        added: what the others are: none, `generated`, or real ones of the speakers `left_out`.
+        strong: whether it is regularised as `RunConfig.strong` says; else as `emogan.config.BARE`.
+        against: the recogniser that it is compared with.
+        primary: whether that is a comparison for which a study is made; fixed before any is run.
+    """
+
+    data: str
+    real: bool = True
+    added: str = ""
+    strong: bool
+    against: str = ""
+    primary: bool = False
+
+    def config(self, run: RunConfig) -> RecogniserConfig:
+        """How it is regularised in a run."""
+        return run.strong if self.strong else BARE
+
+
+RECOGNISERS = {
+    "bare": Recogniser(data="real", strong=False),
+    "strong": Recogniser(data="real", strong=True, against="bare"),
+    "gan": Recogniser(data="real and generated", added="generated", strong=False, against="bare", primary=True),
+    "gan_strong": Recogniser(data="real and generated", added="generated", strong=True, against="strong", primary=True),
+    "generated": Recogniser(data="generated", real=False, added="generated", strong=True),
+    "oracle": Recogniser(data="real, further speakers too", added="left_out", strong=False, against="bare"),
+    "oracle_strong": Recogniser(data="real, further speakers too", added="left_out", strong=True, against="strong"),
+}
+"""All that a run can have, by name."""
 
 
 def recognisers(config: RunConfig) -> list[str]:
-    """Those of `RECOGNISERS` that a run has: all where there is a GAN; else no more than what the settings make different."""
-    if config.schedule != "none":
-        return list(RECOGNISERS)
-    changed = changes_spectrograms(config.augment) or config.augment.mixup or config.balance_classes
-    return ["baseline", "augmented"] if changed else ["baseline"]
+    """Those of `RECOGNISERS` that a run has."""
+    there = {"": True, "generated": config.schedule != "none", "left_out": config.oracle}
+    return [name for name, recogniser in RECOGNISERS.items() if there[recogniser.added]]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -66,18 +97,14 @@ def phases(config: RunConfig) -> list[Phase]:
         )
     if config.schedule != "none":
         found.append(_calibration(config))
+        state = dict.fromkeys(NETWORKS[:2], "used")
+        if config.condition == "face" and config.requests == "own":
+            state["f_S"] = "used"
+        found.append(Phase(stage="draw", steps=0, data=f"{config.dataset}, faces", state=state))
     for name in recognisers(config):
-        what = RECOGNISERS[name] if config.schedule != "none" else "real"
-        state = {"recogniser": anew}
-        if "generated" in what:
-            state |= dict.fromkeys(NETWORKS[:2], "used")
-            if config.condition == "face" and config.requests == "own":
-                state["f_S"] = "used"
-        found.append(
-            Phase(
-                stage=f"recognise_{name}", steps=config.recognise.steps, data=f"{config.dataset}, {what}", state=state
-            )
-        )
+        data = f"{config.dataset}, {RECOGNISERS[name].data}"
+        state = {"recogniser": f"trained anew, {config.recognise_seeds} times" if config.recognise_seeds > 1 else anew}
+        found.append(Phase(stage=f"recognise_{name}", steps=config.recognise.steps, data=data, state=state))
     return found
 
 
@@ -165,7 +192,7 @@ def _activations(network: tf.keras.Model) -> int:
 def _data(job: Job) -> list[str]:
     protocol, lines = job.protocol, []
     if job.unlabelled:
-        train, held_out = protocols.unlabelled_splits(job.unlabelled)
+        train, held_out = job.unlabelled_splits
         lines += [
             _split_line(job.unlabelled, train, "pretraining"),
             _split_line(

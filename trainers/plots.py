@@ -44,11 +44,11 @@ def draw_face(axes: Axes, face: np.ndarray, landmarks: np.ndarray) -> None:
 
 
 def sample_grid(
-    sources: np.ndarray, real: np.ndarray, generated: np.ndarray, names: Sequence[str], path: Path
+    sources: np.ndarray, real: np.ndarray, generated: np.ndarray, draws: np.ndarray, names: Sequence[str], path: Path
 ) -> np.ndarray:
     """Saves the light `sample_figure` as a PNG file at `path`, and returns the picture, uint8 [H, W, 3]."""
     with theme("light"):
-        canvas = FigureCanvasAgg(sample_figure(sources, real, generated, names))
+        canvas = FigureCanvasAgg(sample_figure(sources, real, generated, draws, names))
         canvas.draw()
     picture = np.asarray(canvas.buffer_rgba())[..., :3].copy()
     imsave(path, picture)
@@ -59,25 +59,35 @@ def sample_figure(
     sources: np.ndarray,
     real: np.ndarray,
     generated: np.ndarray,
+    draws: np.ndarray,
     names: Sequence[str],
     labels: Sequence[int] | np.ndarray | None = None,
 ) -> Figure:
     """Real faces, their real spectrograms, and what is generated from each face (as the paper's Figure 2); or the reverse.
 
+    Below, what other noises make of the first face.
+
     Args:
         sources: faces, uint8 [k, S, S, 3], or spectrograms, float [k, S, S, 1] in [-1, 1]; k >= 1.
         real: the other kind.
         generated: of that kind too, float [k, conditions, S, S, channels] in [-1, 1].
+        draws: generated from the first source, float [conditions, draws, S, S, channels]; perhaps of no draws.
         names: of the conditions: the emotions, or the one word for what has none.
         labels: the emotion of each clip, as an index of the conditions; the picture generated for it is framed.
     """
     columns = ("face" if sources.shape[-1] == 3 else "sound", "real", *names)
-    rows = len(sources)
+    pictures = [(source, truth, *made) for source, truth, made in zip(sources, real, generated, strict=True)]
+    pictures += [(sources[0], None, *made) for made in draws.swapaxes(0, 1)]
+    rows = len(pictures)
     figure = Figure(figsize=(1.25 * len(columns) + 0.4, 1.22 * rows + 0.45), dpi=DPI, layout="constrained")
     figure.get_layout_engine().set(w_pad=0.02, h_pad=0.02, wspace=0.02, hspace=0.02)
     grid = figure.subplots(rows, len(columns), squeeze=False)
     for row, cells in enumerate(grid):
-        for column, picture in enumerate((sources[row], real[row], *generated[row])):
+        for column, picture in enumerate(pictures[row]):
+            if picture is None:
+                cells[column].set_axis_off()
+                cells[column].text(0.5, 0.5, f"draw {row - len(sources) + 2}", ha="center", va="center")
+                continue
             if picture.shape[-1] == 3:
                 cells[column].imshow(picture if picture.dtype == np.uint8 else np.clip((picture + 1) / 2, 0, 1))
                 cells[column].set(xticks=[], yticks=[])
@@ -87,7 +97,7 @@ def sample_figure(
                 cells[column].set(xlabel="", xticks=[])
             if column > 1:
                 cells[column].set(ylabel="", yticks=[])
-        if labels is not None:
+        if labels is not None and row < len(sources):
             cells[0].set_ylabel(names[labels[row]])
             cells[2 + labels[row]].spines[:].set(color=COLOURS["dark"]["accent"], linewidth=2.5)
     for cell, title in zip(grid[0], columns, strict=True):

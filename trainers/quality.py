@@ -4,7 +4,7 @@ Public name: `measure`.
 """
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +13,7 @@ import tensorflow as tf
 from datasets import input_pipeline
 from datasets.controls import spoilt_sources
 from emogan import audio, networks
-from emogan.metrics import copying, distribution, recognition, similarity
+from emogan.metrics import copying, distribution, manifold, similarity, variety
 from emogan.metrics.inception import load_inception
 from trainers import generating
 from trainers.classifying import classes_of
@@ -23,6 +23,10 @@ from trainers.run_folder import RunFolder
 
 PICTURED = 6
 """Test clips shown in the report, one per emotion where the fold has all."""
+VARIED = 96
+"""Test clips, in their random order on disk, whose faces are drawn for `DRAWS` times."""
+DRAWS = 4
+"""For each of these faces and each emotion."""
 HEARD = 3
 """Test clips whose sound is kept."""
 
@@ -32,7 +36,7 @@ def measure(
     job: Job,
     run: RunFolder,
     generator: tf.keras.Model,
-    baseline: tf.keras.Model,
+    judges: Sequence[tf.keras.Model],
     test: dict[str, np.ndarray],
     real: np.ndarray,
 ) -> None:
@@ -43,7 +47,7 @@ def measure(
         job: the run's settings and data.
         run: the run, for what f_S reads.
         generator: G.
-        baseline: the recogniser that knows real pictures only.
+        judges: the strong recognisers, which know real pictures only; features are those of the first.
         test: the test fold, see `datasets.corpus.Corpus.arrays`.
         real: its targets, float32 [n, S, S, channels] in [-1, 1].
     """
@@ -51,36 +55,51 @@ def measure(
     train = job.labelled.arrays(job.protocol.train, [job.target.name])
     known = input_pipeline.to_input(tf.constant(train[job.target.name])).numpy()
     source = spoilt_sources(test[job.source.name], config.control)
-    features = tf.keras.Model(baseline.input, [baseline.get_layer("features").output, baseline.output])
+    features = tf.keras.Model(judges[0].input, [judges[0].get_layer("features").output, judges[0].output])
     emotions, conditions = np.eye(config.model.num_classes), job.conditions(test, run)
-    grid, again = (generating.generate_grid(generator, source, emotions, s) for s in (seed, seed + 1))
+    grid = generating.generate_grid(generator, source, emotions, seed)[:, :, 0]
+    draws = generating.generate_grid(generator, source[:VARIED], emotions, seed + 1, DRAWS)
     own = generating.generate(generator, source, conditions, seed)
     others = generating.generate(generator, np.roll(source, 1, 0), conditions, seed)
-    _requested(figures, baseline, grid, seed)
+    _requested(figures, judges, grid, own, real, seed)
     predict = functools.partial(features.predict, batch_size=64, verbose=0)
-    kept = _distributions(figures, predict, "the baseline recogniser", real, own, seed)
+    kept = _distributions(figures, predict, "the strong recogniser", real, own, seed)
     np.savez_compressed(figures.folder / "features.npz", labels=test["label"], **kept)
     if config.inception:
         _distributions(figures, load_inception(config.inception), "Inception", real, own, seed, prefix="inception_")
     mean = similarity.class_mean_ssim(real, test["label"], known, train["label"])
     _similarity(figures, real, test["speaker_id"], own, mean, seed)
-    _diversity(figures, grid, again, own, others)
+    _variety(figures, draws, test, real, seed)
+    _explained(figures, draws, test, real)
+    _changes(figures, grid, draws, own, others)
     _copying(figures, own, real, known)
-    _keep_samples(figures.folder, job, test | {job.source.name: source}, grid)
+    chosen = np.unique(test["label"], return_index=True)[1][:PICTURED]
+    pictured = generating.generate_grid(generator, source[chosen[:1]], emotions, seed + 1, DRAWS)[0]
+    _keep_samples(figures.folder, job, test | {job.source.name: source}, grid, chosen, pictured)
 
 
-def _requested(figures: Figures, baseline: tf.keras.Model, grid: np.ndarray, seed: int) -> None:
-    """Is the emotion that was asked for found again, by a recogniser that never saw anything generated?"""
+def _requested(
+    figures: Figures,
+    judges: Sequence[tf.keras.Model],
+    grid: np.ndarray,
+    own: np.ndarray,
+    real: np.ndarray,
+    seed: int,
+) -> None:
+    """Is the emotion that was asked for found again, by recognisers that never saw anything generated; how surely?"""
     sources, classes = grid.shape[:2]
     requested = np.tile(np.arange(classes), sources)
-    found = classes_of(baseline, grid.reshape(-1, *grid.shape[2:]))
     chance = np.random.default_rng(seed).permutation(requested)
-    about = f"all {classes} emotions asked for {sources} unseen {figures.kind}s, recognised by the baseline"
-    figures.add("requested_accuracy", recognition.accuracy(requested, found), len(found), about)
-    figures.add(
-        "requested_accuracy_shuffled", recognition.accuracy(chance, found), len(found), about + ", requests shuffled"
-    )
-    figures.confusion("requested", requested, found)
+    generated = grid.reshape(-1, *grid.shape[2:])
+    found = np.stack([classes_of(judge, generated) for judge in judges])
+    about = f"all {classes} emotions asked for {sources} unseen {figures.kind}s, recognised by the strong recognisers"
+    figures.add("requested_accuracy", (requested == found).mean(), len(requested), about)
+    figures.add("requested_accuracy_shuffled", (chance == found).mean(), len(requested), about + ", requests shuffled")
+    figures.confusion("requested", np.tile(requested, len(judges)), found.ravel())
+    for name, pictures, what in (("certainty", own, "generated"), ("certainty_real", real, "real")):
+        surely = [variety.certainty(judge.predict(pictures, batch_size=64, verbose=0)) for judge in judges]
+        what = f"mean probability of the emotion that the strong recognisers find in {what} ones"
+        figures.add(name, float(np.mean(surely)), len(pictures), what)
 
 
 def _distributions(
@@ -101,6 +120,14 @@ def _distributions(
         figures.add(f"{prefix}{name}_real_vs_real", floor, n // 2, "two halves of the real ones", on=on)
     for name, logits, what in (("is", made_logits, "generated"), ("is_real", real_logits, "real")):
         figures.add(prefix + name, distribution.inception_score(logits), n, what, on=f"logits of {network}")
+    with figures.unless_too_few(prefix + "precision"):
+        halves = manifold.manifold_halves(real_features, made_features, seed=seed)
+        for measure in ("precision", "recall", "density", "coverage"):
+            for suffix, found, what in zip(
+                ("", "_real_vs_real"), halves, ("generated", "other real ones"), strict=True
+            ):
+                about = f"{what} against half of the real ones, mean of 10 halvings, k = {manifold.NEIGHBOURS}"
+                figures.add(f"{prefix}{measure}{suffix}", getattr(found, measure), n // 2, about, on=on)
     return {"real": real_features, "generated": made_features}
 
 
@@ -122,10 +149,42 @@ def _similarity(
     )  # fmt: skip
 
 
-def _diversity(figures: Figures, grid: np.ndarray, again: np.ndarray, own: np.ndarray, others: np.ndarray) -> None:
+def _variety(figures: Figures, draws: np.ndarray, test: dict[str, np.ndarray], real: np.ndarray, seed: int) -> None:
+    """How far draws of one face and emotion lie apart, beside real clips of one emotion."""
+    with figures.unless_too_few("spread"):
+        found = variety.spread(draws, real, test["label"], test["speaker_id"], seed=seed)
+        what = (
+            f"mean |difference| of two draws for one {figures.kind} and emotion, levels taken out, divided by that of"
+        )
+        figures.add(
+            "spread", found.ratio, found.pairs, f"{what} {found.real_pairs:,} pairs of real clips of one emotion"
+        )
+        if found.ratio_within_speaker is None:
+            figures.missing("spread_within_speaker", "no speaker of the test fold has two clips of one emotion")
+        else:
+            about = f"{what} {found.real_within_pairs:,} pairs of real clips of one emotion and speaker"
+            figures.add("spread_within_speaker", found.ratio_within_speaker, found.pairs, about)
+
+
+def _explained(figures: Figures, draws: np.ndarray, test: dict[str, np.ndarray], real: np.ndarray) -> None:
+    """What the face explains of the differences between generated spectrograms, what the speaker of those between real ones."""
+    faces, classes, count = draws.shape[:3]
+    made = draws.reshape(-1, *draws.shape[3:])
+    groups, emotions = (index.ravel() for index in np.indices((faces, classes, count))[:2])
+    for measure, of in (("level", variety.level), ("profile", variety.row_profile)):
+        what = f"share of the variance of the {'mean level' if measure == 'level' else 'row profile'} within an emotion that"
+        with figures.unless_too_few(f"{measure}_explained"):
+            share = variety.explained_share(of(made), groups, emotions)
+            figures.add(f"{measure}_explained", share, len(made), f"{what} the {figures.kind} explains, generated")
+        with figures.unless_too_few(f"{measure}_explained_real"):
+            share = variety.explained_share(of(real), test["speaker_id"], test["label"])
+            figures.add(f"{measure}_explained_real", share, len(real), f"{what} the speaker explains, real")
+
+
+def _changes(figures: Figures, grid: np.ndarray, draws: np.ndarray, own: np.ndarray, others: np.ndarray) -> None:
     """How far two noises, two emotions and two clips' sources take apart what is otherwise made from the same."""
     compared = {
-        "noises": (grid, again, f"{figures.kind} and emotion"),
+        "noises": (draws[:, :, 0], draws[:, :, 1], f"{figures.kind} and emotion"),
         "emotions": (grid, np.roll(grid, 1, axis=1), f"{figures.kind} and noise"),
         f"{figures.kind}s": (own, others, "emotion and noise"),
     }
@@ -151,13 +210,18 @@ def _copying(figures: Figures, generated: np.ndarray, real: np.ndarray, training
     )
 
 
-def _keep_samples(folder: Path, job: Job, test: dict[str, np.ndarray], grid: np.ndarray) -> None:
-    """Pictures and sounds for the figures: the first clip of each emotion."""
-    _, first = np.unique(test["label"], return_index=True)
-    chosen = first[:PICTURED]
+def _keep_samples(
+    folder: Path,
+    job: Job,
+    test: dict[str, np.ndarray],
+    grid: np.ndarray,
+    chosen: np.ndarray,
+    draws: np.ndarray,
+) -> None:
+    """Pictures and sounds for the figures: of the chosen clips, and further draws of the first one's face."""
     np.savez_compressed(
         folder / "samples.npz",
-        sources=test[job.source.name][chosen], real=test[job.target.name][chosen], generated=grid[chosen],
+        sources=test[job.source.name][chosen], real=test[job.target.name][chosen], generated=grid[chosen], draws=draws,
         labels=test["label"][chosen], names=np.array(job.labelled.class_names),
         clip_ids=test["clip_id"][chosen], speaker_ids=test["speaker_id"][chosen],
     )  # fmt: skip

@@ -20,26 +20,16 @@ from emogan import drawing
 from emogan.config import from_json
 from emogan.errors import UserError
 from trainers import pages, plots, table
-from trainers.plan import phases
+from trainers.plan import RECOGNISERS, phases, recognisers
 from trainers.run_config import RunConfig
 from trainers.run_folder import read_metrics
 
 STAGES = {
     "pretrain": "Stage 1, weight initialisation",
     "calibrate": "Stage 2, calibration",
-    "recognise_baseline": "Recogniser trained on what is real",
-    "recognise_augmented": "Recogniser trained on real and generated",
-    "recognise_generated": "Recogniser trained on generated alone",
+    **{f"recognise_{name}": f"Recogniser {name}, trained on {one.data}" for name, one in RECOGNISERS.items()},
 }
-CONFUSIONS = {
-    "baseline": "Trained on real, tested on real",
-    "augmented": "Trained on real and generated, tested on real",
-    "generated": "Trained on generated alone, tested on real",
-    "requested": "Generated: emotion asked for against emotion recognised",
-}
-
-WITHOUT_GAN = ("Recogniser trained on augmented real ones", "Trained on augmented real ones, tested on real")
-"""Titles of the recogniser `augmented` where there is no GAN."""
+REQUESTED = "Generated: emotion asked for against emotion recognised"
 
 _MAX_SAMPLES = 6
 _SOUND = re.compile(r"(?P<clip_id>.+)_(?P<what>real|generated_(?P<emotion>.+))\.wav")
@@ -73,11 +63,12 @@ def write_report(run_dir: Path) -> Path:
         phases=_phases_section(run_config),
         named={result.name: result for result in reversed(results)},
         groups=table.grouped(results),
+        comparisons=[one for one in results if one.name.startswith("accuracy_")],
         paper=table.PAPER_TABLE_1,
         paper_columns=table.PAPER_COLUMNS,
         samples=sample_section(samples),
         clips=sound_section(run_dir, samples),
-        confusions=_confusion_section(run_dir, generated),
+        confusions=_confusion_section(run_dir, run_config),
         curves=_curve_section(lines, run_config),
         config=json.dumps(config, indent=2, ensure_ascii=False) if config else "",
     )
@@ -119,12 +110,14 @@ def sample_section(samples: dict[str, np.ndarray] | None) -> dict[str, Any] | No
     sources, real, generated, labels, clip_ids = (
         samples[key][:_MAX_SAMPLES] for key in ("sources", "real", "generated", "labels", "clip_ids")
     )
-    names = samples["names"].tolist()
+    names, draws = samples["names"].tolist(), samples["draws"]
     source, target = ("face", "spectrogram") if sources.shape[-1] == 3 else ("spectrogram", "face")
     shown = f"{len(sources)} {source}s, each with its clip's real {target}"
-    alt = f"{shown} and the {target}s generated from it for {', '.join(names)}"
+    alt = (
+        f"{shown} and the {target}s generated from it for {', '.join(names)}; the first has {draws.shape[1]} more draws"
+    )
     return {
-        "picture": pages.picture(lambda: plots.sample_figure(sources, real, generated, names, labels), alt),
+        "picture": pages.picture(lambda: plots.sample_figure(sources, real, generated, draws, names, labels), alt),
         "clip_ids": clip_ids.tolist(),
     }
 
@@ -163,9 +156,12 @@ def _spectrogram_picture(samples: dict[str, np.ndarray] | None, clip_id: str, em
     return pages.picture(lambda: drawing.spectrogram_figure(spectrogram), alt)
 
 
-def _confusion_section(run_dir: Path, generated: bool) -> list[dict[str, Any]]:
+def _confusion_section(run_dir: Path, config: RunConfig | None) -> list[dict[str, Any]]:
     section = []
-    titles = CONFUSIONS if generated else {"baseline": CONFUSIONS["baseline"], "augmented": WITHOUT_GAN[1]}
+    names = recognisers(config) if config else list(RECOGNISERS)
+    titles = {name: f"{name}: trained on {RECOGNISERS[name].data}, tested on real" for name in names}
+    if config is None or config.schedule != "none":
+        titles["requested"] = REQUESTED
     for name, title in titles.items():
         path = run_dir / "evaluate" / f"confusion_{name}.csv"
         section.append({"title": title, "picture": _confusion_picture(path, title) if path.is_file() else None})
@@ -185,15 +181,19 @@ def _confusion_picture(path: Path, title: str) -> dict[str, str]:
 
 
 def _curve_section(lines: Sequence[dict[str, Any]], config: RunConfig | None) -> list[dict[str, Any]]:
-    found = {str(line["stage"]) for line in lines if "step" in line}
-    planned = {phase.stage for phase in phases(config)} if config else STAGES.keys()
-    titles = {stage: title for stage, title in STAGES.items() if stage in planned or stage in found}
-    if config and config.schedule == "none" and "recognise_augmented" in titles:
-        titles["recognise_augmented"] = WITHOUT_GAN[0]
-    titles |= {stage: f"f_S, {stage.rpartition('/')[2].replace('_', ' ')}" for stage in sorted(found - STAGES.keys())}
+    curves: dict[str, list[dict[str, Any]]] = {}
+    for line in lines:
+        if "step" in line:
+            stage, _, part = str(line["stage"]).partition(
+                "/"
+            )  # of a recogniser: its number, whose lines follow each other
+            curves.setdefault(stage if stage in STAGES else f"{stage}/{part}", []).append(line)
+    planned = [phase.stage for phase in phases(config) if phase.steps] if config else list(STAGES)
+    titles = {stage: title for stage, title in STAGES.items() if stage in planned or stage in curves}
+    titles |= {stage: f"f_S, {stage.rpartition('/')[2].replace('_', ' ')}" for stage in sorted(curves.keys() - STAGES)}
     section = []
     for stage, title in titles.items():
-        own = [line for line in lines if line.get("stage") == stage and "step" in line]
+        own = curves.get(stage, [])
         alt = f"{title}: every logged metric over the steps"
         picture = pages.picture(functools.partial(plots.loss_curves, own), alt) if own else None
         section.append({"title": title, "picture": picture})

@@ -2,10 +2,10 @@
 
 import dataclasses
 
-from emogan.config import CONTROLS, AugmentConfig, LossConfig, ModelConfig, TrainConfig
+from emogan.config import CONTROLS, SELECTIONS, STRONG, LossConfig, ModelConfig, RecogniserConfig, TrainConfig
 from emogan.errors import check
 
-FORMAT = 4
+FORMAT = 5
 """Of what a run folder and a saved network hold; another one is refused."""
 SCHEDULES = ("progressive", "moderate", "none")
 """Pretraining then calibration; calibration from scratch; or no GAN at all, but the augmentation of real spectrograms alone."""
@@ -13,10 +13,12 @@ CONDITIONS = ("label", "face")
 """Supervised, or semi-supervised."""
 TAKEN_OVER = ("generator_and_discriminator", "generator", "encoder")
 """What calibration can take over from pretraining; the encoder is G's way down."""
-KEPT = ("last", "best")
-"""Weights that a stage of GAN training hands on."""
 REQUESTS = ("own", "all")
 """What is generated from a training example."""
+LEFT_OUT = "left_out"
+"""As `pretrain_dataset`: the speakers of the training folds that are not trained on, without their labels."""
+SEED_STEP = 1_000
+"""Between the seeds of a recogniser's trainings, so that those of runs with other seeds are others."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -24,7 +26,8 @@ class RunConfig:
     """A whole run of `trainers.progressive`: pretrain, calibrate, evaluate, export.
 
     Attributes:
-        pretrain_dataset: the unlabelled dataset of the first stage; the variant of its size, unless `name/variant` says it.
+        pretrain_dataset: the unlabelled dataset of the first stage; the variant of its size, unless `name/variant` says it; or
+            `LEFT_OUT`.
         dataset: the labelled dataset of calibration and evaluation.
         test_fold: the fold of speakers that is held out; the next one is for validation, the others for training.
         schedule: one of `SCHEDULES`.
@@ -35,15 +38,20 @@ class RunConfig:
         use_classifier: whether Q takes part in calibration.
         take_over: one of `TAKEN_OVER`; what is not taken over starts at random. Without effect on a moderate run.
         freeze_encoder: whether calibration leaves G's way down as it was taken over.
-        keep: whether a stage hands on the `last` weights of its networks, or those of the `best` validation L1 distance.
+        keep: one of `SELECTIONS`: the weights that a GAN stage hands on; the best figure is the validation L1 distance.
         model, loss: see there.
         pretrain, calibrate: the two stages of GAN training.
-        recognise: the training of f_S, and of the recognisers on real data alone and on real and generated data.
-        generated_share: share of generated examples in each batch of the augmented recogniser. Our choice.
+        recognise: the training of f_S and of all recognisers, which have equally many updates.
+        recognise_seeds: trainings of each recogniser, over which figures are averaged; see `recogniser_seeds`.
+        strong: how the strong recogniser is regularised; the bare one has `emogan.config.BARE`.
+        generated_share: share of generated examples in each batch that has some. Our choice.
+        draws: how many are generated from each training face and condition, by different noise.
         requests: what is generated from a training example: its `own` c, or `all` emotions one after the other.
         train_speakers: number of training speakers, chosen by the seed of calibration; 0 for all.
-        balance_classes: whether training on labelled examples draws all classes equally often.
-        augment: changes of training examples.
+        balance_classes: whether calibration draws all classes equally often.
+        flip_faces: whether every other face that G is trained on, by chance, is mirrored left to right.
+        oracle: whether recognisers are also trained with real labelled clips of the `LEFT_OUT` speakers in the place of
+            generated ones: what perfect generation would bring.
         inception: where Inception is loaded from, for FID, KID and IS on its features too: an address at TF-Hub, or a folder.
         control: one of `CONTROLS`: G sees another clip's face, or a blank one; or the condition is another clip's.
         format: `FORMAT` of the version that wrote it.
@@ -64,11 +72,15 @@ class RunConfig:
     pretrain: TrainConfig
     calibrate: TrainConfig
     recognise: TrainConfig
+    recognise_seeds: int = 3
+    strong: RecogniserConfig = STRONG
     generated_share: float = 0.5
+    draws: int = 10
     requests: str = "own"
     train_speakers: int = 0
     balance_classes: bool = False
-    augment: AugmentConfig = AugmentConfig()
+    flip_faces: bool = False
+    oracle: bool = False
     inception: str = ""
     control: str = "none"
     format: int = FORMAT
@@ -78,12 +90,17 @@ class RunConfig:
         """Whether the run has a first stage of its own."""
         return self.schedule == "progressive" and not self.pretrained
 
+    @property
+    def recogniser_seeds(self) -> list[int]:
+        """The seed of each training of a recogniser."""
+        return [self.recognise.seed + SEED_STEP * n for n in range(self.recognise_seeds)]
+
     def __post_init__(self) -> None:
         choices = {
             "schedule": SCHEDULES,
             "condition": CONDITIONS,
             "take_over": TAKEN_OVER,
-            "keep": KEPT,
+            "keep": SELECTIONS,
             "requests": REQUESTS,
             "control": CONTROLS,
         }
@@ -109,10 +126,22 @@ class RunConfig:
             f"generated_share {self.generated_share} of {self.recognise.batch_size} examples is {generated}; every batch must "
             "have real and generated ones",
         )
+        for name in ("recognise_seeds", "draws"):
+            check(getattr(self, name) > 0, f"{name} is {getattr(self, name)}; it must be at least 1")
+        check(
+            self.train_speakers > 0 or not (self.oracle or (self.pretrains and self.pretrain_dataset == LEFT_OUT)),
+            f"{'oracle' if self.oracle else f'pretrain_dataset {LEFT_OUT}'} needs speakers that are not trained on; give "
+            "train_speakers, fewer than the training folds have",
+        )
+        check(
+            not self.oracle or self.pretrain_dataset == LEFT_OUT,
+            f"oracle needs the labels of the unlabelled speakers, and {self.pretrain_dataset} has none; give "
+            f"pretrain_dataset {LEFT_OUT}",
+        )
         check(self.train_speakers >= 0, f"train_speakers is {self.train_speakers}; it must be positive, or 0 for all")
         for name in ("time_mask", "frequency_mask", "time_shift", "frequency_shift"):
-            share = getattr(self.augment, f"{name}_share")
-            used = getattr(self.augment, f"{name}s") if name.endswith("mask") else share
+            share = getattr(self.strong.augment, f"{name}_share")
+            used = getattr(self.strong.augment, f"{name}s") if name.endswith("mask") else share
             check(
                 not used or share * self.model.size >= 1,
                 f"{name}_share {share} of {self.model.size} is less than one; it must be at least {1 / self.model.size}",

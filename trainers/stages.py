@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 import datasets
-from datasets import input_pipeline, protocols
+from datasets import input_pipeline
 from datasets.controls import spoilt_sources
 from datasets.corpus import Corpus
 from datasets.input_pipeline import Condition
@@ -26,6 +26,8 @@ VALIDATION_EXAMPLES = 2_048
 """Examples on which G, D and Q are watched at every interval: all of a labelled fold, a part of VoxCeleb's, in random order."""
 PICTURED = 4
 """Validation examples in a sample picture; the first of them is also heard."""
+DRAWN = 2
+"""Further draws of the first of them."""
 
 
 def run_all(job: Job, run_dir: Path, flags: str) -> Path:
@@ -53,7 +55,7 @@ def stages_of(config: RunConfig) -> list[str]:
     return [
         *(["pretrain"] if config.pretrains else []),
         *(["face_classifier"] if made and config.condition == "face" else []),
-        *(["calibrate"] if made else []),
+        *(["calibrate", "draw"] if made else []),
         *(f"recognise_{name}" for name in recognisers(config)),
         "evaluate",
         *(["serving"] if served else []),
@@ -63,7 +65,12 @@ def stages_of(config: RunConfig) -> list[str]:
 def run_stage(job: Job, run: RunFolder, name: str) -> None:
     """Does one of `stages_of`, unless it is done."""
     together = {"pretrain": pretrain, "calibrate": calibrate}
-    alone = {"face_classifier": classifying.face_classifier, "evaluate": evaluation.evaluate, "serving": _export}
+    alone = {
+        "face_classifier": classifying.face_classifier,
+        "draw": generating.draw,
+        "evaluate": evaluation.evaluate,
+        "serving": _export,
+    }
     work = (together | alone).get(name, classifying.recognise)
     run.stage(name, lambda folder: work(job, run, folder), together=name in together)
 
@@ -76,7 +83,7 @@ def pretrain(job: Job, run: RunFolder, folder: Path) -> None:
     """Stage 1, weight initialisation: G and D on unlabelled pairs, null condition, no Q; ends in two SavedModels."""
     config, settings, corpus = job.config, job.config.pretrain, job.unlabelled
     assert corpus, "a job with this stage has an unlabelled corpus"
-    splits = protocols.unlabelled_splits(corpus)
+    splits = job.unlabelled_splits
     tf.keras.utils.set_random_seed(settings.seed)
     with job.strategy.scope(), training.computing_with(settings.precision):
         generator, discriminator = _fresh(job, corpus, splits[0])
@@ -198,7 +205,7 @@ def _fit_gan(
         numbered = corpus.stream(
             training_split, batch_size=settings.batch_size, seed=settings.seed, first_step=first_step, balance=balance
         )
-        return to_batches(numbered, augment=config.augment)
+        return to_batches(numbered, flip_faces=config.flip_faces)
 
     watched = corpus.examples(held_out, keep=True).take(VALIDATION_EXAMPLES)
     validation = to_batches(watched.enumerate(), drop_remainder=False)
@@ -235,8 +242,9 @@ def _show_samples(
     classes, names = job.config.model.num_classes, corpus.class_names or ("generated",)
     conditions = np.eye(classes) if corpus.class_names else np.zeros((1, classes))
     source, target = samples[job.source.name], samples[job.target.name]
-    made = generating.generate_grid(gan.averaged_generator, source, conditions, settings.seed)
-    picture = plots.sample_grid(source, target, made, names, run.path / "pictures" / f"{name}.png")
+    make = functools.partial(generating.generate_grid, gan.averaged_generator, conditions=conditions)
+    made, draws = make(source, seed=settings.seed)[:, :, 0], make(source[:1], seed=settings.seed + 1, draws=DRAWN)[0]
+    picture = plots.sample_grid(source, target, made, draws, names, run.path / "pictures" / f"{name}.png")
     tf.summary.image("samples", picture[np.newaxis])
     if job.target is networks.SPECTROGRAM:
         spectrograms = tf.concat([target[:1], made[0]], 0)  # the real one, then the generated ones

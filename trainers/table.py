@@ -1,8 +1,7 @@
 """The figures of a run as a table: `Result`, `read_results`, `grouped`, `results_table`, and the paper's Table 1.
 
-A result is one line of a run's metrics.jsonl whose stage is `evaluate`. Its name says what it is: one that contains
-`accuracy`, `uar`, `f1` or `share` is a share and shown in percent, one that contains
-`difference` or `minus` has a sign.
+A result is one line of a run's metrics.jsonl whose stage is `evaluate`. Its name says what it is: one that contains one of
+`_SHARES` is a share and shown in percent, one that contains `minus` has a sign.
 """
 
 import dataclasses
@@ -13,9 +12,9 @@ GROUPS = ("Recognition", "Generated quality", "Reference rows")
 """Headings of the results, in the order of reading."""
 
 _REFERENCES = ("real_vs_real", "_real", "class_mean", "shuffled")
-_SHARES = ("accuracy", "uar", "f1", "share")
-_DIFFERENCES = ("difference", "minus")
-_ACRONYMS = {"fid": "FID", "is": "IS", "kid": "KID", "ssim": "SSIM", "uar": "UAR", "f1": "F1"}
+_MEASURES = ("accuracy", "uar", "f1")
+_SHARES = (*_MEASURES, "share", "certainty", "explained", "precision", "recall", "coverage")
+_ACRONYMS = {"fid": "FID", "is": "IS", "kid": "KID", "ssim": "SSIM", "uar": "UAR", "f1": "F1", "gan": "GAN"}
 
 PAPER_COLUMNS = ("accuracy %", "FID", "IS", "SSIM")
 PAPER_TABLE_1: Mapping[str, Mapping[str, tuple[float, ...]]] = {
@@ -34,21 +33,23 @@ class Result:
 
     Attributes:
         name: what was measured, in snake_case.
-        value: the figure; shares lie in [0, 1].
+        value: the figure; shares lie in [0, 1]. None where it was not measured, for the reason in `about`.
         n: the number of items it was computed on.
         about: what was compared, in words.
         on: the features it was computed on, if any.
         low: lower end of its 95% interval, if there is one.
         high: upper end of it.
+        deviation: its standard deviation over the trainings that it is a mean of, if there are several.
     """
 
     name: str
-    value: float
+    value: float | None
     n: int
     about: str = ""
     on: str = ""
     low: float | None = None
     high: float | None = None
+    deviation: float | None = None
 
     @property
     def label(self) -> str:
@@ -61,13 +62,18 @@ class Result:
         """The one of `GROUPS` that it is shown under."""
         if any(mark in self.name for mark in _REFERENCES):
             return GROUPS[2]
-        is_recognition = self._is_share and not any(mark in self.name for mark in ("requested", "generated", "copy"))
+        is_recognition = self.name.endswith(_MEASURES) or "minus" in self.name
+        is_recognition = is_recognition and not self.name.startswith(("requested", "generated", "ssim"))
         return GROUPS[0] if is_recognition else GROUPS[1]
 
     @property
     def shown(self) -> str:
-        """The figure as text, with its unit."""
-        return self._show(self.value)
+        """The figure as text, with its unit and deviation."""
+        if self.value is None:
+            return "not measured"
+        if self.deviation is None:
+            return self._show(self.value)
+        return f"{self._show(self.value, unit=False)} ± {self._show(self.deviation)}"
 
     @property
     def interval(self) -> str:
@@ -82,7 +88,7 @@ class Result:
 
     @property
     def _is_difference(self) -> bool:
-        return any(mark in self.name for mark in _DIFFERENCES)
+        return "minus" in self.name
 
     def _show(self, value: float, unit: bool = True) -> str:
         sign = "+" if self._is_difference else ""

@@ -22,6 +22,7 @@ from absl import flags
 from emogan import command
 from emogan.errors import UserError
 from trainers import flags as run_flags
+from trainers.run_config import LEFT_OUT, RunConfig
 from trainers.study.cases import CASES, SWEPT_CASE
 
 _DATA_DIR = flags.DEFINE_string("data_dir", None, "Folder of the built datasets.", required=True)
@@ -59,8 +60,7 @@ _DETERMINISTIC = flags.DEFINE_bool(
 Number = TypeVar("Number", int, float)
 
 DECIDED = (
-    "dataset", "test_fold", "schedule", "condition", "use_classifier", "control", "balance_classes",
-    "time_masks", "frequency_masks", "time_shift_share", "frequency_shift_share", "noise_snr_db", "mixup", "direction",
+    "dataset", "test_fold", "schedule", "condition", "use_classifier", "control", "balance_classes", "oracle", "direction",
 )  # fmt: skip
 """Flags of a run that a study's cases and folds decide."""
 
@@ -91,7 +91,7 @@ def main(_: list[str]) -> None:
         datasets=tuple(_DATASETS.value),
         folds={name: _folds(name, base.model.size, data_dir) for name in _DATASETS.value},
         seeds=seeds,
-        cases=tuple(CASES) if _CASES.value == ["all"] else tuple(_CASES.value),
+        cases=_all_cases(base) if _CASES.value == ["all"] else tuple(_CASES.value),
         shares=shares,
         low_data=low_data,
     )
@@ -109,6 +109,11 @@ def main(_: list[str]) -> None:
     found = results.collect(runs, folder)
     print(tables.text_table(found))
     print(f"report: {report.write(study, runs, found, folder)}")
+
+
+def _all_cases(base: RunConfig) -> tuple[str, ...]:
+    """Of an oracle only where there are speakers with labels that are left out."""
+    return tuple(name for name in CASES if name != "oracle" or base.pretrain_dataset == LEFT_OUT)
 
 
 def _stop_at_end_of_stdin() -> None:

@@ -15,7 +15,9 @@ from trainers.devices import workers
 from trainers.run_folder import RunFolder, log
 
 
-def adam(config: TrainConfig, learning_rate: float = 0.0) -> tf.keras.optimizers.Optimizer:
+def adam(
+    config: TrainConfig, learning_rate: "float | tf.keras.optimizers.schedules.LearningRateSchedule" = 0.0
+) -> tf.keras.optimizers.Optimizer:
     """Adam as one fused kernel per weight, which is several times faster on CPUs than Keras's newer one.
 
     With `mixed_float16` it scales the loss, so that small gradients do not vanish.

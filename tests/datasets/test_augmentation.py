@@ -230,7 +230,7 @@ def test_each_change_is_made_where_its_setting_is_on(picture, name):
 
 
 def test_where_no_setting_is_on_a_spectrogram_is_not_touched(picture):
-    config = AugmentConfig(flip_faces=True, mixup=0.2, time_mask_share=0.5)
+    config = AugmentConfig(mixup=0.2, time_mask_share=0.5)
     assert not augmentation.changes_spectrograms(config)
     tensor = tf.constant(picture)
     assert augmentation.augment_spectrogram(tensor, key(1), config, SETTINGS) is tensor

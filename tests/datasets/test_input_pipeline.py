@@ -88,17 +88,15 @@ def test_a_set_that_does_not_fit_gives_the_same_stream(corpus, monkeypatch, bala
 
 def test_the_flip_of_faces_changes_nothing_else(corpus):
     plain = joined(training_batches(corpus), 16)
-    flipped = joined(training_batches(corpus, augment=AugmentConfig(flip_faces=True)), 16)
+    flipped = joined(training_batches(corpus, flip_faces=True), 16)
     mirrored = (flipped["source"] == plain["source"][:, :, ::-1]).all((1, 2, 3))
     same = (flipped["source"] == plain["source"]).all((1, 2, 3))
     assert (mirrored ^ same).all()
     assert abs(mirrored.sum() - 32) < 16  # of 64, 4 deviations
     for name in plain.keys() - {"source"}:
         np.testing.assert_array_equal(flipped[name], plain[name])
-    late = joined(training_batches(corpus, first_step=5, augment=AugmentConfig(flip_faces=True)), 11)
+    late = joined(training_batches(corpus, first_step=5, flip_faces=True), 11)
     np.testing.assert_array_equal(late["source"], flipped["source"][20:])
-    masks = AugmentConfig(time_masks=2, frequency_masks=2)  # are for recognisers
-    np.testing.assert_array_equal(joined(training_batches(corpus, augment=masks), 16)["target"], plain["target"])
 
 
 def pairs(start):
@@ -173,9 +171,7 @@ def test_mixed_batches_go_on_where_they_were_left_with_all_augmentations():
     np.testing.assert_array_equal(later[1], whole[1][4:])
 
 
-@pytest.mark.parametrize(
-    ("augment", "drawn"), [(AugmentConfig(flip_faces=True), False), (AugmentConfig(noise_snr_db=1.0), True)]
-)
+@pytest.mark.parametrize(("augment", "drawn"), [(AugmentConfig(), False), (AugmentConfig(noise_snr_db=1.0), True)])
 def test_what_is_off_is_not_in_the_graph(augment, drawn):
     items = tf.data.Dataset.range(8).map(lambda n: (n, (tf.zeros([16, 16, 1]), tf.zeros([2]))))
     batches = input_pipeline.mixed_batches([items], [2], seed=1, augment=augment, settings=SPECTROGRAMS[64])

@@ -6,14 +6,17 @@ import json
 import pytest
 
 from emogan.config import (
+    BARE,
     PRESETS,
     SIZES,
     SPECTROGRAMS,
+    STRONG,
     AugmentConfig,
     FaceConfig,
     LossConfig,
     MediaConfig,
     ModelConfig,
+    RecogniserConfig,
     SpectrogramConfig,
     TrainConfig,
     differences,
@@ -46,7 +49,7 @@ def test_media_of_size(size):
     media = MediaConfig.of_size(size)
     assert media.size == media.face.size == media.spectrogram.size == size
     assert media.spectrogram == SPECTROGRAMS[size]
-    assert media.face == FaceConfig(size=size)
+    assert media.face == FaceConfig(size=size, scale=1.1, vertical_shift=-0.14)
 
 
 def test_model_presets():
@@ -81,6 +84,7 @@ def test_model_presets():
         ),
         (lambda: FaceConfig(size=-1), "size is -1; it must be positive"),
         (lambda: FaceConfig(size=64, scale=2), "scale is 2; it must lie between 0.3 and 1.2"),
+        (lambda: FaceConfig(size=64, vertical_shift=-0.4), "vertical_shift is -0.4; it must lie between -0.3 and 0.3"),
         (lambda: FaceConfig(size=64, min_confidence=1), "min_confidence is 1; it must lie between 0 and 1"),
         (lambda: FaceConfig(size=64, detection_side=95), "detection_side is 95; MTCNN needs at least 96 pixels"),
         (lambda: FaceConfig(size=64, search_frames=-1), "search_frames is -1; it must not be negative"),
@@ -111,6 +115,9 @@ def test_model_presets():
         (lambda: AugmentConfig(frequency_shift_share=-0.1), r"frequency_shift_share is -0.1; it must lie in \[0, 1\)"),
         (lambda: AugmentConfig(noise_snr_db=-1.0), "noise_snr_db is -1.0; it must not be negative"),
         (lambda: AugmentConfig(mixup=-0.1), "mixup is -0.1; it must not be negative"),
+        (lambda: RecogniserConfig(smoothing=1.0), "smoothing is 1.0"),
+        (lambda: RecogniserConfig(decay="linear"), "decay is 'linear'; .* none, cosine"),
+        (lambda: RecogniserConfig(weights="all"), "weights is 'all'; .* last, best"),
         (lambda: TrainConfig(steps=1, learning_rate=0, interval=1), "learning_rate is 0; it must be positive"),
         (lambda: TrainConfig(steps=1, beta_1=1, interval=1), r"beta_1 is 1; it must lie in \[0, 1\)"),
     ],
@@ -138,7 +145,9 @@ def test_smallest_values_are_accepted():
         *PRESETS.values(),
         LossConfig(adversarial="minimax", lambda_l1=10.0, lambda_q=0.5),
         TrainConfig(steps=6, batch_size=3, learning_rate=1e-4, beta_1=0.9, seed=5, interval=2),
-        AugmentConfig(flip_faces=True, time_masks=2, time_mask_share=0.2, frequency_masks=1, frequency_mask_share=1.0),
+        AugmentConfig(mixup=0.1, time_masks=2, time_mask_share=0.2, frequency_masks=1, frequency_mask_share=1.0),
+        BARE,
+        STRONG,
     ],
     ids=lambda config: type(config).__name__,
 )

@@ -15,7 +15,7 @@ from skimage.transform import SimilarityTransform, resize, warp
 
 from datasets import media
 from emogan import faces
-from emogan.config import FaceConfig
+from emogan.config import FaceConfig, MediaConfig, from_json
 from emogan.errors import UserError
 
 CONFIG = FaceConfig(size=112, scale=1.0)
@@ -243,13 +243,13 @@ def test_align_identity_is_a_crop():
 
 
 @pytest.mark.parametrize("size", [64, 128, 256])
-@pytest.mark.parametrize("scale", [0.8, 1.0])
-def test_align_undoes_rotation_scale_and_shift(size, scale):
+@pytest.mark.parametrize(("scale", "shift"), [(0.8, 0.0), (1.0, 0.0), (1.1, -0.14)])
+def test_align_undoes_rotation_scale_and_shift(size, scale, shift):
     """The template by hand: scaled about the middle of 0..111, then to S pixels whose centres are whole numbers."""
-    template = ((TEMPLATE - 55.5) * scale + 56) * size / 112 - 0.5
+    template = ((TEMPLATE - 55.5) * scale + 56) * size / 112 - 0.5 + np.array([0, shift * size])
     transform = SimilarityTransform(scale=1.5, rotation=np.deg2rad(25), translation=(200, 60))
     points = transform(TEMPLATE)
-    face, landmarks = faces.align(gradient(), points, FaceConfig(size=size, scale=scale))
+    face, landmarks = faces.align(gradient(), points, FaceConfig(size=size, scale=scale, vertical_shift=shift))
     np.testing.assert_allclose(landmarks, template, atol=0.1)
     back = SimilarityTransform.from_estimate(template, points)
     for x, y in [(size // 2, size // 2), (size // 3, size // 2), (size // 2, size // 4)]:
@@ -299,6 +299,34 @@ def test_align_repeats_the_edge():
     np.testing.assert_array_equal(face, 200)
     np.testing.assert_allclose(landmarks, TEMPLATE, atol=1e-3)
     assert (faces.align(picture, TEMPLATE + 1000, CONFIG)[0] == 200).all()
+
+
+def test_the_invented_share_is_what_lies_beyond_the_frame():
+    """Landmarks that are the template: the picture needs the pixels 0 to 111 of both axes."""
+    assert faces.invented_share((112, 112, 3), TEMPLATE, CONFIG) == 0
+    assert faces.invented_share((112, 111, 3), TEMPLATE, CONFIG) == pytest.approx(1 / 112)
+    assert faces.invented_share((56, 112, 3), TEMPLATE, CONFIG) == pytest.approx(1 / 2)
+    above_and_left = faces.invented_share((200, 200), TEMPLATE - np.array([28, 14]), CONFIG)
+    assert above_and_left == pytest.approx(1 - (84 * 98) / 112**2)
+    assert faces.invented_share((112, 112), TEMPLATE + 1000, CONFIG) == 1
+
+
+def test_the_template_of_datasets_fits_a_track_that_ends_at_the_hairline():
+    """The frame of a face track, in the template's units of 112: 20 above and 150 below its upper edge, as wide."""
+    track, landmarks = (130, 140, 3), TEMPLATE - np.array([-14, 20])
+    old, new = FaceConfig(size=64), MediaConfig.of_size(64).face
+    assert faces.invented_share(track, landmarks, old) > 0.15
+    assert faces.invented_share(track, landmarks, new) == 0
+    eyes = [faces.align(gradient(), TEMPLATE, config)[1] for config in (old, new)]
+    assert eye_distance(eyes[1]) > 1.2 * eye_distance(eyes[0])  # expressions have more pixels
+
+
+def test_a_model_exported_before_keeps_its_template():
+    before = '{"size": 112, "scale": 0.9, "min_confidence": 0.9, "detection_side": 320, "search_frames": 10}'
+    config = from_json(FaceConfig, before)
+    _, landmarks = faces.align(gradient(), TEMPLATE, config)
+    np.testing.assert_allclose(landmarks, (TEMPLATE - 55.5) * 0.9 + 55.5, atol=0.01)
+    assert config != MediaConfig.of_size(64).face
 
 
 @pytest.mark.parametrize("degrees", [-20, 20])

@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from datasets import input_pipeline, streams
 from emogan import networks
-from emogan.config import LossConfig, ModelConfig, TrainConfig
+from emogan.config import AugmentConfig, LossConfig, ModelConfig, RecogniserConfig, TrainConfig
 from emogan.model import EmoGAN
 from trainers import training
 from trainers.run_config import RunConfig
@@ -22,6 +22,7 @@ def run_config(**changes):
         "pretrain_dataset": "voxceleb_av", "dataset": "crema_d_av", "test_fold": 0, "schedule": "progressive",
         "condition": "label", "use_classifier": True, "model": SMALL, "loss": LossConfig(),
         "pretrain": STEPS, "calibrate": STEPS, "recognise": STEPS,
+        "strong": RecogniserConfig(augment=AugmentConfig(time_shift_share=0.1)),
     }  # fmt: skip
     return RunConfig(**settings | changes)
 

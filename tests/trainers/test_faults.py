@@ -12,7 +12,7 @@ from trainers.saved_networks import load_network
 
 NETWORKS = (
     "pretrain/generator", "pretrain/discriminator", "calibrate/generator", "calibrate/discriminator", "calibrate/classifier",
-    "recognise_baseline/recogniser", "recognise_augmented/recogniser",
+    "recognise_bare/0/recogniser", "recognise_strong/1/recogniser", "recognise_gan_strong/1/recogniser",
 )  # fmt: skip
 
 

@@ -10,7 +10,7 @@ import pytest
 import tensorflow as tf
 
 from emogan import networks
-from emogan.config import PRESETS, AugmentConfig, LossConfig, TrainConfig, from_json
+from emogan.config import PRESETS, STRONG, LossConfig, TrainConfig, from_json
 from emogan.model import Batch, EmoGAN
 from trainers import training
 from trainers.run_config import RunConfig
@@ -41,7 +41,7 @@ print(to_json(run_config()))
 def test_flags_have_the_defaults_of_the_settings():
     config = settings_of()
     stage = TrainConfig(steps=1, interval=1)
-    assert (config.loss, config.augment, config.model) == (LossConfig(), AugmentConfig(), PRESETS["64"])
+    assert (config.loss, config.strong, config.model) == (LossConfig(), STRONG, PRESETS["64"])
     assert config.calibrate == dataclasses.replace(stage, steps=50_000, interval=500)
     for field in dataclasses.fields(RunConfig):
         if field.default is not dataclasses.MISSING:
@@ -59,7 +59,12 @@ def test_flags_make_the_settings_of_their_names():
     assert [stage.batch_size for stage in (config.pretrain, config.calibrate, config.recognise)] == [4, 4, 8]
     assert {stage.seed for stage in (config.pretrain, config.calibrate, config.recognise)} == {7}
     assert {stage.interval for stage in (config.pretrain, config.calibrate, config.recognise)} == {50}
-    assert (config.augment.mixup, config.test_fold, config.keep, config.recognise.beta_1) == (0.5, 3, "best", 0.9)
+    assert (config.strong.augment.mixup, config.test_fold, config.keep, config.recognise.beta_1) == (
+        0.5,
+        3,
+        "best",
+        0.9,
+    )
 
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)

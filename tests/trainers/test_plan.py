@@ -2,13 +2,12 @@
 
 import pytest
 
-from emogan.config import AugmentConfig
-from trainers.plan import NETWORKS, phases, phases_table
+from trainers.plan import NETWORKS, RECOGNISERS, phases, phases_table
 
 ENCODER, DECODER, D, Q, FACE_CLASSIFIER, RECOGNISER = NETWORKS
 
 
-RECOGNISED = ("recognise_baseline", "recognise_augmented", "recognise_generated")
+RECOGNISED = [f"recognise_{name}" for name in ("bare", "strong", "gan", "gan_strong", "generated")]
 
 
 def states(config):
@@ -17,24 +16,37 @@ def states(config):
 
 def test_a_progressive_supervised_run(small):
     found = states(small.run_config())
-    assert list(found) == ["pretrain", "calibrate", *RECOGNISED]
+    assert list(found) == ["pretrain", "calibrate", "draw", *RECOGNISED]
     assert found["pretrain"] == dict.fromkeys((ENCODER, DECODER, D), "trained anew")
     assert found["calibrate"] == {**dict.fromkeys((ENCODER, DECODER, D), "trained on"), Q: "trained anew"}
-    assert found["recognise_augmented"] == {ENCODER: "used", DECODER: "used", RECOGNISER: "trained anew"}
+    assert found["draw"] == {ENCODER: "used", DECODER: "used"}
+    assert found["recognise_gan"] == {RECOGNISER: "trained anew, 3 times"}
 
 
 def test_a_moderate_semi_supervised_run_without_q(small):
     found = states(small.run_config(schedule="moderate", condition="face", use_classifier=False))
-    assert list(found) == ["face_classifier", "calibrate", *RECOGNISED]
+    assert list(found) == ["face_classifier", "calibrate", "draw", *RECOGNISED]
     assert found["calibrate"] == {**dict.fromkeys((ENCODER, DECODER, D), "trained anew"), FACE_CLASSIFIER: "used"}
-    assert found["recognise_augmented"][FACE_CLASSIFIER] == "used"
+    assert found["draw"][FACE_CLASSIFIER] == "used"
 
 
-def test_a_run_without_a_gan_compares_augmentation_with_none(small):
-    assert list(states(small.run_config(schedule="none"))) == ["recognise_baseline"]
-    for changes in ({"augment": AugmentConfig(mixup=0.2)}, {"balance_classes": True}):
-        found = states(small.run_config(schedule="none", condition="face", **changes))
-        assert found == {stage: {RECOGNISER: "trained anew"} for stage in RECOGNISED[:2]}
+def test_a_run_without_a_gan_has_the_bare_and_the_strong_recogniser(small):
+    found = states(small.run_config(schedule="none", condition="face", recognise_seeds=1))
+    assert found == {stage: {RECOGNISER: "trained anew"} for stage in RECOGNISED[:2]}
+
+
+def test_an_oracle_has_two_more(small):
+    found = states(small.run_config(schedule="none", oracle=True, train_speakers=2, pretrain_dataset="left_out"))
+    assert list(found) == [*RECOGNISED[:2], "recognise_oracle", "recognise_oracle_strong"]
+
+
+def test_what_is_compared_with_what_is_fixed():
+    assert {name: one.against for name, one in RECOGNISERS.items() if one.primary} == {
+        "gan": "bare",
+        "gan_strong": "strong",
+    }
+    for one in RECOGNISERS.values():
+        assert not one.against or RECOGNISERS[one.against].strong == (one.strong and one.added != "")
 
 
 @pytest.mark.parametrize(

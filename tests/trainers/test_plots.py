@@ -78,20 +78,24 @@ def samples(rng, conditions, k=2):
 
 def test_the_sample_figure_has_a_row_per_face_and_a_column_per_emotion(rng):
     faces, real, generated = samples(rng, 6)
-    figure = plots.sample_figure(faces, real, generated, EMOTIONS, labels=[0, 5])
-    grid = np.array(figure.axes).reshape(2, 8)
+    draws = rng.uniform(-1, 1, (6, 3, 64, 64, 1))
+    figure = plots.sample_figure(faces, real, generated, draws, EMOTIONS, labels=[0, 5])
+    grid = np.array(figure.axes).reshape(2 + 3, 8)
     assert [axes.get_title() for axes in grid[0]] == ["face", "real", *EMOTIONS]
-    assert [axes.get_ylabel() for axes in grid[:, 0]] == ["anger", "sad"]
+    assert [axes.get_ylabel() for axes in grid[:, 0]] == ["anger", "sad", "", "", ""]
     np.testing.assert_array_equal(grid[1, 0].images[0].get_array(), faces[1])
     np.testing.assert_array_equal(grid[1, 1].images[0].get_array(), real[1, ..., 0])
     np.testing.assert_array_equal(grid[1, 4].images[0].get_array(), generated[1, 2, ..., 0])
+    for n in range(3):  # further draws of the first face
+        np.testing.assert_array_equal(grid[2 + n, 0].images[0].get_array(), faces[0])
+        np.testing.assert_array_equal(grid[2 + n, 4].images[0].get_array(), draws[2, n, ..., 0])
     framed = [[axes.spines["top"].get_linewidth() > 2 for axes in row] for row in grid]
     assert np.argwhere(framed).tolist() == [[0, 2], [1, 7]]
 
 
 def test_the_sample_grid_is_saved_as_it_is_returned(rng, tmp_path):
     path = tmp_path / "grid.png"
-    picture = plots.sample_grid(*samples(rng, 1), ["generated"], path)
+    picture = plots.sample_grid(*samples(rng, 1), np.zeros((1, 0, 64, 64, 1)), ["generated"], path)
     assert picture.dtype == np.uint8
     np.testing.assert_array_equal(np.asarray(Image.open(path).convert("RGB")), picture)
     assert (picture[0, 0] == 255).all()  # white paper
@@ -155,6 +159,7 @@ def test_faces_made_from_sound_are_drawn_as_faces(rng):
         rng.uniform(-1, 1, (2, 64, 64, 1)),
         rng.integers(0, 256, (2, 64, 64, 3), np.uint8),
         rng.uniform(-1, 1, (2, 6, 64, 64, 3)),
+        rng.uniform(-1, 1, (6, 2, 64, 64, 3)),
         EMOTIONS,
     )
     first_row = figure.axes[: 2 + 6]

@@ -12,7 +12,14 @@ from skimage.io import imread, imsave
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 import emogan.networks  # noqa: F401  (its layers must be registered before a SavedModel with them is read)
-from trainers.run_folder import read_metrics
+from datasets import input_pipeline, protocols
+from datasets.corpus import open_corpus
+from emogan.config import from_json
+from emogan.errors import UserError
+from trainers import generating
+from trainers.job import open_job
+from trainers.run_config import RunConfig
+from trainers.run_folder import RunFolder, read_metrics
 from trainers.saved_networks import layer_digests, load_network, seen_speakers
 
 
@@ -21,7 +28,8 @@ def test_the_run_leaves_all_it_promises(minute_run):
         "config.json", "flags.txt", "log.txt", "metrics.jsonl", "report.html", "pretrain/generator/saved_model.pb",
         "pretrain/discriminator/saved_model.pb", "calibrate/classifier/saved_model.pb",
         "calibrate/checkpoints/last-00000004.index", "calibrate/taken_over.txt",
-        "recognise_augmented/recogniser/saved_model.pb", "evaluate/samples.npz", "serving/emogan/1/saved_model.pb",
+        "recognise_bare/0/recogniser/saved_model.pb", "recognise_gan_strong/1/recogniser/saved_model.pb",
+        "draw/conditions.npy", "evaluate/samples.npz", "serving/emogan/1/saved_model.pb",
         "pictures/pretrain_0000004.png", "pictures/calibrate_0000002.png", "evaluate/confusion_requested.csv",
     ):  # fmt: skip
         assert (minute_run / name).is_file(), name
@@ -38,20 +46,25 @@ def test_every_figure_has_its_n_and_what_it_was_computed_on(minute_run):
     rows = [row for row in read_metrics(minute_run) if row["stage"] == "evaluate"]
     named = {row["name"]: row for row in rows}
     assert {
-        "baseline_accuracy", "baseline_uar", "augmented_accuracy", "augmented_uar", "requested_accuracy",
-        "requested_accuracy_shuffled", "fid", "fid_real_vs_real", "kid", "is", "is_real", "ssim", "ssim_class_mean",
-        "ssim_shuffled", "ssim_paired_minus_shuffled", "l1_between_noises", "l1_between_emotions", "accuracy_difference",
+        "bare_accuracy", "bare_uar", "strong_accuracy", "gan_accuracy", "gan_strong_macro_f1", "generated_accuracy",
+        "generated_accuracy_of_strong", "requested_accuracy", "requested_accuracy_shuffled", "certainty", "certainty_real",
+        "spread", "precision", "level_explained", "profile_explained", "level_explained_real", "fid", "fid_real_vs_real", "kid",
+        "is", "is_real", "ssim", "ssim_class_mean", "ssim_shuffled", "ssim_paired_minus_shuffled", "l1_between_noises",
+        "l1_between_emotions", "accuracy_gan_minus_bare", "accuracy_gan_strong_minus_strong",
     } <= named.keys()  # fmt: skip
-    assert all(np.isfinite(row["value"]) and row["n"] > 0 and "fold_0 of crema_d_av/64" in row["about"] for row in rows)
-    assert named["baseline_accuracy"]["n"] == 6
+    assert all("fold_0 of crema_d_av/64" in row["about"] for row in rows)
+    missing = {name for name, row in named.items() if row["value"] is None}  # one speaker, one clip of each emotion
+    assert missing == {"precision", "spread", "level_explained_real", "profile_explained_real"}
+    assert all(np.isfinite(row["value"]) and row["n"] > 0 for name, row in named.items() if name not in missing)
+    assert (named["bare_accuracy"]["n"], named["bare_accuracy"]["seeds"]) == (6, 2)
     assert named["requested_accuracy"]["n"] == 36
-    assert named["fid"]["on"] == "features of the baseline recogniser"
-    assert "low" not in named["accuracy_difference"]  # one speaker says nothing of the next
+    assert named["fid"]["on"] == "features of the strong recogniser"
+    assert "low" not in named["accuracy_gan_minus_bare"]  # one speaker says nothing of the next
 
 
 @pytest.mark.parametrize(
     ("stage", "network"),
-    [("evaluate", "recognise_augmented/recogniser"), ("recognise_augmented", "calibrate/generator")],
+    [("evaluate", "recognise_gan/1/recogniser"), ("draw", "calibrate/generator")],
 )
 def test_a_planted_leak_is_refused_before_anything_is_measured(
     minute_run, minute_flags, run_command, tmp_path, stage, network
@@ -74,7 +87,7 @@ def test_a_planted_leak_is_refused_before_anything_is_measured(
 
 def test_every_network_knows_whom_it_has_seen(minute_run):
     training = {f"crema_d_av:{actor}" for actor in (1019, 1037, 1055, 1073)}
-    for name in ("recognise_baseline/recogniser", "calibrate/classifier", "calibrate/generator"):
+    for name in ("recognise_bare/0/recogniser", "calibrate/classifier", "calibrate/generator"):
         seen = seen_speakers(minute_run / name)
         assert {speaker for speaker in seen if speaker.startswith("crema_d_av")} == training
     pretrained = seen_speakers(minute_run / "pretrain" / "generator")
@@ -105,9 +118,9 @@ def test_the_same_command_again_does_nothing_twice(minute_run, minute_flags, run
     before = (minute_run / "metrics.jsonl").read_text()
     again = run_command("trainers.progressive", *minute_flags, f"--run_dir={minute_run}")
     assert again.returncode == 0
-    assert again.stderr.count("done before") == 7
+    assert again.stderr.count("done before") == 10
     assert (minute_run / "metrics.jsonl").read_text() == before
-    assert "Baseline accuracy" in again.stdout
+    assert "Bare accuracy" in again.stdout
     other = run_command("trainers.progressive", *minute_flags, f"--run_dir={minute_run}", "--lambda_l1=50")
     assert other.returncode == 2
     assert "lambda_l1: 50.0, 100.0" in other.stderr
@@ -125,6 +138,12 @@ def test_the_same_command_again_does_nothing_twice(minute_run, minute_flags, run
         ("--preset=128", "python -m trainers.prepare --dataset=crema_d_av --config=128"),
         ("--dataset=voxceleb_av", "voxceleb_av/64 has no labels; calibration needs a labelled dataset"),
         ("--test_fold=7", "choose one of these"),
+        ("--draws=0", "draws is 0"),
+        ("--recognise_seeds=0", "recognise_seeds is 0"),
+        ("--pretrain_dataset=left_out", "train_speakers"),
+        ("--pretrain_dataset=left_out --train_speakers=3", "--train_speakers"),
+        ("--oracle --train_speakers=1", "left_out"),
+        ("--oracle --pretrain_dataset=left_out", "train_speakers"),
     ],
 )
 def test_a_wrong_flag_gets_one_clear_message(minute_flags, tmp_path, run_command, flag, message):
@@ -141,11 +160,12 @@ def test_a_dry_run_tells_all_and_does_nothing(minute_flags, tmp_path, run_comman
     name = "crema_d_av-64-progressive-semi-supervised-fold_0-seed_1-"
     for text in (
         '"base_filters": 4', f"run folder {tmp_path / 'runs' / name}", "would be made",
-        "face_classifier      4      crema_d_av", "G           126,189 trainable parameters", "all         148,540",
+        "G           126,189 trainable parameters", "all         148,540",
         "calibrate: about ", " for 4 examples at once", "voxceleb_av/64, synthetic, train: 4 examples of 2 speakers",
         "crema_d_av/64, synthetic, fold_0: 6 examples of 1 speakers, for the test, once",
     ):  # fmt: skip
         assert text in result.stdout, text
+    assert ["face_classifier", "4", "crema_d_av"] in [line.split()[:3] for line in result.stdout.splitlines()]
     assert not (tmp_path / "runs").exists()
 
 
@@ -219,7 +239,7 @@ def test_a_pretrained_network_of_another_size_is_refused(minute_run, minute_flag
 
 
 @pytest.mark.slow
-def test_a_run_without_a_gan_compares_augmentation_alone(minute_run, minute_flags, run_command, tmp_path):
+def test_a_run_without_a_gan_has_the_recognisers_of_real_data(minute_run, minute_flags, run_command, tmp_path):
     run, flags = tmp_path / "run", [*minute_flags, "--schedule=none", "--mixup=0.2", "--time_shift_share=0.1"]
     assert (
         "trainable parameters"
@@ -227,16 +247,69 @@ def test_a_run_without_a_gan_compares_augmentation_alone(minute_run, minute_flag
     )
     result = run_command("trainers.progressive", *flags, f"--run_dir={run}")
     assert result.returncode == 0, result.stderr
-    assert {path.parent.name for path in run.rglob("done.json")} == {
-        "recognise_baseline", "recognise_augmented", "evaluate"
-    }  # fmt: skip
-    named = {row["name"]: row for row in read_metrics(run) if row["stage"] == "evaluate"}
-    assert named["augmented_accuracy"]["about"].startswith("recogniser trained on augmented real, tested on real")
+    assert {path.parent.name for path in run.rglob("done.json")} == {"recognise_bare", "recognise_strong", "evaluate"}
+    named = {row["name"] for row in read_metrics(run) if row["stage"] == "evaluate"}
+    assert {name for name in named if name.startswith("accuracy_")} == {"accuracy_strong_minus_bare"}
     page = (run / "report.html").read_text()
-    assert "with augmented spectrograms" in page
     assert "not run yet" not in page
     assert "generated" not in page.partition("<h2>The paper")[0]
-    # The baseline is the one of a run with a GAN: nothing of the augmentation is in it.
-    plain, expected = (load_network(folder / "recognise_baseline" / "recogniser") for folder in (run, minute_run))
+    # The bare recogniser is the one of a run with a GAN: nothing of the regularisation is in it.
+    plain, expected = (load_network(folder / "recognise_bare" / "1" / "recogniser") for folder in (run, minute_run))
     for one, other in zip(plain.variables, expected.variables, strict=True):
         np.testing.assert_array_equal(one, other)
+
+
+def test_each_seed_of_a_recogniser_is_another_training(minute_run):
+    one, other = (load_network(minute_run / "recognise_strong" / number / "recogniser") for number in "01")
+    assert all(np.abs(a - b).max() > 0 for a, b in zip(one.trainable_variables, other.trainable_variables, strict=True))
+
+
+def test_draws_are_what_the_generator_makes_of_training_faces(minute_run, minute_data):
+    """And a run keeps none of the pictures, which fill disks."""
+    assert not (minute_run / "draw" / "pictures.npy").exists()
+    job = open_job(from_json(RunConfig, (minute_run / "config.json").read_text()), minute_data)
+    run = RunFolder(minute_run, job.config, writes=False)
+    draws = generating.read_draws(job, run)
+    pictures = np.array(draws.pictures)
+    generating.discard_draws(run)
+    train = job.labelled.arrays(job.protocol.train, ["face"])
+    generator = load_network(minute_run / "calibrate" / "generator")
+    assert pictures.shape == (2 * 18, 64, 64, 1)
+    for item in (0, 1, 35):
+        face = train["face"][item // 2].astype(np.float32) / 127.5 - 1
+        condition = np.eye(6, dtype=np.float32)[train["label"][item // 2]]
+        noise = input_pipeline.noise(1, tf.constant(item, tf.int64), 16)
+        expected = generator([face[np.newaxis], condition[np.newaxis], noise[np.newaxis]], training=False)[0]
+        np.testing.assert_allclose(pictures[item], expected, atol=2e-3)  # they are kept as float16
+        np.testing.assert_array_equal(draws.conditions[item], condition)
+    assert np.abs(pictures[0] - pictures[1]).max() > 0
+
+
+def test_a_run_on_left_out_speakers_reads_no_label_of_theirs(minute_flags, minute_data, run_command, tmp_path):
+    run = tmp_path / "run"
+    flags = [*minute_flags, "--train_speakers=1", "--pretrain_dataset=left_out", "--oracle", "--recognise_seeds=1"]
+    result = run_command("trainers.progressive", *flags, f"--run_dir={run}")
+    assert result.returncode == 0, result.stderr
+    corpus = open_corpus("crema_d_av", minute_data, "64")
+    protocol = protocols.low_data(corpus, 0, train_speakers=1, seed=1)
+    left_out = {f"crema_d_av:{speaker}" for speaker in protocol.left_out}
+    assert len(left_out) == 2
+    seen = {name: seen_speakers(run / name) & left_out for name in ("pretrain/generator", "calibrate/generator")}
+    assert seen == dict.fromkeys(seen, left_out)
+    labelled = ["recognise_bare/0/recogniser", "recognise_gan_strong/0/recogniser"]
+    oracles = ["recognise_oracle/0/recogniser", "recognise_oracle_strong/0/recogniser"]
+    assert {name: bool(seen_speakers(run / name) & left_out) for name in labelled + oracles} == {
+        **dict.fromkeys(labelled, False),
+        **dict.fromkeys(oracles, True),
+    }
+    named = {row["name"]: row for row in read_metrics(run) if row["stage"] == "evaluate"}
+    assert {"oracle_accuracy", "accuracy_oracle_strong_minus_strong"} <= named.keys()
+    # A planted leak: whoever asks the unlabelled speakers' examples for a label gets none.
+    job = open_job(from_json(RunConfig, (run / "config.json").read_text()), minute_data)
+    train, _ = job.unlabelled_splits
+    for examples, has_labels in ((job.unlabelled.examples(train), False), (job.left_out.examples(train), True)):
+        speakers = {f"crema_d_av:{example['speaker_id'].decode()}" for example in examples.as_numpy_iterator()}
+        assert speakers == left_out
+        assert ("label" in examples.element_spec) == has_labels
+    with pytest.raises(UserError, match="no labels"):
+        job.unlabelled.column("label", train)

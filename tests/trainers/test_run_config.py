@@ -5,7 +5,18 @@ import json
 
 import pytest
 
-from emogan.config import PRESETS, AugmentConfig, LossConfig, TrainConfig, differences, from_json, to_json
+from emogan.config import (
+    BARE,
+    PRESETS,
+    STRONG,
+    AugmentConfig,
+    LossConfig,
+    RecogniserConfig,
+    TrainConfig,
+    differences,
+    from_json,
+    to_json,
+)
 from emogan.errors import UserError
 from trainers.run_config import RunConfig
 
@@ -28,9 +39,18 @@ def run(**settings) -> RunConfig:
     return RunConfig(**{**defaults, **settings})
 
 
+def strong(**augment) -> RecogniserConfig:
+    return RecogniserConfig(augment=AugmentConfig(**augment))
+
+
 @pytest.mark.parametrize(
     ("make", "message"),
     [
+        (lambda: run(draws=0), "draws is 0"),
+        (lambda: run(recognise_seeds=0), "recognise_seeds is 0"),
+        (lambda: run(pretrain_dataset="left_out"), "pretrain_dataset left_out needs speakers"),
+        (lambda: run(pretrain_dataset="left_out", oracle=True, schedule="none"), "oracle needs speakers"),
+        (lambda: run(oracle=True, train_speakers=6), "oracle needs the labels"),
         (lambda: run(generated_share=1.0), "generated_share is 1.0; it must lie between 0 and 1"),
         (
             lambda: run(generated_share=0.03),
@@ -42,7 +62,7 @@ def run(**settings) -> RunConfig:
         ),
         (lambda: run(train_speakers=-1), "train_speakers is -1; it must be positive, or 0 for all"),
         (
-            lambda: run(augment=AugmentConfig(frequency_shift_share=0.01)),
+            lambda: run(strong=strong(frequency_shift_share=0.01)),
             "frequency_shift_share 0.01 of 64 is less than one; it must be at least 0.015625",
         ),
         (lambda: run(control="no_voice"), "control is 'no_voice'; it must be one of none, shuffled_faces, no_face"),
@@ -51,7 +71,7 @@ def run(**settings) -> RunConfig:
             "control shuffled_faces shuffles within a batch; its batch_size must be above 1",
         ),
         (
-            lambda: run(augment=AugmentConfig(time_masks=1, time_mask_share=0.01)),
+            lambda: run(strong=strong(time_masks=1, time_mask_share=0.01)),
             "time_mask_share 0.01 of 64 is less than one; it must be at least 0.015625",
         ),
     ],
@@ -62,16 +82,23 @@ def test_refuses_with_value_and_rule(make, message):
 
 
 @pytest.mark.parametrize(
-    "config", [run(), run(train_speakers=6, balance_classes=True, augment=AugmentConfig(flip_faces=True))]
+    "config",
+    [run(), run(train_speakers=6, balance_classes=True, flip_faces=True, strong=RecogniserConfig(decay="cosine"))],
 )
 def test_json_round_trip(config):
     assert from_json(RunConfig, to_json(config)) == config
     assert json.loads(to_json(config)) == dataclasses.asdict(config)
 
 
-def test_nothing_is_augmented_balanced_or_left_out_unless_asked_for():
-    assert run().augment == AugmentConfig() == AugmentConfig(flip_faces=False, time_masks=0, frequency_masks=0)
-    assert (run().balance_classes, run().train_speakers) == (False, 0)
+def test_nothing_is_flipped_balanced_or_left_out_unless_asked_for():
+    assert (run().flip_faces, run().balance_classes, run().train_speakers, run().oracle) == (False, False, 0, False)
+    assert RecogniserConfig(augment=AugmentConfig(), smoothing=0, decay="none", weights="best") == BARE
+    assert run().strong == STRONG
+
+
+def test_runs_with_other_seeds_share_no_training_of_a_recogniser():
+    seeds = [run(recognise=TrainConfig(steps=200, seed=seed)).recogniser_seeds for seed in range(1, 100)]
+    assert len({seed for of_run in seeds for seed in of_run}) == 99 * 3
 
 
 def test_differences_name_the_settings():

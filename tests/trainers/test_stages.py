@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from datasets import protocols
 from datasets.corpus import open_corpus
-from emogan.config import AugmentConfig
+from emogan.config import STRONG
 from trainers.run_folder import read_metrics
 from trainers.saved_networks import load_network
 
@@ -24,10 +24,9 @@ def test_a_run_on_few_speakers_balanced_and_augmented(minute_data, minute_flags,
     assert result.returncode == 0, result.stderr
     config = json.loads((run / "config.json").read_text())
     assert (config["train_speakers"], config["balance_classes"]) == (2, True)
-    given = AugmentConfig(
-        flip_faces=True, time_masks=2, time_mask_share=0.2, frequency_masks=1, frequency_mask_share=0.3
-    )
-    assert config["augment"] == dataclasses.asdict(given)
+    masks = {"time_masks": 2, "time_mask_share": 0.2, "frequency_masks": 1, "frequency_mask_share": 0.3}
+    strong = dataclasses.replace(STRONG, augment=dataclasses.replace(STRONG.augment, **masks), balance_classes=True)
+    assert (config["strong"], config["flip_faces"]) == (dataclasses.asdict(strong), True)
 
     corpus = open_corpus("crema_d_av", minute_data, "64")
     protocol = protocols.low_data(corpus, 0, train_speakers=2, seed=1)
@@ -35,12 +34,12 @@ def test_a_run_on_few_speakers_balanced_and_augmented(minute_data, minute_flags,
     chosen = np.unique(narrowed.column("speaker_id", protocol.train))
     assert f"speakers trained on: {', '.join(chosen)}\n" in (run / "log.txt").read_text()
     seen = narrowed.arrays(protocol.train, ["spectrogram"])["spectrogram"]
-    for network in ("calibrate/classifier", "recognise_baseline/recogniser", "recognise_augmented/recogniser"):
+    for network in ("calibrate/classifier", "recognise_bare/0/recogniser", "recognise_gan_strong/0/recogniser"):
         layer = load_network(run / network).get_layer("standardise_spectrogram")
         np.testing.assert_allclose(layer.mean, seen.mean((0, 2, 3), keepdims=True), atol=1e-5)
     rows = [row for row in read_metrics(run) if row["stage"] == "evaluate"]
     assert all(row["about"].endswith("fold_0 of crema_d_av/64, 2 training speakers") for row in rows)
-    assert {row["n"] for row in rows if row["name"] == "baseline_accuracy"} == {6}
+    assert {row["n"] for row in rows if row["name"] == "bare_accuracy"} == {6}
 
 
 @pytest.mark.slow
@@ -189,7 +188,7 @@ def test_faces_from_sound(minute_flags, tmp_path, run_command):
     with np.load(run / "evaluate" / "samples.npz") as samples:
         assert samples["sources"].shape == (6, 64, 64, 1)
         assert samples["generated"].shape == (6, 6, 64, 64, 3)
-    assert load_network(run / "recognise_augmented" / "recogniser").input_shape == (None, 64, 64, 3)
+    assert load_network(run / "recognise_gan" / "0" / "recogniser").input_shape == (None, 64, 64, 3)
     assert "Sounds, and faces generated from them" in (run / "report.html").read_text()
     refused = run_command("trainers.export", f"--run_dir={run}", f"--output_dir={tmp_path / 'm'}")
     assert "made faces from sound; only generators of spectrograms from faces are served" in refused.stderr

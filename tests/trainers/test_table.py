@@ -22,9 +22,13 @@ def test_results_are_the_evaluation_lines_and_the_last_measurement_counts():
 @pytest.mark.parametrize(
     ("name", "group", "label"),
     [
-        ("baseline_accuracy", "Recognition", "Baseline accuracy"),
-        ("augmented_macro_f1", "Recognition", "Augmented macro F1"),
-        ("accuracy_difference", "Recognition", "Accuracy difference"),
+        ("bare_accuracy", "Recognition", "Bare accuracy"),
+        ("gan_strong_macro_f1", "Recognition", "GAN strong macro F1"),
+        ("accuracy_gan_minus_bare", "Recognition", "Accuracy GAN minus bare"),
+        ("generated_accuracy_of_strong", "Generated quality", "Generated accuracy of strong"),
+        ("spread", "Generated quality", "Spread"),
+        ("coverage_real_vs_real", "Reference rows", "Coverage real vs real"),
+        ("level_explained_real", "Reference rows", "Level explained real"),
         ("requested_accuracy", "Generated quality", "Requested accuracy"),
         ("fid", "Generated quality", "FID"),
         ("l1_between_noises", "Generated quality", "L1 between noises"),
@@ -40,10 +44,14 @@ def test_names_give_the_group_and_the_label(name, group, label):
 
 
 def test_shares_are_percent_differences_have_signs_and_others_four_digits():
-    assert Result(name="baseline_uar", value=0.5512, n=9).shown == "55.1%"
+    assert Result(name="bare_uar", value=0.5512, n=9).shown == "55.1%"
+    assert Result(name="bare_uar", value=0.5512, n=9, deviation=0.012).shown == "55.1 ± 1.2%"
+    assert Result(name="coverage", value=0.5, n=9).shown == "50.0%"
+    assert Result(name="density", value=0.5, n=9).shown == "0.5"
+    assert Result(name="spread", value=None, n=0).shown == "not measured"
     assert Result(name="fid", value=59.7731, n=9).shown == "59.77"
     assert Result(name="kid", value=-0.00041, n=9).shown == "-0.00041"
-    difference = Result(name="accuracy_difference", value=0.0333, n=9, low=-0.011, high=0.0776)
+    difference = Result(name="accuracy_gan_minus_bare", value=0.0333, n=9, low=-0.011, high=0.0776)
     assert (difference.shown, difference.interval) == ("+3.3 points", "-1.1 to +7.8 points")
     assert Result(name="ssim_paired_minus_shuffled", value=0.02, n=9, low=0.01, high=0.03).interval == "+0.01 to +0.03"
     assert Result(name="fid", value=1.0, n=9).interval == ""
@@ -58,15 +66,15 @@ def test_groups_keep_their_order_and_empty_ones_are_left_out():
 
 def test_the_terminal_table_is_aligned():
     results = [
-        Result(name="baseline_accuracy", value=0.55, n=120, about="trained on real"),
+        Result(name="strong_accuracy", value=0.55, n=120, about="trained on real"),
         Result(name="fid", value=59.7731, n=120, on="features"),
     ]
     assert table.results_table(results).splitlines() == [
-        "                     value  95% interval    n  computed on",
+        "                   value  95% interval    n  computed on",
         "Recognition",
-        "  Baseline accuracy  55.0%                120  trained on real",
+        "  Strong accuracy  55.0%                120  trained on real",
         "Generated quality",
-        "  FID                59.77                120  features",
+        "  FID              59.77                120  features",
     ]
 
 

@@ -9,11 +9,11 @@ from typing import Any
 
 from absl import flags
 
-from emogan.config import PRESETS, AugmentConfig, LossConfig, TrainConfig
-from trainers.flags import augmentation, data, losses, method, networks, recognition, training
+from emogan.config import PRESETS, AugmentConfig, LossConfig, RecogniserConfig, TrainConfig
+from trainers.flags import data, losses, method, networks, recognition, strong, training
 from trainers.run_config import RunConfig
 
-for _group in (data, method, networks, losses, training, recognition, augmentation):
+for _group in (data, method, networks, losses, training, recognition, strong):
     flags.adopt_module_key_flags(_group)
 
 
@@ -23,12 +23,13 @@ def run_config() -> RunConfig:
     Raises:
         UserError: where they contradict each other.
     """
-    shape, train, recognise = map(_values, (networks, training, recognition))
+    about_data, shape, train, recognise, augment = map(_values, (data, networks, training, recognition, strong))
     preset = PRESETS[shape.pop("preset")]
     pretrain_steps, calibrate_steps = train.pop("pretrain_steps"), train.pop("calibrate_steps")
     own = {name: recognise.pop(f"recognise_{name}") for name in ("steps", "batch_size", "learning_rate")}
+    regularised = {name: augment.pop(f"recognise_{name}") for name in ("smoothing", "decay", "weights")}
     return RunConfig(
-        **_values(data),
+        **about_data,
         **_values(method),
         pretrain=TrainConfig(steps=pretrain_steps, **train),
         calibrate=TrainConfig(steps=calibrate_steps, **train),
@@ -36,7 +37,9 @@ def run_config() -> RunConfig:
         **recognise,
         model=dataclasses.replace(preset, **shape),
         loss=LossConfig(**_values(losses)),
-        augment=AugmentConfig(**_values(augmentation)),
+        strong=RecogniserConfig(
+            augment=AugmentConfig(**augment), balance_classes=about_data["balance_classes"], **regularised
+        ),
     )
 
 

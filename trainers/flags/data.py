@@ -5,7 +5,8 @@ from absl import flags
 flags.DEFINE_string(
     "pretrain_dataset",
     "voxceleb_av",
-    "Unlabelled dataset of the first stage; of several variants for example voxceleb_av/64_vox1.",
+    "Unlabelled dataset of the first stage; of several variants for example voxceleb_av/64_vox1. Or left_out: the speakers of "
+    "the training folds that --train_speakers leaves out, whose labels are then not read.",
 )
 flags.DEFINE_string(
     "dataset",
@@ -19,4 +20,7 @@ flags.DEFINE_integer(
     "Low data: number of speakers of the labelled corpus that are trained on, 0 for all. --seed chooses them, as many men as "
     "women; those of a smaller number are among those of a larger one. Validation and test stay whole.",
 )
-flags.DEFINE_bool("balance_classes", False, "Draw all emotions equally often in calibration and by the recognisers.")
+flags.DEFINE_bool(
+    "balance_classes", False, "Draw all emotions equally often in calibration and by the strong recogniser."
+)
+flags.DEFINE_bool("flip_faces", False, "Mirror half of the faces that G is trained on, by chance.")

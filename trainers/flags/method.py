@@ -2,14 +2,14 @@
 
 from absl import flags
 
-from trainers.run_config import CONDITIONS, CONTROLS, KEPT, SCHEDULES, TAKEN_OVER
+from emogan.config import CONTROLS, SELECTIONS
+from trainers.run_config import CONDITIONS, SCHEDULES, TAKEN_OVER
 
 flags.DEFINE_enum(
     "schedule",
     "progressive",
     SCHEDULES,
-    "Pretraining then calibration; calibration from scratch (moderate); or no GAN: then the second recogniser differs from the "
-    "first by the augmentation of real spectrograms alone.",
+    "Pretraining then calibration; calibration from scratch (moderate); or no GAN, but the recognisers of real data alone.",
 )
 flags.DEFINE_enum(
     "condition",
@@ -32,7 +32,7 @@ flags.DEFINE_bool("freeze_encoder", False, "Leave G's way down in calibration as
 flags.DEFINE_enum(
     "keep",
     "last",
-    KEPT,
+    SELECTIONS,
     "Weights that a GAN stage hands on: the last ones, or those of the best validation L1 distance.",
 )
 flags.DEFINE_enum(

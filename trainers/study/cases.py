@@ -8,15 +8,18 @@ import itertools
 from collections.abc import Mapping
 from typing import Any
 
+from emogan.config import AugmentConfig, RecogniserConfig
+from trainers.plan import RECOGNISERS
+
 GROUPS = {
-    "paper": "The paper's cases",
-    "without_q": "The same without Q",
-    "controls": "Without a GAN, or with more than it",
+    "paper": "The paper's cases, and the strong recogniser",
+    "ceiling": "What perfect generation would bring",
+    "without_q": "The paper's cases without Q",
+    "controls": "Without a GAN: the bare recogniser with one change",
     "spoilt": "GANs without a part of what they need",
 }
 """Groups of cases, and their headings."""
 
-_SPEC_AUGMENT = {"time_masks": 2, "frequency_masks": 2}
 _BEST = "progressive_supervised"
 
 
@@ -28,8 +31,8 @@ class Case:
         name: its folder's name.
         title: its name in tables.
         group: one of `GROUPS`.
-        changes: settings of a `RunConfig` in which it differs from the study's; of `augment`, those of an `AugmentConfig`.
-        generator_of: the case whose calibrated networks it uses, instead of training some.
+        changes: settings of a `RunConfig` in which it differs from the study's.
+        recognisers: those of `trainers.plan.RECOGNISERS` that it measures, each in a row of its own.
         about: what it is, for a reader who did not run it.
     """
 
@@ -37,8 +40,18 @@ class Case:
     title: str
     group: str
     changes: Mapping[str, Any]
-    generator_of: str = ""
+    recognisers: tuple[str, ...] = ("gan", "gan_strong")
     about: str = ""
+
+    def row_title(self, recogniser: str) -> str:
+        """The name of one of its rows."""
+        if self.name == "baseline":
+            return recogniser
+        return self.title + (" + strong" if RECOGNISERS[recogniser].against == "strong" else "")
+
+    def is_primary(self, recogniser: str) -> bool:
+        """Whether the row is one of the comparisons for which a study is made: those of the paper's GANs."""
+        return self.group == "paper" and RECOGNISERS[recogniser].primary
 
 
 def _gan_cases() -> list[Case]:
@@ -64,8 +77,13 @@ def _gan_cases() -> list[Case]:
     return found
 
 
-def _augmented(name: str, title: str, about: str, **changes: Any) -> Case:
-    return Case(name=name, title=title, group="controls", changes={"schedule": "none", **changes}, about=about)
+def _regularised(name: str, title: str, about: str, strong: RecogniserConfig) -> Case:
+    changes = {"schedule": "none", "strong": strong}
+    return Case(name=name, title=title, group="controls", changes=changes, recognisers=("strong",), about=about)
+
+
+def _augmented(name: str, title: str, about: str, **augment: float) -> Case:
+    return _regularised(name, title, about, RecogniserConfig(augment=AugmentConfig(**augment)))  # type: ignore[arg-type]
 
 
 def _spoilt(control: str, title: str, about: str) -> Case:
@@ -75,28 +93,30 @@ def _spoilt(control: str, title: str, about: str) -> Case:
 
 _ALL = [
     Case(
-        name="baseline", title="baseline", group="paper", changes={"schedule": "none"},
-        about="the recogniser trained on real spectrograms as they are",
+        name="baseline", title="baseline", group="paper", changes={"schedule": "none"}, recognisers=("bare", "strong"),
+        about="bare: the paper's, trained on real spectrograms as they are, with the weights of the best validation accuracy; "
+        "strong: the same, regularised as the settings below say",
+    ),
+    Case(
+        name="oracle", title="oracle", group="ceiling", changes={"schedule": "none", "oracle": True},
+        recognisers=("oracle", "oracle_strong"),
+        about="real labelled clips of the speakers that are left out in the place of generated ones: what perfect generation "
+        "would bring",
     ),
     *_gan_cases(),
-    _augmented("oversampling", "oversampling", "real, every emotion drawn equally often", balance_classes=True),
-    _augmented(
-        "spec_augment", "SpecAugment", "real, two time and two frequency masks of up to 10% each", augment=_SPEC_AUGMENT
+    _regularised(
+        "oversampling", "oversampling", "real, every emotion drawn equally often", RecogniserConfig(balance_classes=True)
     ),
     _augmented(
-        "noise", "additive noise", "real, white noise at 10 to 40 dB below the clip's mean",
-        augment={"noise_snr_db": 10.0},
+        "spec_augment", "SpecAugment", "real, two time and two frequency masks of up to 10% each", time_masks=2,
+        frequency_masks=2,
     ),
+    _augmented("noise", "additive noise", "real, white noise at 10 to 40 dB below the clip's mean", noise_snr_db=10.0),
     _augmented(
         "shift", "time and frequency shift", "real, shifted by up to 10% of the frames and 5% of the rows",
-        augment={"time_shift_share": 0.1, "frequency_shift_share": 0.05},
+        time_shift_share=0.1, frequency_shift_share=0.05,
     ),
-    _augmented("mixup", "mixup", "real, pairs mixed (alpha 0.2)", augment={"mixup": 0.2}),
-    Case(
-        name="gan_spec_augment", title="progressive supervised + SpecAugment", group="controls", generator_of=_BEST,
-        changes={"schedule": "progressive", "augment": _SPEC_AUGMENT},
-        about="real and generated, both masked as in SpecAugment",
-    ),
+    _augmented("mixup", "mixup", "real, pairs mixed (alpha 0.2)", mixup=0.2),
     _spoilt("shuffled_faces", "other clips' faces", "moderate supervised, but each clip has another clip's face"),
     _spoilt("no_face", "no face (label only)", "moderate supervised, but every face is a grey square"),
     _spoilt("shuffled_labels", "other clips' labels", "moderate supervised, but G and Q get another clip's label"),

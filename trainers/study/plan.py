@@ -1,10 +1,10 @@
 """The runs of a study, in an order in which each finds done what it shares. Public names: Study, Place, PlannedRun, plan."""
 
 import dataclasses
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from emogan.errors import UserError
-from trainers.run_config import RunConfig
+from trainers.run_config import LEFT_OUT, RunConfig
 from trainers.study.cases import CASES, LOW_DATA_CASES, SWEPT_CASE, Case
 
 
@@ -49,10 +49,6 @@ class Study:
             raise UserError(f"there is no case {unknown[0]}; the cases are {', '.join(CASES)}")
         if "baseline" not in self.cases:
             raise UserError("the case baseline is missing, to which all others are compared; add it")
-        for name in self.cases:
-            needed = CASES[name].generator_of
-            if needed and needed not in self.cases:
-                raise UserError(f"case {name} uses the generator of {needed}; add that case")
         if self.shares and SWEPT_CASE not in self.cases:
             raise UserError(f"shares vary case {SWEPT_CASE}; add that case")
 
@@ -66,6 +62,7 @@ class Place:
         fold: the test fold.
         seed: of calibration and of the recognisers.
         case: name of the case.
+        recogniser: of a result, the one of the case's recognisers that it is about.
         train_speakers: number of training speakers where it is not the study's own, else 0.
         share: share of generated examples where it is not the study's own, else 0.
     """
@@ -74,6 +71,7 @@ class Place:
     fold: int
     seed: int
     case: str
+    recogniser: str = ""
     train_speakers: int = 0
     share: float = 0.0
 
@@ -102,7 +100,7 @@ class PlannedRun:
 def plan(study: Study) -> list[PlannedRun]:
     """All runs; each comes after those whose stages it links to."""
     runs = []
-    if not study.base.pretrained and any(CASES[name].changes["schedule"] == "progressive" for name in study.cases):
+    if _pretrains(study, study.cases) and study.base.pretrain_dataset != LEFT_OUT:
         first = dataclasses.replace(study.base, dataset=study.datasets[0], test_fold=study.folds[study.datasets[0]][0])
         runs.append(PlannedRun(path="pretrained", config=first, stages=("pretrain",), links={}))
     for dataset in study.datasets:
@@ -120,55 +118,61 @@ def plan(study: Study) -> list[PlannedRun]:
     return runs
 
 
+def _pretrains(study: Study, names: Iterable[str]) -> bool:
+    return not study.base.pretrained and any(CASES[name].changes["schedule"] == "progressive" for name in names)
+
+
 def _fold(study: Study, dataset: str, fold: int, train_speakers: int, folder: str) -> Iterator[PlannedRun]:
-    """The runs of one fold: all seeds, and before the first of them that needs it f_S."""
+    """The runs of one fold: all seeds, and before the first of them that needs it what several cases share."""
     names = [name for name in CASES if name in study.cases and (not train_speakers or name in LOW_DATA_CASES)]
     reads_faces = any(CASES[name].changes.get("condition") == "face" for name in names)
     own_speakers = bool(study.base.train_speakers)  # of each seed, so that each needs an f_S that knows no others
 
-    def face_classifier(folder: str, seed: int) -> PlannedRun:
-        config = _config(study, CASES["moderate_semi_supervised"], dataset, fold, seed, train_speakers)
-        return PlannedRun(path=f"{folder}/face_classifier", config=config, stages=("face_classifier",), links={})
+    def shared(folder: str, stage: str, case: str, seed: int) -> PlannedRun:
+        config = _config(study, CASES[case], dataset, fold, seed, train_speakers)
+        return PlannedRun(path=f"{folder}/{stage}", config=config, stages=(stage,), links={})
 
     if reads_faces and not own_speakers:
         # Its seed is not one of the study's, so that seeds can be added to it later.
-        yield face_classifier(folder, study.base.calibrate.seed)
+        yield shared(folder, "face_classifier", "moderate_semi_supervised", study.base.calibrate.seed)
     for seed in study.seeds:
         of_seed = f"{folder}/seed_{seed}"
-        reader = f"{of_seed if own_speakers else folder}/face_classifier"
+        links = {"pretrain": "pretrained/pretrain"}
+        links["face_classifier"] = f"{of_seed if own_speakers else folder}/face_classifier/face_classifier"
         if reads_faces and own_speakers:
-            yield face_classifier(of_seed, seed)
+            yield shared(of_seed, "face_classifier", "moderate_semi_supervised", seed)
+        if study.base.pretrain_dataset == LEFT_OUT and _pretrains(study, names):
+            links["pretrain"] = f"{of_seed}/pretrain/pretrain"
+            yield shared(of_seed, "pretrain", SWEPT_CASE, seed)
         for name in names:
             place = Place(dataset=dataset, fold=fold, seed=seed, case=name, train_speakers=train_speakers)
-            yield _case(study, place, of_seed, reader)
+            yield _case(study, place, of_seed, links)
         for share in () if train_speakers else study.shares:
             place = Place(dataset=dataset, fold=fold, seed=seed, case=SWEPT_CASE, share=share)
-            yield _case(study, place, of_seed, reader)
+            yield _case(study, place, of_seed, links)
 
 
-def _case(study: Study, place: Place, folder: str, reader: str) -> PlannedRun:
+def _case(study: Study, place: Place, folder: str, shared: Mapping[str, str]) -> PlannedRun:
+    """A case's run; what others have done before it are links."""
     case = CASES[place.case]
     config = _config(study, case, place.dataset, place.fold, place.seed, place.train_speakers)
-    path = f"{folder}/{case.name}"
-    generator_of = case.generator_of
+    path, links = f"{folder}/{case.name}", dict[str, str]()
+    generates = config.schedule != "none"
     if place.share:
         config = dataclasses.replace(config, generated_share=place.share)
-        path, generator_of = f"{path}_share_{place.share:g}", case.name
-    if case.name == "baseline":
-        return PlannedRun(path=path, config=config, stages=("recognise_baseline", "evaluate"), links={}, place=place)
-    links = {"recognise_baseline": f"{folder}/baseline/recognise_baseline"}
-    stages = ["recognise_augmented", "evaluate"]
+        links = {stage: f"{path}/{stage}" for stage in ("calibrate", "recognise_generated")}
+        path = f"{path}_share_{place.share:g}"
+    own = [f"recognise_{name}" for name in case.recognisers]
+    for name in CASES["baseline"].recognisers:
+        if name not in case.recognisers:
+            links[f"recognise_{name}"] = f"{folder}/baseline/recognise_{name}"
     if config.pretrains:
-        links["pretrain"] = "pretrained/pretrain"
-    if config.schedule != "none":
-        if config.condition == "face":
-            links["face_classifier"] = f"{reader}/face_classifier"
-        if generator_of:
-            for stage in ("calibrate", "recognise_generated"):
-                links[stage] = f"{folder}/{generator_of}/{stage}"
-        else:
-            stages = ["calibrate", "recognise_augmented", "recognise_generated", "evaluate"]
-    return PlannedRun(path=path, config=config, stages=tuple(stages), links=links, place=place)
+        links["pretrain"] = shared["pretrain"]
+    if generates and config.condition == "face":
+        links["face_classifier"] = shared["face_classifier"]
+    generated = ["calibrate", "draw", "recognise_generated"] if generates else []
+    stages = tuple(stage for stage in (*generated, *own, "evaluate") if stage not in links)
+    return PlannedRun(path=path, config=config, stages=stages, links=links, place=place)
 
 
 def _config(study: Study, case: Case, dataset: str, fold: int, seed: int, train_speakers: int) -> RunConfig:
@@ -176,7 +180,6 @@ def _config(study: Study, case: Case, dataset: str, fold: int, seed: int, train_
     progressive = changes["schedule"] == "progressive"
     return dataclasses.replace(
         base,
-        augment=dataclasses.replace(base.augment, **changes.pop("augment", {})),
         freeze_encoder=base.freeze_encoder and progressive,
         pretrained=base.pretrained if progressive else "",
         dataset=dataset,

@@ -16,11 +16,14 @@ from trainers.study.cases import CASES, GROUPS
 from trainers.study.results import CaseResult
 
 _CASE_COLOURS = ("tab:blue", "tab:orange", "tab:green", "tab:red", "tab:purple", "tab:brown", "tab:olive", "tab:cyan")
-_GROUP_COLOURS = dict(zip(GROUPS, ("tab:blue", "tab:cyan", "tab:green", "tab:orange"), strict=True))
+_GROUP_COLOURS = dict(zip(GROUPS, ("tab:blue", "tab:purple", "tab:cyan", "tab:green", "tab:orange"), strict=True))
 
 
 def differences(results: Sequence[CaseResult]) -> Figure:
-    """Each case's difference to the baseline, in points, its 95% interval over speakers; marks are folds and seeds."""
+    """Each row's difference to what it is compared with, in points, 95% intervals over speakers; marks are folds and seeds.
+
+    What is on top of the strong recogniser, and so is compared with it, is drawn as a square.
+    """
     shown = [result for result in results if result.comparison]
     figure = Figure(figsize=(8, 0.3 * len(shown) + 0.9), dpi=DPI, layout="constrained")
     axes = figure.subplots()
@@ -32,66 +35,62 @@ def differences(results: Sequence[CaseResult]) -> Figure:
         axes.plot(single, [row + 0.28] * len(single), "|", color=colour, alpha=0.6)
         if found.low is not None and found.high is not None:
             axes.plot([100 * found.low, 100 * found.high], [row, row], color=colour, linewidth=2)
-        axes.plot(100 * found.difference, row, "o", color=colour, markersize=5)
+        axes.plot(100 * found.difference, row, _marker(result), color=colour, markersize=5)
     axes.axvline(0, color=axes.yaxis.label.get_color(), linewidth=0.8)
-    axes.set_yticks(range(len(shown)), [CASES[result.place.case].title for result in shown])
-    axes.set(xlabel="accuracy minus the baseline's, points", ylim=(len(shown) - 0.4, -0.6))
+    axes.set_yticks(range(len(shown)), [result.title for result in shown])
+    axes.set(xlabel="difference of accuracy, points", ylim=(len(shown) - 0.4, -0.6))
     _plain(axes, "x")
     return figure
 
 
 def side_by_side(studies: Mapping[str, Sequence[CaseResult]]) -> Figure:
-    """Each case's difference to the baseline of its study, in points, with 95% intervals over speakers; a place a study."""
+    """Each row's difference to what it is compared with in its study, in points, with 95% intervals; a place a study."""
     found = {name: [one for one in results if one.comparison] for name, results in studies.items()}
-    cases = [case for case in CASES if any(one.place.case == case for results in found.values() for one in results)]
+    titles = list(dict.fromkeys(one.title for results in found.values() for one in results))
     figure = Figure(figsize=(8, 3.4), dpi=DPI, layout="constrained")
     axes = figure.subplots()
-    colours = dict(zip(cases, cycle(_CASE_COLOURS), strict=False))
+    colours = dict(zip(titles, cycle(_CASE_COLOURS), strict=False))
     for place, results in enumerate(found.values()):
         for result in results:
-            case = result.place.case
-            x = place + 0.7 * ((cases.index(case) + 0.5) / len(cases) - 0.5)
-            _errorbar(axes, x, result, colours[case])
-    for case in cases:
-        axes.plot([], [], "o", color=colours[case], label=CASES[case].title)
+            x = place + 0.7 * ((titles.index(result.title) + 0.5) / len(titles) - 0.5)
+            _errorbar(axes, x, result, colours[result.title])
+    for title in titles:
+        axes.plot([], [], "s" if title.endswith("strong") else "o", color=colours[title], label=title)
     axes.axhline(0, color=axes.yaxis.label.get_color(), linewidth=0.8)
     axes.set_xticks(range(len(found)), list(found))
-    axes.set(ylabel="accuracy minus the baseline's, points")
+    axes.set(ylabel="difference of accuracy, points")
     figure.legend(loc="outside right upper", frameon=False)
     _plain(axes, "y")
     return figure
 
 
 def speakers(baseline: CaseResult, case: CaseResult) -> Figure:
-    """Each test speaker's accuracy with a case over that with the baseline, both averaged over seeds."""
+    """Each test speaker's accuracy with a case over that with another, both averaged over seeds."""
     figure = Figure(figsize=(3.6, 3.4), dpi=DPI, layout="constrained")
     axes = figure.subplots()
     axes.plot([0, 100], [0, 100], color=axes.yaxis.label.get_color(), linewidth=0.8)
     pairs = np.array([(baseline.speakers[name], value) for name, value in case.speakers.items()])
     axes.plot(*(100 * pairs.T), "o", markersize=5, alpha=0.6, color="tab:blue")
-    axes.set(
-        xlabel="baseline, % right", ylabel=f"{CASES[case.place.case].title}, % right", xlim=(0, 100), ylim=(0, 100)
-    )
+    axes.set(xlabel=f"{baseline.title}, % right", ylabel=f"{case.title}, % right", xlim=(0, 100), ylim=(0, 100))
     axes.set_aspect("equal")
     _plain(axes, "both")
     return figure
 
 
 def shares(results: Sequence[CaseResult]) -> Figure:
-    """The difference to the baseline over the share of generated examples, in points, with 95% intervals over speakers."""
+    """The differences over the share of generated examples, in points, with 95% intervals over speakers."""
     figure = Figure(figsize=(4.6, 3), dpi=DPI, layout="constrained")
     axes = figure.subplots()
-    compared = [result for result in results if result.comparison]
-    points = sorted(((result.place.share, result) for result in compared), key=lambda point: point[0])
-    for share, result in points:
-        _errorbar(axes, 100 * share, result, "tab:blue")
-    axes.plot(
-        [100 * share for share, _ in points],
-        [100 * r.comparison.difference for _, r in points if r.comparison],
-        "tab:blue",
-    )
+    titles = list(dict.fromkeys(result.title for result in results))
+    for title, colour in zip(titles, _CASE_COLOURS, strict=False):
+        own = sorted((r for r in results if r.title == title and r.comparison), key=lambda r: r.place.share)
+        for result in own:
+            _errorbar(axes, 100 * result.place.share, result, colour)
+        values = [100 * result.comparison.difference for result in own if result.comparison]
+        axes.plot([100 * result.place.share for result in own], values, color=colour, label=title)
+    axes.legend(frameon=False)
     axes.axhline(0, color=axes.yaxis.label.get_color(), linewidth=0.8)
-    axes.set(xlabel="generated, % of each batch", ylabel="accuracy minus the baseline's, points")
+    axes.set(xlabel="generated, % of each batch", ylabel="difference of accuracy, points")
     _plain(axes, "y")
     return figure
 
@@ -101,14 +100,18 @@ def _errorbar(axes: Axes, x: float, result: CaseResult, colour: str) -> None:
     assert found
     if found.low is not None and found.high is not None:
         axes.plot([x, x], [100 * found.low, 100 * found.high], color=colour, alpha=0.5, linewidth=2)
-    axes.plot(x, 100 * found.difference, "o", color=colour, markersize=5)
+    axes.plot(x, 100 * found.difference, _marker(result), color=colour, markersize=5)
+
+
+def _marker(result: CaseResult) -> str:
+    return "s" if result.title.endswith("strong") else "o"
 
 
 def low_data(curves: dict[str, list[tuple[int, CaseResult]]]) -> Figure:
     """Mean accuracy over the number of training speakers, with the standard deviation over folds and seeds.
 
     Args:
-        curves: by case, its points: the number of training speakers and the result.
+        curves: by title, its points: the number of training speakers and the result.
     """
     figure = Figure(figsize=(5.4, 3.2), dpi=DPI, layout="constrained")
     axes = figure.subplots()
@@ -117,7 +120,7 @@ def low_data(curves: dict[str, list[tuple[int, CaseResult]]]) -> Figure:
         accuracy = np.array([100 * result.mean["accuracy"] for _, result in points])
         spread = np.array([100 * result.deviation.get("accuracy", 0) for _, result in points])
         axes.errorbar(
-            x * (1 + 0.015 * number), accuracy, spread, fmt="o-", markersize=4, linewidth=1.3, label=CASES[name].title
+            x * (1 + 0.015 * number), accuracy, spread, fmt="o-", markersize=4, linewidth=1.3, label=name
         )  # beside each other
     axes.set(xlabel="training speakers", ylabel="accuracy, %", xscale="log")
     counts = sorted({count for points in curves.values() for count, _ in points})

@@ -16,6 +16,7 @@ from emogan.config import to_json
 from emogan.metrics.comparison import holm
 from trainers import pages, plots
 from trainers import report as run_report
+from trainers.plan import RECOGNISERS
 from trainers.run_folder import read_metrics
 from trainers.study import plots as study_plots
 from trainers.study import tables
@@ -25,9 +26,26 @@ from trainers.study.results import CaseResult
 
 SIGNIFICANT = 0.05
 _QUALITY = {
+    "spread": "spread of draws, of real clips of one emotion",
+    "spread_within_speaker": "the same, of real clips of one emotion and speaker",
+    "precision": "precision, %",
+    "precision_real_vs_real": "the same, real against real, %",
+    "recall": "recall, %",
+    "recall_real_vs_real": "the same, real against real, %",
+    "density": "density",
+    "density_real_vs_real": "the same, real against real",
+    "coverage": "coverage, %",
+    "coverage_real_vs_real": "the same, real against real, %",
     "requested_accuracy": "requested emotion recognised, %",
     "requested_accuracy_shuffled": "the same, requests shuffled, %",
+    "certainty": "certainty of the strong recogniser on generated ones, %",
+    "certainty_real": "the same on real ones, %",
     "generated_accuracy": "trained on generated, tested on real, %",
+    "generated_accuracy_of_strong": "the same, of the strong recogniser's, %",
+    "level_explained": "level: explained by the face, generated, %",
+    "level_explained_real": "level: explained by the speaker, real, %",
+    "profile_explained": "row profile: explained by the face, generated, %",
+    "profile_explained_real": "row profile: explained by the speaker, real, %",
     "fid": "FID",
     "fid_real_vs_real": "FID, real against real",
     "kid": "KID",
@@ -95,10 +113,10 @@ def _corpus(
 ) -> dict[str, Any]:
     """All that the page says of one labelled dataset."""
     results = tables.main_results(found, dataset)
-    by_case = {result.place.case: result for result in results}
+    by_row = {(result.place.case, result.place.recogniser): result for result in results}
     title = tables.corpus_title(dataset)
     made = [result for result in results if "fid" in result.mean]
-    example = by_case.get(SWEPT_CASE) or (made[0] if made else None)
+    example = by_row.get((SWEPT_CASE, "gan")) or (made[0] if made else None)
     rows = tables.rows(results)
     return {
         "title": title,
@@ -108,25 +126,25 @@ def _corpus(
         "speakers": len(results[0].speakers),
         "rows": {group: [row for row in rows if row.group == group] for group in GROUPS},
         "differences": pages.picture(
-            functools.partial(study_plots.differences, results), f"{title}: every case's difference to the baseline"
-        ) if len(results) > 1 else None,
+            functools.partial(study_plots.differences, results), f"{title}: every row's difference"
+        ),
         "confusions": [
             {
-                "title": CASES[result.place.case].title,
+                "title": result.title,
                 "picture": pages.picture(
                     functools.partial(plots.confusion, result.confusion, result.classes),
-                    f"Confusion matrix of {CASES[result.place.case].title} on {title}",
+                    f"Confusion matrix of {result.title} on {title}",
                 ),
             }
-            for result in (by_case["baseline"], example)
+            for result in (by_row["baseline", "bare"], by_row["baseline", "strong"], example)
             if result
         ],
         "by_speaker": pages.picture(
-            functools.partial(study_plots.speakers, by_case["baseline"], example), f"{title}: accuracy of each speaker"
+            functools.partial(study_plots.speakers, by_row["baseline", "bare"], example), f"{title}: accuracy of each speaker"
         ) if example else None,
         "by_sex": [
             (
-                CASES[result.place.case].title,
+                result.title,
                 {sex: f"{100 * share:.1f}% ({count})" for sex, (share, count) in result.by_sex.items()},
             )
             for result in results
@@ -134,18 +152,18 @@ def _corpus(
         ],
         "lacking": _lacking(results),
         "quality": _quality(results),
-        "shares": _shares(study, found, dataset, by_case),
+        "shares": _shares(study, found, dataset),
         "low_data": _low_data(study, found, lines, dataset),
         **_example(runs, dataset, example, folder),
     }  # fmt: skip
 
 
 def verdict(results: Sequence[CaseResult]) -> str:
-    """What a dataset's comparisons show, in a sentence or two."""
-    compared = [result for result in results if result.comparison]
+    """What a dataset's primary comparisons show, in a sentence or two."""
+    compared = [result for result in results if result.comparison and result.is_primary]
     tested = [result for result in compared if result.adjusted_p is not None]
     if not compared:
-        return "Only the baseline was run."
+        return "No primary comparison was run."
     if not tested:
         return (
             f"{len(results[0].speakers)} test speakers are too few for an interval, so nothing is said about new ones."
@@ -153,7 +171,7 @@ def verdict(results: Sequence[CaseResult]) -> str:
     different = [result for result in tested if result.adjusted_p is not None and result.adjusted_p < SIGNIFICANT]
     words = {True: "better", False: "worse"}
     parts = [
-        f"{CASES[r.place.case].title} is {words[r.comparison.difference > 0]} than the baseline by "
+        f"{r.title} is {words[r.comparison.difference > 0]} than {RECOGNISERS[r.place.recogniser].against} by "
         f"{100 * abs(r.comparison.difference):.1f} points (95%: {100 * (r.comparison.low or 0):+.1f} to "
         f"{100 * (r.comparison.high or 0):+.1f})"
         for r in different
@@ -161,9 +179,11 @@ def verdict(results: Sequence[CaseResult]) -> str:
     ]
     rest = len(tested) - len(different)
     if not parts:
-        return f"No difference to the baseline is shown for any of the {len(tested)} cases, once corrected for their number."
-    shown = "; ".join(parts) + f", corrected for {len(tested)} cases."
-    return shown[:1].upper() + shown[1:] + (f" For the other {rest} no difference is shown." if rest else "")
+        return (
+            f"No difference is shown in any of the {len(tested)} primary comparisons, once corrected for their number."
+        )
+    shown = "; ".join(parts) + f", corrected for {len(tested)} primary comparisons."
+    return shown[:1].upper() + shown[1:] + (f" In the other {rest} no difference is shown." if rest else "")
 
 
 def _data(lines: Sequence[dict[str, Any]], dataset: str) -> list[str]:
@@ -191,17 +211,17 @@ def _lacking(results: Sequence[CaseResult]) -> list[tuple[str, str, str]]:
     found = [result for result in results if result.whole_minus_this]
     adjusted = holm([result.whole_minus_this.p if result.whole_minus_this else None for result in found])
     return [
-        (CASES[one.place.case].title, tables.interval(one.whole_minus_this), "" if p is None else tables.p_value(p))
+        (one.title, tables.interval(one.whole_minus_this), "" if p is None else tables.p_value(p))
         for one, p in zip(found, adjusted, strict=True)
     ]
 
 
 def _quality(results: Sequence[CaseResult]) -> dict[str, Any] | None:
-    made = [result for result in results if "fid" in result.mean]
+    made = [result for result in results if "fid" in result.mean and result.place.recogniser == "gan"]
     if not made:
         return None
     return {
-        "cases": [CASES[result.place.case].title for result in made],
+        "cases": [result.title for result in made],
         "rows": [
             (label, [_figure(result, name, percent="%" in label) for result in made])
             for name, label in _QUALITY.items()
@@ -216,16 +236,15 @@ def _figure(result: CaseResult, name: str, percent: bool) -> str:
     return f"{100 * result.mean[name]:.1f}" if percent else f"{result.mean[name]:.3g}"
 
 
-def _shares(
-    study: Study, found: Sequence[CaseResult], dataset: str, by_case: dict[str, CaseResult]
-) -> dict[str, str] | None:
+def _shares(study: Study, found: Sequence[CaseResult], dataset: str) -> dict[str, str] | None:
     swept = [one for one in found if one.place.dataset == dataset and one.place.share]
-    usual = by_case.get(SWEPT_CASE)
-    if not swept or not usual:
+    if not swept:
         return None
-    place = dataclasses.replace(usual.place, share=study.base.generated_share)
-    swept.append(dataclasses.replace(usual, place=place))
-    alt = f"{tables.corpus_title(dataset)}: difference to the baseline over the share of generated examples"
+    for usual in tables.main_results(found, dataset):
+        if usual.place.case == SWEPT_CASE:
+            place = dataclasses.replace(usual.place, share=study.base.generated_share)
+            swept.append(dataclasses.replace(usual, place=place))
+    alt = f"{tables.corpus_title(dataset)}: differences over the share of generated examples"
     return pages.picture(functools.partial(study_plots.shares, swept), alt)
 
 
@@ -237,13 +256,12 @@ def _low_data(
     whole = max(line["speakers"] for line in _data_lines(lines, dataset) if line["side"] == "train")
     reduced = [one for one in found if one.place.dataset == dataset and one.place.train_speakers]
     curves = {
-        name: [
+        title: [
             (one.place.train_speakers or whole, one)
             for one in [*reduced, *tables.main_results(found, dataset)]
-            if one.place.case == name
+            if one.title == title
         ]
-        for name in CASES
-        if any(one.place.case == name for one in reduced)
+        for title in dict.fromkeys(one.title for one in reduced)
     }
     alt = f"{tables.corpus_title(dataset)}: accuracy over the number of training speakers"
     return pages.picture(functools.partial(study_plots.low_data, curves), alt)
@@ -254,7 +272,7 @@ def _example(runs: Sequence[PlannedRun], dataset: str, example: CaseResult | Non
     nothing: dict[str, Any] = {"example": "", "samples": None, "clips": {}, "features": None}
     if example is None:
         return nothing
-    run = next(run for run in runs if run.place == example.place)
+    run = next(run for run in runs if run.place == dataclasses.replace(example.place, recogniser=""))
     path = folder / run.path
     samples = run_report.read_samples(path)
     with np.load(path / "evaluate" / "features.npz", allow_pickle=False) as arrays:
@@ -263,7 +281,7 @@ def _example(runs: Sequence[PlannedRun], dataset: str, example: CaseResult | Non
     found = study_plots.flattened(features["real"], features["generated"])
     draw = functools.partial(study_plots.feature_map, found, features["labels"], names)
     return {
-        "example": f"{CASES[example.place.case].title}, fold {example.place.fold}, seed {example.place.seed} ({run.path})",
+        "example": f"{example.title}, fold {example.place.fold}, seed {example.place.seed} ({run.path})",
         "samples": run_report.sample_section(samples),
         "clips": run_report.sound_section(path, samples, at_most=1),
         "features": pages.picture(draw, f"t-SNE of the features of real and generated spectrograms, {dataset}"),

@@ -6,7 +6,7 @@ Public names: Measured, CaseResult, collect, read.
 import dataclasses
 import json
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ import numpy as np
 from emogan.errors import UserError
 from emogan.metrics import comparison
 from emogan.metrics.comparison import Comparison
+from trainers.plan import RECOGNISERS
 from trainers.run_folder import read_metrics, write_atomically
 from trainers.study.cases import CASES, WHOLE_CASE
 from trainers.study.plan import Place, PlannedRun
@@ -26,12 +27,12 @@ RECOGNITION = ("accuracy", "uar", "macro_f1")
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Measured:
-    """What one run measured on its test fold.
+    """What one run measured of one recogniser on its test fold.
 
     Attributes:
-        place: where the run stands in the study.
+        place: where the run stands in the study, and which recogniser it is.
         recognition: each of `RECOGNITION`, in [0, 1].
-        speakers: right and all clips of each test speaker.
+        speakers: right and all clips of each test speaker, summed over the recogniser's seeds.
         sexes: male or female where the corpus tells, of each test speaker.
         classes: names of the emotions.
         confusion: counts, int [classes, classes], rows true and columns recognised.
@@ -51,7 +52,7 @@ class Measured:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class CaseResult:
-    """A case on one dataset, over folds and seeds.
+    """A recogniser of a case on one dataset, over folds and seeds.
 
     Attributes:
         place: of its first run.
@@ -59,12 +60,13 @@ class CaseResult:
         mean, deviation: of each of `RECOGNITION` and each figure of quality over folds and seeds; there is no deviation of
             one run.
         by_sex: accuracy over all clips of speakers of a sex, pooled over folds and seeds, and their number of speakers.
-        comparison: with the baseline of the same folds, seeds and training speakers; None for a baseline.
-        adjusted_p: its p-value, corrected by Holm's method for the number of cases of the table; None where there is none.
+        comparison: with the recogniser that it is `against`, of the same folds, seeds and training speakers; None for `bare`.
+        adjusted_p: its p-value, corrected by Holm's method for the number of the table's primary comparisons where it is one,
+            else for that of the others; None where there is none.
         whole_minus_this: for a case of the group `spoilt`, `WHOLE_CASE` minus it, which says what the missing part is worth.
         classes: names of the emotions.
         confusion: the sum over runs, int [classes, classes], rows true and columns recognised.
-        run_differences: accuracy minus the baseline's of the same fold and seed, by `fold f, seed s`; none for a baseline.
+        run_differences: accuracy minus that of the compared one of the same fold and seed, by `fold f, seed s`.
         speakers: each test speaker's accuracy, averaged over seeds.
         synthetic: whether the corpus is a synthetic one.
     """
@@ -83,6 +85,16 @@ class CaseResult:
     speakers: dict[str, float]
     synthetic: bool = False
 
+    @property
+    def title(self) -> str:
+        """Its name in tables."""
+        return CASES[self.place.case].row_title(self.place.recogniser)
+
+    @property
+    def is_primary(self) -> bool:
+        """See `Case.is_primary`."""
+        return CASES[self.place.case].is_primary(self.place.recogniser)
+
 
 def collect(runs: Sequence[PlannedRun], folder: Path) -> list[CaseResult]:
     """Reads what the runs measured, sums it up, and writes both to metrics.jsonl in the study's folder.
@@ -98,7 +110,8 @@ def collect(runs: Sequence[PlannedRun], folder: Path) -> list[CaseResult]:
             continue
         own = [line for line in read_metrics(folder / run.path) if line["stage"] in ("evaluate", "recognised", "data")]
         lines += [{"run": run.path, **dataclasses.asdict(run.place), **line} for line in own]
-        measured.append(_measured(run.place, own))
+        places = [dataclasses.replace(run.place, recogniser=name) for name in CASES[run.place.case].recognisers]
+        measured += [_measured(place, own) for place in places]
     found = summarise(measured)
     lines += [{"stage": "summary", **_as_line(result)} for result in found]
     write_atomically(folder / "metrics.jsonl", "".join(json.dumps(line) + "\n" for line in lines))
@@ -106,10 +119,10 @@ def collect(runs: Sequence[PlannedRun], folder: Path) -> list[CaseResult]:
 
 
 def _measured(place: Place, lines: Sequence[dict[str, Any]]) -> Measured:
-    name = "baseline" if place.case == "baseline" else "augmented"
+    name = place.recogniser
     values = {line["name"]: line["value"] for line in lines if line["stage"] == "evaluate"}
     recognised = [line for line in lines if line["stage"] == "recognised" and line["recogniser"] == name]
-    other = ("baseline_", "augmented_", "accuracy_difference")
+    other = tuple(f"{one}_{measure}" for one in RECOGNISERS if one != "generated" for measure in RECOGNITION)
     matrix = next(line for line in recognised if "confusion" in line)
     return Measured(
         place=place,
@@ -118,27 +131,33 @@ def _measured(place: Place, lines: Sequence[dict[str, Any]]) -> Measured:
         sexes={line["speaker"]: line["sex"] for line in recognised if "speaker" in line},
         classes=tuple(matrix["classes"]),
         confusion=np.array(matrix["confusion"]),
-        quality={key: value for key, value in values.items() if not key.startswith(other)},
+        quality={
+            key: value
+            for key, value in values.items()
+            if value is not None and key not in other and not key.startswith("accuracy_")
+        },
         synthetic=any(line["synthetic"] for line in lines if line["stage"] == "data"),
     )
 
 
 def summarise(measured: Sequence[Measured]) -> list[CaseResult]:
-    """One result for each case of each dataset, number of training speakers and share, in the order of the cases."""
-    groups: dict[tuple[Any, ...], list[Measured]] = defaultdict(list)
+    """A result for each dataset, number of training speakers, case, share and recogniser, in this order."""
+    groups: dict[tuple[Any, ...], dict[tuple[int, int], Measured]] = defaultdict(dict)
     for one in measured:
         place = one.place
-        groups[place.dataset, place.train_speakers, place.share, place.case].append(one)
-    tables: dict[tuple[Any, ...], list[CaseResult]] = defaultdict(list)
-    for (dataset, train_speakers, share, _), runs in list(groups.items()):
-        baseline = {(run.place.fold, run.place.seed): run for run in groups[dataset, train_speakers, 0.0, "baseline"]}
-        whole = {(run.place.fold, run.place.seed): run for run in groups[dataset, train_speakers, 0.0, WHOLE_CASE]}
-        tables[dataset, train_speakers, bool(share)].append(_result(runs, baseline, whole))
+        key = place.dataset, place.train_speakers, place.share, place.case, place.recogniser
+        groups[key][place.fold, place.seed] = one
+    families: dict[tuple[Any, ...], list[CaseResult]] = defaultdict(list)
+    for (dataset, train_speakers, share, _, recogniser), runs in list(groups.items()):
+        base = groups.get((dataset, train_speakers, 0.0, "baseline", RECOGNISERS[recogniser].against), {})
+        whole = groups.get((dataset, train_speakers, 0.0, WHOLE_CASE, recogniser), {})
+        result = _result(runs, base, whole)
+        families[dataset, train_speakers, bool(share), result.is_primary].append(result)
     found = []
-    for results in tables.values():
+    for results in families.values():
         adjusted = comparison.holm([result.comparison.p if result.comparison else None for result in results])
         found += [dataclasses.replace(one, adjusted_p=p) for one, p in zip(results, adjusted, strict=True)]
-    order = list(CASES)
+    order, inner = list(CASES), list(RECOGNISERS)
     return sorted(
         found,
         key=lambda r: (
@@ -147,62 +166,60 @@ def summarise(measured: Sequence[Measured]) -> list[CaseResult]:
             bool(r.place.share),
             order.index(r.place.case),
             r.place.share,
+            inner.index(r.place.recogniser),
         ),
     )
 
 
 def _result(
-    runs: Sequence[Measured], baseline: dict[tuple[int, int], Measured], whole: dict[tuple[int, int], Measured]
+    runs: Mapping[tuple[int, int], Measured],
+    base: Mapping[tuple[int, int], Measured],
+    whole: Mapping[tuple[int, int], Measured],
 ) -> CaseResult:
     values: dict[str, list[float]] = defaultdict(list)
-    for run in runs:
+    for run in runs.values():
         for name, value in (run.recognition | run.quality).items():
             values[name].append(value)
-    is_baseline = runs[0].place.case == "baseline"
+    first = next(iter(runs.values()))
+    lacks = CASES[first.place.case].group == "spoilt" and whole.keys() == runs.keys()
     return CaseResult(
-        place=runs[0].place,
+        place=first.place,
         runs=len(runs),
         mean={name: float(np.mean(own)) for name, own in values.items()},
         deviation={name: float(np.std(own, ddof=1)) for name, own in values.items() if len(own) > 1},
-        by_sex=_by_sex(runs),
-        comparison=None if is_baseline else _compared(runs, baseline),
+        by_sex=_by_sex(runs.values()),
+        comparison=_compared(runs, base) if base else None,
         adjusted_p=None,
-        whole_minus_this=_whole_minus(runs, whole),
-        classes=runs[0].classes,
-        confusion=np.sum([run.confusion for run in runs], axis=0),
-        run_differences={} if is_baseline else _run_differences(runs, baseline),
-        speakers=_speaker_accuracies(runs),
-        synthetic=runs[0].synthetic,
+        whole_minus_this=_compared(whole, runs) if lacks else None,
+        classes=first.classes,
+        confusion=np.sum([run.confusion for run in runs.values()], axis=0),
+        run_differences=_run_differences(runs, base) if base else {},
+        speakers=_speaker_accuracies(runs.values()),
+        synthetic=first.synthetic,
     )
 
 
-def _whole_minus(runs: Sequence[Measured], whole: dict[tuple[int, int], Measured]) -> Comparison | None:
-    this = {(run.place.fold, run.place.seed): run for run in runs}
-    if CASES[runs[0].place.case].group != "spoilt" or whole.keys() != this.keys():
-        return None
-    return _compared(list(whole.values()), this)
-
-
-def _run_differences(runs: Sequence[Measured], baseline: dict[tuple[int, int], Measured]) -> dict[str, float]:
+def _run_differences(
+    runs: Mapping[tuple[int, int], Measured], base: Mapping[tuple[int, int], Measured]
+) -> dict[str, float]:
     return {
-        f"fold {run.place.fold}, seed {run.place.seed}": run.recognition["accuracy"]
-        - baseline[run.place.fold, run.place.seed].recognition["accuracy"]
-        for run in runs
+        f"fold {fold}, seed {seed}": run.recognition["accuracy"] - base[fold, seed].recognition["accuracy"]
+        for (fold, seed), run in runs.items()
     }
 
 
-def _compared(runs: Sequence[Measured], baseline: dict[tuple[int, int], Measured]) -> Comparison:
-    """With the same fold's and seed's baseline, speaker by speaker."""
+def _compared(runs: Mapping[tuple[int, int], Measured], base: Mapping[tuple[int, int], Measured]) -> Comparison:
+    """With another recogniser of the same folds and seeds, speaker by speaker."""
     differences, speakers = [], []
-    for run in runs:
-        other = baseline[run.place.fold, run.place.seed]
+    for key, run in runs.items():
         for speaker, (right, count) in run.speakers.items():
-            differences.append(right / count - other.speakers[speaker][0] / other.speakers[speaker][1])
+            other_right, other_count = base[key].speakers[speaker]
+            differences.append(right / count - other_right / other_count)
             speakers.append(speaker)
     return comparison.compare(np.array(differences), np.array(speakers))
 
 
-def _by_sex(runs: Sequence[Measured]) -> dict[str, tuple[float, int]]:
+def _by_sex(runs: Collection[Measured]) -> dict[str, tuple[float, int]]:
     counts: dict[str, list[tuple[int, int]]] = defaultdict(list)
     people: dict[str, set[str]] = defaultdict(set)
     for run in runs:
@@ -214,7 +231,7 @@ def _by_sex(runs: Sequence[Measured]) -> dict[str, tuple[float, int]]:
     return {sex: (float(right / count), len(people[sex])) for sex, (right, count) in sorted(totals.items())}
 
 
-def _speaker_accuracies(runs: Sequence[Measured]) -> dict[str, float]:
+def _speaker_accuracies(runs: Collection[Measured]) -> dict[str, float]:
     found: dict[str, list[float]] = defaultdict(list)
     for run in runs:
         for speaker, (right, count) in run.speakers.items():

@@ -22,6 +22,8 @@ INCREMENTS = {
     "pretraining, semi-supervised": ("moderate_semi_supervised", "progressive_semi_supervised"),
 }
 """Parts of the method, each with a case that lacks it and the case that has it and nothing else more."""
+ON = {"gan": "bare", "gan_strong": "strong"}
+"""The recognisers of those cases, and what they are on top of."""
 
 
 def write(folders: Sequence[Path], output_dir: Path) -> str:
@@ -43,20 +45,19 @@ def write(folders: Sequence[Path], output_dir: Path) -> str:
 
 def increments(results: Sequence[CaseResult]) -> dict[str, Comparison]:
     """What each of `INCREMENTS` whose two cases a table has adds to the accuracy, over speakers."""
-    by_case = {result.place.case: result for result in results}
+    by_row = {(result.place.case, result.place.recogniser): result for result in results}
     return {
-        part: compare(*_differences(by_case[without], by_case[having]))
+        f"{part}, on {base}": compare(*_differences(by_row[without, recogniser], by_row[having, recogniser]))
         for part, (without, having) in INCREMENTS.items()
-        if {without, having} <= by_case.keys()
+        for recogniser, base in ON.items()
+        if {(without, recogniser), (having, recogniser)} <= by_row.keys()
     }
 
 
 def _differences(without: CaseResult, having: CaseResult) -> tuple[np.ndarray, np.ndarray]:
     """Of each test speaker's accuracy, averaged over seeds; and the speakers."""
     if without.speakers.keys() != having.speakers.keys():
-        raise UserError(
-            f"{without.place.case} and {having.place.case} were tested on different speakers; run both on all"
-        )
+        raise UserError(f"{without.title} and {having.title} were tested on different speakers; run both on all")
     speakers = list(having.speakers)
     return np.array([having.speakers[s] - without.speakers[s] for s in speakers]), np.array(speakers)
 

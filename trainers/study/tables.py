@@ -13,14 +13,14 @@ from trainers.study.results import CaseResult
 from trainers.table import PAPER_COLUMNS, PAPER_TABLE_1
 
 _TITLES = {"crema_d_av": "CREMA-D", "ravdess_av": "RAVDESS"}
-QUALITY = {"fid": "FID", "is": "IS", "ssim": "SSIM"}
-"""Figures of the paper's table beside accuracy, by their names here."""
+QUALITY = {"fid": "FID", "is": "IS", "ssim": "SSIM", "spread": "spread"}
+"""Figures of the paper's table beside accuracy, by their names here; and the spread, which shows a collapsed generator."""
 COLUMNS = (
     "case",
     "accuracy %",
     "UAR %",
     "macro-F1 %",
-    "difference to the baseline, points",
+    "difference, points",
     "p (Holm)",
     *QUALITY.values(),
 )
@@ -43,7 +43,8 @@ class Row:
 
     Attributes:
         group: the heading it stands under, one of `GROUPS`.
-        cells: text for each of `COLUMNS`.
+        cells: text for each of `COLUMNS`. The difference of a row `+ strong` is to `strong`, that of others to `bare`; a star
+            marks a primary comparison.
         paper: the paper's figures for the same case and corpus, for each of `PAPER_COLUMNS`; empty where it has none.
     """
 
@@ -63,9 +64,9 @@ def rows(results: Sequence[CaseResult]) -> list[Row]:
         Row(
             group=CASES[result.place.case].group,
             cells=(
-                CASES[result.place.case].title,
+                result.title,
                 *(share(result, name) for name in ("accuracy", "uar", "macro_f1")),
-                interval(result.comparison),
+                interval(result.comparison) + (" *" if result.is_primary else ""),
                 "" if result.adjusted_p is None else p_value(result.adjusted_p),
                 *(f"{result.mean[name]:.3g}" if name in result.mean else "" for name in QUALITY),
             ),
@@ -76,7 +77,8 @@ def rows(results: Sequence[CaseResult]) -> list[Row]:
 
 
 def _paper(result: CaseResult) -> tuple[str, ...]:
-    figures = PAPER_TABLE_1.get(CASES[result.place.case].title, {}).get(corpus_title(result.place.dataset), ())
+    title = "baseline" if result.place.recogniser == "bare" else result.title
+    figures = PAPER_TABLE_1.get(title, {}).get(corpus_title(result.place.dataset), ())
     return tuple(f"{figure:.2f}" for figure in figures)
 
 
@@ -135,8 +137,10 @@ def markdown(found: Sequence[CaseResult]) -> str:
 NOT_COMPARABLE = (
     "The paper's figures are not directly comparable: it does not say that its test speakers were absent from training, and "
     "its Inception network, window and split are not given. Ours: mean and standard deviation over folds and seeds; FID and "
-    "IS on the features of each fold's baseline recogniser; the difference is the mean over test speakers of the "
-    "seed-averaged difference, with its 95% t interval; p is corrected for the number of cases by Holm's method."
+    "IS on the features of each fold's strong recogniser; spread: how far draws of one face lie apart, as a share of real "
+    "clips. The difference, to strong for what is on top of it and else to bare, is the mean over test speakers of the "
+    "seed-averaged difference, with its 95% t interval; p is corrected by Holm's method, among the primary comparisons (*), "
+    "which were fixed before any study ran, and among the others."
 )
 
 

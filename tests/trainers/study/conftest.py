@@ -5,18 +5,21 @@ import pytest
 
 from emogan.emotions import EMOTIONS
 from emogan.metrics.comparison import Comparison
+from trainers.study.cases import CASES
 from trainers.study.plan import Place
 from trainers.study.results import CaseResult
 
 
-def make_result(case, difference=None, p=None, **changes):
+def make_result(case, difference=None, p=None, recogniser="", **changes):
     compared = None
     if difference is not None:
         compared = Comparison(
             difference=difference, low=difference - 0.05, high=difference + 0.05, p=p, speakers=8, seeds=2
         )
     settings = {
-        "place": Place(dataset="crema_d_av", fold=0, seed=1, case=case),
+        "place": Place(
+            dataset="crema_d_av", fold=0, seed=1, case=case, recogniser=recogniser or CASES[case].recognisers[0]
+        ),
         "runs": 4,
         "mean": {"accuracy": 0.5, "uar": 0.4, "macro_f1": 0.3},
         "deviation": {"accuracy": 0.0123, "uar": 0.02, "macro_f1": 0.03},
@@ -34,5 +37,5 @@ def make_result(case, difference=None, p=None, **changes):
 
 @pytest.fixture
 def result():
-    """Makes a CaseResult: case, difference, its p, and whatever else is to be changed."""
+    """Makes a CaseResult: case, difference, its p, recogniser, and whatever else is to be changed."""
     return make_result

@@ -51,8 +51,10 @@ def test_speakers_lie_at_their_accuracies(result):
 
 def test_shares_are_drawn_in_their_order(found):
     swept = [at(found[2], share=share) for share in (0.75, 0.25, 0.5)]
-    axes = plots.shares(swept).axes[0]
+    on_top = at(found[2], share=0.25, recogniser="gan_strong")
+    axes = plots.shares([*swept, on_top]).axes[0]
     assert [x for x, _ in points(axes, "o")] == [25, 50, 75]
+    assert [x for x, _ in points(axes, "s")] == [25]
 
 
 def test_the_low_data_curve_has_a_line_for_each_case(found):

@@ -9,16 +9,28 @@ from trainers.study import report, tables
 
 @pytest.fixture
 def found(result):
-    gan = {"accuracy": 0.55, "uar": 0.5, "macro_f1": 0.45, "fid": 2.345, "is": 3.4567, "ssim": 0.1234}
+    gan = {"accuracy": 0.55, "uar": 0.5, "macro_f1": 0.45, "fid": 2.345, "is": 3.4567, "ssim": 0.1234, "spread": 0.0912}
     return [result("baseline"), result("progressive_supervised", 0.051, 0.001, mean=gan), result("mixup", -0.02, 0.4)]
 
 
 def test_a_row_has_every_figure_with_its_spread(found):
     baseline, gan, mixup = tables.rows(found)
-    assert baseline.cells == ("baseline", "50.0 ± 1.2", "40.0 ± 2.0", "30.0 ± 3.0", "", "", "", "", "")
-    assert gan.cells[4:] == ("+5.1 (+0.1 to +10.1)", "0.002", "2.35", "3.46", "0.123")
+    assert baseline.cells == ("bare", "50.0 ± 1.2", "40.0 ± 2.0", "30.0 ± 3.0", "", "", "", "", "", "")
+    assert gan.cells[4:] == ("+5.1 (+0.1 to +10.1) *", "0.002", "2.35", "3.46", "0.123", "0.0912")
     assert mixup.cells[4:6] == ("-2.0 (-7.0 to +3.0)", "0.800")
-    assert (gan.paper, mixup.paper) == (("53.71", "59.60", "2.31", "0.85"), ())
+    assert (baseline.paper, gan.paper, mixup.paper) == (("49.34",), ("53.71", "59.60", "2.31", "0.85"), ())
+
+
+def test_what_is_on_top_of_the_strong_recogniser_has_a_row_without_the_papers_figures(result):
+    strong, gan = tables.rows(
+        [result("baseline", 0.1, 0.01, "strong"), result("progressive_supervised", 0.02, 0.3, "gan_strong")]
+    )
+    assert (strong.cells[0], strong.paper, gan.cells[0], gan.paper) == (
+        "strong",
+        (),
+        "progressive supervised + strong",
+        (),
+    )
 
 
 def test_a_p_value_is_never_zero():
@@ -70,18 +82,14 @@ def test_the_terminals_table_is_aligned(found):
     assert lines[1].index("accuracy %") == lines[2].index("50.0") == lines[3].index("55.0")
 
 
-def test_the_verdict_names_what_differs_and_says_of_the_rest_that_nothing_is_shown(found, result):
-    assert report.verdict(found) == (
-        "Progressive supervised is better than the baseline by 5.1 points (95%: +0.1 to +10.1), corrected for 2 cases. "
-        "For the other 1 no difference is shown."
-    )
-    assert report.verdict(found[:1] + found[2:]) == (
-        "No difference to the baseline is shown for any of the 1 cases, once corrected for their number."
-    )
-    worse = result("mixup", -0.2, 0.0001)
-    assert report.verdict([found[0], worse]).startswith(
-        "Mixup is worse than the baseline by 20.0 points (95%: -25.0 to -15.0)"
-    )
-    assert report.verdict(found[:1]) == "Only the baseline was run."
-    few = result("mixup", 0.1, adjusted_p=None)
+def test_the_verdict_is_of_the_primary_comparisons(found, result):
+    better = report.verdict(found)
+    assert "rogressive supervised is better than bare by 5.1 points (95%: +0.1 to +10.1)" in better
+    assert "corrected for 1 primary comparison" in better
+    on_top = result("moderate_supervised", -0.2, 0.0001, "gan_strong")
+    assert "oderate supervised + strong is worse than strong by 20.0 points" in report.verdict([found[0], on_top])
+    none = report.verdict([found[0], result("progressive_supervised", 0.01, 0.9)])
+    assert "o difference is shown" in none
+    assert report.verdict([found[0], found[2]]) == report.verdict(found[:1])  # mixup is none of them
+    few = result("progressive_supervised", 0.1, adjusted_p=None)
     assert "8 test speakers are too few" in report.verdict([found[0], few])
