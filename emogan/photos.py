@@ -76,18 +76,22 @@ def ask(
     return [Answer(emotion=emotion, spectrogram=made, wav_bytes=sound) for emotion, made, sound in rows]
 
 
-def generate(connection: Connection, photo: Path, emotions: Sequence[str], seed: int, output_dir: Path) -> list[Path]:
+def generate(
+    connection: Connection, photo: Path, emotions: Sequence[str], seed: int, output_dir: Path, *, draws: int = 1
+) -> list[Path]:
     """Finds and aligns the largest face of a photograph, asks a model for emotions, and writes what it gives.
 
     Args:
         connection: the model, served or in this process.
         photo: the photograph's file.
         emotions: which ones; each must be one that the model knows; or `all` alone.
-        seed: of the noise.
+        seed: of the first draw's noise; the next draws have the next numbers.
         output_dir: receives the files; made if need be.
+        draws: how many of each emotion, by different noise.
 
     Returns:
-        The files written: the aligned face (PNG); for each emotion the spectrogram (PNG) and its sound (WAV).
+        The files written: the aligned face (PNG); for each draw and emotion the spectrogram (PNG) and its sound (WAV), named by
+        photograph, emotion and seed.
 
     Raises:
         UserError: where the model does not answer, the photograph cannot be read, an emotion is unknown, or there is no face.
@@ -101,9 +105,10 @@ def generate(connection: Connection, photo: Path, emotions: Sequence[str], seed:
             )
     face = faces.from_photo(photo, settings.media.face)
     contents = {f"{photo.stem}_face.png": tf.io.encode_png(face).numpy()}
-    for answer in ask(connection, face, emotions, seed):
-        stem = f"{photo.stem}_{answer.emotion}_{seed}"
-        contents |= {f"{stem}.png": answer.png(), f"{stem}.wav": answer.wav_bytes}
+    for own in range(seed, seed + draws):
+        for answer in ask(connection, face, emotions, own):
+            stem = f"{photo.stem}_{answer.emotion}_{own}"
+            contents |= {f"{stem}.png": answer.png(), f"{stem}.wav": answer.wav_bytes}
     output_dir.mkdir(parents=True, exist_ok=True)
     for name, content in contents.items():
         (output_dir / name).write_bytes(content)

@@ -28,7 +28,8 @@ _TEST_FOLD = flags.DEFINE_integer(
     lower_bound=0,
 )
 _EMOTIONS = flags.DEFINE_list("emotions", [], "Ask these of each face; without it each clip's own label.")
-_VARIANTS = flags.DEFINE_integer("variants", 1, "How many of each face and emotion, by different noise.", lower_bound=1)
+_DRAWS = flags.DEFINE_integer("draws", 1, "How many of each face and emotion, by different noise.", lower_bound=1)
+flags.DEFINE_alias("variants", "draws")
 _SEED = flags.DEFINE_integer("seed", 1, "Seed of the first one's noise.")
 _WAV = flags.DEFINE_bool("wav", True, "Write sounds too, which takes most of the time.")
 _OUTPUT_DIR = flags.DEFINE_string("output_dir", None, "Folder to write; it must not be there.", required=True)
@@ -45,7 +46,7 @@ def main(_: list[str]) -> None:
     order = Order(
         test_fold=_TEST_FOLD.value,
         emotions=tuple(_EMOTIONS.value),
-        variants=_VARIANTS.value,
+        draws=_DRAWS.value,
         seed=_SEED.value,
         wav=_WAV.value,
     )

@@ -60,14 +60,14 @@ class Order:
     Attributes:
         test_fold: only faces of this fold's training speakers are used; None for all faces.
         emotions: for each face; empty for its clip's own label.
-        variants: for each face and emotion, by different noise.
-        seed: of the first variant of the first face; the next variants, then faces, have the next numbers.
+        draws: for each face and emotion, by different noise.
+        seed: of the first draw of the first face; the next draws, then faces, have the next numbers.
         wav: whether there are sounds.
     """
 
     test_fold: int | None = None
     emotions: tuple[str, ...] = ()
-    variants: int = 1
+    draws: int = 1
     seed: int = 1
     wav: bool = True
 
@@ -98,7 +98,7 @@ def augment(model: LocalModel, corpus: Corpus, order: Order, output_dir: Path) -
     split = "+".join(corpus.splits)
     if order.test_fold is not None:
         split = protocols.protocol(corpus, order.test_fold).train
-    count = corpus.count(split) * max(1, len(order.emotions)) * order.variants
+    count = corpus.count(split) * max(1, len(order.emotions)) * order.draws
     size, class_names = corpus.media.size, model.settings.class_names
     about = {
         "generated": MARK,
@@ -152,7 +152,7 @@ def _made(model: LocalModel, corpus: Corpus, split: str, order: Order) -> Iterat
     class_names, seed, number = model.settings.class_names, order.seed, 0
     for example in corpus.examples(split, pictures=["face"]).as_numpy_iterator():
         emotions = order.emotions or (corpus.class_names[example["label"]],)
-        for _ in range(order.variants):
+        for _ in range(order.draws):
             for answer in photos.ask(model, example["face"], emotions, seed, sound=order.wav):
                 yield (
                     Item(

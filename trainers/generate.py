@@ -19,17 +19,19 @@ _EMOTION = flags.DEFINE_list(
     required=True,
     allow_overwrite=False,
 )
-_SEED = flags.DEFINE_integer("seed", 1, "Seed of the noise; another seed gives another variant.")
+_DRAWS = flags.DEFINE_integer("draws", 1, "How many of each emotion, by different noise.", lower_bound=1)
+_SEED = flags.DEFINE_integer("seed", 1, "Seed of the first draw's noise; the next draws have the next numbers.")
 _OUTPUT_DIR = flags.DEFINE_string("output_dir", None, "Where the PNGs and the WAV are written.", required=True)
 
 
 def main(_: list[str]) -> None:
-    """Writes the aligned face, and <photo>_<emotion>_<seed>.png and .wav for each emotion."""
+    """Writes the aligned face, and <photo>_<emotion>_<seed>.png and .wav for each emotion and draw."""
     from emogan.photos import generate
     from emogan.serving import LocalModel
 
     model = LocalModel(Path(_MODEL.value))
-    for path in generate(model, Path(_FACE.value), _EMOTION.value, _SEED.value, Path(_OUTPUT_DIR.value)):
+    asked = Path(_FACE.value), _EMOTION.value, _SEED.value, Path(_OUTPUT_DIR.value)
+    for path in generate(model, *asked, draws=_DRAWS.value):
         print(path)
 
 

@@ -41,6 +41,16 @@ def test_all_emotions_can_be_asked_for_in_a_word(exported, photo, tmp_path):
     assert {path.stem for path in written} == {"photo_face", *(f"photo_{emotion}_1" for emotion in EMOTIONS)}
 
 
+def test_draws_have_the_next_seeds_and_differ(exported, photo, tmp_path):
+    model = serving.LocalModel(exported)
+    several = photos.generate(model, photo, ["sad"], 4, tmp_path / "several", draws=2)
+    assert [path.name for path in several] == [
+        "photo_face.png", "photo_sad_4.png", "photo_sad_4.wav", "photo_sad_5.png", "photo_sad_5.wav",
+    ]  # fmt: skip
+    (_, _, alone) = photos.generate(model, photo, ["sad"], 5, tmp_path / "alone")
+    assert alone.read_bytes() == several[4].read_bytes() != several[2].read_bytes()
+
+
 def test_an_emotion_that_the_model_does_not_know_is_refused_with_those_it_does(exported, photo, tmp_path):
     with pytest.raises(UserError, match="--emotion=bored is unknown to this model; choose from anger, disgust, fear"):
         photos.generate(serving.LocalModel(exported), photo, ["happy", "bored"], 1, tmp_path)

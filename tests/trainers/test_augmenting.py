@@ -22,7 +22,7 @@ def flags(minute_run, minute_data):
 @pytest.fixture(scope="module")
 def generated(flags, run_command, tmp_path_factory):
     folder = tmp_path_factory.mktemp("generated") / "out"
-    asked = ["--test_fold=0", "--emotions=happy,sad", "--variants=2", "--seed=5", f"--output_dir={folder}"]
+    asked = ["--test_fold=0", "--emotions=happy,sad", "--draws=2", "--seed=5", f"--output_dir={folder}"]
     result = run_command("trainers.augment", *flags, *asked)
     assert result.returncode == 0, result.stderr
     assert result.stdout == f"72 generated spectrograms in {folder}\n"  # of 18 faces
@@ -126,3 +126,17 @@ def test_a_full_disk_is_told_before_anything_is_generated(minute_run, minute_dat
     with pytest.raises(OSError, match="No space left on device"):
         augment(serving.LocalModel(minute_run / "serving" / "emogan"), corpus, Order(), disk / "out")
     assert not (disk / "out").exists()
+
+
+@pytest.mark.parametrize("module", ["trainers.augment", "trainers.generate"])
+def test_no_draws_at_all_are_refused_in_one_line(run_command, tmp_path, module):
+    given = (
+        ["--model=m", "--dataset=d", "--data_dir=d"]
+        if module.endswith("augment")
+        else ["--model=m", "--face=f", "--emotion=sad"]
+    )
+    result = run_command(module, *given, f"--output_dir={tmp_path / 'out'}", "--draws=0")
+    assert result.returncode == 2
+    assert "--draws=0" in result.stderr
+    assert len(result.stderr.splitlines()) == 1
+    assert not (tmp_path / "out").exists()
