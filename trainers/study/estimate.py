@@ -25,7 +25,7 @@ class Estimate:
     """Expected seconds of the stages that are left.
 
     Attributes:
-        seconds: by kind of stage; nothing for the evaluation until one was done.
+        seconds: by kind of stage; nothing for the draws and the evaluation until one was done.
         measured: the kinds whose time is that of stages that were done.
     """
 
@@ -44,12 +44,15 @@ def estimate(study: Study, runs: Sequence[PlannedRun], left: Sequence[PlannedRun
             "calibrate": study.base.calibrate.steps * step,
         } | expected
     if {"recognise", "face_classifier"} & (counts.keys() - known.keys()):
-        recognise = study.base.recognise.steps * _recogniser_step(study.base)
+        one = study.base.recognise.steps * _recogniser_step(study.base)
         # f_S: a network for each training fold, and one for all.
         networks_of_f_s = max(
             len(FOLDS.get(dataset.partition("/")[0], folds)) - 1 for dataset, folds in study.folds.items()
         )
-        expected = {"recognise": recognise, "face_classifier": networks_of_f_s * recognise} | expected
+        expected = {
+            "recognise": study.base.recognise_seeds * one,
+            "face_classifier": networks_of_f_s * one,
+        } | expected
     seconds = {kind: count * expected[kind] for kind, count in counts.items() if kind in expected}
     return Estimate(seconds=seconds, measured=frozenset(known))
 
