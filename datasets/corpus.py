@@ -216,7 +216,9 @@ def open_corpus(dataset: str, data_dir: Path, usual_config: str) -> Corpus:
     except (tfds.core.registered.DatasetNotFoundError, ValueError) as error:
         raise UserError(f"there is no dataset {name}/{config} in {data_dir}: {_how_to_build(name, config)}") from error
     if not builder.data_path.exists():
-        raise UserError(f"{builder.data_path} does not exist: {_how_to_build(name, config)}")
+        found = ", ".join(map(str, tfds.core.utils.version.list_all_versions(builder.data_path.parent)))
+        other = f", only version {found}, which was built by another version of emogan" if found else ""
+        raise UserError(f"{builder.data_path} does not exist{other}: {_how_to_build(name, config)}")
     return Corpus(builder)
 
 

@@ -305,7 +305,7 @@ class RecogniserConfig:
 BARE = RecogniserConfig()
 """The paper's recogniser: nothing but real examples, and the weights of the best validation accuracy."""
 STRONG = RecogniserConfig(
-    augment=AugmentConfig(time_shift_share=0.1, frequency_shift_share=0.05, mixup=0.3),
+    augment=AugmentConfig(time_shift_share=0.1, frequency_shift_share=0.05, mixup=1.0),
     smoothing=0.1,
     decay="cosine",
     weights="last",

@@ -74,9 +74,9 @@ def test_an_example(clip, size, tmp_path):
 
     face = example["face"]
     assert (face.dtype, face.shape) == (np.uint8, (size, size, 3))
-    # ArcFace's template for 112 x 112 pixels, shrunk about the middle by the default scale.
+    # ArcFace's template for 112 x 112 pixels, enlarged about the middle and moved up.
     template = np.array([[38.3, 51.7], [73.5, 51.5], [56.0, 71.7], [41.5, 92.4], [70.7, 92.2]])
-    template = ((template + 0.5) / 112 - 0.5) * 0.9 * size + size / 2 - 0.5
+    template = ((template + 0.5) / 112 - 0.5) * 1.1 * size + size / 2 - 0.5 - np.array([0, 0.14 * size])
     np.testing.assert_allclose(example["landmarks"], template, atol=0.06 * size)
 
     spectrogram = example["spectrogram"]
@@ -102,6 +102,21 @@ def test_too_loud_sound_shows_at_the_ceiling(clip, tmp_path):
     time = np.arange(int(0.8 * 16_000)) / 16_000
     write_wav(clip.sound_path, 0.9 * np.sin(2 * np.pi * 300 * time))
     assert 0.001 < make_pair(clip, CONFIG, tmp_path)["clipped_share"] < 0.1
+
+
+def test_what_lies_beyond_the_frame_is_told(clip, tmp_path):
+    """The frames' upper part is cut off; by hand, the share is what a black border around them leaves of a white picture."""
+    assert make_pair(clip, CONFIG, tmp_path)["invented_share"] == 0
+    encode(clip.picture_path, [picture[36:] for picture in decode(clip.picture_path)])
+    pictures = decode(clip.picture_path)
+    landmarks = faces.detect(pictures[len(pictures) // 2], CONFIG.face)[0].landmarks
+    white = np.pad(np.full_like(pictures[0], 255), ((128, 128), (128, 128), (0, 0)))
+    aligned, _ = faces.align(white, landmarks + 128, MediaConfig.of_size(256).face)
+    expected = (aligned[:, :, 0] < 128).mean()
+    assert expected > 0.05
+    shares = [make_pair(clip, MediaConfig.of_size(size), tmp_path)["invented_share"] for size in (64, 256)]
+    assert shares == [pytest.approx(expected, abs=0.005)] * 2
+    assert shares[0] == shares[1]
 
 
 @pytest.mark.parametrize(("blank", "offset"), [([0], -1), ([0, -1], 1), ([0, -1, 1, -2, -3], 2)])

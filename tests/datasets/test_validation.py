@@ -51,7 +51,14 @@ def test_a_missing_label(builder, facts):
 
 @pytest.mark.parametrize(
     ("feature", "value"),
-    [("level_dbfs", 3.0), ("face_confidence", 0.2), ("frame_offset", 11), ("sound_seconds", 0.1), ("floor_share", 1.0)],
+    [
+        ("level_dbfs", 3.0),
+        ("face_confidence", 0.2),
+        ("frame_offset", 11),
+        ("sound_seconds", 0.1),
+        ("floor_share", 1.0),
+        ("invented_share", 0.05),
+    ],
 )
 def test_a_value_out_of_range(builder, facts, feature, value):
     facts[feature][np.flatnonzero(facts["split"] == "fold_2")[0]] = value

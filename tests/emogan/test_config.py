@@ -140,7 +140,9 @@ def test_smallest_values_are_accepted():
         *(MediaConfig.of_size(size) for size in SIZES),
         MediaConfig(
             spectrogram=spectrogram(floor_db=-90.0, per_clip_maximum=True),
-            face=FaceConfig(size=64, scale=0.7, min_confidence=0.5, detection_side=200, search_frames=3),
+            face=FaceConfig(
+                size=64, scale=0.7, vertical_shift=0.1, min_confidence=0.5, detection_side=200, search_frames=3
+            ),
         ),
         *PRESETS.values(),
         LossConfig(adversarial="minimax", lambda_l1=10.0, lambda_q=0.5),

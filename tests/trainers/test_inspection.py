@@ -7,6 +7,8 @@ import pytest
 from PIL import Image
 
 import datasets
+from datasets import media
+from emogan import faces
 from emogan.config import MediaConfig
 from trainers.inspection import inspect
 
@@ -34,6 +36,21 @@ def test_a_sound_clip(tmp_path):
     picture = drawn(tmp_path / "a.png")
     third = picture.shape[1] // 3
     assert all(share_of_colour(picture, slice(i * third, (i + 1) * third)) > 0.1 for i in range(3))
+
+
+def test_it_is_told_how_much_of_the_face_lies_beyond_the_frame(tmp_path):
+    config = MediaConfig.of_size(64)
+    with media.Video(FLV, FLV.read_bytes()) as video:
+        _, whole = next(video.frames([0]))
+    told = {}
+    for name, picture in {"whole": whole, "cut": whole[36:]}.items():
+        Image.fromarray(picture).save(tmp_path / f"{name}.png")
+        share = faces.invented_share(picture.shape, faces.detect(picture, config.face)[0].landmarks, config.face)
+        verdict = inspect(tmp_path / f"{name}.png", WAV, config, tmp_path / "a.png")
+        told[name] = share
+        assert f" {share:.1%} " in verdict
+    assert told["whole"] == 0
+    assert told["cut"] > 0.05
 
 
 @pytest.mark.parametrize(("picture", "sound", "reason"), [(SILENT, SILENT, "no_sound"), (FLV, SILENT, "no_sound")])

@@ -61,12 +61,12 @@ def test_build_then_find_it_built(corpus, tmp_path, capsys):
     assert from_json(MediaConfig, info.metadata["media"]) == MediaConfig.of_size(64)
     assert info.metadata["synthetic"] is True
 
-    version = data_dir / "crema_d_av" / "64" / "1.0.0"
+    version = data_dir / info.full_name
     before = {path.name: (path.stat().st_mtime_ns, path.read_bytes()) for path in version.iterdir()}
     run(**{**settings, "manual_dir": tmp_path / "gone"})  # nothing is read again
     again = capsys.readouterr().out
     assert "is there already" in again
-    assert again.splitlines()[1:] == output[output.index("crema_d_av/64/1.0.0 in") :].splitlines()
+    assert again.splitlines()[1:] == output[output.index(f"{info.full_name} in") :].splitlines()
     assert {path.name: (path.stat().st_mtime_ns, path.read_bytes()) for path in version.iterdir()} == before
 
     with pytest.raises(UserError, match="does not exist"):

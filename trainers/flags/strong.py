@@ -1,4 +1,4 @@
-"""The strong recogniser: how it is kept from over-fitting. (The bare one has none of this.)"""
+"""The strong recogniser, and how it is kept from over-fitting; the bare one has none of this."""
 
 from absl import flags
 
