@@ -24,7 +24,18 @@ from datasets.synthetic.phones import CREMA_D_SENTENCES, RAVDESS_STATEMENTS
 from datasets.voxceleb_av import voxceleb1
 from datasets.voxceleb_av import voxceleb_av_dataset_builder as voxceleb
 from emogan import config, connections, faces, networks, serving
-from emogan.config import PRECISIONS, PRESETS, SIZES, SPECTROGRAMS, FaceConfig, LossConfig, MediaConfig, TrainConfig
+from emogan.config import (
+    BARE,
+    PRECISIONS,
+    PRESETS,
+    SIZES,
+    SPECTROGRAMS,
+    STRONG,
+    FaceConfig,
+    LossConfig,
+    MediaConfig,
+    TrainConfig,
+)  # fmt: skip
 from emogan.emotions import EMOTIONS
 from emogan.errors import UserError
 from emogan.metrics.intervals import MIN_SPEAKERS
@@ -88,6 +99,7 @@ FLAG_FOLDERS = {  # of modules that define flags and are no commands
 }
 
 SOUND, FACE, LOSS = SPECTROGRAMS[64], FaceConfig(size=64), RUN.loss
+MEDIA = MediaConfig.of_size(64).face
 SECONDS = f"{SOUND.clip_samples / SOUND.sample_rate:g} s"
 BANDS = joined(sound.mel_bands for sound in SPECTROGRAMS.values() if sound.mel_bands)
 (LINEAR,) = (size for size, sound in SPECTROGRAMS.items() if not sound.mel_bands)
@@ -129,7 +141,7 @@ STATED = {
         f"more than {MAX_REJECTS:.0%} (`--max_rejects`)",
         f"at the presets {joined(name for name in PRESETS if (ROOT / f'trainers/configs/{name}.flags').exists())}.",
         f"{NUMBERS[len(NOTEBOOKS)].capitalize()} notebooks show",
-        f"corpora, {TABLE_1.get('cases', 'every case and control')}, on {NUMBERS[STUDY_FOLDS]} folds; under an hour on "
+        f"corpora, {TABLE_1.get('cases', 'every case and control')}, on {NUMBERS[STUDY_FOLDS]} folds; about an hour on "
         f"{NUMBERS[int(TABLE_1['workers'])]} cores",
         f"the paper's cases ({joined(title.split()[0] for title in titles('without_q'))}, "
         f"{joined(title.split()[1] for title in titles('without_q'))}, each with and without Q)",
@@ -137,18 +149,19 @@ STATED = {
         f"over {joined(TESTED)} test speakers",
         f"| the same {NUMBERS[len(titles('without_q'))]} without Q |",
         f"{NUMBERS[STUDY_FOLDS].capitalize()} folds, {NUMBERS[STUDY_SEEDS]} seed, small networks",
-        f"Corrected for {len(CASES) - 1} cases",
         f": {PAIRED * PAIRED_CLIPS + LABELLED * LABELLED_CLIPS} synthetic clips",
         f"a generator of {DEMO_SIZE} x {DEMO_SIZE} pictures; {DEMO_SPEAKERS * LABELLED_CLIPS} test clips of "
         f"{DEMO_SPEAKERS} speakers",
         f"none below {MIN_SPEAKERS} speakers",
+        f"recognisers, each trained {NUMBERS[RUN.recognise_seeds]} times by as many updates",
+        f"of {NUMBERS[RUN.draws]} draws for each face",
         f"citation {LICENCE}. The corpora have",
         f"writes the reference of the code to `{REFERENCE.relative_to(ROOT)}`",
     ],
     "BUILD.md": [
         f"fits into {CACHE_BYTES >> 30} GiB is decoded once; of more, {SHUFFLE_EXAMPLES:,} examples",
         f"`RunFolder`: {FIRST}, {SECOND.replace('_', ' ')} (`trainers.classifying`), {THIRD}, "
-        f"{NUMBERS[len(RECOGNISERS)]} recognisers ({', '.join(f'on {what}' for what in RECOGNISERS.values())} alone), "
+        f"draw (what G makes of training faces), up to {NUMBERS[len(RECOGNISERS)]} recognisers ({', '.join(RECOGNISERS)}), "
         f"{EVALUATION}, export, report",
         f"is noted (`{running.DIVERGED}`)",
         f"those of a whole run in `{RUN_SETTINGS}`",
@@ -162,9 +175,14 @@ STATED = {
         f"{SOUND.floor_db:g} to {SOUND.ceiling_db:g} dB against a full-scale sine |",
         f"| {LOSS.adversarial.replace('_', '-')}; `--adversarial=minimax` is Eq. 3 |",
         f"| L1 {LOSS.lambda_l1:g}, Q {LOSS.lambda_q:g} |",
-        f"| those of the best {BEST_CLASSIFIER.replace('val_', 'validation ')}, for baseline and augmented alike |",
+        f"| the bare recogniser's weights | those of the {BARE.weights} {BEST_CLASSIFIER.replace('val_', 'validation ')}, with",
+        f"| the strong recogniser's | the {STRONG.weights} ones, at the end of a falling learning rate |",
+        f"| ArcFace's five points, {MEDIA.scale:g} times as large and {-MEDIA.vertical_shift:g} of the side higher |",
+        f"with its {RUN.requests} condition, {RUN.draws} draws of each; `--requests=all`",
+        f"and mixup {STRONG.augment.mixup:g} instead of 0.3: **strong**",
+        f"| time shift {STRONG.augment.time_shift_share:g}, frequency shift {STRONG.augment.frequency_shift_share:g} |",
+        f"labels smoothed by {STRONG.smoothing:g} |",
         f"| {'half' if RUN.generated_share == 0.5 else RUN.generated_share} of each batch is generated |",
-        f"| each training face with its {RUN.requests} condition; `--requests=all`",
         f"| the {RUN.keep} ones; `--keep=best`",
         f"`paper` preset has {sum(int(n.replace(',', '')) for n in PARAMETERS) / 1e6:.1f} million trainable parameters",
         f"They are {SPOILT} runs",
@@ -291,7 +309,9 @@ def test_the_store_of_decoded_clips_is_where_the_card_has_it(tmp_path):
 def test_the_rows_of_table_1_are_cases():
     table = re.search(r"\| case \| CREMA-D-like .+\n(?:.+\n)+", PAGES["README.md"])[0]
     rows = re.findall(r"(?m)^\| ([^|]+?) \|", table)[1:]
-    assert {row for row in rows if "without Q" not in row} <= {case.title for case in CASES.values()}
+    assert {row for row in rows if "without Q" not in row} <= {
+        case.row_title(name) for case in CASES.values() for name in case.recognisers
+    }
 
 
 def test_the_studies_of_make_planted_have_the_dials_that_are_told():

@@ -58,7 +58,6 @@ def test_the_tables_of_results_are_made_from_their_metrics_and_stand_in_the_docu
 def test_the_figures_of_table_1_are_those_of_its_metrics():
     """Of the first corpus, whose metrics are kept."""
     found = {line["case"]: line for line in read_metrics(ROOT / "results" / "table1") if not line["share"]}
-    assert set(found) == set(CASES)
 
     def cells(case: str) -> list[str]:
         compared = found[case]["comparison"]
@@ -66,7 +65,7 @@ def test_the_figures_of_table_1_are_those_of_its_metrics():
         return [accuracy, tables.interval(compared and Comparison(**compared))]
 
     table = re.search(r"\| case \| CREMA-D-like .+\n(?:.+\n)+", PAGES["README.md"])[0]
-    by_title = {case.title: name for name, case in CASES.items()}
+    by_title = {CASES[name].row_title(line["recogniser"]): name for name, line in found.items()}
     without_q = [cells(name) for name, case in CASES.items() if case.group == "without_q"]
     for row in table.splitlines()[2:]:
         title, *shown = [cell.strip() for cell in row.strip("|").split("|")][:3]
@@ -77,11 +76,9 @@ def test_the_figures_of_table_1_are_those_of_its_metrics():
                 sorted((cell.split(" ")[0] for cell in column), key=float) for column in zip(*without_q, strict=True)
             ]
             assert shown == [f"{column[0]} to {column[-1]}" for column in columns]
-    least = min((line for line in found.values() if line["comparison"]), key=lambda line: line["adjusted_p"])
-    lost = -100 * least["comparison"]["difference"]
-    words = (
-        f"the smallest p is {least['adjusted_p']:.3f}, of {CASES[least['case']].title}, which lost {lost:.1f} points"
-    )
+    shown = [line for line in found.values() if line["comparison"] and line["adjusted_p"] < 0.05]
+    gains = [f"{CASES[line['case']].title} ({100 * line['comparison']['difference']:+.1f} points)" for line in shown]
+    words = f"a difference is shown of {' and '.join(gains)} on the first corpus" if gains else "no difference is shown"
     assert words in " ".join(PAGES["README.md"].split())
 
 

@@ -55,10 +55,12 @@ def test_pretraining_has_the_null_condition_and_needs_no_labels(minute_data):
     np.testing.assert_array_equal(batch["condition"], np.zeros((2, 6)))
 
 
-def training_batches(corpus, first_step=0, batch_size=4, augment=None, balance=False):
+def training_batches(corpus, first_step=0, batch_size=4, flip_faces=False, balance=False):
     stream = corpus.stream(TRAIN, batch_size=batch_size, seed=9, first_step=first_step, balance=balance)
     condition = input_pipeline.label_condition(6)
-    return input_pipeline.gan_batches(stream, condition, batch_size=batch_size, noise_dim=5, seed=9, augment=augment)
+    return input_pipeline.gan_batches(
+        stream, condition, batch_size=batch_size, noise_dim=5, seed=9, flip_faces=flip_faces
+    )
 
 
 def validation_batches(corpus, batch_size, split="fold_1"):
