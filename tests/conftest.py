@@ -125,7 +125,8 @@ def minute_run(minute_flags, shared) -> Path:
 def study_flags(minute_flags) -> list[str]:
     """Flags of trainers.table1 for two folds and a seed; --study_dir is missing."""
     cases = "--cases=baseline,progressive_supervised,spec_augment"
-    return [*minute_flags, "--datasets=crema_d_av", "--folds=0,1", "--seeds=1", cases, "--workers=2"]
+    flags = ["--datasets=crema_d_av", "--folds=0,1", "--seeds=1", cases, "--recognise_seeds=1", "--workers=2"]
+    return [*minute_flags, *flags]
 
 
 @pytest.fixture(scope="session")

@@ -68,6 +68,7 @@ class Figures:
         """
         labels, seeds = test["label"], len(predicted)
         how = f"recogniser trained on {recogniser.data}{', regularised' if recogniser.strong else ''}, tested on real"
+        how += f", mean of {seeds} trainings" * (seeds > 1)
         for measure in ("accuracy", "uar", "macro_f1"):
             values = [getattr(recognition, measure)(labels, one) for one in predicted]
             scatter = {"deviation": float(np.std(values, ddof=1)), "seeds": seeds} if seeds > 1 else {}

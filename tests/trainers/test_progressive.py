@@ -1,5 +1,6 @@
 """The commands of the main job on the minute corpora, as a user types them."""
 
+import dataclasses
 import json
 import shutil
 
@@ -285,6 +286,7 @@ def test_draws_are_what_the_generator_makes_of_training_faces(minute_run, minute
     assert np.abs(pictures[0] - pictures[1]).max() > 0
 
 
+@pytest.mark.slow
 def test_a_run_on_left_out_speakers_reads_no_label_of_theirs(minute_flags, minute_data, run_command, tmp_path):
     run = tmp_path / "run"
     flags = [*minute_flags, "--train_speakers=1", "--pretrain_dataset=left_out", "--oracle", "--recognise_seeds=1"]
@@ -304,9 +306,23 @@ def test_a_run_on_left_out_speakers_reads_no_label_of_theirs(minute_flags, minut
     }
     named = {row["name"]: row for row in read_metrics(run) if row["stage"] == "evaluate"}
     assert {"oracle_accuracy", "accuracy_oracle_strong_minus_strong"} <= named.keys()
-    # A planted leak: whoever asks the unlabelled speakers' examples for a label gets none.
-    job = open_job(from_json(RunConfig, (run / "config.json").read_text()), minute_data)
-    train, _ = job.unlabelled_splits
+
+
+def test_labels_of_left_out_speakers_cannot_be_read(minute_run, minute_data):
+    """A planted leak: whoever asks the unlabelled speakers' examples for a label gets none; the oracle gets all."""
+    config = from_json(RunConfig, (minute_run / "config.json").read_text())
+    config = dataclasses.replace(config, train_speakers=1, pretrain_dataset="left_out", oracle=True)
+    job = open_job(config, minute_data)
+    train, watched = job.unlabelled_splits
+    assert watched == job.protocol.validation
+    left_out = {f"crema_d_av:{speaker}" for speaker in job.protocol.left_out}
+    assert len(left_out) == 2
+    assert not left_out & job.labelled.speakers(train)
+    condition = input_pipeline.label_condition(6)
+    settings = {"batch_size": 4, "noise_dim": 2, "seed": 1}
+    with pytest.raises(KeyError, match="label"):
+        input_pipeline.gan_batches(job.unlabelled.examples(train).enumerate(), condition, **settings)
+    assert input_pipeline.gan_batches(job.left_out.examples(train).enumerate(), condition, **settings)
     for examples, has_labels in ((job.unlabelled.examples(train), False), (job.left_out.examples(train), True)):
         speakers = {f"crema_d_av:{example['speaker_id'].decode()}" for example in examples.as_numpy_iterator()}
         assert speakers == left_out

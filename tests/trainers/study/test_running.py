@@ -163,6 +163,33 @@ def test_more_is_added_to_a_study_and_parts_are_done_alone(minute_study, study_f
 
 
 @pytest.mark.slow
+def test_a_study_on_left_out_speakers_has_its_ceiling(study_flags, run_command, tmp_path):
+    folder = tmp_path / "study"
+    flags = [
+        *study_flags,
+        "--folds=0",
+        "--seeds=1,2",
+        "--cases=baseline,oracle,progressive_supervised",
+        "--train_speakers=1",
+    ]
+    result = run_command("trainers.table1", *flags, "--pretrain_dataset=left_out", f"--study_dir={folder}")
+    assert result.returncode == 0, result.stderr
+    rows = [line.split("  ")[0] for line in result.stdout.splitlines()[2:8]]
+    assert rows == [
+        "bare",
+        "strong",
+        "oracle",
+        "oracle + strong",
+        "progressive supervised",
+        "progressive supervised + strong",
+    ]
+    pretrained = [path.parent.parent.relative_to(folder).as_posix() for path in folder.rglob("pretrain/done.json")]
+    assert {path for path in pretrained if path.endswith("/pretrain")} == {
+        f"crema_d_av/fold_0/seed_{seed}/pretrain" for seed in (1, 2)
+    }
+
+
+@pytest.mark.slow
 def test_two_processes_on_one_part_do_nothing_twice(study_flags, minute_study, tmp_path):
     flags = [*study_flags, f"--study_dir={tmp_path / 'study'}", "--only=crema_d_av/fold_1"]
     shutil.copytree(minute_study / "pretrained", tmp_path / "study" / "pretrained", symlinks=True)
