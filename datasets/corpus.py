@@ -94,7 +94,7 @@ class Corpus:
         if missing:
             raise UserError(
                 f"{split} of {self.name} has no example of {', '.join(missing)}, so classes cannot be drawn equally often; "
-                "leave out --balance_classes, or train on more speakers"
+                "leave out --balance_classes, or take another --train_speakers"
             )
         return counts
 

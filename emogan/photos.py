@@ -87,7 +87,7 @@ def generate(
         emotions: which ones; each must be one that the model knows; or `all` alone.
         seed: of the first draw's noise; the next draws have the next numbers.
         output_dir: receives the files; made if need be.
-        draws: how many of each emotion, by different noise.
+        draws: how many of each emotion, by different noise; at least 1.
 
     Returns:
         The files written: the aligned face (PNG); for each draw and emotion the spectrogram (PNG) and its sound (WAV), named by

@@ -40,7 +40,7 @@ from emogan.emotions import EMOTIONS
 from emogan.errors import UserError
 from emogan.metrics.intervals import MIN_SPEAKERS
 from trainers import checkpoints, classifying, server_files, stages, training
-from trainers.plan import RECOGNISERS
+from trainers.recognisers import RECOGNISERS
 from trainers.run_config import RunConfig
 from trainers.study import running, tables
 from trainers.study.cases import CASES
@@ -309,9 +309,7 @@ def test_the_store_of_decoded_clips_is_where_the_card_has_it(tmp_path):
 def test_the_rows_of_table_1_are_cases():
     table = re.search(r"\| case \| CREMA-D-like .+\n(?:.+\n)+", PAGES["README.md"])[0]
     rows = re.findall(r"(?m)^\| ([^|]+?) \|", table)[1:]
-    assert {row for row in rows if "without Q" not in row} <= {
-        case.row_title(name) for case in CASES.values() for name in case.recognisers
-    }
+    assert {row for row in rows if "without Q" not in row} <= {case.title for case in CASES.values()}
 
 
 def test_the_studies_of_make_planted_have_the_dials_that_are_told():

@@ -29,7 +29,7 @@ _TEST_FOLD = flags.DEFINE_integer(
 )
 _EMOTIONS = flags.DEFINE_list("emotions", [], "Ask these of each face; without it each clip's own label.")
 _DRAWS = flags.DEFINE_integer("draws", 1, "How many of each face and emotion, by different noise.", lower_bound=1)
-flags.DEFINE_alias("variants", "draws")
+flags.DEFINE_alias("variants", "draws")  # its old name, for one release
 _SEED = flags.DEFINE_integer("seed", 1, "Seed of the first one's noise.")
 _WAV = flags.DEFINE_bool("wav", True, "Write sounds too, which takes most of the time.")
 _OUTPUT_DIR = flags.DEFINE_string("output_dir", None, "Folder to write; it must not be there.", required=True)

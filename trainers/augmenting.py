@@ -60,7 +60,7 @@ class Order:
     Attributes:
         test_fold: only faces of this fold's training speakers are used; None for all faces.
         emotions: for each face; empty for its clip's own label.
-        draws: for each face and emotion, by different noise.
+        draws: for each face and emotion, by different noise; at least 1.
         seed: of the first draw of the first face; the next draws, then faces, have the next numbers.
         wav: whether there are sounds.
     """

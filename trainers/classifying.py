@@ -20,7 +20,7 @@ from emogan.errors import UserError
 from emogan.metrics import recognition
 from trainers import generating, training
 from trainers.job import Job, pictures
-from trainers.plan import RECOGNISERS
+from trainers.recognisers import RECOGNISERS
 from trainers.run_folder import RunFolder, log
 from trainers.saved_networks import load_network, save_network
 

@@ -2,7 +2,7 @@ r"""Puts studies of trainers.table1 side by side, such as those of corpora that 
 
 python -m trainers.compare_studies --studies=studies/one,studies/other --output_dir=comparison
 
-Writes comparison.md and comparison.png: each case of each study, with its difference to the study's baseline; and what each
+Writes comparison.md and comparison.png: each case of each study, with its difference to bare or strong; and what each
 part of the method adds to the case without it. Every figure is made from the summaries in the studies' metrics.jsonl.
 """
 

@@ -14,8 +14,8 @@ from trainers import generating, quality
 from trainers.classifying import classes_of, recogniser_path
 from trainers.figures import Figures
 from trainers.job import Job
-from trainers.plan import RECOGNISERS
-from trainers.plan import recognisers as recognisers_of
+from trainers.recognisers import RECOGNISERS
+from trainers.recognisers import recognisers as recognisers_of
 from trainers.run_folder import RunFolder
 from trainers.saved_networks import load_network
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from emogan.errors import UserError
 from emogan.metrics import recognition
-from trainers.plan import Recogniser
+from trainers.recognisers import Recogniser
 from trainers.run_folder import RunFolder, log
 
 
@@ -39,12 +39,13 @@ class Figures:
         self._run.record(stage="evaluate", name=name, value=None, n=0, about=f"not measured: {why}; {self._about}")
 
     @contextlib.contextmanager
-    def unless_too_few(self, name: str) -> Iterator[None]:
-        """What is measured inside is `missing` where the test fold has too few clips for it."""
+    def unless_too_few(self, *names: str) -> Iterator[None]:
+        """The figures that are measured inside are `missing` where the test fold has too few clips for them."""
         try:
             yield
         except UserError as error:
-            self.missing(name, str(error))
+            for name in names:
+                self.missing(name, str(error))
 
     def recognised(
         self,

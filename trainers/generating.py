@@ -83,8 +83,8 @@ class Draws:
 def draw(job: Job, run: RunFolder, folder: Path) -> None:
     """Generates from each training example for its own condition, or for all emotions, `draws` times by different noise.
 
-    The noise of item n follows from (seed of the recognisers, n), n = example * draws + draw. For `read_draws` it leaves in
-    `folder` pictures.npy and conditions.npy, and the examples' speakers in speakers.json.
+    Item n is draw n % draws of request n // draws, and its noise follows from (seed of the recognisers, n). For `read_draws` it
+    leaves in `folder` pictures.npy and conditions.npy, and the examples' speakers in speakers.json.
 
     Raises:
         UserError: where G knows a speaker of the test fold.

@@ -96,18 +96,19 @@ def open_job(config: RunConfig, data_dir: Path) -> Job:
     protocol = _protocol(config, whole)
     labelled, left_out = whole.without(protocol.left_out), None
     protocols.check_speakers(labelled, protocol)
-    if config.oracle or (config.pretrains and config.pretrain_dataset == LEFT_OUT):
+    if config.oracle or config.pretrain_dataset == LEFT_OUT:
         left_out = _left_out(whole, labelled, protocol)
     unlabelled, splits = None, ("", "")
-    if config.pretrains and left_out:
+    if config.pretrains and config.pretrain_dataset == LEFT_OUT and left_out:
         unlabelled, splits = left_out.without_labels(), (protocol.train, protocol.validation)
     elif config.pretrains:
         unlabelled = _open_unlabelled(config, data_dir, labelled)
         splits = protocols.unlabelled_splits(unlabelled)
     if config.pretrained:
         _check_start(config, labelled.speakers(protocol.test))
-    if config.balance_classes:
-        labelled.class_counts(protocol.train)
+    for corpus in (labelled, left_out if config.oracle else None):
+        if corpus and (config.balance_classes or config.strong.balance_classes):
+            corpus.class_counts(protocol.train)
     job = Job(
         config=config, unlabelled=unlabelled, unlabelled_splits=splits, labelled=labelled,
         left_out=left_out if config.oracle else None, protocol=protocol, strategy=strategy,

@@ -1,6 +1,4 @@
-"""What a run will do, told before it does it. Public names: Recogniser, RECOGNISERS, recognisers, Phase, phases, phases_table,
-describe.
-"""
+"""What a run will do, told before it does it. Public names: Phase, phases, phases_table, describe."""
 
 import dataclasses
 from pathlib import Path
@@ -10,55 +8,13 @@ import tensorflow as tf
 
 from datasets.corpus import Corpus
 from emogan import networks
-from emogan.config import BARE, RecogniserConfig, to_json
+from emogan.config import to_json
 from trainers.job import Job
+from trainers.recognisers import RECOGNISERS, recognisers
 from trainers.run_config import RunConfig
 
 NETWORKS = ("G, encoder", "G, decoder", "D", "Q", "f_S", "recogniser")
 """All that is trained in a run."""
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Recogniser:
-    """A recogniser of a run.
-
-    Attributes:
-        data: what spectrograms (faces, in the reverse direction) it is trained on.
-        real: whether some of them are the training speakers' real ones.
-        added: what the others are: none, `generated`, or real ones of the speakers `left_out`.
-        strong: whether it is regularised as `RunConfig.strong` says; else as `emogan.config.BARE`.
-        against: the recogniser that it is compared with.
-        primary: whether that is a comparison for which a study is made; fixed before any is run.
-    """
-
-    data: str
-    real: bool = True
-    added: str = ""
-    strong: bool
-    against: str = ""
-    primary: bool = False
-
-    def config(self, run: RunConfig) -> RecogniserConfig:
-        """How it is regularised in a run."""
-        return run.strong if self.strong else BARE
-
-
-RECOGNISERS = {
-    "bare": Recogniser(data="real", strong=False),
-    "strong": Recogniser(data="real", strong=True, against="bare"),
-    "gan": Recogniser(data="real and generated", added="generated", strong=False, against="bare", primary=True),
-    "gan_strong": Recogniser(data="real and generated", added="generated", strong=True, against="strong", primary=True),
-    "generated": Recogniser(data="generated", real=False, added="generated", strong=True),
-    "oracle": Recogniser(data="real, further speakers too", added="left_out", strong=False, against="bare"),
-    "oracle_strong": Recogniser(data="real, further speakers too", added="left_out", strong=True, against="strong"),
-}
-"""All that a run can have, by name."""
-
-
-def recognisers(config: RunConfig) -> list[str]:
-    """Those of `RECOGNISERS` that a run has."""
-    there = {"": True, "generated": config.schedule != "none", "left_out": config.oracle}
-    return [name for name, recogniser in RECOGNISERS.items() if there[recogniser.added]]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -143,7 +99,7 @@ def describe(job: Job, run_dir: Path) -> str:
         to_json(config),
         f"run folder {run_dir} {state}",
         phases_table(config),
-        *(["\n".join(_parameters(job)), "\n".join(_memory(job))] if config.schedule != "none" else []),
+        *(["\n".join(_parameters(job)), "\n".join([*_memory(job), _draws(job)])] if config.schedule != "none" else []),
         "\n".join(_data(job)),
     ]
     return "\n\n".join(parts)
@@ -184,6 +140,15 @@ def _memory(job: Job) -> list[str]:
     return lines
 
 
+def _draws(job: Job) -> str:
+    config = job.config
+    requests = job.labelled.count(job.protocol.train) * (config.model.num_classes if config.requests == "all" else 1)
+    size = 2 * requests * config.draws * config.model.size**2 * job.target.channels
+    return (
+        f"draws: {requests * config.draws:,} pictures, {size / 2**20:,.0f} MiB on disk until the evaluation has ended"
+    )
+
+
 def _activations(network: tf.keras.Model) -> int:
     """Number of values that the layers give for one example."""
     return sum(tensor.shape[1:].num_elements() for layer in network.layers for tensor in tf.nest.flatten(layer.output))
@@ -201,6 +166,8 @@ def _data(job: Job) -> list[str]:
         ]
     if job.config.pretrained:
         lines.append(f"calibration begins from the networks in {job.config.pretrained}")
+    if job.left_out:
+        lines.append(_split_line(job.left_out, protocol.train, "the oracle"))
     for split, use in (
         (protocol.train, "training"), (protocol.validation, "validation and selection"), (protocol.test, "the test, once")
     ):  # fmt: skip

@@ -63,7 +63,7 @@ def measure(
     others = generating.generate(generator, np.roll(source, 1, 0), conditions, seed)
     _requested(figures, judges, grid, own, real, seed)
     predict = functools.partial(features.predict, batch_size=64, verbose=0)
-    kept = _distributions(figures, predict, "the strong recogniser", real, own, seed)
+    kept = _distributions(figures, predict, "the first strong recogniser", real, own, seed)
     np.savez_compressed(figures.folder / "features.npz", labels=test["label"], **kept)
     if config.inception:
         _distributions(figures, load_inception(config.inception), "Inception", real, own, seed, prefix="inception_")
@@ -120,12 +120,11 @@ def _distributions(
         figures.add(f"{prefix}{name}_real_vs_real", floor, n // 2, "two halves of the real ones", on=on)
     for name, logits, what in (("is", made_logits, "generated"), ("is_real", real_logits, "real")):
         figures.add(prefix + name, distribution.inception_score(logits), n, what, on=f"logits of {network}")
-    with figures.unless_too_few(prefix + "precision"):
+    measures, suffixes = ("precision", "recall", "density", "coverage"), ("", "_real_vs_real")
+    with figures.unless_too_few(*(f"{prefix}{measure}{suffix}" for measure in measures for suffix in suffixes)):
         halves = manifold.manifold_halves(real_features, made_features, seed=seed)
-        for measure in ("precision", "recall", "density", "coverage"):
-            for suffix, found, what in zip(
-                ("", "_real_vs_real"), halves, ("generated", "other real ones"), strict=True
-            ):
+        for measure in measures:
+            for suffix, found, what in zip(suffixes, halves, ("generated", "other real ones"), strict=True):
                 about = f"{what} against half of the real ones, mean of 10 halvings, k = {manifold.NEIGHBOURS}"
                 figures.add(f"{prefix}{measure}{suffix}", getattr(found, measure), n // 2, about, on=on)
     return {"real": real_features, "generated": made_features}
@@ -151,7 +150,7 @@ def _similarity(
 
 def _variety(figures: Figures, draws: np.ndarray, test: dict[str, np.ndarray], real: np.ndarray, seed: int) -> None:
     """How far draws of one face and emotion lie apart, beside real clips of one emotion."""
-    with figures.unless_too_few("spread"):
+    with figures.unless_too_few("spread", "spread_within_speaker"):
         found = variety.spread(draws, real, test["label"], test["speaker_id"], seed=seed)
         what = (
             f"mean |difference| of two draws for one {figures.kind} and emotion, levels taken out, divided by that of"
@@ -185,7 +184,7 @@ def _changes(figures: Figures, grid: np.ndarray, draws: np.ndarray, own: np.ndar
     """How far two noises, two emotions and two clips' sources take apart what is otherwise made from the same."""
     compared = {
         "noises": (draws[:, :, 0], draws[:, :, 1], f"{figures.kind} and emotion"),
-        "emotions": (grid, np.roll(grid, 1, axis=1), f"{figures.kind} and noise"),
+        "emotions": (grid, np.roll(grid, 1, axis=1), figures.kind),
         f"{figures.kind}s": (own, others, "emotion and noise"),
     }
     for name, (one, other, fixed) in compared.items():

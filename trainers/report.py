@@ -20,7 +20,8 @@ from emogan import drawing
 from emogan.config import from_json
 from emogan.errors import UserError
 from trainers import pages, plots, table
-from trainers.plan import RECOGNISERS, phases, recognisers
+from trainers.plan import phases
+from trainers.recognisers import RECOGNISERS, recognisers
 from trainers.run_config import RunConfig
 from trainers.run_folder import read_metrics
 

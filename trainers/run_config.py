@@ -50,8 +50,8 @@ class RunConfig:
         train_speakers: number of training speakers, chosen by the seed of calibration; 0 for all.
         balance_classes: whether calibration draws all classes equally often.
         flip_faces: whether every other face that G is trained on, by chance, is mirrored left to right.
-        oracle: whether recognisers are also trained with real labelled clips of the `LEFT_OUT` speakers in the place of
-            generated ones: what perfect generation would bring.
+        oracle: whether recognisers are also trained with real labelled clips of the speakers that `train_speakers` leaves out,
+            in the place of generated ones: what perfect generation would bring.
         inception: where Inception is loaded from, for FID, KID and IS on its features too: an address at TF-Hub, or a folder.
         control: one of `CONTROLS`: G sees another clip's face, or a blank one; or the condition is another clip's.
         format: `FORMAT` of the version that wrote it.
@@ -129,14 +129,9 @@ class RunConfig:
         for name in ("recognise_seeds", "draws"):
             check(getattr(self, name) > 0, f"{name} is {getattr(self, name)}; it must be at least 1")
         check(
-            self.train_speakers > 0 or not (self.oracle or (self.pretrains and self.pretrain_dataset == LEFT_OUT)),
-            f"{'oracle' if self.oracle else f'pretrain_dataset {LEFT_OUT}'} needs speakers that are not trained on; give "
-            "train_speakers, fewer than the training folds have",
-        )
-        check(
-            not self.oracle or self.pretrain_dataset == LEFT_OUT,
-            f"oracle needs the labels of the unlabelled speakers, and {self.pretrain_dataset} has none; give "
-            f"pretrain_dataset {LEFT_OUT}",
+            self.train_speakers > 0 or not (self.oracle or self.pretrain_dataset == LEFT_OUT),
+            f"{'oracle' if self.oracle else f'pretrain_dataset {LEFT_OUT}'} needs speakers with labels that are not trained "
+            "on; give train_speakers, fewer than the training folds have",
         )
         check(self.train_speakers >= 0, f"train_speakers is {self.train_speakers}; it must be positive, or 0 for all")
         for name in ("time_mask", "frequency_mask", "time_shift", "frequency_shift"):

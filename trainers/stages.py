@@ -18,7 +18,8 @@ from emogan.model import EmoGAN
 from emogan.serving import ServedSettings
 from trainers import classifying, devices, evaluation, exporting, generating, plots, report, saved_networks, training
 from trainers.job import Job, pictures
-from trainers.plan import phases_table, recognisers
+from trainers.plan import phases_table
+from trainers.recognisers import recognisers
 from trainers.run_config import RunConfig
 from trainers.run_folder import RunFolder, log, write_atomically
 

@@ -22,7 +22,7 @@ from absl import flags
 from emogan import command
 from emogan.errors import UserError
 from trainers import flags as run_flags
-from trainers.run_config import LEFT_OUT, RunConfig
+from trainers.run_config import RunConfig
 from trainers.study.cases import CASES, SWEPT_CASE
 
 _DATA_DIR = flags.DEFINE_string("data_dir", None, "Folder of the built datasets.", required=True)
@@ -112,8 +112,8 @@ def main(_: list[str]) -> None:
 
 
 def _all_cases(base: RunConfig) -> tuple[str, ...]:
-    """Of an oracle only where there are speakers with labels that are left out."""
-    return tuple(name for name in CASES if name != "oracle" or base.pretrain_dataset == LEFT_OUT)
+    """An oracle only where speakers with labels are left out."""
+    return tuple(name for name in CASES if name != "oracle" or base.train_speakers)
 
 
 def _stop_at_end_of_stdin() -> None:

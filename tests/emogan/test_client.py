@@ -21,16 +21,17 @@ def addresses(exported):
 def test_the_command_writes_what_the_model_gives_here(run_command, addresses, exported, photo, tmp_path, wire):
     result = run_command(
         "emogan.client", f"--server={addresses[wire]}", f"--face={photo}", "--emotion=happy,sad", "--seed=3",
-        f"--output_dir={tmp_path / 'there'}",
+        "--draws=2", f"--output_dir={tmp_path / 'there'}",
     )  # fmt: skip
     assert result.returncode == 0, result.stderr
-    here = photos.generate(serving.LocalModel(exported), photo, ["happy", "sad"], 3, tmp_path / "here")
+    here = photos.generate(serving.LocalModel(exported), photo, ["happy", "sad"], 3, tmp_path / "here", draws=2)
     assert result.stdout.split() == [str(tmp_path / "there" / path.name) for path in here]
     assert [path.name for path in here] == [
         "photo_face.png", "photo_happy_3.png", "photo_happy_3.wav", "photo_sad_3.png", "photo_sad_3.wav",
+        "photo_happy_4.png", "photo_happy_4.wav", "photo_sad_4.png", "photo_sad_4.wav",
     ]  # fmt: skip
     np.testing.assert_array_equal(*(imread(tmp_path / side / "photo_face.png") for side in ("here", "there")))
-    for name in ("photo_happy_3.wav", "photo_sad_3.wav"):
+    for name in ("photo_happy_3.wav", "photo_sad_3.wav", "photo_sad_4.wav"):
         sounds = [soundfile.read(tmp_path / side / name)[0] for side in ("here", "there")]
         np.testing.assert_allclose(*sounds, atol=1e-3)
         assert len(sounds[0]) == 40_960
@@ -41,14 +42,20 @@ def test_all_emotions_can_be_asked_for_in_a_word(exported, photo, tmp_path):
     assert {path.stem for path in written} == {"photo_face", *(f"photo_{emotion}_1" for emotion in EMOTIONS)}
 
 
-def test_draws_have_the_next_seeds_and_differ(exported, photo, tmp_path):
-    model = serving.LocalModel(exported)
-    several = photos.generate(model, photo, ["sad"], 4, tmp_path / "several", draws=2)
-    assert [path.name for path in several] == [
+def test_draws_have_the_next_seeds_and_differ(run_command, exported, photo, tmp_path):
+    result = run_command(
+        "trainers.generate", f"--model={exported}", f"--face={photo}", "--emotion=sad", "--seed=4", "--draws=2",
+        f"--output_dir={tmp_path / 'several'}",
+    )  # fmt: skip
+    assert result.returncode == 0, result.stderr
+    assert [line.split("/")[-1] for line in result.stdout.splitlines()] == [
         "photo_face.png", "photo_sad_4.png", "photo_sad_4.wav", "photo_sad_5.png", "photo_sad_5.wav",
     ]  # fmt: skip
-    (_, _, alone) = photos.generate(model, photo, ["sad"], 5, tmp_path / "alone")
-    assert alone.read_bytes() == several[4].read_bytes() != several[2].read_bytes()
+    photos.generate(serving.LocalModel(exported), photo, ["sad"], 5, tmp_path / "alone")
+    first, second = (soundfile.read(tmp_path / "several" / f"photo_sad_{seed}.wav")[0] for seed in (4, 5))
+    alone, _ = soundfile.read(tmp_path / "alone" / "photo_sad_5.wav")
+    np.testing.assert_allclose(second, alone, atol=1e-3)
+    assert np.abs(first - alone).max() > 1e-2
 
 
 def test_an_emotion_that_the_model_does_not_know_is_refused_with_those_it_does(exported, photo, tmp_path):

@@ -2,6 +2,8 @@
 
 import csv
 import json
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -52,13 +54,15 @@ def test_the_model_gives_each_again_for_its_face_and_seed(items, generated, minu
     model = serving.LocalModel(minute_run / "serving" / "emogan")
     spectrograms = np.load(generated / "spectrograms.npy")
     assert spectrograms.shape == (72, 64, 64, 1)
-    for number in (0, 41):
+    for number in (0, 2, 43):  # the first face's two draws, and another's second
         item = items[number]
         (answer,) = photos.ask(model, faces[item["clip_id"]], [item["emotion"]], int(item["seed"]))
         np.testing.assert_allclose(spectrograms[number], answer.spectrogram, atol=1e-6)
         (generated / "again.wav").write_bytes(answer.wav_bytes)
         sounds = [soundfile.read(generated / name)[0] for name in ("again.wav", f"wav/{number:06d}.wav")]
         np.testing.assert_allclose(*sounds, atol=1e-4)
+    first, second = ({**items[number], "item": "", "seed": ""} for number in (0, 2))
+    assert first == second
     assert np.abs(spectrograms[0] - spectrograms[2]).max() > 1e-4  # another noise
 
 
@@ -128,15 +132,23 @@ def test_a_full_disk_is_told_before_anything_is_generated(minute_run, minute_dat
     assert not (disk / "out").exists()
 
 
+@pytest.mark.parametrize(("given", "draws"), [("--draws=3", 3), ("--variants=3", 3), ("--seed=3", 1)])
+def test_draws_have_an_old_name(given, draws):
+    script = "import sys, trainers.augment; from absl import flags; flags.FLAGS(sys.argv); sys.exit(flags.FLAGS.draws)"
+    required = ["--model=m", "--dataset=d", "--data_dir=d", "--output_dir=o"]
+    assert subprocess.run([sys.executable, "-c", script, *required, given]).returncode == draws
+
+
+@pytest.mark.parametrize("draws", [0, -1])
 @pytest.mark.parametrize("module", ["trainers.augment", "trainers.generate"])
-def test_no_draws_at_all_are_refused_in_one_line(run_command, tmp_path, module):
+def test_no_draws_at_all_are_refused_in_one_line(run_command, tmp_path, module, draws):
     given = (
         ["--model=m", "--dataset=d", "--data_dir=d"]
         if module.endswith("augment")
         else ["--model=m", "--face=f", "--emotion=sad"]
     )
-    result = run_command(module, *given, f"--output_dir={tmp_path / 'out'}", "--draws=0")
+    result = run_command(module, *given, f"--output_dir={tmp_path / 'out'}", f"--draws={draws}")
     assert result.returncode == 2
-    assert "--draws=0" in result.stderr
+    assert f"--draws={draws}" in result.stderr
     assert len(result.stderr.splitlines()) == 1
     assert not (tmp_path / "out").exists()

@@ -2,7 +2,8 @@
 
 import pytest
 
-from trainers.plan import NETWORKS, RECOGNISERS, phases, phases_table
+from trainers.plan import NETWORKS, phases, phases_table
+from trainers.recognisers import RECOGNISERS
 
 ENCODER, DECODER, D, Q, FACE_CLASSIFIER, RECOGNISER = NETWORKS
 

@@ -50,7 +50,7 @@ def strong(**augment) -> RecogniserConfig:
         (lambda: run(recognise_seeds=0), "recognise_seeds is 0"),
         (lambda: run(pretrain_dataset="left_out"), "pretrain_dataset left_out needs speakers"),
         (lambda: run(pretrain_dataset="left_out", oracle=True, schedule="none"), "oracle needs speakers"),
-        (lambda: run(oracle=True, train_speakers=6), "oracle needs the labels"),
+        (lambda: run(pretrain_dataset="left_out", schedule="moderate"), "pretrain_dataset left_out needs speakers"),
         (lambda: run(generated_share=1.0), "generated_share is 1.0; it must lie between 0 and 1"),
         (
             lambda: run(generated_share=0.03),

@@ -27,8 +27,8 @@ flags.DEFINE_enum(
 flags.DEFINE_bool(
     "oracle",
     RunConfig.oracle,
-    "Also train recognisers with real labelled clips of the left out speakers in the place of generated ones: what perfect "
-    "generation would bring. Needs --pretrain_dataset=left_out.",
+    "Also train recognisers with real labelled clips of the speakers that --train_speakers leaves out, in the place of "
+    "generated ones: what perfect generation would bring.",
 )
 flags.DEFINE_string(
     "inception",

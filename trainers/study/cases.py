@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from emogan.config import AugmentConfig, RecogniserConfig
-from trainers.plan import RECOGNISERS
+from trainers.recognisers import RECOGNISERS
 
 GROUPS = {
     "paper": "The paper's cases, and the strong recogniser",

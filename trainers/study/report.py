@@ -16,7 +16,7 @@ from emogan.config import to_json
 from emogan.metrics.comparison import holm
 from trainers import pages, plots
 from trainers import report as run_report
-from trainers.plan import RECOGNISERS
+from trainers.recognisers import RECOGNISERS
 from trainers.run_folder import read_metrics
 from trainers.study import plots as study_plots
 from trainers.study import tables
@@ -87,10 +87,7 @@ def write(study: Study, runs: Sequence[PlannedRun], found: Sequence[CaseResult],
         whole=CASES[WHOLE_CASE].title,
         pretrained=any(run.config.pretrains for run in runs),
         read_faces=any(CASES[name].changes.get("condition") == "face" for name in study.cases),
-        corpora=[
-            _corpus(study, runs, found, lines, dataset, folder)
-            for dataset in dict.fromkeys(one.place.dataset for one in found)
-        ],
+        corpora=[_corpus(study, runs, found, lines, dataset, folder) for dataset in tables.datasets_of(found)],
         left=len(plan(study)) - len(runs),
         cases=[CASES[name] for name in CASES if name in study.cases],
         groups=GROUPS,

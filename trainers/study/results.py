@@ -15,7 +15,7 @@ import numpy as np
 from emogan.errors import UserError
 from emogan.metrics import comparison
 from emogan.metrics.comparison import Comparison
-from trainers.plan import RECOGNISERS
+from trainers.recognisers import RECOGNISERS
 from trainers.run_folder import read_metrics, write_atomically
 from trainers.study.cases import CASES, WHOLE_CASE
 from trainers.study.plan import Place, PlannedRun
@@ -252,6 +252,8 @@ def read(folder: Path) -> list[CaseResult]:
             f"{folder} has no results of a study; give the folder of one that has ended, such as `make table1` leaves in "
             "demo/table1"
         )
+    if any("recogniser" not in line for line in lines):
+        raise UserError(f"{folder} has results of an earlier version; run the study again in another folder")
     return [_of_line(line) for line in lines]
 
 

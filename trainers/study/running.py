@@ -21,7 +21,7 @@ from tqdm import tqdm
 from emogan.config import differences, from_json, to_json
 from emogan.errors import Diverged, UserError
 from emogan.metrics.inception import load_inception
-from trainers import stages
+from trainers import generating, stages
 from trainers.job import open_job
 from trainers.run_config import RunConfig
 from trainers.run_folder import RunFolder, log, write_atomically
@@ -78,7 +78,7 @@ def _check(study: Study, runs: Sequence[PlannedRun], data_dir: Path) -> None:
     demanding: dict[tuple[object, ...], RunConfig] = {}
     for run in runs:
         config = run.config
-        key = (config.dataset, config.test_fold, config.train_speakers)
+        key = (config.dataset, config.test_fold, config.train_speakers, config.oracle, config.strong.balance_classes)
         rank = (config.schedule == "progressive", config.condition == "face")
         if key not in demanding or rank > (
             demanding[key].schedule == "progressive",
@@ -227,6 +227,7 @@ def _do(planned: PlannedRun, data_dir: Path, folder: Path, flags: str, title: st
             if planned.place is None or planned.config.schedule == "none":
                 raise
             log.warning("%s has no result: %s", planned.path, error)
+            generating.discard_draws(run)
             write_atomically(run.path / DIVERGED, str(error))
     tf.keras.backend.clear_session()
     gc.collect()

@@ -67,7 +67,7 @@ def _markdown(studies: Mapping[str, Sequence[CaseResult]]) -> str:
     lines = [tables.markdown_line(columns), tables.markdown_line(["---"] * len(columns))]
     added: list[tuple[tuple[str, str, str], Comparison]] = []
     for name, found in studies.items():
-        for dataset in dict.fromkeys(one.place.dataset for one in found):
+        for dataset in tables.datasets_of(found):
             results = tables.main_results(found, dataset)
             corpus = tables.tested_on(results)
             for result, row in zip(results, tables.rows(results), strict=True):

@@ -1,6 +1,6 @@
 """A study's results as tables: `rows`, `text_table`, `markdown` and `latex`; and the corpora's names.
 
-Public names: Row, corpus_title, tested_on, main_results, rows; share, interval, p_value; text_table, markdown,
+Public names: Row, corpus_title, tested_on, main_results, datasets_of, rows; share, interval, p_value; text_table, markdown,
 markdown_line, latex, NOT_COMPARABLE.
 """
 
@@ -58,6 +58,12 @@ def main_results(found: Sequence[CaseResult], dataset: str) -> list[CaseResult]:
     return [one for one in found if (one.place.dataset, one.place.train_speakers, one.place.share) == (dataset, 0, 0.0)]
 
 
+def datasets_of(found: Sequence[CaseResult]) -> list[str]:
+    """The datasets that have main results, in their order."""
+    names = dict.fromkeys(one.place.dataset for one in found)
+    return [name for name in names if main_results(found, name)]
+
+
 def rows(results: Sequence[CaseResult]) -> list[Row]:
     """A row for each result."""
     return [
@@ -106,7 +112,7 @@ def p_value(p: float) -> str:
 def text_table(found: Sequence[CaseResult]) -> str:
     """The main results for a terminal, a table for each dataset."""
     parts = []
-    for dataset in dict.fromkeys(one.place.dataset for one in found):
+    for dataset in datasets_of(found):
         results = main_results(found, dataset)
         lines = [COLUMNS, *(row.cells for row in rows(results))]
         widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
@@ -125,7 +131,7 @@ def markdown(found: Sequence[CaseResult]) -> str:
     """The main results as Markdown, the paper's figures beside them."""
     parts = ["# Table 1", "", NOT_COMPARABLE, ""]
     head = [*COLUMNS, *(f"paper: {column}" for column in PAPER_COLUMNS)]
-    for dataset in dict.fromkeys(one.place.dataset for one in found):
+    for dataset in datasets_of(found):
         results = main_results(found, dataset)
         parts += [f"## {tested_on(results)}", "", _runs(results).capitalize() + ".", ""]
         parts += [markdown_line(head), markdown_line(["---"] * len(head))]
@@ -157,7 +163,7 @@ def latex(found: Sequence[CaseResult]) -> str:
     """The main results as a LaTeX table for each dataset (needs the package booktabs)."""
     parts = []
     columns = len(COLUMNS) + len(PAPER_COLUMNS)
-    for dataset in dict.fromkeys(one.place.dataset for one in found):
+    for dataset in datasets_of(found):
         results = main_results(found, dataset)
         caption = f"{tested_on(results)}, {_runs(results)}. {NOT_COMPARABLE}"
         parts += [

@@ -6,7 +6,7 @@ import pytest
 
 from emogan.config import BARE, PRESETS, differences
 from emogan.errors import UserError
-from trainers.plan import RECOGNISERS, recognisers
+from trainers.recognisers import RECOGNISERS, recognisers
 from trainers.study.cases import CASES, GROUPS, LOW_DATA_CASES, SWEPT_CASE
 from trainers.study.plan import Study, plan
 from trainers.table import PAPER_TABLE_1

@@ -95,6 +95,12 @@ def test_the_picture_has_a_place_for_each_study_and_a_colour_for_each_case(resul
     assert dots[0].get_color() == dots[1].get_color() != dots[2].get_color()
 
 
+def test_results_of_an_earlier_version_are_refused(tmp_path):
+    (tmp_path / "metrics.jsonl").write_text('{"stage": "summary", "dataset": "crema_d_av", "case": "baseline"}\n')
+    with pytest.raises(UserError, match="earlier version"):
+        results.read(tmp_path)
+
+
 @pytest.mark.parametrize(
     ("names", "message"), [(("one", "one"), "folders are named one, one"), (("none",), "has no results")]
 )

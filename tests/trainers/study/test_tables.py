@@ -47,6 +47,8 @@ def test_main_results_leave_out_sweeps_and_low_data(found, result):
     swept = [result("mixup", 0.1, place=place) for place in places]
     assert tables.main_results([*found, *swept], "crema_d_av") == found
     assert tables.main_results(found, "ravdess_av") == []
+    alone = dataclasses.replace(found[2].place, dataset="ravdess_av", train_speakers=3)
+    assert tables.datasets_of([*found, result("mixup", 0.1, place=alone)]) == ["crema_d_av"]
 
 
 def test_markdown_has_a_line_for_each_case_with_the_papers_figures(found):
