@@ -31,7 +31,7 @@ demo: $(CORPORA)/voxceleb2.done $(CORPORA)/crema_d.done
 	$(PREPARE) --dataset=crema_d_av --manual_dir=$(CORPORA)/crema_d
 	$(BIN)/python -m trainers.progressive --flagfile=trainers/configs/demo.flags --data_dir=$(DEMO)/tfds --run_dir=$(DEMO)/run
 
-# All cases of Table 1 and their controls on both corpora, in under an hour.
+# All cases of Table 1 and their controls on both corpora.
 table1: $(CORPORA)/voxceleb2.done $(CORPORA)/crema_d.done $(CORPORA)/ravdess.done
 	$(PREPARE) --dataset=voxceleb_av --manual_dir=$(CORPORA)/voxceleb2
 	$(PREPARE) --dataset=crema_d_av --manual_dir=$(CORPORA)/crema_d

@@ -60,10 +60,10 @@ def test_the_model_gives_each_again_for_its_face_and_seed(items, generated, minu
         np.testing.assert_allclose(spectrograms[number], answer.spectrogram, atol=1e-6)
         (generated / "again.wav").write_bytes(answer.wav_bytes)
         sounds = [soundfile.read(generated / name)[0] for name in ("again.wav", f"wav/{number:06d}.wav")]
-        np.testing.assert_allclose(*sounds, atol=1e-4)
+        np.testing.assert_allclose(*sounds, atol=2e-3)  # its phases amplify rounding; another seed's differs by 0.07
     first, second = ({**items[number], "item": "", "seed": ""} for number in (0, 2))
     assert first == second
-    assert np.abs(spectrograms[0] - spectrograms[2]).max() > 1e-4  # another noise
+    assert np.abs(spectrograms[0] - spectrograms[2]).max() > 1e-2  # another noise
 
 
 def test_sounds_say_what_they_are(generated):
