@@ -62,11 +62,12 @@ def _recognition(
     accuracies = {}
     for name, classes in predicted.items():
         accuracies[name] = figures.recognised(name, test, sexes, classes, RECOGNISERS[name])
-    if "generated" in predicted:
-        figures.add(
-            "generated_accuracy_of_strong", accuracies["generated"] / accuracies["strong"], len(test["label"]),
-            "accuracy of the recogniser trained on generated alone, as a share of that of the strong one",
-        )  # fmt: skip
+    if "generated" in predicted and accuracies["strong"]:
+        share = accuracies["generated"] / accuracies["strong"]
+        about = "accuracy of the recogniser trained on generated alone, as a share of that of the strong one"
+        figures.add("generated_accuracy_of_strong", share, len(test["label"]), about)
+    elif "generated" in predicted:
+        figures.missing("generated_accuracy_of_strong", "the strong recogniser finds no emotion of the test fold")
     right = {name: (classes == test["label"]).mean(0) for name, classes in predicted.items()}
     for name in predicted:
         base = RECOGNISERS[name].against
