@@ -125,7 +125,7 @@ def demo_table() -> str:
         (
             "spread of draws, as a share of real clips",
             shown("spread"),
-            f"of real clips of one speaker {shown('spread_within_speaker')}",
+            f"as a share of those of one speaker {shown('spread_within_speaker')}",
         ),
         (
             "precision, recall, density, coverage",

@@ -69,7 +69,7 @@ def _read_by(job: Job, run: RunFolder, folder: Path, trained_on: str, read: list
 
 
 def recognise(job: Job, run: RunFolder, folder: Path) -> None:
-    """Trains one of `trainers.plan.RECOGNISERS`, whose name the stage ends in, once for each seed.
+    """Trains one of `trainers.recognisers.RECOGNISERS`, whose name the stage ends in, once for each seed.
 
     All recognisers of a run have equally many updates of one batch size. Each is kept at `recogniser_path`.
 

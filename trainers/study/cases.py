@@ -32,7 +32,7 @@ class Case:
         title: its name in tables.
         group: one of `GROUPS`.
         changes: settings of a `RunConfig` in which it differs from the study's.
-        recognisers: those of `trainers.plan.RECOGNISERS` that it measures, each in a row of its own.
+        recognisers: those of `trainers.recognisers.RECOGNISERS` that it measures, each in a row of its own.
         about: what it is, for a reader who did not run it.
     """
 

@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from sklearn.manifold import TSNE
 
 from emogan.drawing import DPI
+from trainers.recognisers import RECOGNISERS
 from trainers.study.cases import CASES, GROUPS
 from trainers.study.results import CaseResult
 
@@ -55,7 +56,7 @@ def side_by_side(studies: Mapping[str, Sequence[CaseResult]]) -> Figure:
             x = place + 0.7 * ((titles.index(result.title) + 0.5) / len(titles) - 0.5)
             _errorbar(axes, x, result, colours[result.title])
     for title in titles:
-        axes.plot([], [], "s" if title.endswith("strong") else "o", color=colours[title], label=title)
+        axes.plot([], [], "s" if title.endswith("+ strong") else "o", color=colours[title], label=title)
     axes.axhline(0, color=axes.yaxis.label.get_color(), linewidth=0.8)
     axes.set_xticks(range(len(found)), list(found))
     axes.set(ylabel="difference of accuracy, points")
@@ -104,7 +105,7 @@ def _errorbar(axes: Axes, x: float, result: CaseResult, colour: str) -> None:
 
 
 def _marker(result: CaseResult) -> str:
-    return "s" if result.title.endswith("strong") else "o"
+    return "s" if RECOGNISERS[result.place.recogniser].against == "strong" else "o"
 
 
 def low_data(curves: dict[str, list[tuple[int, CaseResult]]]) -> Figure:

@@ -35,6 +35,13 @@ def test_every_case_has_its_difference_interval_and_runs(found):
     assert np.concatenate(intervals) == pytest.approx([-7, 3, 0, 10])
 
 
+def test_squares_are_what_is_compared_with_the_strong_recogniser(result):
+    rows = [result("baseline", 0.1, 0.01, "strong"), result("moderate_supervised", 0.02, 0.3, "gan_strong")]
+    axes = plots.differences(rows).axes[0]
+    assert points(axes, "o") == [(pytest.approx(10), 0)]  # strong itself is compared with bare
+    assert points(axes, "s") == [(pytest.approx(2), 1)]
+
+
 def test_without_an_interval_there_is_but_a_point(found):
     alone = dataclasses.replace(found[1].comparison, low=None, high=None)
     axes = plots.differences([dataclasses.replace(found[1], comparison=alone)]).axes[0]
