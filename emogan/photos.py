@@ -13,7 +13,7 @@ import tensorflow as tf
 from emogan import drawing, faces
 from emogan.config import from_json
 from emogan.connections import Connection
-from emogan.errors import UserError
+from emogan.errors import UserError, check
 from emogan.serving import ServedSettings
 
 
@@ -94,8 +94,10 @@ def generate(
         photograph, emotion and seed.
 
     Raises:
-        UserError: where the model does not answer, the photograph cannot be read, an emotion is unknown, or there is no face.
+        UserError: where the model does not answer, the photograph cannot be read, an emotion is unknown, there is no face, or
+            no draw is asked for.
     """
+    check(draws >= 1, f"draws is {draws}; it must be 1 or more")
     settings = settings_of(connection)
     emotions = settings.class_names if list(emotions) == ["all"] else emotions
     for emotion in emotions or ("",):

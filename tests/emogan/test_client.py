@@ -63,6 +63,12 @@ def test_an_emotion_that_the_model_does_not_know_is_refused_with_those_it_does(e
         photos.generate(serving.LocalModel(exported), photo, ["happy", "bored"], 1, tmp_path)
 
 
+def test_no_draw_is_refused_before_anything_is_written(exported, photo, tmp_path):
+    with pytest.raises(UserError, match="draws is 0"):
+        photos.generate(serving.LocalModel(exported), photo, ["happy"], 1, tmp_path / "none", draws=0)
+    assert not (tmp_path / "none").exists()
+
+
 def test_no_server_is_one_line(run_command, photo, tmp_path):
     result = run_command(
         "emogan.client", "--server=http://127.0.0.1:9", f"--face={photo}", "--emotion=sad", f"--output_dir={tmp_path}",
