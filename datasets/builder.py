@@ -85,7 +85,7 @@ class PairsBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):  # 
 
     VERSION = tfds.core.Version("1.1.0")
     RELEASE_NOTES: ClassVar[dict[str, str]] = {
-        "1.1.0": "Faces are shown larger, from brows to chin; the feature invented_share.",
+        "1.1.0": "Faces are shown larger, from forehead to chin; the feature invented_share.",
         "1.0.0": "First release.",
     }
     BUILDER_CONFIGS: ClassVar[list[PairsConfig]]

@@ -56,7 +56,7 @@ class Corpus:
         return narrowed
 
     def without_labels(self) -> "Corpus":
-        """The same dataset as if it had no labels: no example of it has one."""
+        """The same dataset as if it had no labels: no example of it has one, nor the votes of CREMA-D's listeners."""
         narrowed = copy.copy(self)
         narrowed.class_names = ()
         return narrowed
@@ -71,7 +71,7 @@ class Corpus:
         Raises:
             UserError: where the expression is not made of whole splits, or there are no labels.
         """
-        if name == "label" and not self.class_names:
+        if _tells_the_label(name) and not self.class_names:
             raise UserError(f"{self.name} has no labels here")
         parts = split.split("+")
         if not set(parts) <= set(self.splits):
@@ -166,9 +166,11 @@ class Corpus:
 
     def _stored(self, split: str, pictures: Collection[str]) -> tf.data.Dataset:
         """Examples with their faces still encoded."""
-        wanted = {name: True for name in self._builder.info.features if name not in PICTURES or name in pictures}
-        if not self.class_names:
-            wanted.pop("label", None)
+        wanted = {
+            name: True
+            for name in self._builder.info.features
+            if (name not in PICTURES or name in pictures) and (self.class_names or not _tells_the_label(name))
+        }
         skipped = {"face": tfds.decode.SkipDecoding()} if "face" in pictures else {}
         stored = self._builder.as_dataset(
             split=split,
@@ -187,6 +189,10 @@ class Corpus:
     def _fits(self, split: str, pictures: Collection[str]) -> bool:
         pixel_bytes = sum(PICTURES[name] for name in pictures)
         return self.count(split) * self.media.size**2 * pixel_bytes <= CACHE_BYTES
+
+
+def _tells_the_label(feature: str) -> bool:
+    return feature == "label" or feature.endswith(("_vote", "_level"))  # the listeners' of CREMA-D
 
 
 def _has_label(label: int) -> Callable[[Example], tf.Tensor]:

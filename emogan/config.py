@@ -77,8 +77,8 @@ SPECTROGRAMS: dict[int, SpectrogramConfig] = {
 
 
 FACE_SCALE, FACE_SHIFT = 1.1, -0.14
-"""The template of all datasets: brows to chin, within VoxCeleb2's tracks, which end at the hairline. Our choice. (The defaults
-of `FaceConfig` are the template of models exported before 1.1, which reached above the tracks.)"""
+"""The template of all datasets: forehead to chin, within VoxCeleb2's tracks, which end at the hairline. Our choice. (The
+defaults of `FaceConfig` are the template of models exported before 1.1, which reached above the tracks.)"""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -358,6 +358,7 @@ class TrainConfig:
             self.steps % self.interval == 0,
             f"{self.steps} steps are not a multiple of the interval of {self.interval}; change one of the two",
         )
+        check(0 <= self.seed < 2**32, f"seed is {self.seed}; it must lie between 0 and {2**32 - 1:,}")
         check(self.learning_rate > 0, f"learning_rate is {self.learning_rate}; it must be positive")
         check(self.d_learning_rate >= 0, f"d_learning_rate is {self.d_learning_rate}; it must not be negative")
         for name in ("beta_1", "g_ema"):

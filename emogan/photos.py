@@ -1,6 +1,6 @@
 """From the face in a photograph to spectrograms and their sounds, by a model here or elsewhere.
 
-Public names: settings_of, ask, Answer, generate.
+Public names: settings_of, ask, Answer, check_seeds, generate.
 """
 
 import dataclasses
@@ -76,6 +76,12 @@ def ask(
     return [Answer(emotion=emotion, spectrogram=made, wav_bytes=sound) for emotion, made, sound in rows]
 
 
+def check_seeds(first: int, count: int) -> None:
+    """Raises UserError where one of `count` seeds from `first` on is no int64, which is what a model takes."""
+    if not -(2**63) <= first <= 2**63 - count:
+        raise UserError(f"seed is {first:,}, of the first of {count:,}; all of them must lie in [-2^63, 2^63)")
+
+
 def generate(
     connection: Connection, photo: Path, emotions: Sequence[str], seed: int, output_dir: Path, *, draws: int = 1
 ) -> list[Path]:
@@ -98,6 +104,7 @@ def generate(
             no draw is asked for.
     """
     check(draws >= 1, f"draws is {draws}; it must be 1 or more")
+    check_seeds(seed, draws)
     settings = settings_of(connection)
     emotions = settings.class_names if list(emotions) == ["all"] else emotions
     for emotion in emotions or ("",):

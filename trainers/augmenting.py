@@ -20,7 +20,7 @@ from datasets import protocols
 from datasets.corpus import Corpus
 from emogan import photos
 from emogan.config import differences
-from emogan.errors import UserError
+from emogan.errors import UserError, check
 from emogan.serving import LocalModel
 from trainers.run_folder import folder_atomically
 
@@ -72,6 +72,7 @@ class Order:
     wav: bool = True
 
     def __post_init__(self) -> None:
+        check(self.draws >= 1, f"draws is {self.draws}; it must be 1 or more")
         if len(set(self.emotions)) < len(self.emotions) or "" in self.emotions:
             raise UserError(f"--emotions={','.join(self.emotions)} must be different names with commas between them")
 
@@ -99,6 +100,7 @@ def augment(model: LocalModel, corpus: Corpus, order: Order, output_dir: Path) -
     if order.test_fold is not None:
         split = protocols.protocol(corpus, order.test_fold).train
     count = corpus.count(split) * max(1, len(order.emotions)) * order.draws
+    photos.check_seeds(order.seed, count)
     size, class_names = corpus.media.size, model.settings.class_names
     about = {
         "generated": MARK,

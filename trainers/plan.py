@@ -53,10 +53,11 @@ def phases(config: RunConfig) -> list[Phase]:
         )
     if config.schedule != "none":
         found.append(_calibration(config))
+        source = networks.kinds(config.model)[0].name
         state = dict.fromkeys(NETWORKS[:2], "used")
         if config.condition == "face" and config.requests == "own":
             state["f_S"] = "used"
-        found.append(Phase(stage="draw", steps=0, data=f"{config.dataset}, faces", state=state))
+        found.append(Phase(stage="draw", steps=0, data=f"{config.dataset}, {source}s", state=state))
     for name in recognisers(config):
         data = f"{config.dataset}, {RECOGNISERS[name].data}"
         state = {"recogniser": f"trained anew, {config.recognise_seeds} times" if config.recognise_seeds > 1 else anew}

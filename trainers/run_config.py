@@ -8,7 +8,7 @@ from emogan.errors import check
 FORMAT = 5
 """Of what a run folder and a saved network hold; another one is refused."""
 SCHEDULES = ("progressive", "moderate", "none")
-"""Pretraining then calibration; calibration from scratch; or no GAN at all, but the augmentation of real spectrograms alone."""
+"""Pretraining then calibration; calibration from scratch; or no GAN at all, but the recognisers of real spectrograms alone."""
 CONDITIONS = ("label", "face")
 """Supervised, or semi-supervised."""
 TAKEN_OVER = ("generator_and_discriminator", "generator", "encoder")
@@ -128,10 +128,15 @@ class RunConfig:
         )
         for name in ("recognise_seeds", "draws"):
             check(getattr(self, name) > 0, f"{name} is {getattr(self, name)}; it must be at least 1")
+        last = self.recogniser_seeds[-1]
+        check(
+            last < 2**32,
+            f"the seed of the last recogniser would be {last:,}; it must be below {2**32:,}: give a smaller seed",
+        )
         check(
             self.train_speakers > 0 or not (self.oracle or self.pretrain_dataset == LEFT_OUT),
-            f"{'oracle' if self.oracle else f'pretrain_dataset {LEFT_OUT}'} needs speakers with labels that are not trained "
-            "on; give train_speakers, fewer than the training folds have",
+            f"{'oracle' if self.oracle else f'pretrain_dataset {LEFT_OUT}'} needs speakers of the labelled corpus that are "
+            "not trained on; give train_speakers, fewer than the training folds have",
         )
         check(self.train_speakers >= 0, f"train_speakers is {self.train_speakers}; it must be positive, or 0 for all")
         for name in ("time_mask", "frequency_mask", "time_shift", "frequency_shift"):

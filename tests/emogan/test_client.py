@@ -63,10 +63,16 @@ def test_an_emotion_that_the_model_does_not_know_is_refused_with_those_it_does(e
         photos.generate(serving.LocalModel(exported), photo, ["happy", "bored"], 1, tmp_path)
 
 
-def test_no_draw_is_refused_before_anything_is_written(exported, photo, tmp_path):
-    with pytest.raises(UserError, match="draws is 0"):
-        photos.generate(serving.LocalModel(exported), photo, ["happy"], 1, tmp_path / "none", draws=0)
+@pytest.mark.parametrize(("seed", "draws", "message"), [(1, 0, "draws is 0"), (2**63 - 1, 2, "seed is 9,223,372")])
+def test_draws_that_cannot_be_are_refused_before_anything_is_written(exported, photo, tmp_path, seed, draws, message):
+    with pytest.raises(UserError, match=message):
+        photos.generate(serving.LocalModel(exported), photo, ["happy"], seed, tmp_path / "none", draws=draws)
     assert not (tmp_path / "none").exists()
+
+
+def test_seeds_go_to_the_ends_of_int64():
+    photos.check_seeds(2**63 - 2, 2)
+    photos.check_seeds(-(2**63), 2)
 
 
 def test_no_server_is_one_line(run_command, photo, tmp_path):

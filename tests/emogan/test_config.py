@@ -118,6 +118,7 @@ def test_model_presets():
         (lambda: RecogniserConfig(smoothing=1.0), "smoothing is 1.0"),
         (lambda: RecogniserConfig(decay="linear"), "decay is 'linear'; .* none, cosine"),
         (lambda: RecogniserConfig(weights="all"), "weights is 'all'; .* last, best"),
+        (lambda: TrainConfig(steps=1, seed=-1, interval=1), "seed is -1; it must lie between 0 and 4,294,967,295"),
         (lambda: TrainConfig(steps=1, learning_rate=0, interval=1), "learning_rate is 0; it must be positive"),
         (lambda: TrainConfig(steps=1, beta_1=1, interval=1), r"beta_1 is 1; it must lie in \[0, 1\)"),
     ],

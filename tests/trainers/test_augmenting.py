@@ -109,6 +109,8 @@ def test_without_emotions_each_clips_own_label_is_asked_for(flags, run_command, 
         ("crema_d_av", {"test_fold": 1}, "was trained or selected on crema_d_av:1019, who speaks in test fold 1"),
         ("crema_d_av", {"test_fold": 9}, "test fold 9: crema_d_av/64 has the folds"),
         ("voxceleb_av", {}, "voxceleb_av/64 has no labels; say by --emotions what is asked for"),
+        ("crema_d_av", {"draws": 0}, "draws is 0"),
+        ("crema_d_av", {"seed": 2**63 - 1}, "seed is 9,223,372,036,854,775,807"),
     ],
 )
 def test_a_wrong_order_is_refused(minute_run, minute_data, tmp_path, dataset, order, message):

@@ -1,5 +1,7 @@
 """What a run will do, told in words."""
 
+import dataclasses
+
 import pytest
 
 from trainers.plan import NETWORKS, phases, phases_table
@@ -34,6 +36,13 @@ def test_a_moderate_semi_supervised_run_without_q(small):
 def test_a_run_without_a_gan_has_the_bare_and_the_strong_recogniser(small):
     found = states(small.run_config(schedule="none", condition="face", recognise_seeds=1))
     assert found == {stage: {RECOGNISER: "trained anew"} for stage in RECOGNISED[:2]}
+
+
+def test_draws_are_made_from_what_g_sees(small):
+    seen = {"face_to_sound": "crema_d_av, faces", "sound_to_face": "crema_d_av, spectrograms"}
+    for direction, data in seen.items():
+        config = small.run_config(model=dataclasses.replace(small.model, direction=direction))
+        assert next(phase.data for phase in phases(config) if phase.stage == "draw") == data
 
 
 def test_an_oracle_has_two_more(small):

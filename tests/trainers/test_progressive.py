@@ -332,5 +332,8 @@ def test_labels_of_left_out_speakers_cannot_be_read(minute_run, minute_data):
         speakers = {f"crema_d_av:{example['speaker_id'].decode()}" for example in examples.as_numpy_iterator()}
         assert speakers == left_out
         assert ("label" in examples.element_spec) == has_labels
+        assert ("multimodal_vote" in examples.element_spec) == has_labels
+    with pytest.raises(UserError, match="none is left out"):
+        open_job(dataclasses.replace(config, train_speakers=3), minute_data)
     with pytest.raises(UserError, match="no labels"):
         job.unlabelled.column("label", train)

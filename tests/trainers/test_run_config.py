@@ -48,6 +48,10 @@ def strong(**augment) -> RecogniserConfig:
     [
         (lambda: run(draws=0), "draws is 0"),
         (lambda: run(recognise_seeds=0), "recognise_seeds is 0"),
+        (
+            lambda: run(recognise_seeds=2, recognise=TrainConfig(steps=100, seed=2**32 - 1)),
+            "the last recogniser would be 4,294,968,295",
+        ),
         (lambda: run(pretrain_dataset="left_out"), "pretrain_dataset left_out needs speakers"),
         (lambda: run(pretrain_dataset="left_out", oracle=True, schedule="none"), "oracle needs speakers"),
         (lambda: run(pretrain_dataset="left_out", schedule="moderate"), "pretrain_dataset left_out needs speakers"),

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from itertools import cycle
 
 import numpy as np
+from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from sklearn.manifold import TSNE
@@ -16,7 +17,8 @@ from trainers.recognisers import RECOGNISERS
 from trainers.study.cases import CASES, GROUPS
 from trainers.study.results import CaseResult
 
-_CASE_COLOURS = ("tab:blue", "tab:orange", "tab:green", "tab:red", "tab:purple", "tab:brown", "tab:olive", "tab:cyan")
+_TWENTY = colormaps["tab20"].colors
+_CASE_COLOURS = (*_TWENTY[::2], *_TWENTY[1::2])  # all full ones first, then all light ones
 _GROUP_COLOURS = dict(zip(GROUPS, ("tab:blue", "tab:purple", "tab:cyan", "tab:green", "tab:orange"), strict=True))
 
 
@@ -50,19 +52,25 @@ def side_by_side(studies: Mapping[str, Sequence[CaseResult]]) -> Figure:
     titles = list(dict.fromkeys(one.title for results in found.values() for one in results))
     figure = Figure(figsize=(8, 3.4), dpi=DPI, layout="constrained")
     axes = figure.subplots()
-    colours = dict(zip(titles, cycle(_CASE_COLOURS), strict=False))
+    cases = dict.fromkeys(_case(title) for title in titles)
+    colours = dict(zip(cases, cycle(_CASE_COLOURS), strict=False))
     for place, results in enumerate(found.values()):
         for result in results:
             x = place + 0.7 * ((titles.index(result.title) + 0.5) / len(titles) - 0.5)
-            _errorbar(axes, x, result, colours[result.title])
+            _errorbar(axes, x, result, colours[_case(result.title)])
     for title in titles:
-        axes.plot([], [], "s" if title.endswith("+ strong") else "o", color=colours[title], label=title)
+        axes.plot([], [], "s" if title.endswith("+ strong") else "o", color=colours[_case(title)], label=title)
     axes.axhline(0, color=axes.yaxis.label.get_color(), linewidth=0.8)
     axes.set_xticks(range(len(found)), list(found))
     axes.set(ylabel="difference of accuracy, points")
     figure.legend(loc="outside right upper", frameon=False)
     _plain(axes, "y")
     return figure
+
+
+def _case(title: str) -> str:
+    """What a row and the same on top of the strong recogniser, a square, have their colour for."""
+    return title.removesuffix("+ strong").strip()
 
 
 def speakers(baseline: CaseResult, case: CaseResult) -> Figure:
@@ -96,7 +104,7 @@ def shares(results: Sequence[CaseResult]) -> Figure:
     return figure
 
 
-def _errorbar(axes: Axes, x: float, result: CaseResult, colour: str) -> None:
+def _errorbar(axes: Axes, x: float, result: CaseResult, colour: str | tuple[float, ...]) -> None:
     found = result.comparison
     assert found
     if found.low is not None and found.high is not None:

@@ -56,6 +56,14 @@ _QUALITY = {
     "inception_fid_real_vs_real": "the same, real against real",
     "inception_kid": "KID on Inception's features",
     "inception_kid_real_vs_real": "the same, real against real",
+    "inception_precision": "precision on Inception's features, %",
+    "inception_precision_real_vs_real": "the same, real against real, %",
+    "inception_recall": "recall on Inception's features, %",
+    "inception_recall_real_vs_real": "the same, real against real, %",
+    "inception_density": "density on Inception's features",
+    "inception_density_real_vs_real": "the same, real against real",
+    "inception_coverage": "coverage on Inception's features, %",
+    "inception_coverage_real_vs_real": "the same, real against real, %",
     "inception_is": "IS by Inception",
     "inception_is_real": "the same of real ones",
     "ssim": "SSIM to the paired real one",
@@ -220,11 +228,18 @@ def _quality(results: Sequence[CaseResult]) -> dict[str, Any] | None:
     return {
         "cases": [result.title for result in made],
         "rows": [
-            (label, [_figure(result, name, percent="%" in label) for result in made])
+            (label, _count(made, name), [_figure(result, name, percent="%" in label) for result in made])
             for name, label in _QUALITY.items()
             if any(name in result.mean for result in made)
         ],
     }
+
+
+def _count(results: Sequence[CaseResult], name: str) -> str:
+    """n of a figure, or the fewest and the most of all runs."""
+    counts = [count for result in results for count in result.counts.get(name, ())]
+    low, high = min(counts), max(counts)
+    return f"{low:,}" if low == high else f"{low:,} to {high:,}"
 
 
 def _figure(result: CaseResult, name: str, percent: bool) -> str:

@@ -37,6 +37,7 @@ class Measured:
         classes: names of the emotions.
         confusion: counts, int [classes, classes], rows true and columns recognised.
         quality: further figures of the evaluation, by name; none where there is no GAN.
+        counts: n of each of them: how many clips, or pairs of clips, it was measured on.
         synthetic: whether its corpus is a synthetic one.
     """
 
@@ -47,6 +48,7 @@ class Measured:
     classes: tuple[str, ...]
     confusion: np.ndarray
     quality: dict[str, float]
+    counts: dict[str, int] = dataclasses.field(default_factory=dict)
     synthetic: bool = False
 
 
@@ -59,6 +61,7 @@ class CaseResult:
         runs: their number.
         mean, deviation: of each of `RECOGNITION` and each figure of quality over folds and seeds; there is no deviation of
             one run.
+        counts: fewest and most that a figure of quality was measured on in a run.
         by_sex: accuracy over all clips of speakers of a sex, pooled over folds and seeds, and their number of speakers.
         comparison: with the recogniser that it is `against`, of the same folds, seeds and training speakers; None for `bare`.
         adjusted_p: its p-value, corrected by Holm's method for the number of the table's primary comparisons where it is one,
@@ -75,6 +78,7 @@ class CaseResult:
     runs: int
     mean: dict[str, float]
     deviation: dict[str, float]
+    counts: dict[str, tuple[int, int]]
     by_sex: dict[str, tuple[float, int]]
     comparison: Comparison | None
     adjusted_p: float | None
@@ -121,9 +125,15 @@ def collect(runs: Sequence[PlannedRun], folder: Path) -> list[CaseResult]:
 def _measured(place: Place, lines: Sequence[dict[str, Any]]) -> Measured:
     name = place.recogniser
     values = {line["name"]: line["value"] for line in lines if line["stage"] == "evaluate"}
+    counts = {line["name"]: line["n"] for line in lines if line["stage"] == "evaluate"}
     recognised = [line for line in lines if line["stage"] == "recognised" and line["recogniser"] == name]
     other = tuple(f"{one}_{measure}" for one in RECOGNISERS if one != "generated" for measure in RECOGNITION)
     matrix = next(line for line in recognised if "confusion" in line)
+    quality = {
+        key: value
+        for key, value in values.items()
+        if value is not None and key not in other and not key.startswith("accuracy_")
+    }
     return Measured(
         place=place,
         recognition={measure: values[f"{name}_{measure}"] for measure in RECOGNITION},
@@ -131,11 +141,8 @@ def _measured(place: Place, lines: Sequence[dict[str, Any]]) -> Measured:
         sexes={line["speaker"]: line["sex"] for line in recognised if "speaker" in line},
         classes=tuple(matrix["classes"]),
         confusion=np.array(matrix["confusion"]),
-        quality={
-            key: value
-            for key, value in values.items()
-            if value is not None and key not in other and not key.startswith("accuracy_")
-        },
+        quality=quality,
+        counts={name: counts[name] for name in quality},
         synthetic=any(line["synthetic"] for line in lines if line["stage"] == "data"),
     )
 
@@ -177,7 +184,10 @@ def _result(
     whole: Mapping[tuple[int, int], Measured],
 ) -> CaseResult:
     values: dict[str, list[float]] = defaultdict(list)
+    counts: dict[str, list[int]] = defaultdict(list)
     for run in runs.values():
+        for name, count in run.counts.items():
+            counts[name].append(count)
         for name, value in (run.recognition | run.quality).items():
             values[name].append(value)
     first = next(iter(runs.values()))
@@ -187,6 +197,7 @@ def _result(
         runs=len(runs),
         mean={name: float(np.mean(own)) for name, own in values.items()},
         deviation={name: float(np.std(own, ddof=1)) for name, own in values.items() if len(own) > 1},
+        counts={name: (min(own), max(own)) for name, own in counts.items()},
         by_sex=_by_sex(runs.values()),
         comparison=_compared(runs, base) if base else None,
         adjusted_p=None,
@@ -261,6 +272,7 @@ def _of_line(line: dict[str, Any]) -> CaseResult:
     place = Place(**{field.name: line.pop(field.name) for field in dataclasses.fields(Place)})
     for name in ("comparison", "whole_minus_this"):
         line[name] = line[name] and Comparison(**line[name])
+    line["counts"] = {name: tuple(counts) for name, counts in line["counts"].items()}
     line["by_sex"] = {sex: tuple(result) for sex, result in line["by_sex"].items()}
     line["classes"], line["confusion"] = tuple(line["classes"]), np.array(line["confusion"])
     return CaseResult(place=place, **line)

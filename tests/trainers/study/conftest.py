@@ -23,6 +23,7 @@ def make_result(case, difference=None, p=None, recogniser="", **changes):
         "runs": 4,
         "mean": {"accuracy": 0.5, "uar": 0.4, "macro_f1": 0.3},
         "deviation": {"accuracy": 0.0123, "uar": 0.02, "macro_f1": 0.03},
+        "counts": {},
         "by_sex": {},
         "comparison": compared,
         "whole_minus_this": None,

@@ -73,6 +73,12 @@ def test_the_table_has_the_figures_of_the_summary(minute_study, page):
     assert row[10:14] == ["53.71", "59.60", "2.31", "0.85"]
 
 
+def test_figures_of_what_is_generated_have_their_n(minute_study, page):
+    measured = [line for line in read_metrics(minute_study) if line.get("name") == "fid_real_vs_real"]
+    row = page.cells[page.cells.index("FID, real against real") :]
+    assert row[1] == str(measured[0]["n"])
+
+
 def test_it_says_on_how_much_data(text):
     assert (
         "test fold 0: trained on 18 clips of 3 speakers, validated on 6 clips of 1 speakers, tested on 6 clips of 1"

@@ -20,7 +20,9 @@ RIGHT = {  # of 10 clips of each speaker, by case and seed
 }
 
 
-def measured(case, seed, right, *, recogniser="", fold=0, share=0.0, sexes=("male", "female"), quality=None):
+def measured(
+    case, seed, right, *, recogniser="", fold=0, share=0.0, sexes=("male", "female"), quality=None, counts=None
+):
     people = [f"{fold}{number}" for number in range(len(right))]
     accuracy = sum(right) / (10 * len(right))
     return Measured(
@@ -38,6 +40,7 @@ def measured(case, seed, right, *, recogniser="", fold=0, share=0.0, sexes=("mal
         classes=("anger", "sad"),
         confusion=np.array([[sum(right), 10 * len(right) - sum(right)], [0, 0]]),
         quality=quality or {},
+        counts=counts or {},
     )
 
 
@@ -138,10 +141,14 @@ def test_a_corpus_that_tells_no_sexes_has_no_results_by_sex():
 def test_quality_is_averaged_where_there_is_any():
     runs = [
         *(measured("baseline", seed, [5]) for seed in (1, 2)),
-        *(measured("moderate_supervised", seed, [5], quality={"fid": 2.0 * seed}) for seed in (1, 2)),
+        *(
+            measured("moderate_supervised", seed, [5], quality={"fid": 2.0 * seed}, counts={"fid": 70 + seed})
+            for seed in (1, 2)
+        ),
     ]
     baseline, gan = summarise(runs)
     assert "fid" not in baseline.mean
+    assert (baseline.counts, gan.counts) == ({}, {"fid": (71, 72)})
     assert (gan.mean["fid"], gan.deviation["fid"]) == (3.0, pytest.approx(np.sqrt(2)))
 
 

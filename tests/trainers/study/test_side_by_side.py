@@ -8,6 +8,7 @@ from scipy import stats
 
 from emogan.errors import UserError
 from trainers.study import plots, results
+from trainers.study.cases import CASES
 from trainers.study.side_by_side import increments, write
 
 SPEAKERS = {
@@ -93,6 +94,15 @@ def test_the_picture_has_a_place_for_each_study_and_a_colour_for_each_case(resul
     assert [float(dot.get_ydata()[0]) for dot in dots] == pytest.approx([1, 3, 5])
     assert [round(float(dot.get_xdata()[0])) for dot in dots] == [0, 1, 1]
     assert dots[0].get_color() == dots[1].get_color() != dots[2].get_color()
+
+
+def test_each_mark_in_the_picture_is_of_one_row(result):
+    cases = [case for case in CASES if CASES[case].recognisers == ("gan", "gan_strong")]
+    rows = [result(case, 0.01, 0.5, recogniser=name) for case in cases for name in CASES[case].recognisers]
+    handles, titles = plots.side_by_side({"one": rows}).axes[0].get_legend_handles_labels()
+    marks = dict(zip(titles, ((line.get_marker(), line.get_color()) for line in handles), strict=True))
+    assert len({*marks.values()}) == len(marks) == len(rows)
+    assert marks["moderate supervised + strong"] == ("s", marks["moderate supervised"][1])
 
 
 def test_results_of_an_earlier_version_are_refused(tmp_path):
