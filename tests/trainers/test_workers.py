@@ -40,7 +40,7 @@ def test_two_processes_give_what_one_gives(minute_run, minute_flags, tmp_path):
     flags = [*minute_flags, f"--run_dir={tmp_path / 'run'}"]
     results = run_together(flags)
     assert [code for code, *_ in results] == [0, 0], results
-    assert "Baseline accuracy" in results[0][1]
+    assert "Bare accuracy" in results[0][1]
     assert results[1][1] == ""  # only the first one speaks
     for name in ("pretrain/generator", "calibrate/generator", "calibrate/discriminator", "calibrate/classifier"):
         alone, together = (load_network(run / name) for run in (minute_run, tmp_path / "run"))

@@ -210,8 +210,11 @@ def test_a_study_that_is_killed_and_stopped_goes_on_to_the_same_figures(
     flags = [*study_flags, f"--study_dir={tmp_path / 'study'}"]
     random.seed(3)
     for number in (signal.SIGTERM, signal.SIGKILL, signal.SIGINT):
+        before = len(done_files(tmp_path / "study"))
         process = subprocess.Popen([sys.executable, "-m", "trainers.table1", *flags], stderr=subprocess.PIPE, text=True)
-        time.sleep(random.uniform(15, 30))
+        while len(done_files(tmp_path / "study")) < before + 2:
+            time.sleep(0.2)
+        time.sleep(random.uniform(0, 1))
         assert process.poll() is None
         process.send_signal(number)
         error = process.communicate()[1]
