@@ -141,6 +141,8 @@ class MediaConfig:
         )
 
 
+GENERATORS = ("unet", "modulated")
+"""The paper's, and one that is made for many different pictures of one source; each has a discriminator of its own."""
 DIRECTIONS = ("face_to_sound", "sound_to_face")
 """What is generated from what."""
 
@@ -157,6 +159,7 @@ class ModelConfig:
         spectral_norm: whether D's kernels are divided by their largest singular values.
         d_sees_source: whether D judges a picture beside what it was generated from.
         direction: one of `DIRECTIONS`.
+        generator: one of `GENERATORS`.
     """
 
     size: int
@@ -166,6 +169,11 @@ class ModelConfig:
     spectral_norm: bool = False
     d_sees_source: bool = False
     direction: str = "face_to_sound"
+    generator: str = "unet"
+
+    def filters(self, level: int) -> int:
+        """Channels of the maps of side size / 2^(level + 1) on the way down, or size / 2^level on the way up."""
+        return self.base_filters * min(2**level, 8)
 
     def __post_init__(self) -> None:
         check(
@@ -178,9 +186,9 @@ class ModelConfig:
         )
         check(self.noise_dim > 0, f"noise_dim is {self.noise_dim}; it must be positive")
         check(self.num_classes > 1, f"num_classes is {self.num_classes}; it must be at least 2")
-        check(
-            self.direction in DIRECTIONS, f"direction is {self.direction!r}; it must be one of {', '.join(DIRECTIONS)}"
-        )
+        for name, values in (("direction", DIRECTIONS), ("generator", GENERATORS)):
+            value = getattr(self, name)
+            check(value in values, f"{name} is {value!r}; it must be one of {', '.join(values)}")
 
 
 PRESETS: dict[str, ModelConfig] = {
@@ -203,30 +211,38 @@ class LossConfig:
     Attributes:
         adversarial: one of `ADVERSARIAL_FORMS`. `minimax` is literally the paper's Eq. 3; the default is our choice.
         lambda_l1: weight of |y - y'| in G's loss (paper, Eq. 4; the weight is our choice, after Isola et al. 2017).
+        lambda_code: weight of |y - G(x | c, E(y))| in G's loss: of the L1 distance where the noise is the real picture's code,
+            see `emogan.codes` (after the cVAE-GAN part of Zhu et al. 2017b, BicycleGAN, with a code that is not learnt).
         lambda_q: weight of Q's cross entropy in G's loss; without effect where there is no Q.
         gradient_penalty: weight of the penalty that keeps D's gradient near 1; of `wasserstein` only.
         r1_gamma: weight gamma of the penalty on D's gradient at real pictures; 0 for none.
+        r1_interval: steps from one such penalty to the next, which weighs as much more (Karras et al. 2020).
         label_smoothing: s, by which the label of real pictures is less than 1; without effect on `hinge` and `wasserstein`.
         instance_noise: standard deviation of the Gaussian noise on what D judges, at the first step; it falls to 0 at the
             last one (Sonderby et al. 2017).
         diff_augment: whether all that D judges is augmented, see `emogan.perturbation` (Zhao et al. 2020).
+        q_augment: whether all that Q sees in training is augmented likewise.
     """
 
     adversarial: str = "non_saturating"
     lambda_l1: float = 100.0
+    lambda_code: float = 0.0
     lambda_q: float = 1.0
     gradient_penalty: float = 10.0
     r1_gamma: float = 0.0
+    r1_interval: int = 1
     label_smoothing: float = 0.0
     instance_noise: float = 0.0
     diff_augment: bool = False
+    q_augment: bool = False
 
     def __post_init__(self) -> None:
         check(
             self.adversarial in ADVERSARIAL_FORMS,
             f"adversarial is {self.adversarial!r}; it must be one of {', '.join(ADVERSARIAL_FORMS)}",
         )
-        for name in ("lambda_l1", "lambda_q", "gradient_penalty", "r1_gamma", "instance_noise"):
+        check(self.r1_interval > 0, f"r1_interval is {self.r1_interval}; it must be positive")
+        for name in ("lambda_l1", "lambda_code", "lambda_q", "gradient_penalty", "r1_gamma", "instance_noise"):
             check(getattr(self, name) >= 0, f"{name} is {getattr(self, name)}; it must not be negative")
         check(
             0 <= self.label_smoothing < 0.5,

@@ -1,4 +1,5 @@
-"""Building blocks shared by the networks: `Standardise`, `SpectralConv2D`, `GroupNorm`, `group_norm`, `down`, `up`.
+"""Building blocks shared by the networks: `Standardise`, `SpectralConv2D`, `GroupNorm`, `group_norm`, `down`, `up`, `trunk`;
+of the modulated generator `LearntMap`, `PixelNorm` and `Modulate`.
 
 `ProductConv2D` and `ProductConv2DTranspose` compute what Keras's layers do, faster on small maps.
 """
@@ -9,6 +10,8 @@ from typing import Any
 
 import numpy as np
 import tensorflow as tf
+
+from emogan.config import ModelConfig
 
 
 @tf.keras.saving.register_keras_serializable("emogan")
@@ -213,3 +216,53 @@ def up(x: tf.Tensor, filters: int, *, name: str) -> tf.Tensor:
     convolution = ProductConv2DTranspose if product else tf.keras.layers.Conv2DTranspose
     x = convolution(filters, 4, strides=2, padding="same", use_bias=False, name=f"{name}_conv")(x)
     return tf.keras.layers.ReLU(name=f"{name}_relu")(group_norm(x, name=f"{name}_norm"))
+
+
+def trunk(x: tf.Tensor, config: ModelConfig, *, normalise: bool, spectral: bool = False) -> tf.Tensor:
+    """Strided convolutions down to a 4 x 4 map; the first one is never normalised. The layers' names begin with `trunk_`."""
+    for level in range(config.size.bit_length() - 3):
+        x = down(x, config.filters(level), normalise=normalise and level > 0, spectral=spectral, name=f"trunk_{level}")
+    return x
+
+
+@tf.keras.saving.register_keras_serializable("emogan")
+class LearntMap(tf.keras.layers.Layer):
+    """A map of weights, [side, side, filters], the same for every example of the batch that it is called with."""
+
+    def __init__(self, side: int, filters: int, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.side, self.filters = side, filters
+
+    def build(self, input_shape: tf.TensorShape) -> None:
+        """Makes the map."""
+        self.map = self.add_weight("map", [1, self.side, self.side, self.filters], initializer="random_normal")
+        super().build(input_shape)
+
+    def call(self, inputs: tf.Tensor) -> tf.Tensor:
+        """[B, ...] -> [B, side, side, filters]."""
+        return tf.repeat(tf.convert_to_tensor(self.map), tf.shape(inputs)[0], axis=0)
+
+    def get_config(self) -> dict[str, Any]:
+        """Returns the constructor's arguments."""
+        return {**super().get_config(), "side": self.side, "filters": self.filters}
+
+
+@tf.keras.saving.register_keras_serializable("emogan")
+class PixelNorm(tf.keras.layers.Layer):
+    """Divides each pixel's channels by their root mean square (Karras et al. 2018, section 4.2), in float32."""
+
+    def call(self, inputs: tf.Tensor) -> tf.Tensor:
+        """Returns the normalised inputs, of the same shape."""
+        x = tf.cast(inputs, tf.float32)
+        return tf.cast(x * tf.math.rsqrt(tf.reduce_mean(tf.square(x), -1, keepdims=True) + 1e-8), inputs.dtype)
+
+
+@tf.keras.saving.register_keras_serializable("emogan")
+class Modulate(tf.keras.layers.Layer):
+    """Scales and shifts the channels of a map: [B, n, n, C] and a style [B, 2 C] -> (1 + first half) x + second half."""
+
+    def call(self, inputs: list[tf.Tensor]) -> tf.Tensor:
+        """Returns a map of the same shape."""
+        x, style = inputs
+        scale, shift = tf.split(style[:, tf.newaxis, tf.newaxis], 2, axis=-1)
+        return x * (1 + scale) + shift

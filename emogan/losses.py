@@ -111,5 +111,8 @@ def l1_loss(target: tf.Tensor, generated: tf.Tensor) -> tf.Tensor:
 
 
 def classification_loss(condition: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
-    """Cross entropy CE(Q(y), c); c are probabilities, float32 [B, num_classes], and logits likewise -> [B]."""
-    return tf.nn.softmax_cross_entropy_with_logits(labels=condition, logits=logits)
+    """Cross entropy CE(Q(y), c); c are probabilities, float32 [B, num_classes], and logits likewise -> [B].
+
+    It is 0 of the null condition, all zero; so is its gradient, which TensorFlow works out as if every row added up to 1.
+    """
+    return tf.reduce_sum(condition, -1) * tf.nn.softmax_cross_entropy_with_logits(labels=condition, logits=logits)

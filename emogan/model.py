@@ -6,6 +6,7 @@ from typing import Any, TypedDict
 import tensorflow as tf
 
 from emogan import losses, perturbation
+from emogan.codes import PictureCode
 from emogan.config import LossConfig, TrainConfig
 
 Gradients = dict[str, list[tf.Tensor]]
@@ -43,6 +44,7 @@ class EmoGAN(tf.keras.Model):
     Attributes:
         averaged_generator: the moving average of G's weights where `train.g_ema` is set, else G itself; what is validated,
             drawn and saved.
+        code: where `loss.lambda_code` is set, what makes the noise of a real picture; it has to be adapted before training.
         judges_in_one_pass: whether D gets real and generated pictures as one batch.
     """
 
@@ -62,17 +64,24 @@ class EmoGAN(tf.keras.Model):
         self.loss_config = loss
         self.train_config = train
         self.averaged_generator = generator
+        self.code = None
+        if loss.lambda_code:
+            _, condition, noise = generator.inputs
+            self.code = PictureCode(noise.shape[-1], name="code")
+            self.code.build([generator.output.shape, condition.shape])
         if train.g_ema:
             self.averaged_generator = tf.keras.models.clone_model(generator)
             self.averaged_generator.set_weights(generator.get_weights())
         replicas = tf.distribute.get_strategy().num_replicas_in_sync
         maps = sum(layer.output.shape[1:].num_elements() for layer in discriminator.layers)
-        self.judges_in_one_pass = len(
-            discriminator.inputs
-        ) == 1 and discriminator.count_params() > maps * train.batch_size // (replicas * train.accumulate)
+        self.judges_in_one_pass = discriminator.count_params() > maps * train.batch_size // (
+            replicas * train.accumulate
+        )
         names = ["g_loss", "g_adversarial_loss", "g_l1_loss", "d_loss", "d_real_accuracy", "d_generated_accuracy"]
         if loss.adversarial == "wasserstein" or loss.r1_gamma:
             names.append("d_penalty_loss")
+        if loss.lambda_code:
+            names.append("g_code_loss")
         if classifier is not None:
             names += ["g_classifier_loss", "g_requested_accuracy", "q_loss", "q_accuracy"]
         self.means = {name: tf.keras.metrics.Mean(name) for name in names}
@@ -173,7 +182,7 @@ class EmoGAN(tf.keras.Model):
     def _player_losses(self, batch: Batch, generator: tf.keras.Model, training: bool) -> dict[str, tf.Tensor]:
         """Each player's loss, averaged over the global batch; the means are updated on the way."""
         target, condition, config = batch["target"], batch["condition"], self.loss_config
-        generated = generator([batch["source"], condition, batch["noise"]], training=training)
+        generated, decoded = self._generate(generator, batch, training)
         judge, real = self._judge(batch, training), self._shown(target, batch, "real", training)
         made = self._shown(generated, batch, "generated", training)
         real_logits, generated_logits = self._judge_both(judge, real, made)
@@ -187,35 +196,64 @@ class EmoGAN(tf.keras.Model):
             "d_real_accuracy": tf.cast(real_logits > sure, tf.float32),
             "d_generated_accuracy": tf.cast(generated_logits < sure, tf.float32),
         }
+        if decoded is not None:
+            seen["g_code_loss"] = losses.l1_loss(target, decoded)
+            g_loss += config.lambda_code * seen["g_code_loss"]
         if "d_penalty_loss" in self.means and training:
             seen["d_penalty_loss"] = self._penalty(judge, real, tf.stop_gradient(made), batch)
             d_loss += seen["d_penalty_loss"]
         loss = {"d": d_loss, "g": g_loss}
+        labelled = {}
         if self.classifier is not None:
-            q_logits = self.classifier(target, training=training)
-            requested_logits = self.classifier(generated, training=training)
+            shown = [
+                self._shown(one, batch, f"{name} to q", training, config.q_augment, noisy=False)
+                for name, one in (("real", target), ("generated", generated))
+            ]
+            q_logits, requested_logits = (self.classifier(one, training=training) for one in shown)
             g_classifier_loss = losses.classification_loss(condition, requested_logits)
             loss |= {
                 "g": g_loss + config.lambda_q * g_classifier_loss,
                 "q": losses.classification_loss(condition, q_logits),
             }
-            seen |= {
+            labelled = {
                 "g_classifier_loss": g_classifier_loss,
                 "g_requested_accuracy": _agreement(condition, requested_logits),
                 "q_accuracy": _agreement(condition, q_logits),
+                "q_loss": loss["q"],
             }
-        for name, values in (seen | {f"{player}_loss": values for player, values in loss.items()}).items():
+        for name, values in (seen | {f"{player}_loss": loss[player] for player in "dg"}).items():
             self.means[name].update_state(values)
+        for name, values in labelled.items():
+            self.means[name].update_state(values, tf.reduce_sum(condition, -1))
         return {
             player: tf.nn.compute_average_loss(values, global_batch_size=self.train_config.batch_size)
             for player, values in loss.items()
         }
 
+    def _generate(self, generator: tf.keras.Model, batch: Batch, training: bool) -> tuple[tf.Tensor, tf.Tensor | None]:
+        """What G makes of the batch's noise and, where there is a code, of that of the real pictures; in one pass."""
+        source, condition, noise = batch["source"], batch["condition"], batch["noise"]
+        if self.code is None:
+            return generator([source, condition, noise], training=training), None
+        both = [
+            tf.concat(pair, 0)
+            for pair in ((source, source), (condition, condition), (noise, self.code([batch["target"], condition])))
+        ]
+        return tuple(tf.split(generator(both, training=training), 2))
+
     def _judge(self, batch: Batch, training: bool) -> Callable[[tf.Tensor], tf.Tensor]:
-        """D, beside what the pictures were made from if it wants to see that."""
-        if len(self.discriminator.inputs) == 1:
+        """D of pictures [n B, S, S, channels], beside what it wants to see of the batch, n times."""
+        names = self.discriminator.input_names[1:]
+        beside = [batch["condition"] if name == "condition" else batch["source"] for name in names]
+        if not beside:
             return lambda pictures: self.discriminator(pictures, training=training)
-        return lambda pictures: self.discriminator([pictures, batch["source"]], training=training)
+
+        def judge(pictures: tf.Tensor) -> tf.Tensor:
+            times = tf.shape(pictures)[0] // tf.shape(batch["source"])[0]
+            seen = [tf.tile(one, tf.concat([[times], tf.ones(len(one.shape) - 1, tf.int32)], 0)) for one in beside]
+            return self.discriminator([pictures, *seen], training=training)
+
+        return judge
 
     def _judge_both(
         self, judge: Callable[[tf.Tensor], tf.Tensor], real: tf.Tensor, made: tf.Tensor
@@ -226,11 +264,19 @@ class EmoGAN(tf.keras.Model):
         real_logits, generated_logits = tf.split(judge(tf.concat([real, made], 0)), 2)
         return real_logits, generated_logits
 
-    def _shown(self, pictures: tf.Tensor, batch: Batch, purpose: str, training: bool) -> tf.Tensor:
-        """The pictures as D gets to see them in training."""
-        if training and self.loss_config.diff_augment:
+    def _shown(
+        self,
+        pictures: tf.Tensor,
+        batch: Batch,
+        purpose: str,
+        training: bool,
+        augment: bool | None = None,
+        noisy: bool = True,
+    ) -> tf.Tensor:
+        """The pictures as D, or Q, gets to see them in training."""
+        if training and (self.loss_config.diff_augment if augment is None else augment):
             pictures = perturbation.diff_augment(pictures, batch["key"], purpose)
-        if training and self.loss_config.instance_noise:
+        if training and noisy and self.loss_config.instance_noise:
             done = tf.cast(self.d_optimizer.iterations, tf.float32) / self.train_config.steps
             deviation = self.loss_config.instance_noise * (1 - done)
             pictures = perturbation.add_noise(pictures, batch["key"], f"noise on {purpose}", deviation)
@@ -244,8 +290,14 @@ class EmoGAN(tf.keras.Model):
         if config.adversarial == "wasserstein":
             mixing = perturbation.uniform(batch["key"], "mixing")
             penalty += config.gradient_penalty * losses.gradient_penalty(judge, real, made, mixing)
-        if config.r1_gamma:
+        if config.r1_gamma and config.r1_interval == 1:
             penalty += config.r1_gamma * losses.zero_centred_penalty(judge, real)
+        elif config.r1_gamma:
+            penalty += tf.cond(
+                self.d_optimizer.iterations % config.r1_interval == 0,
+                lambda: config.r1_interval * config.r1_gamma * losses.zero_centred_penalty(judge, real),
+                lambda: tf.zeros_like(penalty),
+            )
         return penalty
 
 

@@ -133,7 +133,7 @@ def start_from(
     """
     lines = []
     other_classes = _other_classes(pretrained, config.model, class_names)
-    reader = networks.condition_reader(config.model)
+    readers = networks.condition_readers(config.model)
     for network in (generator, discriminator):
         if network is discriminator and config.take_over != "generator_and_discriminator":
             continue
@@ -146,9 +146,11 @@ def start_from(
                 config.take_over != "encoder" or encodes or layer.name.startswith("standardise_")
             ):
                 weights = source.get_layer(layer.name).get_weights()
-                anew = layer.name == reader and other_classes
+                anew = layer.name in readers and other_classes
                 if anew:
-                    weights[0] = networks.but_for_the_condition(layer.get_weights()[0], weights[0], config.model)
+                    weights[0] = networks.but_for_the_condition(
+                        layer.get_weights()[0], weights[0], config.model.num_classes, *readers[layer.name]
+                    )
                 layer.set_weights(weights)
                 layer.trainable = not (encodes and config.freeze_encoder)
                 state = "" if layer.trainable else ", frozen"

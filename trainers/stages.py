@@ -13,6 +13,7 @@ from datasets.controls import spoilt_sources
 from datasets.corpus import Corpus
 from datasets.input_pipeline import Condition
 from emogan import audio, networks
+from emogan.codes import EXAMPLES, PictureCode
 from emogan.config import TrainConfig, to_json
 from emogan.model import EmoGAN
 from emogan.serving import ServedSettings
@@ -177,6 +178,11 @@ def _compiled_gan(
     return gan
 
 
+def _adapt_code(code: PictureCode, batches: tf.data.Dataset) -> None:
+    seen = [(batch["target"], batch["condition"]) for batch in batches.as_numpy_iterator()]
+    code.adapt(*(np.concatenate(part) for part in zip(*seen, strict=True)))
+
+
 def _fit_gan(
     gan: EmoGAN,
     job: Job,
@@ -210,6 +216,10 @@ def _fit_gan(
 
     watched = corpus.examples(held_out, keep=True).take(VALIDATION_EXAMPLES)
     validation = to_batches(watched.enumerate(), drop_remainder=False)
+    if gan.code:
+        _adapt_code(
+            gan.code, to_batches(corpus.examples(training_split).take(EXAMPLES).enumerate(), drop_remainder=False)
+        )
     samples = generating.fixed_samples(corpus.examples(held_out), PICTURED)
     if corpus is job.labelled:
         samples[job.source.name] = spoilt_sources(samples[job.source.name], config.control)

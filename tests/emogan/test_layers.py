@@ -2,7 +2,17 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from emogan.layers import GroupNorm, ProductConv2D, ProductConv2DTranspose, SpectralConv2D, Standardise, group_norm
+from emogan.layers import (
+    GroupNorm,
+    LearntMap,
+    Modulate,
+    PixelNorm,
+    ProductConv2D,
+    ProductConv2DTranspose,
+    SpectralConv2D,
+    Standardise,
+    group_norm,
+)  # fmt: skip
 
 
 @pytest.mark.parametrize(("axis", "shape"), [(1, (5, 4, 3, 1)), (-1, (5, 4, 4, 3))])
@@ -141,3 +151,20 @@ def test_spectral_convolution_trains_in_fit_on_two_replicas_and_survives_a_saved
     model.save(tmp_path / "m", save_format="tf")
     loaded = tf.keras.models.load_model(tmp_path / "m", compile=False)
     np.testing.assert_allclose(loaded(x), model(x), atol=1e-6)
+
+
+def test_pixel_norm_and_modulation_by_hand():
+    x = np.array([3.0, 4.0], np.float32).reshape(1, 1, 1, 2)
+    normed = PixelNorm()(x)
+    np.testing.assert_allclose(normed.numpy().ravel(), np.array([3, 4]) / np.sqrt(12.5), rtol=1e-6)
+    made = Modulate()([tf.constant(x), tf.constant([[1.0, 0.0, 10.0, 20.0]])])
+    np.testing.assert_allclose(made.numpy().ravel(), [3 * 2 + 10, 4 + 20])
+
+
+def test_a_learnt_map_is_the_same_for_every_example():
+    layer = LearntMap(4, 3)
+    made = layer(tf.zeros((2, 7))).numpy()
+    assert made.shape == (2, 4, 4, 3)
+    np.testing.assert_array_equal(made[0], made[1])
+    np.testing.assert_array_equal(made[0], layer.map.numpy()[0])
+    assert LearntMap.from_config(layer.get_config()).filters == 3

@@ -5,10 +5,11 @@ import pytest
 import tensorflow as tf
 
 from emogan import networks
-from emogan.config import ADVERSARIAL_FORMS, LossConfig, ModelConfig, TrainConfig
+from emogan.config import ADVERSARIAL_FORMS, GENERATORS, LossConfig, ModelConfig, TrainConfig
 from emogan.model import EmoGAN
 
 SMALL = ModelConfig(size=16, base_filters=4, noise_dim=8)
+MODULATED = dataclasses.replace(SMALL, generator="modulated", d_sees_source=True)
 BATCH = 4
 
 
@@ -33,6 +34,9 @@ def make_gan(*, classifier=True, loss=None, model=SMALL, frozen=(), rate=1e-3, e
         loss=loss or LossConfig(),
         train=train,
     )
+    if gan.code:
+        rng = np.random.default_rng(7)
+        gan.code.adapt(rng.uniform(-1, 1, (20, 16, 16, 1)).astype("f"), np.eye(6, dtype="f")[np.arange(20) % 6])
     adam = tf.keras.optimizers.legacy.Adam
     optimizers = {player: adam(0.0 if player in frozen else rate, 0.5) for player in "gdq"}
     if train.precision == "mixed_float16":
@@ -169,17 +173,21 @@ def test_training_on_one_batch_learns_it(batch):
     assert history["q_accuracy"][-1] == 1.0
 
 
-def test_two_replicas_equal_one(batch):
+@pytest.mark.parametrize(
+    ("model", "reduction"), [(SMALL, None), (MODULATED, tf.distribute.ReductionToOneDevice())], ids=GENERATORS
+)
+def test_two_replicas_equal_one(batch, model, reduction):
+    """TensorFlow's own reduction mixes up two models of different shape in one process, so one of them has another."""
     cpus = [device.name for device in tf.config.list_logical_devices("CPU")]
     assert len(cpus) == 2
     results = []
     for devices in (cpus[:1], cpus):
-        with tf.distribute.MirroredStrategy(devices).scope():
-            gan = make_gan(rate=2e-4, eager=False)
+        with tf.distribute.MirroredStrategy(devices, reduction).scope():
+            gan = make_gan(rate=2e-4, eager=False, model=model)
         logs = gan.fit(endless(batch), steps_per_epoch=5, verbose=0).history
         results.append((weights(gan), logs))
     (one, one_logs), (two, two_logs) = results
-    assert moved(make_gan_weights(), one) == set("gdq")
+    assert moved(weights(make_gan(model=model)), one) == set("gdq")
     for player in "gdq":
         difference = max(np.abs(a - b).max() for a, b in zip(one[player], two[player], strict=True))
         assert difference < 1e-5, (player, difference)
@@ -237,6 +245,11 @@ OPTIONS = {
     "diff_augment": {"loss": LossConfig(diff_augment=True)},
     "spectral_norm": {"model": dataclasses.replace(SMALL, spectral_norm=True)},
     "d_sees_source": {"model": dataclasses.replace(SMALL, d_sees_source=True)},
+    "lambda_code": {"loss": LossConfig(lambda_code=1.0)},
+    "r1_interval": {"loss": LossConfig(r1_gamma=1.0, r1_interval=2)},
+    "q_augment": {"loss": LossConfig(q_augment=True)},
+    "modulated": {"model": dataclasses.replace(SMALL, generator="modulated")},
+    "modulated, d_sees_source": {"model": MODULATED},
     "g_ema": {"g_ema": 0.9},
 }
 
@@ -249,13 +262,13 @@ def test_every_option_trains_all_players_and_makes_a_difference(batch, option):
     assert moved(before, weights(gan)) == set("gdq")
     for name, values in logs.history.items():
         assert np.isfinite(values).all(), name
-    assert ("d_penalty_loss" in logs.history) == (option in ("wasserstein", "r1"))
+    assert ("d_penalty_loss" in logs.history) == (option in ("wasserstein", "r1", "r1_interval"))
     plain = make_gan()
     plain.fit(endless(batch), steps_per_epoch=2, verbose=0)
     if option == "g_ema":  # it changes what is kept, not what is trained
         pairs = zip(gan.averaged_generator.get_weights(), plain.averaged_generator.get_weights(), strict=True)
         assert max(np.abs(a - b).max() for a, b in pairs) > 1e-4
-    elif option == "d_sees_source":  # D has another shape
+    elif "model" in OPTIONS[option] and option != "spectral_norm":  # D has another shape
         assert plain.discriminator.count_params() < gan.discriminator.count_params()
     elif option != "non_saturating":
         assert largest_difference(weights(plain), weights(gan)) > 1e-5
@@ -282,12 +295,18 @@ def test_instance_noise_fades_to_nothing(batch):
     np.testing.assert_allclose(changes, [0.5, 0.25, 0], rtol=0.1, atol=1e-7)
 
 
-def test_parts_one_after_the_other_equal_the_whole(batch):
-    """With everything on that draws or averages."""
-    loss = LossConfig(adversarial="wasserstein", instance_noise=0.1, diff_augment=True)
+EVERYTHING = [
+    (SMALL, LossConfig(adversarial="wasserstein", instance_noise=0.1, diff_augment=True)),
+    (MODULATED, LossConfig(lambda_code=5.0, r1_gamma=0.2, r1_interval=2, diff_augment=True, q_augment=True)),
+]
+"""All that draws or averages, for each generator."""
+
+
+@pytest.mark.parametrize(("model", "loss"), EVERYTHING)
+def test_parts_one_after_the_other_equal_the_whole(batch, model, loss):
     results = []
     for accumulate in (1, 2):
-        gan = make_gan(rate=2e-4, loss=loss, g_ema=0.9, accumulate=accumulate)
+        gan = make_gan(rate=2e-4, model=model, loss=loss, g_ema=0.9, accumulate=accumulate)
         logs = gan.fit(endless(batch), steps_per_epoch=5, verbose=0).history
         results.append(({**weights(gan), "q": gan.averaged_generator.get_weights()}, logs))
     (whole, whole_logs), (parts, parts_logs) = results
@@ -298,11 +317,11 @@ def test_parts_one_after_the_other_equal_the_whole(batch):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("spectral", [False, True])
-def test_options_agree_on_two_replicas_and_in_parts(batch, spectral):
+@pytest.mark.parametrize(("model", "loss"), EVERYTHING)
+def test_options_agree_on_two_replicas_and_in_parts(batch, model, loss, spectral):
     """In parts each call is one more round of the power iteration, so there the spectral norm stays out."""
     cpus = [device.name for device in tf.config.list_logical_devices("CPU")]
-    loss = LossConfig(adversarial="wasserstein", instance_noise=0.1, diff_augment=True)
-    model = dataclasses.replace(SMALL, spectral_norm=spectral)
+    model = dataclasses.replace(model, spectral_norm=spectral)
     results = []
     for devices, accumulate in ((cpus[:1], 1), (cpus, 1 if spectral else 2)):
         with tf.distribute.MirroredStrategy(devices, tf.distribute.ReductionToOneDevice()).scope():
@@ -346,3 +365,31 @@ def test_loss_scaling_skips_a_step_whose_gradients_overflow(batch, precision):
     gan.fit(endless(batch), steps_per_epoch=1, verbose=0)
     assert moved(before, weights(gan)) == set()
     assert float(gan.g_optimizer.loss_scale) < 2**15
+
+
+def test_lazy_r1_weighs_as_much_as_it_is_rare(batch):
+    """At a step in which it is due, twice the penalty; at the next one none."""
+    penalties = []
+    for interval, step in ((1, 0), (2, 0), (2, 1)):
+        gan = make_gan(loss=LossConfig(r1_gamma=1.0, r1_interval=interval))
+        gan.d_optimizer.iterations.assign(step)
+        tensors = {name: tf.constant(values) for name, values in batch.items()}
+        penalties.append(gan._penalty(gan._judge(tensors, True), tensors["target"], tensors["target"], tensors).numpy())
+    np.testing.assert_allclose(penalties[1], 2 * penalties[0], rtol=1e-5)
+    np.testing.assert_array_equal(penalties[2], 0)
+    assert penalties[0].min() > 0
+
+
+def test_q_learns_nothing_of_examples_without_a_label(batch):
+    condition = batch["condition"].copy()
+    condition[2:] = 0
+    some, only = make_gan(), make_gan()
+    gradients = [
+        gan._part_gradients({**batch, "condition": condition} if gan is some else {k: v[:2] for k, v in batch.items()})[
+            "q"
+        ]
+        for gan in (some, only)
+    ]
+    for one, other in zip(*gradients, strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-6)
+    assert float(some.means["q_loss"].result()) == pytest.approx(float(only.means["q_loss"].result()), rel=1e-5)

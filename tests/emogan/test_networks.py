@@ -5,14 +5,14 @@ import pytest
 import tensorflow as tf
 
 from emogan import networks
-from emogan.config import PRESETS
+from emogan.config import GENERATORS, PRESETS
 from emogan.networks import FACE, SPECTROGRAM
 
 TINY = PRESETS["tiny"]
 
 
-def parameters(preset):
-    config = PRESETS[preset]
+def parameters(preset, **changes):
+    config = dataclasses.replace(PRESETS[preset], **changes)
     made = (networks.build_generator(config), networks.build_discriminator(config), networks.build_classifier(config))
     return tuple(sum(int(np.prod(v.shape)) for v in network.trainable_variables) for network in made)
 
@@ -32,10 +32,20 @@ def test_parameter_counts(preset, g, d, q):
 
 
 @pytest.mark.parametrize(
+    ("preset", "g", "d"), [("64", 753_621, 825_985), ("128", 19_022_150, 21_573_121), ("paper", 26_102_599, 29_962_753)]
+)
+def test_parameter_counts_of_the_modulated_generator(preset, g, d):
+    found = parameters(preset, generator="modulated", d_sees_source=True, noise_dim=32)
+    assert found[:2] == (g, d)
+    assert preset != "paper" or sum(found) > 50_000_000
+
+
+@pytest.mark.parametrize("generator", GENERATORS)
+@pytest.mark.parametrize(
     ("direction", "source", "target"), [("face_to_sound", FACE, SPECTROGRAM), ("sound_to_face", SPECTROGRAM, FACE)]
 )
-def test_shapes_and_range(rng, direction, source, target):
-    config = dataclasses.replace(TINY, direction=direction)
+def test_shapes_and_range(rng, generator, direction, source, target):
+    config = dataclasses.replace(TINY, direction=direction, generator=generator)
     assert networks.kinds(config) == (source, target)
     pictures = {p: rng.uniform(-1, 1, (2, 64, 64, p.channels)).astype("f") for p in (source, target)}
     condition, noise = np.eye(6, dtype="f")[:2], rng.uniform(-1, 1, (2, 16)).astype("f")
@@ -43,14 +53,16 @@ def test_shapes_and_range(rng, direction, source, target):
     assert made.shape == (2, 64, 64, target.channels)
     assert made.dtype == tf.float32
     assert np.abs(made).max() <= 1
-    assert networks.build_discriminator(config)(pictures[target]).shape == (2, 4, 4, 1)
+    seen, shape = (pictures[target], (2, 4, 4, 1)) if generator == "unet" else ([pictures[target], condition], (2, 1))
+    assert networks.build_discriminator(config)(seen).shape == shape
     assert networks.build_classifier(config)(pictures[target]).shape == (2, 6)
     assert networks.build_classifier(config, source)(pictures[source]).shape == (2, 6)
 
 
-def test_generator_listens_to_face_condition_and_noise(rng):
+@pytest.mark.parametrize("generator", GENERATORS)
+def test_generator_listens_to_face_condition_and_noise(rng, generator):
     tf.keras.utils.set_random_seed(1)
-    generator = networks.build_generator(TINY)
+    generator = networks.build_generator(dataclasses.replace(TINY, generator=generator))
     first = [rng.uniform(-1, 1, (1, 64, 64, 3)), np.eye(6)[:1], rng.uniform(-1, 1, (1, 16))]
     other = [rng.uniform(-1, 1, (1, 64, 64, 3)), np.eye(6)[1:2], rng.uniform(-1, 1, (1, 16))]
     made = generator([tf.constant(x, tf.float32) for x in first]).numpy()
@@ -59,8 +71,9 @@ def test_generator_listens_to_face_condition_and_noise(rng):
         assert np.abs(generator([tf.constant(x, tf.float32) for x in inputs]).numpy() - made).max() > 1e-4
 
 
-def test_a_batch_of_one_gives_what_a_larger_batch_gives(rng):
-    generator = networks.build_generator(TINY)
+@pytest.mark.parametrize("generator", GENERATORS)
+def test_a_batch_of_one_gives_what_a_larger_batch_gives(rng, generator):
+    generator = networks.build_generator(dataclasses.replace(TINY, generator=generator))
     inputs = [rng.uniform(-1, 1, (3, 64, 64, 3)), np.eye(6)[:3], rng.uniform(-1, 1, (3, 16))]
     inputs = [tf.constant(x, tf.float32) for x in inputs]
     np.testing.assert_allclose(generator([x[1:2] for x in inputs]), generator(inputs)[1:2], atol=1e-5)
@@ -81,3 +94,24 @@ def test_each_network_standardises_what_it_reads(rng):
         spectrograms.std((0, 2, 3)),
         rtol=1e-5,
     )
+
+
+def test_the_modulated_discriminator_listens_to_picture_condition_and_source(rng):
+    tf.keras.utils.set_random_seed(1)
+    config = dataclasses.replace(TINY, generator="modulated", d_sees_source=True)
+    discriminator = networks.build_discriminator(config)
+    assert discriminator.input_names == ["spectrogram", "condition", "face"]
+    one, other = (
+        [rng.uniform(-1, 1, (1, 64, 64, 1)), np.eye(6)[[number]], rng.uniform(-1, 1, (1, 64, 64, 3))]
+        for number in (0, 1)
+    )
+    found = discriminator([tf.constant(x, tf.float32) for x in one]).numpy()
+    for changed in range(3):
+        inputs = [other[i] if i == changed else one[i] for i in range(3)]
+        assert np.abs(discriminator([tf.constant(x, tf.float32) for x in inputs]).numpy() - found).max() > 1e-4
+
+
+def test_only_what_reads_the_condition_is_left_of_a_kernel():
+    kernel, other = np.zeros((2 + 3 + 1, 5)), np.ones((2 + 4 + 1, 5))  # two numbers, the condition, one number
+    found = networks.but_for_the_condition(kernel, other, num_classes=3, axis=0, behind=1)
+    np.testing.assert_array_equal(found[:, 0], [1, 1, 0, 0, 0, 1])

@@ -25,6 +25,7 @@ def run_config() -> RunConfig:
     """
     about_data, shape, train, recognise, augment = map(_values, (data, networks, training, recognition, strong))
     preset = PRESETS[shape.pop("preset")]
+    shape = {name: value for name, value in shape.items() if value is not None}
     pretrain_steps, calibrate_steps = train.pop("pretrain_steps"), train.pop("calibrate_steps")
     own = {name: recognise.pop(f"recognise_{name}") for name in ("steps", "batch_size", "learning_rate")}
     regularised = {name: augment.pop(f"recognise_{name}") for name in ("smoothing", "decay", "weights")}

@@ -1,0 +1,69 @@
+"""`PictureCode`: a real picture as the noise from which G would have to make it."""
+
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+from sklearn.decomposition import PCA
+
+SIDE = 64
+"""Larger pictures are averaged down to this side, pixels."""
+EXAMPLES = 2_048
+"""Pictures from which the components are worked out."""
+
+
+@tf.keras.saving.register_keras_serializable("emogan")
+class PictureCode(tf.keras.layers.Layer):
+    """The first principal components of what a picture has beside its condition, each made uniform in (-1, 1), as the noise is.
+
+    Each component is divided by its deviation, and u = erf(value / sqrt(2)), which is uniform where the component is Gaussian.
+    What the condition tells of the picture is taken out first, so that the code cannot stand in for it: the mean picture of
+    each condition, weighted by the condition's probabilities. Nothing of it is learnt by gradients.
+
+    Args:
+        length: of the code: noise_dim of the generator.
+    """
+
+    def __init__(self, length: int, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.length = length
+
+    def build(self, input_shape: list[tf.TensorShape]) -> None:
+        """Makes the means, [1 + num_classes, pixels], and the components over their deviations, [pixels, length]."""
+        picture, condition = input_shape
+        pixels = min(picture[1], SIDE) ** 2 * picture[3]
+        kept = {"trainable": False, "dtype": tf.float32, "experimental_autocast": False}
+        self.means = self.add_weight("means", [1 + condition[-1], pixels], initializer="zeros", **kept)
+        self.components = self.add_weight("components", [pixels, self.length], initializer="zeros", **kept)
+        super().build(input_shape)
+
+    def call(self, inputs: list[tf.Tensor]) -> tf.Tensor:
+        """[picture [B, S, S, channels], condition [B, num_classes]] -> [B, length] in [-1, 1], constant to the gradient."""
+        picture, condition = inputs
+        told = tf.concat([tf.ones_like(condition[:, :1]), condition], 1) @ self.means
+        return tf.stop_gradient(tf.math.erf((self._flat(picture) - told) @ self.components / np.sqrt(2)))
+
+    def adapt(self, pictures: np.ndarray, conditions: np.ndarray) -> None:
+        """Works the components out, from at least as many examples as the code is long.
+
+        Args:
+            pictures: float32 [n, S, S, channels] in [-1, 1].
+            conditions: float32 [n, num_classes].
+        """
+        self.build([pictures.shape, conditions.shape])
+        flat = self._flat(tf.constant(pictures)).numpy()
+        told = np.concatenate([np.ones_like(conditions[:, :1]), conditions], 1)
+        means = np.linalg.lstsq(told, flat, rcond=None)[0]
+        found = PCA(self.length, svd_solver="randomized", random_state=0).fit(flat - told @ means)
+        self.means.assign(means)
+        self.components.assign((found.components_ / np.sqrt(found.explained_variance_)[:, np.newaxis]).T)
+
+    def _flat(self, picture: tf.Tensor) -> tf.Tensor:
+        """Pixels of pictures of at most `SIDE`, float32 [B, pixels]."""
+        step = max(1, picture.shape[1] // SIDE)
+        picture = tf.nn.avg_pool2d(tf.cast(picture, tf.float32), step, step, "VALID")
+        return tf.reshape(picture, [-1, np.prod(picture.shape[1:])])
+
+    def get_config(self) -> dict[str, Any]:
+        """Returns the constructor's arguments."""
+        return {**super().get_config(), "length": self.length}

@@ -1,0 +1,99 @@
+"""Networks for many different pictures of one source: a modulated G, and a D by projection. Public names: target_map, logits.
+
+In the U-Net the source's features of every size are joined to the target's, pixel on pixel, and the noise enters at one pixel,
+so training drives the effect of the noise to nothing. Here source, condition and noise become one vector, and the decoder
+begins at a map that has been learnt and belongs to no source; that vector scales and shifts the channels at every size, as in
+Karras et al. 2019.
+"""
+
+import math
+
+import tensorflow as tf
+
+from emogan.config import ModelConfig
+from emogan.layers import LearntMap, Modulate, PixelNorm, SpectralConv2D, down, trunk
+
+_SLOPE = 0.2
+"""Of the leaky ReLUs."""
+_CONDITION_SCALE = 3.0
+"""Brings one-hot conditions to the size of the source's vector and of the noise."""
+_NOISE_SCALE = math.sqrt(3)
+"""Brings uniform noise in [-1, 1) to a variance of 1."""
+
+
+def target_map(
+    config: ModelConfig, source: tf.Tensor, condition: tf.Tensor, noise: tf.Tensor, channels: int
+) -> tf.Tensor:
+    """G up to its last activation; arguments and result as in `emogan.unet.target_map`."""
+    layers, depth, width = tf.keras.layers, config.size.bit_length() - 1, config.filters(3)
+    vector = _source_vector(config, source, "encoder")
+    scaled = [
+        layers.Rescaling(scale, name=f"scaled_{name}")(tensor)
+        for name, scale, tensor in (("condition", _CONDITION_SCALE, condition), ("noise", _NOISE_SCALE, noise))
+    ]
+    style = layers.Concatenate(name="source_condition_and_noise")([vector, *scaled])
+    for number in range(2):
+        style = _dense(style, width, f"mapping_{number}", activate=True)
+    x = LearntMap(4, config.filters(depth - 2), name="learnt_map")(style)
+    picture = None
+    for level in reversed(range(depth - 1)):
+        filters, name = config.filters(level), f"decoder_{level}"
+        if picture is not None:
+            x = layers.UpSampling2D(name=f"{name}_up")(x)
+            picture = layers.UpSampling2D(interpolation="bilinear", name=f"{name}_picture_up")(picture)
+        x = layers.Conv2D(filters, 3, padding="same", kernel_initializer="he_normal", name=f"{name}_conv")(x)
+        x = PixelNorm(name=f"{name}_norm")(x)
+        x = Modulate(name=f"{name}_modulate")([x, _dense(style, 2 * filters, f"{name}_style")])
+        x = layers.LeakyReLU(_SLOPE, name=f"{name}_relu")(x)
+        part = layers.Conv2D(channels, 1, name=f"{name}_picture")(x)
+        picture = part if picture is None else layers.Add(name=f"{name}_sum")([picture, part])
+    return picture
+
+
+def logits(config: ModelConfig, picture: tf.Tensor, condition: tf.Tensor, source: tf.Tensor | None) -> tf.Tensor:
+    """D: the logit that a picture is real, and one of its condition, and of its source where that is seen.
+
+    Condition and source are seen by projection: the inner product of the picture's features with a vector of each is added to
+    the logit (Miyato and Koyama 2018, Eq. 3).
+
+    Args:
+        config: shape of the network.
+        picture: standardised, [B, S, S, channels].
+        condition: [B, num_classes].
+        source: what the picture was generated from, standardised, or None.
+
+    Returns:
+        [B, 1].
+    """
+    layers, width = tf.keras.layers, config.filters(3)
+    convolution = SpectralConv2D if config.spectral_norm else layers.Conv2D
+    x = trunk(picture, config, normalise=False, spectral=config.spectral_norm)
+    x = convolution(width, 3, padding="same", kernel_initializer="he_normal", name="whole_conv")(x)
+    x = layers.LeakyReLU(_SLOPE, name="whole_relu")(x)
+    features = _dense(layers.Flatten(name="whole")(x), width, "features", activate=True)
+    logit = layers.Dense(1, name="picture_logit")(features)
+    parts = [logit, _agreement(features, condition, "condition")]
+    if source is not None:
+        parts.append(_agreement(features, _source_vector(config, source, "source"), "source"))
+    return layers.Add(name="logit")(parts)
+
+
+def _agreement(features: tf.Tensor, seen: tf.Tensor, name: str) -> tf.Tensor:
+    """The inner product of the features with a linear function of what is seen, over the root of their length, [B, 1]."""
+    projection = _dense(seen, features.shape[-1], f"{name}_projection", bias=False)
+    product = tf.keras.layers.Dot(1, name=f"{name}_product")([features, projection])
+    return tf.keras.layers.Rescaling(features.shape[-1] ** -0.5, name=f"{name}_logit")(product)
+
+
+def _source_vector(config: ModelConfig, source: tf.Tensor, name: str) -> tf.Tensor:
+    """A picture as a vector, [B, 2 base_filters]: strided convolutions down to a 4 x 4 map, and a linear function of it."""
+    x = source
+    for level in range(config.size.bit_length() - 3):
+        x = down(x, config.filters(level), normalise=False, name=f"{name}_{level}")
+    return _dense(tf.keras.layers.Flatten(name=f"{name}_map")(x), 2 * config.base_filters, f"{name}_vector")
+
+
+def _dense(x: tf.Tensor, width: int, name: str, *, activate: bool = False, bias: bool = True) -> tf.Tensor:
+    initial = "he_normal" if activate else "glorot_uniform"
+    x = tf.keras.layers.Dense(width, use_bias=bias, kernel_initializer=initial, name=name)(x)
+    return tf.keras.layers.LeakyReLU(_SLOPE, name=f"{name}_relu")(x) if activate else x

@@ -1,0 +1,56 @@
+import numpy as np
+import pytest
+import tensorflow as tf
+from scipy import stats
+from sklearn.decomposition import PCA
+
+from emogan.codes import PictureCode
+
+
+@pytest.fixture
+def data(rng):
+    """Pictures that are two Gaussian patterns beside a mean for each of two conditions."""
+    label = np.arange(400) % 2
+    patterns, means = rng.normal(size=(2, 256)) * [[0.05], [0.02]], rng.normal(size=(2, 256)) * 0.1
+    flat = rng.normal(size=(400, 2)) @ patterns + means[label]
+    return flat.reshape(400, 16, 16, 1).astype("f"), np.eye(2, dtype="f")[label]
+
+
+def test_the_code_is_uniform_as_the_noise_is_and_its_parts_are_unrelated(data):
+    code = PictureCode(2)
+    code.adapt(*data)
+    found = code([*map(tf.constant, data)]).numpy()
+    assert found.shape == (400, 2)
+    for part in found.T:
+        assert stats.kstest(part, stats.uniform(-1, 2).cdf).pvalue > 0.01
+    assert abs(np.corrcoef(found.T)[0, 1]) < 0.01
+
+
+def test_the_code_is_scikit_learns_of_what_the_condition_leaves(data):
+    pictures, conditions = data
+    code = PictureCode(2)
+    code.adapt(pictures, conditions)
+    flat = pictures.reshape(400, -1)
+    rest = flat - np.stack([flat[conditions[:, k] == 1].mean(0) for k in (0, 1)])[conditions.argmax(1)]
+    expected = PCA(2, whiten=True).fit_transform(rest)
+    found = stats.norm.ppf((code([pictures, tf.constant(conditions)]).numpy() + 1) / 2)
+    np.testing.assert_allclose(np.abs(found), np.abs(expected), atol=0.02)
+
+
+def test_without_a_condition_the_mean_picture_is_taken_out(data):
+    pictures, conditions = data
+    code = PictureCode(2)
+    code.adapt(pictures, 0 * conditions)
+    mean = tf.constant(pictures.mean(0, keepdims=True))
+    np.testing.assert_allclose(code([mean, tf.zeros((1, 2))]), 0, atol=1e-3)
+
+
+def test_large_pictures_are_averaged_down_first(rng):
+    small = rng.uniform(-1, 1, (10, 64, 64, 1)).astype("f")
+    large = np.repeat(np.repeat(small, 2, 1), 2, 2)
+    codes = []
+    for pictures in (small, large):
+        code = PictureCode(3)
+        code.adapt(pictures, np.zeros((10, 2), "f"))
+        codes.append(code([tf.constant(pictures), tf.zeros((10, 2))]).numpy())
+    np.testing.assert_allclose(*map(np.abs, codes), atol=1e-3)

@@ -1,0 +1,24 @@
+"""Figures of recognisers, worked by hand."""
+
+import numpy as np
+import pytest
+
+from trainers import evaluation
+from trainers.figures import Figures
+from trainers.run_folder import RunFolder, read_metrics
+
+TEST = {"label": np.array([0, 1, 1, 1]), "speaker_id": np.array(["a", "a", "b", "b"])}
+
+
+@pytest.mark.parametrize(
+    ("strong", "share"), [([[0, 1, 0, 1], [0, 1, 1, 0]], (2 + 1) / (3 + 3)), ([[1, 0, 0, 0]] * 2, None)]
+)
+def test_what_generated_ones_teach_is_a_share_of_what_real_ones_do(tmp_path, small, strong, share):
+    run = RunFolder(tmp_path / "run", small.run_config())
+    figures = Figures(run, tmp_path, ("anger", "sad"), "face", "here")
+    predicted = {"bare": strong, "strong": strong, "generated": [[0, 1, 0, 0], [0, 0, 0, 0]]}
+    predicted = {name: np.array(classes) for name, classes in predicted.items()}
+    evaluation._recognition(figures, TEST, {"a": "male", "b": "female"}, predicted)
+    named = {line["name"]: line["value"] for line in read_metrics(run.path) if "name" in line}
+    assert named["generated_accuracy"] == pytest.approx(3 / 8)
+    assert named["generated_accuracy_of_strong"] == (None if share is None else pytest.approx(share))
