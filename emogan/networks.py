@@ -84,7 +84,8 @@ def but_for_the_condition(
         kernel: float32 [...], with as many numbers along the axis as the layer reads.
         other: the same with another number of classes.
         num_classes: of the network that `kernel` is from.
-        axis, behind: see `condition_readers`.
+        axis: see `condition_readers`.
+        behind: likewise.
     """
     end, other_end = kernel.shape[axis] - behind, other.shape[axis] - behind
     first = end - num_classes
