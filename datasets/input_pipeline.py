@@ -1,7 +1,7 @@
 """From the examples of a dataset to batches.
 
-Public names: gan_batches, mixed_batches; to_input, noise, null_condition, label_condition and table_condition, of which
-batches are made.
+Public names: gan_batches, joined_batches, mixed_batches; to_input, noise, null_condition, label_condition and table_condition,
+of which batches are made.
 
 Every stream is a function of the seed and the step: one that begins at step k gives just what an uninterrupted one gives
 from there on, so a resumed training sees the same examples, the same noise and the same augmentation.
@@ -99,6 +99,17 @@ def gan_batches(
     if control.startswith("shuffled"):
         batches = batches.map(functools.partial(spoilt_batch, control=control))
     return batches.prefetch(2).with_options(options())
+
+
+def joined_batches(parts: list[tf.data.Dataset]) -> tf.data.Dataset:
+    """Batches of several streams as one batch, one stream's examples after the other's."""
+    if len(parts) == 1:
+        return parts[0]
+
+    def join(*batches: Batch) -> Batch:
+        return tf.nest.map_structure(lambda *tensors: tf.concat(tensors, 0), *batches)
+
+    return tf.data.Dataset.zip(tuple(parts)).map(join).prefetch(2).with_options(options())
 
 
 def mixed_batches(

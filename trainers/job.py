@@ -28,7 +28,7 @@ class Job:
 
     Attributes:
         config: the settings, with as many classes as `labelled` has.
-        unlabelled: the corpus of pretraining; None where the run does not pretrain.
+        unlabelled: the corpus of pretraining, and of `unlabelled_share`; None where the run has neither.
         unlabelled_splits: of it, what is trained on and what is watched.
         left_out: the labelled corpus without the speakers that are trained on, for the oracle; None where there is none.
         labelled: the corpus of calibration and evaluation, without the speakers that are left out.
@@ -99,9 +99,10 @@ def open_job(config: RunConfig, data_dir: Path) -> Job:
     if config.oracle or config.pretrain_dataset == LEFT_OUT:
         left_out = _left_out(whole, labelled, protocol)
     unlabelled, splits = None, ("", "")
-    if config.pretrains and config.pretrain_dataset == LEFT_OUT and left_out:
+    used = config.pretrains or config.unlabelled_share
+    if used and config.pretrain_dataset == LEFT_OUT and left_out:
         unlabelled, splits = left_out.without_labels(), (protocol.train, protocol.validation)
-    elif config.pretrains:
+    elif used:
         unlabelled = _open_unlabelled(config, data_dir, labelled)
         splits = protocols.unlabelled_splits(unlabelled)
     if config.pretrained:

@@ -79,7 +79,8 @@ def _calibration(config: RunConfig) -> Phase:
         state[NETWORKS[0]] = "frozen"
     if config.condition == "face":
         state["f_S"] = "used"
-    return Phase(stage="calibrate", steps=config.calibrate.steps, data=config.dataset, state=state)
+    data = f"{config.dataset} and {config.pretrain_dataset}" if config.unlabelled_share else config.dataset
+    return Phase(stage="calibrate", steps=config.calibrate.steps, data=data, state=state)
 
 
 def phases_table(config: RunConfig) -> str:

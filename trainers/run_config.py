@@ -48,6 +48,7 @@ class RunConfig:
         draws: how many are generated from each training face and condition, by different noise.
         requests: what is generated from a training example: its `own` c, or `all` emotions one after the other.
         train_speakers: number of training speakers, chosen by the seed of calibration; 0 for all.
+        unlabelled_share: share of each batch of calibration that comes from the unlabelled dataset, with the null condition.
         balance_classes: whether calibration draws all classes equally often.
         flip_faces: whether every other face that G is trained on, by chance, is mirrored left to right.
         oracle: whether recognisers are also trained with real labelled clips of the speakers that `train_speakers` leaves out,
@@ -78,6 +79,7 @@ class RunConfig:
     draws: int = 10
     requests: str = "own"
     train_speakers: int = 0
+    unlabelled_share: float = 0.0
     balance_classes: bool = False
     flip_faces: bool = False
     oracle: bool = False
@@ -89,6 +91,11 @@ class RunConfig:
     def pretrains(self) -> bool:
         """Whether the run has a first stage of its own."""
         return self.schedule == "progressive" and not self.pretrained
+
+    @property
+    def unlabelled_examples(self) -> int:
+        """How many of each batch of calibration have no label."""
+        return round(self.unlabelled_share * self.calibrate.batch_size)
 
     @property
     def recogniser_seeds(self) -> list[int]:
@@ -137,6 +144,13 @@ class RunConfig:
             self.train_speakers > 0 or not (self.oracle or self.pretrain_dataset == LEFT_OUT),
             f"{'oracle' if self.oracle else f'pretrain_dataset {LEFT_OUT}'} needs speakers of the labelled corpus that are "
             "not trained on; give train_speakers, fewer than the training folds have",
+        )
+        share, size = self.unlabelled_share, self.calibrate.batch_size
+        check(0 <= share < 1, f"unlabelled_share is {share}; it must lie in [0, 1)")
+        check(
+            not share or 0 < self.unlabelled_examples < size,
+            f"unlabelled_share {share} of {size} examples is {self.unlabelled_examples}; every batch must have some with a "
+            "label and some without",
         )
         check(self.train_speakers >= 0, f"train_speakers is {self.train_speakers}; it must be positive, or 0 for all")
         for name in ("time_mask", "frequency_mask", "time_shift", "frequency_shift"):

@@ -111,6 +111,8 @@ def calibrate(job: Job, run: RunFolder, folder: Path) -> None:
             start = Path(config.pretrained) if config.pretrained else run.path / "pretrain"
             taken = saved_networks.start_from(generator, discriminator, config, start, corpus.class_names)
             known |= saved_networks.seen_speakers(start / "generator")
+        if config.unlabelled_share and job.unlabelled:
+            known |= job.unlabelled.speakers(job.unlabelled_splits[0])
         gan = _compiled_gan(config, settings, generator, discriminator, classifier)
     for line in taken:
         log.info("taken over: %s", line)
@@ -198,28 +200,36 @@ def _fit_gan(
 ) -> None:
     """Trains, with sample pictures of fixed validation examples, and saves every network with whom it knows."""
     config, stage, (training_split, held_out) = job.config, folder.name, splits
+    calibrates = corpus is job.labelled
     to_batches = functools.partial(
         input_pipeline.gan_batches,
-        condition=condition,
-        batch_size=settings.batch_size,
         noise_dim=config.model.noise_dim,
         seed=settings.seed,
         pictures=(job.source.name, job.target.name),
-        control=config.control if corpus is job.labelled else "none",
+        control=config.control if calibrates else "none",
     )
+    added = config.unlabelled_examples if calibrates else 0
+    parts = [(corpus, training_split, condition, settings.batch_size - added, balance)]
+    if added and job.unlabelled:
+        null = input_pipeline.null_condition(config.model.num_classes)
+        parts.append((job.unlabelled, job.unlabelled_splits[0], null, added, False))
 
     def batches(first_step: int) -> tf.data.Dataset:
-        numbered = corpus.stream(
-            training_split, batch_size=settings.batch_size, seed=settings.seed, first_step=first_step, balance=balance
-        )
-        return to_batches(numbered, flip_faces=config.flip_faces)
+        made = [
+            to_batches(
+                one.stream(split, batch_size=size, seed=seed, first_step=first_step, balance=balanced),
+                own, batch_size=size, seed=seed, flip_faces=config.flip_faces,
+            )
+            for seed, (one, split, own, size, balanced) in enumerate(parts, settings.seed)
+        ]  # fmt: skip
+        return input_pipeline.joined_batches(made)
 
+    once = functools.partial(to_batches, batch_size=settings.batch_size, drop_remainder=False)
     watched = corpus.examples(held_out, keep=True).take(VALIDATION_EXAMPLES)
-    validation = to_batches(watched.enumerate(), drop_remainder=False)
+    validation = once(watched.enumerate(), condition)
     if gan.code:
-        _adapt_code(
-            gan.code, to_batches(corpus.examples(training_split).take(EXAMPLES).enumerate(), drop_remainder=False)
-        )
+        seen = [once(one.examples(split).take(EXAMPLES).enumerate(), own) for one, split, own, *_ in parts]
+        _adapt_code(gan.code, functools.reduce(tf.data.Dataset.concatenate, seen))
     samples = generating.fixed_samples(corpus.examples(held_out), PICTURED)
     if corpus is job.labelled:
         samples[job.source.name] = spoilt_sources(samples[job.source.name], config.control)

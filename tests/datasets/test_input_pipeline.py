@@ -45,6 +45,21 @@ def test_gan_batches_pair_face_voice_condition_and_noise_of_one_example(corpus):
     np.testing.assert_array_equal(joined["noise"][5], input_pipeline.noise(9, tf.constant(5, tf.int64), 5))
 
 
+def test_joined_batches_have_one_streams_examples_after_the_others(corpus, minute_data):
+    voxceleb = open_corpus("voxceleb_av", minute_data, "64")
+    null, label = input_pipeline.null_condition(6), input_pipeline.label_condition(6)
+    parts = [
+        input_pipeline.gan_batches(one.examples(split).enumerate(), own, batch_size=size, noise_dim=5, seed=seed)
+        for one, split, own, size, seed in ((corpus, "fold_0", label, 3, 9), (voxceleb, "train", null, 1, 10))
+    ]
+    batch = next(iter(input_pipeline.joined_batches(parts)))
+    assert {name: values.shape[0] for name, values in batch.items()} == dict.fromkeys(batch, 4)
+    np.testing.assert_array_equal(np.sum(batch["condition"], 1), [1, 1, 1, 0])
+    np.testing.assert_array_equal(batch["target"][:3], corpus.arrays("fold_0")["spectrogram"][:3])
+    np.testing.assert_array_equal(batch["target"][3], voxceleb.arrays("train")["spectrogram"][0])
+    np.testing.assert_array_equal(batch["key"][:, 0], [9, 9, 9, 10])
+
+
 def test_pretraining_has_the_null_condition_and_needs_no_labels(minute_data):
     voxceleb = open_corpus("voxceleb_av", minute_data, "64")
     assert voxceleb.class_names == ()

@@ -64,6 +64,8 @@ def strong(**augment) -> RecogniserConfig:
             lambda: run(generated_share=0.98),
             "generated_share 0.98 of 16 examples is 16; every batch must have real and",
         ),
+        (lambda: run(unlabelled_share=1.0), "unlabelled_share is 1.0"),
+        (lambda: run(unlabelled_share=0.01), "unlabelled_share 0.01 of 16 examples is 0"),
         (lambda: run(train_speakers=-1), "train_speakers is -1; it must be positive, or 0 for all"),
         (
             lambda: run(strong=strong(frequency_shift_share=0.01)),

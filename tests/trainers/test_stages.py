@@ -11,7 +11,7 @@ from datasets import protocols
 from datasets.corpus import open_corpus
 from emogan.config import STRONG
 from trainers.run_folder import read_metrics
-from trainers.saved_networks import load_network
+from trainers.saved_networks import load_network, seen_speakers
 
 
 @pytest.mark.slow
@@ -105,6 +105,23 @@ def test_a_run_with_every_further_aid(minute_flags, tmp_path, run_command):
     assert [tensor.shape[-1] for tensor in discriminator.inputs] == [1, 3]
     assert np.abs(discriminator.get_layer("standardise_face").mean).max() > 0.01
     assert load_network(run / "calibrate" / "generator").dtype_policy.name == "mixed_bfloat16"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("direction", ["face_to_sound", "sound_to_face"])
+def test_a_run_of_the_modulated_generator(minute_flags, tmp_path, run_command, direction):
+    run = tmp_path / "run"
+    augment = ["--diff_augment", "--q_augment"] if direction == "face_to_sound" else []
+    found = scenario(
+        run_command, minute_flags, run, "--generator=modulated", "--d_sees_source", "--noise_dim=4", "--lambda_l1=0",
+        "--lambda_code=5", "--r1_gamma=0.2", "--r1_interval=2", "--unlabelled_share=0.5", "--g_ema=0.5",
+        f"--direction={direction}", *augment,
+    )  # fmt: skip
+    assert found["requested_accuracy"]["n"] == 36
+    assert "voxceleb_av" in "".join(seen_speakers(run / "calibrate" / "generator"))
+    rows = [row for row in read_metrics(run) if row["stage"] == "calibrate"]
+    assert all(0 < row["g_code_loss"] < 2 for row in rows)
+    assert (run / "serving").exists() == (direction == "face_to_sound")
 
 
 def scenario(run_command, minute_flags, run, *flags):

@@ -20,6 +20,12 @@ flags.DEFINE_integer(
     "Low data: number of speakers of the labelled corpus that are trained on, 0 for all. --seed chooses them, as many men as "
     "women; those of a smaller number are among those of a larger one. Validation and test stay whole.",
 )
+flags.DEFINE_float(
+    "unlabelled_share",
+    0.0,
+    "Share of each batch of calibration that comes from --pretrain_dataset, without a condition, so that what pretraining "
+    "learnt is not forgotten.",
+)
 flags.DEFINE_bool(
     "balance_classes", False, "Draw all emotions equally often in calibration and by the strong recogniser."
 )
