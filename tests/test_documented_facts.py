@@ -141,7 +141,7 @@ STATED = {
         f"more than {MAX_REJECTS:.0%} (`--max_rejects`)",
         f"at the presets {joined(name for name in PRESETS if (ROOT / f'trainers/configs/{name}.flags').exists())}.",
         f"{NUMBERS[len(NOTEBOOKS)].capitalize()} notebooks show",
-        f"corpora, {TABLE_1.get('cases', 'every case and control')}, on {NUMBERS[STUDY_FOLDS]} folds; two to three hours on "
+        f"corpora, {TABLE_1.get('cases', 'every case and control')}, on {NUMBERS[STUDY_FOLDS]} folds; about four hours on "
         f"{NUMBERS[int(TABLE_1['workers'])]} cores",
         f"the paper's cases ({joined(title.split()[0] for title in titles('without_q'))}, "
         f"{joined(title.split()[1] for title in titles('without_q'))}, each with and without Q)",
