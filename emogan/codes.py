@@ -6,10 +6,14 @@ import numpy as np
 import tensorflow as tf
 from sklearn.decomposition import PCA
 
+from emogan.errors import check
+
 SIDE = 64
 """Larger pictures are averaged down to this side, pixels."""
 EXAMPLES = 2_048
-"""Pictures from which the components are worked out."""
+"""Pictures of each corpus from which the components are worked out."""
+_ROUNDING = 1e-9
+"""Share of the largest variance; a smaller one is rounding."""
 
 
 @tf.keras.saving.register_keras_serializable("emogan")
@@ -44,19 +48,30 @@ class PictureCode(tf.keras.layers.Layer):
         return tf.stop_gradient(tf.math.erf((self._flat(picture) - told) @ self.components / np.sqrt(2)))
 
     def adapt(self, pictures: np.ndarray, conditions: np.ndarray) -> None:
-        """Works the components out, from at least as many examples as the code is long.
+        """Works the components out; those beyond what differs between the pictures give 0.
 
         Args:
             pictures: float32 [n, S, S, channels] in [-1, 1].
             conditions: float32 [n, num_classes].
+
+        Raises:
+            UserError: where there are fewer pictures than the code is long.
         """
-        self.build([pictures.shape, conditions.shape])
+        check(
+            len(pictures) >= self.length,
+            f"noise_dim is {self.length}, and there are {len(pictures)} pictures, too few for a code of that "
+            "length; lower it, or take lambda_code 0",
+        )
+        if not self.built:
+            self.build([pictures.shape, conditions.shape])
         flat = self._flat(tf.constant(pictures)).numpy()
         told = np.concatenate([np.ones_like(conditions[:, :1]), conditions], 1)
         means = np.linalg.lstsq(told, flat, rcond=None)[0]
         found = PCA(self.length, svd_solver="randomized", random_state=0).fit(flat - told @ means)
         self.means.assign(means)
-        self.components.assign((found.components_ / np.sqrt(found.explained_variance_)[:, np.newaxis]).T)
+        variance = found.explained_variance_
+        real = variance > _ROUNDING * variance[0]
+        self.components.assign((found.components_ * np.where(real, variance, np.inf)[:, np.newaxis] ** -0.5).T)
 
     def _flat(self, picture: tf.Tensor) -> tf.Tensor:
         """Pixels of pictures of at most `SIDE`, float32 [B, pixels]."""

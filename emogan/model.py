@@ -206,7 +206,7 @@ class EmoGAN(tf.keras.Model):
         labelled = {}
         if self.classifier is not None:
             shown = [
-                self._shown(one, batch, f"{name} to q", training, config.q_augment, noisy=False)
+                perturbation.diff_augment(one, batch["key"], f"{name} to q") if training and config.q_augment else one
                 for name, one in (("real", target), ("generated", generated))
             ]
             q_logits, requested_logits = (self.classifier(one, training=training) for one in shown)
@@ -264,19 +264,11 @@ class EmoGAN(tf.keras.Model):
         real_logits, generated_logits = tf.split(judge(tf.concat([real, made], 0)), 2)
         return real_logits, generated_logits
 
-    def _shown(
-        self,
-        pictures: tf.Tensor,
-        batch: Batch,
-        purpose: str,
-        training: bool,
-        augment: bool | None = None,
-        noisy: bool = True,
-    ) -> tf.Tensor:
-        """The pictures as D, or Q, gets to see them in training."""
-        if training and (self.loss_config.diff_augment if augment is None else augment):
+    def _shown(self, pictures: tf.Tensor, batch: Batch, purpose: str, training: bool) -> tf.Tensor:
+        """The pictures as D gets to see them in training."""
+        if training and self.loss_config.diff_augment:
             pictures = perturbation.diff_augment(pictures, batch["key"], purpose)
-        if training and noisy and self.loss_config.instance_noise:
+        if training and self.loss_config.instance_noise:
             done = tf.cast(self.d_optimizer.iterations, tf.float32) / self.train_config.steps
             deviation = self.loss_config.instance_noise * (1 - done)
             pictures = perturbation.add_noise(pictures, batch["key"], f"noise on {purpose}", deviation)

@@ -103,15 +103,13 @@ def build_discriminator(config: ModelConfig) -> tf.keras.Model:
     """
     source, target = kinds(config)
     picture, x = _standardised_input(config, target)
-    inputs, seen = [picture], []
+    condition = tf.keras.Input((config.num_classes,), name="condition")
+    beside, seen = _standardised_input(config, source) if config.d_sees_source else (None, None)
     if config.generator == "modulated":
-        inputs.append(tf.keras.Input((config.num_classes,), name="condition"))
-        seen.append(inputs[1])
-    seen.append(None)
-    if config.d_sees_source:
-        beside, seen[-1] = _standardised_input(config, source)
-        inputs.append(beside)
-    x = _NETWORKS[config.generator].logits(config, x, *seen)
+        inputs, x = [picture, condition, beside], modulated.logits(config, x, condition, seen)
+    else:
+        inputs, x = [picture, beside], unet.logits(config, x, seen)
+    inputs = [one for one in inputs if one is not None]
     x = tf.keras.layers.Activation("linear", dtype="float32", name="logits")(x)
     return tf.keras.Model(inputs if len(inputs) > 1 else picture, x, name="discriminator")
 

@@ -5,6 +5,7 @@ from scipy import stats
 from sklearn.decomposition import PCA
 
 from emogan.codes import PictureCode
+from emogan.errors import UserError
 
 
 @pytest.fixture
@@ -54,3 +55,24 @@ def test_large_pictures_are_averaged_down_first(rng):
         code.adapt(pictures, np.zeros((10, 2), "f"))
         codes.append(code([tf.constant(pictures), tf.zeros((10, 2))]).numpy())
     np.testing.assert_allclose(*map(np.abs, codes), atol=1e-3)
+
+
+def test_adapting_again_changes_the_same_weights(data):
+    code = PictureCode(2)
+    code.build([(None, 16, 16, 1), (None, 2)])
+    before = [id(weight) for weight in code.weights]
+    code.adapt(*data)
+    assert [id(weight) for weight in code.weights] == before
+    assert np.abs(code.components).max() > 0
+
+
+def test_what_does_not_differ_gives_nothing_and_too_few_pictures_are_refused(data):
+    pictures, conditions = (array[:4] for array in data)
+    code = PictureCode(4)
+    code.adapt(pictures, 0 * conditions)  # four pictures differ in three directions
+    found = code([tf.constant(pictures), tf.zeros((4, 2))]).numpy()
+    assert np.isfinite(found).all()
+    np.testing.assert_array_equal(found[:, 3], 0)
+    assert np.abs(found[:, 1]).max() > 0.5
+    with pytest.raises(UserError, match="noise_dim is 5, and there are 4 pictures"):
+        PictureCode(5).adapt(pictures, conditions)
