@@ -67,6 +67,7 @@ def gan_batches(
     pictures: tuple[str, str] = ("face", "spectrogram"),
     flip_faces: bool = False,
     control: str = "none",
+    mismatched: bool = False,
     drop_remainder: bool = True,
 ) -> tf.data.Dataset:
     """Turns numbered examples into `emogan.model.Batch`es; a MirroredStrategy shares each out among its replicas.
@@ -80,6 +81,7 @@ def gan_batches(
         pictures: which of `datasets.corpus.PICTURES` is G's source, and which its target.
         flip_faces: whether every other face, by chance, is mirrored; never in what is evaluated.
         control: what is spoilt on purpose, one of `emogan.config.CONTROLS`.
+        mismatched: whether each example also gets the source of the one before it in the batch.
         drop_remainder: whether an incomplete last batch is left out: in training, never in evaluation.
     """
 
@@ -98,6 +100,8 @@ def gan_batches(
     batches = numbered.map(unpack, num_parallel_calls=WORKERS).batch(batch_size, drop_remainder=drop_remainder)
     if control.startswith("shuffled"):
         batches = batches.map(functools.partial(spoilt_batch, control=control))
+    if mismatched:
+        batches = batches.map(lambda batch: {**batch, "other_source": tf.roll(batch["source"], 1, 0)})
     return batches.prefetch(2).with_options(options())
 
 

@@ -1,13 +1,14 @@
 """The settings of data, networks and training as frozen dataclasses, checked at birth, with a JSON round trip.
 
 Public names: SpectrogramConfig, FaceConfig, MediaConfig (what the bytes of a dataset depend on), ModelConfig, LossConfig,
-AugmentConfig, RecogniserConfig (BARE and STRONG), TrainConfig, the presets, the values that a setting can have, `to_json`,
-`from_json` and `differences`.
+AugmentConfig, RecogniserConfig (BARE and STRONG), TrainConfig, the presets, the values that a setting can have, `recipe`,
+`to_json`, `from_json` and `differences`.
 """
 
 import dataclasses
 import json
 import typing
+from collections.abc import Mapping
 from typing import Any, TypeVar
 
 from emogan.errors import UserError, check
@@ -192,7 +193,7 @@ class ModelConfig:
 
 
 PRESETS: dict[str, ModelConfig] = {
-    "tiny": ModelConfig(size=64, base_filters=4, noise_dim=16),
+    "tiny": ModelConfig(size=64, base_filters=4),
     "64": ModelConfig(size=64, base_filters=16),
     "128": ModelConfig(size=128, base_filters=64),
     "paper": ModelConfig(size=256, base_filters=64),
@@ -214,6 +215,8 @@ class LossConfig:
         lambda_code: weight of |y - G(x | c, E(y))| in G's loss: of the L1 distance where the noise is the real picture's code,
             see `emogan.codes` (after the cVAE-GAN part of Zhu et al. 2017b, BicycleGAN, with a code that is not learnt).
         lambda_q: weight of Q's cross entropy in G's loss; without effect where there is no Q.
+        lambda_mismatch: weight, in D's loss, of its loss on real pictures beside another example's source, which it is to take
+            for generated ones (Reed et al. 2016, GAN-CLS); only where D sees the source.
         gradient_penalty: weight of the penalty that keeps D's gradient near 1; of `wasserstein` only.
         r1_gamma: weight gamma of the penalty on D's gradient at real pictures; 0 for none.
         r1_interval: steps from one such penalty to the next, which weighs as much more (Karras et al. 2020).
@@ -228,6 +231,7 @@ class LossConfig:
     lambda_l1: float = 100.0
     lambda_code: float = 0.0
     lambda_q: float = 1.0
+    lambda_mismatch: float = 0.0
     gradient_penalty: float = 10.0
     r1_gamma: float = 0.0
     r1_interval: int = 1
@@ -242,7 +246,8 @@ class LossConfig:
             f"adversarial is {self.adversarial!r}; it must be one of {', '.join(ADVERSARIAL_FORMS)}",
         )
         check(self.r1_interval > 0, f"r1_interval is {self.r1_interval}; it must be positive")
-        for name in ("lambda_l1", "lambda_code", "lambda_q", "gradient_penalty", "r1_gamma", "instance_noise"):
+        weights = ("lambda_l1", "lambda_code", "lambda_q", "lambda_mismatch", "gradient_penalty", "r1_gamma")
+        for name in (*weights, "instance_noise"):
             check(getattr(self, name) >= 0, f"{name} is {getattr(self, name)}; it must not be negative")
         check(
             0 <= self.label_smoothing < 0.5,
@@ -386,6 +391,35 @@ class TrainConfig:
         check(
             self.precision in PRECISIONS, f"precision is {self.precision!r}; it must be one of {', '.join(PRECISIONS)}"
         )
+
+
+RECIPES: Mapping[str, Mapping[str, float]] = {
+    "unet": {},
+    "modulated": {
+        "noise_dim": 32,
+        "d_sees_source": True,
+        "lambda_l1": 0.0,
+        "lambda_code": 5.0,
+        "lambda_mismatch": 0.5,
+        "r1_gamma": 0.2,
+        "r1_interval": 8,
+        "diff_augment": True,
+        "q_augment": True,
+        "learning_rate": 2.5e-4,
+        "g_ema": 0.998,
+    },
+}
+"""What a run sets, unless it is told otherwise, where its generator needs something else than the classes above have as their
+defaults, which are the paper's or near it. Chosen on validation folds; BUILD.md tells how."""
+
+
+def recipe(generator: str) -> dict[str, Any]:
+    """The settings of that generator that are not the same for all `GENERATORS`, by their names."""
+    defaults = {
+        field.name: field.default for cls in (ModelConfig, LossConfig, TrainConfig) for field in dataclasses.fields(cls)
+    }
+    varied = sorted({name for settings in RECIPES.values() for name in settings})
+    return {name: defaults[name] for name in varied} | dict(RECIPES[generator])
 
 
 T = TypeVar("T")

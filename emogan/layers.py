@@ -1,5 +1,5 @@
 """Building blocks shared by the networks: `Standardise`, `SpectralConv2D`, `GroupNorm`, `group_norm`, `down`, `up`, `trunk`;
-of the modulated generator `LearntMap`, `PixelNorm` and `Modulate`.
+of the modulated generator `PixelNorm` and `Modulate`.
 
 `ProductConv2D` and `ProductConv2DTranspose` compute what Keras's layers do, faster on small maps.
 """
@@ -223,28 +223,6 @@ def trunk(x: tf.Tensor, config: ModelConfig, *, normalise: bool, spectral: bool 
     for level in range(config.size.bit_length() - 3):
         x = down(x, config.filters(level), normalise=normalise and level > 0, spectral=spectral, name=f"trunk_{level}")
     return x
-
-
-@tf.keras.saving.register_keras_serializable("emogan")
-class LearntMap(tf.keras.layers.Layer):
-    """A map of weights, [side, side, filters], the same for every example of the batch that it is called with."""
-
-    def __init__(self, side: int, filters: int, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.side, self.filters = side, filters
-
-    def build(self, input_shape: tf.TensorShape) -> None:
-        """Makes the map."""
-        self.map = self.add_weight("map", [1, self.side, self.side, self.filters], initializer="random_normal")
-        super().build(input_shape)
-
-    def call(self, inputs: tf.Tensor) -> tf.Tensor:
-        """[B, ...] -> [B, side, side, filters]."""
-        return tf.repeat(tf.convert_to_tensor(self.map), tf.shape(inputs)[0], axis=0)
-
-    def get_config(self) -> dict[str, Any]:
-        """Returns the constructor's arguments."""
-        return {**super().get_config(), "side": self.side, "filters": self.filters}
 
 
 @tf.keras.saving.register_keras_serializable("emogan")

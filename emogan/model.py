@@ -1,7 +1,7 @@
 """EmoGAN: the Keras model that trains G, D and Q together, and `Batch`, what it is fed."""
 
 from collections.abc import Callable
-from typing import Any, TypedDict
+from typing import Any, NotRequired, TypedDict
 
 import tensorflow as tf
 
@@ -22,6 +22,7 @@ class Batch(TypedDict):
         condition: c, the emotion's probabilities [B, num_classes]; all zero is the null condition of pretraining.
         noise: z, uniform in [-1, 1), [B, noise_dim].
         key: of further draws for the example: the seed and its running number, int64 [B, 2].
+        other_source: the source of another example of the batch; of `LossConfig.lambda_mismatch` only.
     """
 
     source: tf.Tensor
@@ -29,6 +30,7 @@ class Batch(TypedDict):
     condition: tf.Tensor
     noise: tf.Tensor
     key: tf.Tensor
+    other_source: NotRequired[tf.Tensor]
 
 
 class EmoGAN(tf.keras.Model):
@@ -80,6 +82,8 @@ class EmoGAN(tf.keras.Model):
         names = ["g_loss", "g_adversarial_loss", "g_l1_loss", "d_loss", "d_real_accuracy", "d_generated_accuracy"]
         if loss.adversarial == "wasserstein" or loss.r1_gamma:
             names.append("d_penalty_loss")
+        if loss.lambda_mismatch:
+            names.append("d_mismatched_accuracy")
         if loss.lambda_code:
             names.append("g_code_loss")
         if classifier is not None:
@@ -196,6 +200,10 @@ class EmoGAN(tf.keras.Model):
             "d_real_accuracy": tf.cast(real_logits > sure, tf.float32),
             "d_generated_accuracy": tf.cast(generated_logits < sure, tf.float32),
         }
+        if config.lambda_mismatch:
+            mismatched_logits = self._judge({**batch, "source": batch["other_source"]}, training)(real)
+            d_loss += config.lambda_mismatch * losses.adversarial_losses(real_logits, mismatched_logits, config)[0]
+            seen["d_mismatched_accuracy"] = tf.cast(mismatched_logits < sure, tf.float32)
         if decoded is not None:
             seen["g_code_loss"] = losses.l1_loss(target, decoded)
             g_loss += config.lambda_code * seen["g_code_loss"]

@@ -1,9 +1,9 @@
 """Networks for many different pictures of one source: a modulated G, and a D by projection. Public names: target_map, logits.
 
 In the U-Net the source's features of every size are joined to the target's, pixel on pixel, and the noise enters at one pixel,
-so training drives the effect of the noise to nothing. Here source, condition and noise become one vector, and the decoder
-begins at a map that has been learnt and belongs to no source; that vector scales and shifts the channels at every size, as in
-Karras et al. 2019.
+so training drives the effect of the noise to nothing. Here source, condition and noise become one vector, which makes the
+decoder's first map and scales and shifts the channels at every size, as in Karras et al. 2019. (Their first map is the same
+for all. Here it is not: vectors that scale channels cannot move a syllable in time.)
 """
 
 import math
@@ -11,7 +11,7 @@ import math
 import tensorflow as tf
 
 from emogan.config import ModelConfig
-from emogan.layers import LearntMap, Modulate, PixelNorm, SpectralConv2D, down, trunk
+from emogan.layers import Modulate, PixelNorm, SpectralConv2D, down, trunk
 
 _SLOPE = 0.2
 """Of the leaky ReLUs."""
@@ -34,7 +34,8 @@ def target_map(
     style = layers.Concatenate(name="source_condition_and_noise")([vector, *scaled])
     for number in range(2):
         style = _dense(style, width, f"mapping_{number}", activate=True)
-    x = LearntMap(4, config.filters(depth - 2), name="learnt_map")(style)
+    x = _dense(style, 16 * config.filters(depth - 2), "decoder_map")
+    x = layers.Reshape((4, 4, -1), name="decoder_map_reshaped")(x)
     picture = None
     for level in reversed(range(depth - 1)):
         filters, name = config.filters(level), f"decoder_{level}"

@@ -51,8 +51,7 @@ def _standardised_input(config: ModelConfig, picture: Picture) -> tuple[tf.Tenso
 def build_generator(config: ModelConfig) -> tf.keras.Model:
     """G, see `emogan.unet.target_map` or `emogan.modulated.target_map`.
 
-    The layers that read the source are named `encoder_...`; all others that have weights `decoder_...`, `mapping_...` or
-    `learnt_map`.
+    The layers that read the source are named `encoder_...`; all others that have weights `decoder_...` or `mapping_...`.
 
     Returns:
         A network from [source [B, S, S, channels], condition [B, num_classes], noise [B, noise_dim] in [-1, 1)], all float32,

@@ -1,8 +1,9 @@
 """The settings of a whole run: `RunConfig`, and the values that each of them can have."""
 
 import dataclasses
+from typing import Any
 
-from emogan.config import CONTROLS, SELECTIONS, STRONG, LossConfig, ModelConfig, RecogniserConfig, TrainConfig
+from emogan.config import CONTROLS, SELECTIONS, STRONG, LossConfig, ModelConfig, RecogniserConfig, TrainConfig, recipe
 from emogan.errors import check
 
 FORMAT = 5
@@ -93,6 +94,11 @@ class RunConfig:
         return self.schedule == "progressive" and not self.pretrained
 
     @property
+    def calibration_loss(self) -> LossConfig:
+        """The losses of calibration: where no face is shown, all sources are the same, and none is another's."""
+        return dataclasses.replace(self.loss, lambda_mismatch=0.0) if self.control == "no_face" else self.loss
+
+    @property
     def unlabelled_examples(self) -> int:
         """How many of each batch of calibration have no label."""
         return round(self.unlabelled_share * self.calibrate.batch_size)
@@ -101,6 +107,17 @@ class RunConfig:
     def recogniser_seeds(self) -> list[int]:
         """The seed of each training of a recogniser."""
         return [self.recognise.seed + SEED_STEP * n for n in range(self.recognise_seeds)]
+
+    def with_generator(self, generator: str) -> "RunConfig":
+        """The same run with another generator, and with the settings that are that one's own; see `emogan.config.recipe`."""
+        usual = recipe(generator) | {"generator": generator}
+
+        def of(part: Any) -> Any:
+            names = {field.name for field in dataclasses.fields(part)}
+            return dataclasses.replace(part, **{name: value for name, value in usual.items() if name in names})
+
+        changed = {name: of(getattr(self, name)) for name in ("model", "loss", "pretrain", "calibrate")}
+        return dataclasses.replace(self, **changed)
 
     def __post_init__(self) -> None:
         choices = {
@@ -151,6 +168,16 @@ class RunConfig:
             not share or 0 < self.unlabelled_examples < size,
             f"unlabelled_share {share} of {size} examples is {self.unlabelled_examples}; every batch must have some with a "
             "label and some without",
+        )
+        check(
+            not self.loss.lambda_mismatch or self.model.d_sees_source,
+            "lambda_mismatch needs a D that sees the source; give d_sees_source, or leave it out",
+        )
+        parts = (self.unlabelled_examples, size - self.unlabelled_examples, self.pretrain.batch_size)
+        check(
+            not self.loss.lambda_mismatch or 1 not in parts,
+            "lambda_mismatch needs another example beside each in a batch, of those with a label and of those without one; "
+            "raise batch_size, or leave it out",
         )
         check(self.train_speakers >= 0, f"train_speakers is {self.train_speakers}; it must be positive, or 0 for all")
         for name in ("time_mask", "frequency_mask", "time_shift", "frequency_shift"):

@@ -14,7 +14,7 @@ from datasets.corpus import Corpus
 from datasets.input_pipeline import Condition
 from emogan import audio, networks
 from emogan.codes import EXAMPLES, PictureCode
-from emogan.config import TrainConfig, to_json
+from emogan.config import LossConfig, TrainConfig, to_json
 from emogan.model import EmoGAN
 from emogan.serving import ServedSettings
 from trainers import classifying, devices, evaluation, exporting, generating, plots, report, saved_networks, training
@@ -89,7 +89,7 @@ def pretrain(job: Job, run: RunFolder, folder: Path) -> None:
     tf.keras.utils.set_random_seed(settings.seed)
     with job.strategy.scope(), training.computing_with(settings.precision):
         generator, discriminator = _fresh(job, corpus, splits[0])
-        gan = _compiled_gan(config, settings, generator, discriminator, None)
+        gan = _compiled_gan(config.loss, settings, generator, discriminator, None)
     condition = input_pipeline.null_condition(config.model.num_classes)
     _fit_gan(gan, job, settings, corpus, splits, condition, run, folder, corpus.speakers("+".join({*splits})))
 
@@ -113,7 +113,7 @@ def calibrate(job: Job, run: RunFolder, folder: Path) -> None:
             known |= saved_networks.seen_speakers(start / "generator")
         if config.unlabelled_share and job.unlabelled:
             known |= job.unlabelled.speakers(job.unlabelled_splits[0])
-        gan = _compiled_gan(config, settings, generator, discriminator, classifier)
+        gan = _compiled_gan(config.calibration_loss, settings, generator, discriminator, classifier)
     for line in taken:
         log.info("taken over: %s", line)
     if run.writes:
@@ -154,11 +154,11 @@ def make_gan(config: RunConfig) -> EmoGAN:
     """G, D and Q as calibration trains them, with random weights and no statistics."""
     generator, discriminator = networks.build_generator(config.model), networks.build_discriminator(config.model)
     classifier = networks.build_classifier(config.model) if config.use_classifier else None
-    return _compiled_gan(config, config.calibrate, generator, discriminator, classifier)
+    return _compiled_gan(config.calibration_loss, config.calibrate, generator, discriminator, classifier)
 
 
 def _compiled_gan(
-    config: RunConfig,
+    loss: LossConfig,
     settings: TrainConfig,
     generator: tf.keras.Model,
     discriminator: tf.keras.Model,
@@ -168,7 +168,7 @@ def _compiled_gan(
         generator=generator,
         discriminator=discriminator,
         classifier=classifier,
-        loss=config.loss,
+        loss=loss,
         train=settings,
     )
     gan.compile(
@@ -207,6 +207,7 @@ def _fit_gan(
         seed=settings.seed,
         pictures=(job.source.name, job.target.name),
         control=config.control if calibrates else "none",
+        mismatched=bool(gan.loss_config.lambda_mismatch),
     )
     added = config.unlabelled_examples if calibrates else 0
     parts = [(corpus, training_split, condition, settings.batch_size - added, balance)]

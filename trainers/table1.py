@@ -112,8 +112,14 @@ def main(_: list[str]) -> None:
 
 
 def _all_cases(base: RunConfig) -> tuple[str, ...]:
-    """An oracle only where speakers with labels are left out."""
-    return tuple(name for name in CASES if name != "oracle" or base.train_speakers)
+    """All, but for an oracle where no speakers are left out, and the study's own generator or one that was not pretrained."""
+    without = set() if base.train_speakers else {"oracle"}
+    return tuple(
+        name
+        for name, case in CASES.items()
+        if name not in without
+        and (not case.generator or (not base.pretrained and case.generator != base.model.generator))
+    )
 
 
 def _stop_at_end_of_stdin() -> None:

@@ -35,7 +35,9 @@ def test_gan_batches_pair_face_voice_condition_and_noise_of_one_example(corpus):
     numbered = corpus.examples("fold_0").enumerate()
     condition = input_pipeline.label_condition(6)
     batches = list(
-        input_pipeline.gan_batches(numbered, condition, batch_size=4, noise_dim=5, seed=9, drop_remainder=False)
+        input_pipeline.gan_batches(
+            numbered, condition, batch_size=4, noise_dim=5, seed=9, mismatched=True, drop_remainder=False
+        )
     )
     arrays = corpus.arrays("fold_0")
     joined = {key: np.concatenate([batch[key] for batch in batches]) for key in batches[0]}
@@ -43,6 +45,7 @@ def test_gan_batches_pair_face_voice_condition_and_noise_of_one_example(corpus):
     np.testing.assert_array_equal(joined["target"], arrays["spectrogram"])
     np.testing.assert_array_equal(joined["condition"], np.eye(6)[arrays["label"]])
     np.testing.assert_array_equal(joined["noise"][5], input_pipeline.noise(9, tf.constant(5, tf.int64), 5))
+    np.testing.assert_array_equal(joined["other_source"][:4], joined["source"][[3, 0, 1, 2]])
 
 
 def test_joined_batches_have_one_streams_examples_after_the_others(corpus, minute_data):

@@ -58,7 +58,7 @@ def inputs_of(exported):
         "emotion_probabilities": np.full((2, 6), 1 / 6, np.float32),
         "face": rng.uniform(-1, 1, (2, 64, 64, 3)).astype(np.float32),
         "condition": np.eye(6, dtype=np.float32)[:2],
-        "noise": rng.uniform(-1, 1, (2, 16)).astype(np.float32),
+        "noise": rng.uniform(-1, 1, (2, PRESETS["tiny"].noise_dim)).astype(np.float32),
         "spectrogram": rng.uniform(-1, 1, (2, 64, 64, 1)).astype(np.float32),
         "row": np.zeros(2, np.int64),
     }

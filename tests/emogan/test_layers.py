@@ -4,7 +4,6 @@ import tensorflow as tf
 
 from emogan.layers import (
     GroupNorm,
-    LearntMap,
     Modulate,
     PixelNorm,
     ProductConv2D,
@@ -159,12 +158,3 @@ def test_pixel_norm_and_modulation_by_hand():
     np.testing.assert_allclose(normed.numpy().ravel(), np.array([3, 4]) / np.sqrt(12.5), rtol=1e-6)
     made = Modulate()([tf.constant(x), tf.constant([[1.0, 0.0, 10.0, 20.0]])])
     np.testing.assert_allclose(made.numpy().ravel(), [3 * 2 + 10, 4 + 20])
-
-
-def test_a_learnt_map_is_the_same_for_every_example():
-    layer = LearntMap(4, 3)
-    made = layer(tf.zeros((2, 7))).numpy()
-    assert made.shape == (2, 4, 4, 3)
-    np.testing.assert_array_equal(made[0], made[1])
-    np.testing.assert_array_equal(made[0], layer.map.numpy()[0])
-    assert LearntMap.from_config(layer.get_config()).filters == 3

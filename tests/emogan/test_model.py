@@ -15,12 +15,14 @@ BATCH = 4
 
 @pytest.fixture
 def batch(rng):
+    source = rng.uniform(-1, 1, (BATCH, 16, 16, 3)).astype("f")
     return {
-        "source": rng.uniform(-1, 1, (BATCH, 16, 16, 3)).astype("f"),
+        "source": source,
         "target": rng.uniform(-1, 1, (BATCH, 16, 16, 1)).astype("f"),
         "condition": np.eye(6, dtype="f")[[0, 3, 5, 1]],
         "noise": rng.uniform(-1, 1, (BATCH, SMALL.noise_dim)).astype("f"),
         "key": np.array([[1, number] for number in range(BATCH)], np.int64),
+        "other_source": np.roll(source, 1, 0),
     }
 
 
@@ -246,6 +248,7 @@ OPTIONS = {
     "spectral_norm": {"model": dataclasses.replace(SMALL, spectral_norm=True)},
     "d_sees_source": {"model": dataclasses.replace(SMALL, d_sees_source=True)},
     "lambda_code": {"loss": LossConfig(lambda_code=1.0)},
+    "lambda_mismatch": {"loss": LossConfig(lambda_mismatch=1.0), "model": MODULATED},
     "r1_interval": {"loss": LossConfig(r1_gamma=1.0, r1_interval=2)},
     "q_augment": {"loss": LossConfig(q_augment=True)},
     "modulated": {"model": dataclasses.replace(SMALL, generator="modulated")},
@@ -274,6 +277,19 @@ def test_every_option_trains_all_players_and_makes_a_difference(batch, option):
         assert largest_difference(weights(plain), weights(gan)) > 1e-5
 
 
+def test_d_pays_for_real_pictures_beside_anothers_source(batch):
+    gan = make_gan(model=MODULATED, loss=LossConfig(lambda_mismatch=0.5))
+    made = gan.generator([batch["source"], batch["condition"], batch["noise"]])
+    real, generated, mismatched = (
+        gan.discriminator([picture, batch["condition"], batch[source]]).numpy()[:, 0].astype(float)
+        for picture, source in ((batch["target"], "source"), (made, "source"), (batch["target"], "other_source"))
+    )
+    logs = gan.fit(endless(batch), steps_per_epoch=1, verbose=0).history
+    own, others = np.logaddexp(0, -real), np.logaddexp(0, generated) + 0.5 * np.logaddexp(0, mismatched)
+    assert logs["d_loss"][0] == pytest.approx(np.mean(1.5 * own + others), rel=1e-5)
+    assert logs["d_mismatched_accuracy"][0] == np.mean(mismatched < 0)
+
+
 def test_the_averaged_generator_by_hand(batch):
     gan = make_gan(g_ema=0.75)
     mean = [np.array(values) for values in gan.generator.get_weights()]
@@ -297,7 +313,12 @@ def test_instance_noise_fades_to_nothing(batch):
 
 EVERYTHING = [
     (SMALL, LossConfig(adversarial="wasserstein", instance_noise=0.1, diff_augment=True)),
-    (MODULATED, LossConfig(lambda_code=5.0, r1_gamma=0.2, r1_interval=2, diff_augment=True, q_augment=True)),
+    (
+        MODULATED,
+        LossConfig(
+            lambda_code=5.0, lambda_mismatch=0.5, r1_gamma=0.2, r1_interval=2, diff_augment=True, q_augment=True
+        ),
+    ),
 ]
 """All that draws or averages, for each generator."""
 

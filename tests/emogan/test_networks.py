@@ -20,7 +20,7 @@ def parameters(preset, **changes):
 @pytest.mark.parametrize(
     ("preset", "g", "d", "q"),
     [
-        ("tiny", 126_189, 11_221, 11_130),
+        ("tiny", 169_197, 11_221, 11_130),
         ("64", 2_046_897, 173_905, 173_526),
         ("128", 42_694_337, 6_955_329, 6_953_798),
         ("paper", 55_279_297, 11_150_657, 11_149_126),
@@ -32,7 +32,8 @@ def test_parameter_counts(preset, g, d, q):
 
 
 @pytest.mark.parametrize(
-    ("preset", "g", "d"), [("64", 753_621, 825_985), ("128", 19_022_150, 21_573_121), ("paper", 26_102_599, 29_962_753)]
+    ("preset", "g", "d"),
+    [("64", 1_015_765, 825_985), ("128", 23_216_454, 21_573_121), ("paper", 30_296_903, 29_962_753)],
 )
 def test_parameter_counts_of_the_modulated_generator(preset, g, d):
     found = parameters(preset, generator="modulated", d_sees_source=True, noise_dim=32)
@@ -48,7 +49,7 @@ def test_shapes_and_range(rng, generator, direction, source, target):
     config = dataclasses.replace(TINY, direction=direction, generator=generator)
     assert networks.kinds(config) == (source, target)
     pictures = {p: rng.uniform(-1, 1, (2, 64, 64, p.channels)).astype("f") for p in (source, target)}
-    condition, noise = np.eye(6, dtype="f")[:2], rng.uniform(-1, 1, (2, 16)).astype("f")
+    condition, noise = np.eye(6, dtype="f")[:2], rng.uniform(-1, 1, (2, TINY.noise_dim)).astype("f")
     made = networks.build_generator(config)([pictures[source], condition, noise])
     assert made.shape == (2, 64, 64, target.channels)
     assert made.dtype == tf.float32
@@ -63,8 +64,8 @@ def test_shapes_and_range(rng, generator, direction, source, target):
 def test_generator_listens_to_face_condition_and_noise(rng, generator):
     tf.keras.utils.set_random_seed(1)
     generator = networks.build_generator(dataclasses.replace(TINY, generator=generator))
-    first = [rng.uniform(-1, 1, (1, 64, 64, 3)), np.eye(6)[:1], rng.uniform(-1, 1, (1, 16))]
-    other = [rng.uniform(-1, 1, (1, 64, 64, 3)), np.eye(6)[1:2], rng.uniform(-1, 1, (1, 16))]
+    first = [rng.uniform(-1, 1, (1, 64, 64, 3)), np.eye(6)[:1], rng.uniform(-1, 1, (1, TINY.noise_dim))]
+    other = [rng.uniform(-1, 1, (1, 64, 64, 3)), np.eye(6)[1:2], rng.uniform(-1, 1, (1, TINY.noise_dim))]
     made = generator([tf.constant(x, tf.float32) for x in first]).numpy()
     for changed in range(3):
         inputs = [other[i] if i == changed else first[i] for i in range(3)]
@@ -74,7 +75,7 @@ def test_generator_listens_to_face_condition_and_noise(rng, generator):
 @pytest.mark.parametrize("generator", GENERATORS)
 def test_a_batch_of_one_gives_what_a_larger_batch_gives(rng, generator):
     generator = networks.build_generator(dataclasses.replace(TINY, generator=generator))
-    inputs = [rng.uniform(-1, 1, (3, 64, 64, 3)), np.eye(6)[:3], rng.uniform(-1, 1, (3, 16))]
+    inputs = [rng.uniform(-1, 1, (3, 64, 64, 3)), np.eye(6)[:3], rng.uniform(-1, 1, (3, TINY.noise_dim))]
     inputs = [tf.constant(x, tf.float32) for x in inputs]
     np.testing.assert_allclose(generator([x[1:2] for x in inputs]), generator(inputs)[1:2], atol=1e-5)
 

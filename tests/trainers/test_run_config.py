@@ -20,6 +20,11 @@ from emogan.config import (
 from emogan.errors import UserError
 from trainers.run_config import RunConfig
 
+MISMATCH = {
+    "model": dataclasses.replace(PRESETS["tiny"], d_sees_source=True),
+    "loss": LossConfig(lambda_mismatch=0.5),
+}
+
 
 def run(**settings) -> RunConfig:
     stage = TrainConfig(steps=200)
@@ -66,6 +71,11 @@ def strong(**augment) -> RecogniserConfig:
         ),
         (lambda: run(unlabelled_share=1.0), "unlabelled_share is 1.0"),
         (lambda: run(unlabelled_share=0.01), "unlabelled_share 0.01 of 16 examples is 0"),
+        (lambda: run(loss=LossConfig(lambda_mismatch=0.5)), "lambda_mismatch needs a D that sees the source"),
+        (
+            lambda: run(unlabelled_share=1 / 16, **MISMATCH),
+            "lambda_mismatch needs another example beside each in a batch",
+        ),
         (lambda: run(train_speakers=-1), "train_speakers is -1; it must be positive, or 0 for all"),
         (
             lambda: run(strong=strong(frequency_shift_share=0.01)),
@@ -100,6 +110,11 @@ def test_nothing_is_flipped_balanced_or_left_out_unless_asked_for():
     assert (run().flip_faces, run().balance_classes, run().train_speakers, run().oracle) == (False, False, 0, False)
     assert RecogniserConfig(augment=AugmentConfig(), smoothing=0, decay="none", weights="best") == BARE
     assert run().strong == STRONG
+
+
+def test_where_no_face_is_shown_none_is_anothers():
+    assert run(**MISMATCH).calibration_loss.lambda_mismatch == 0.5
+    assert run(control="no_face", **MISMATCH).calibration_loss == LossConfig()
 
 
 def test_runs_with_other_seeds_share_no_training_of_a_recogniser():

@@ -9,7 +9,7 @@ from typing import Any
 
 from absl import flags
 
-from emogan.config import PRESETS, AugmentConfig, LossConfig, RecogniserConfig, TrainConfig
+from emogan.config import PRESETS, AugmentConfig, LossConfig, RecogniserConfig, TrainConfig, recipe
 from trainers.flags import data, losses, method, networks, recognition, strong, training
 from trainers.run_config import RunConfig
 
@@ -23,26 +23,29 @@ def run_config() -> RunConfig:
     Raises:
         UserError: where they contradict each other.
     """
-    about_data, shape, train, recognise, augment = map(_values, (data, networks, training, recognition, strong))
+    usual = recipe(flags.FLAGS.generator)
+    groups = data, networks, losses, training, recognition, strong
+    about_data, shape, loss, train, recognise, augment = (_values(group, usual) for group in groups)
     preset = PRESETS[shape.pop("preset")]
-    shape = {name: value for name, value in shape.items() if value is not None}
     pretrain_steps, calibrate_steps = train.pop("pretrain_steps"), train.pop("calibrate_steps")
     own = {name: recognise.pop(f"recognise_{name}") for name in ("steps", "batch_size", "learning_rate")}
     regularised = {name: augment.pop(f"recognise_{name}") for name in ("smoothing", "decay", "weights")}
     return RunConfig(
         **about_data,
-        **_values(method),
+        **_values(method, usual),
         pretrain=TrainConfig(steps=pretrain_steps, **train),
         calibrate=TrainConfig(steps=calibrate_steps, **train),
         recognise=TrainConfig(**own, interval=train["interval"], seed=train["seed"], beta_1=0.9),
         **recognise,
         model=dataclasses.replace(preset, **shape),
-        loss=LossConfig(**_values(losses)),
+        loss=LossConfig(**loss),
         strong=RecogniserConfig(
             augment=AugmentConfig(**augment), balance_classes=about_data["balance_classes"], **regularised
         ),
     )
 
 
-def _values(group: ModuleType) -> dict[str, Any]:
-    return {flag.name: flag.value for flag in flags.FLAGS.flags_by_module_dict()[group.__name__]}
+def _values(group: ModuleType, usual: dict[str, Any]) -> dict[str, Any]:
+    """What the flags of a group say, and what is usual where they say nothing."""
+    values = {flag.name: flag.value for flag in flags.FLAGS.flags_by_module_dict()[group.__name__]}
+    return {name: usual[name] if value is None else value for name, value in values.items()}

@@ -3,19 +3,39 @@
 from absl import flags
 
 from emogan.config import ADVERSARIAL_FORMS
+from trainers.flags.networks import by_generator
 
 flags.DEFINE_enum(
     "adversarial", "non_saturating", ADVERSARIAL_FORMS, "The game of D and G; minimax is the paper's Eq. 3."
 )
-flags.DEFINE_float("lambda_l1", 100.0, "Weight of the L1 distance in G's loss.")
+flags.DEFINE_float("lambda_l1", None, f"Weight of the L1 distance in G's loss. {by_generator('lambda_l1')}")
 flags.DEFINE_float(
-    "lambda_code", 0.0, "Weight of the L1 distance in G's loss where the noise is the code of the real picture."
+    "lambda_code",
+    None,
+    "Weight of the L1 distance in G's loss where the noise is the code of the real picture. "
+    f"{by_generator('lambda_code')}",
 )
 flags.DEFINE_float("lambda_q", 1.0, "Weight of Q's cross entropy in G's loss.")
+flags.DEFINE_float(
+    "lambda_mismatch",
+    None,
+    "Weight in D's loss of real pictures beside another example's face; needs --d_sees_source. "
+    f"{by_generator('lambda_mismatch')}",
+)
 flags.DEFINE_float("gradient_penalty", 10.0, "Weight of D's gradient penalty; of wasserstein only.")
-flags.DEFINE_float("r1_gamma", 0.0, "Weight of R1, the penalty on D's gradient at real pictures.")
-flags.DEFINE_integer("r1_interval", 1, "Steps from one such penalty to the next, which weighs as much more.")
+flags.DEFINE_float(
+    "r1_gamma", None, f"Weight of R1, the penalty on D's gradient at real pictures. {by_generator('r1_gamma')}"
+)
+flags.DEFINE_integer(
+    "r1_interval",
+    None,
+    f"Steps from one such penalty to the next, which weighs as much more. {by_generator('r1_interval')}",
+)
 flags.DEFINE_float("label_smoothing", 0.0, "By how much the label of real pictures is less than 1.")
 flags.DEFINE_float("instance_noise", 0.0, "Deviation of the noise on all that D judges, at first; it fades to nothing.")
-flags.DEFINE_bool("diff_augment", False, "Augment all that D judges, real and generated (DiffAugment).")
-flags.DEFINE_bool("q_augment", False, "Augment all that Q sees likewise.")
+flags.DEFINE_bool(
+    "diff_augment",
+    None,
+    f"Augment all that D judges, real and generated (DiffAugment). {by_generator('diff_augment')}",
+)
+flags.DEFINE_bool("q_augment", None, f"Augment all that Q sees likewise. {by_generator('q_augment')}")

@@ -15,6 +15,7 @@ GROUPS = {
     "paper": "The paper's cases, and the strong recogniser",
     "ceiling": "What perfect generation would bring",
     "without_q": "The paper's cases without Q",
+    "generators": "The paper's generator",
     "controls": "Without a GAN: the bare recogniser with one change",
     "spoilt": "GANs without a part of what they need",
 }
@@ -33,6 +34,7 @@ class Case:
         group: one of `GROUPS`.
         changes: settings of a `RunConfig` in which it differs from the study's.
         recognisers: those of `trainers.recognisers.RECOGNISERS` that it measures, each in a row of its own.
+        generator: its generator, where it is not the study's.
         about: what it is, for a reader who did not run it.
     """
 
@@ -41,6 +43,7 @@ class Case:
     group: str
     changes: Mapping[str, Any]
     recognisers: tuple[str, ...] = ("gan", "gan_strong")
+    generator: str = ""
     about: str = ""
 
     def row_title(self, recogniser: str) -> str:
@@ -104,6 +107,11 @@ _ALL = [
         "would bring",
     ),
     *_gan_cases(),
+    Case(
+        name="unet", title="U-Net, progressive supervised", group="generators", generator="unet",
+        changes={"schedule": "progressive", "condition": "label", "use_classifier": True},
+        about="progressive supervised, but with the paper's U-Net and its losses",
+    ),
     _regularised(
         "oversampling", "oversampling", "real, every emotion drawn equally often", RecogniserConfig(balance_classes=True)
     ),

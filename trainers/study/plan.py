@@ -100,9 +100,11 @@ class PlannedRun:
 def plan(study: Study) -> list[PlannedRun]:
     """All runs; each comes after those whose stages it links to."""
     runs = []
-    if _pretrains(study, study.cases) and study.base.pretrain_dataset != LEFT_OUT:
+    if study.base.pretrain_dataset != LEFT_OUT:
         first = dataclasses.replace(study.base, dataset=study.datasets[0], test_fold=study.folds[study.datasets[0]][0])
-        runs.append(PlannedRun(path="pretrained", config=first, stages=("pretrain",), links={}))
+        for generator in _pretrained(study, study.cases):
+            config = first.with_generator(generator) if generator else first
+            runs.append(PlannedRun(path=_pretraining(generator), config=config, stages=("pretrain",), links={}))
     for dataset in study.datasets:
         for fold in study.folds[dataset]:
             for train_speakers in (0, *study.low_data):
@@ -118,8 +120,15 @@ def plan(study: Study) -> list[PlannedRun]:
     return runs
 
 
-def _pretrains(study: Study, names: Iterable[str]) -> bool:
-    return not study.base.pretrained and any(CASES[name].changes["schedule"] == "progressive" for name in names)
+def _pretrained(study: Study, names: Iterable[str]) -> list[str]:
+    """The generators that some cases need pretrained; the study's own is the empty one."""
+    if study.base.pretrained:
+        return []
+    return sorted({CASES[name].generator for name in names if CASES[name].changes["schedule"] == "progressive"})
+
+
+def _pretraining(generator: str) -> str:
+    return f"pretrained_{generator}" if generator else "pretrained"
 
 
 def _fold(study: Study, dataset: str, fold: int, train_speakers: int, folder: str) -> Iterator[PlannedRun]:
@@ -137,13 +146,17 @@ def _fold(study: Study, dataset: str, fold: int, train_speakers: int, folder: st
         yield shared(folder, "face_classifier", "moderate_semi_supervised", study.base.calibrate.seed)
     for seed in study.seeds:
         of_seed = f"{folder}/seed_{seed}"
-        links = {"pretrain": "pretrained/pretrain"}
-        links["face_classifier"] = f"{of_seed if own_speakers else folder}/face_classifier/face_classifier"
+        links = {"face_classifier": f"{of_seed if own_speakers else folder}/face_classifier/face_classifier"}
+        for generator in _pretrained(study, names):
+            links[_pretraining(generator)] = f"{_pretraining(generator)}/pretrain"
         if reads_faces and own_speakers:
             yield shared(of_seed, "face_classifier", "moderate_semi_supervised", seed)
-        if study.base.pretrain_dataset == LEFT_OUT and _pretrains(study, names):
-            links["pretrain"] = f"{of_seed}/pretrain/pretrain"
-            yield shared(of_seed, "pretrain", SWEPT_CASE, seed)
+        if study.base.pretrain_dataset == LEFT_OUT:
+            for generator in _pretrained(study, names):
+                config = _config(study, CASES[generator or SWEPT_CASE], dataset, fold, seed, train_speakers)
+                path = f"{of_seed}/{_pretraining(generator)}"
+                links[_pretraining(generator)] = f"{path}/pretrain"
+                yield PlannedRun(path=path, config=config, stages=("pretrain",), links={})
         for name in names:
             place = Place(dataset=dataset, fold=fold, seed=seed, case=name, train_speakers=train_speakers)
             yield _case(study, place, of_seed, links)
@@ -167,7 +180,7 @@ def _case(study: Study, place: Place, folder: str, shared: Mapping[str, str]) ->
         if name not in case.recognisers:
             links[f"recognise_{name}"] = f"{folder}/baseline/recognise_{name}"
     if config.pretrains:
-        links["pretrain"] = shared["pretrain"]
+        links["pretrain"] = shared[_pretraining(case.generator)]
     if generates and config.condition == "face":
         links["face_classifier"] = shared["face_classifier"]
     generated = ["calibrate", "draw", "recognise_generated"] if generates else []
@@ -176,12 +189,14 @@ def _case(study: Study, place: Place, folder: str, shared: Mapping[str, str]) ->
 
 
 def _config(study: Study, case: Case, dataset: str, fold: int, seed: int, train_speakers: int) -> RunConfig:
-    base, changes = study.base, dict(case.changes)
+    base = study.base.with_generator(case.generator) if case.generator else study.base
+    changes = dict(case.changes)
     progressive = changes["schedule"] == "progressive"
     return dataclasses.replace(
         base,
         freeze_encoder=base.freeze_encoder and progressive,
         pretrained=base.pretrained if progressive else "",
+        unlabelled_share=base.unlabelled_share if progressive else 0.0,
         dataset=dataset,
         test_fold=fold,
         train_speakers=train_speakers or base.train_speakers,

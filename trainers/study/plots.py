@@ -19,7 +19,9 @@ from trainers.study.results import CaseResult
 
 _TWENTY = colormaps["tab20"].colors
 _CASE_COLOURS = (*_TWENTY[::2], *_TWENTY[1::2])  # all full ones first, then all light ones
-_GROUP_COLOURS = dict(zip(GROUPS, ("tab:blue", "tab:purple", "tab:cyan", "tab:green", "tab:orange"), strict=True))
+_GROUP_COLOURS = dict(
+    zip(GROUPS, ("tab:blue", "tab:purple", "tab:cyan", "tab:brown", "tab:green", "tab:orange"), strict=True)
+)
 
 
 def differences(results: Sequence[CaseResult]) -> Figure:

@@ -47,7 +47,7 @@ def test_what_cases_share_is_done_as_often_as_it_must_be(study):
     }
     folds, seeds, sizes = 3, 2, 3  # all training speakers, 6 and 3
     assert count == {
-        "pretrain": 1,
+        "pretrain": 2,  # one for each generator
         "face_classifier": folds,
         "recognise_bare": folds * seeds * sizes,
         "recognise_strong": folds * seeds * (sizes + CONTROLS),
@@ -107,6 +107,17 @@ def test_all_recognisers_are_trained_alike_but_for_what_is_compared(study):
             }
 
 
+def test_the_papers_generator_is_compared_with_its_own_settings(study):
+    base = study.base.with_generator("modulated")
+    assert (base.loss.lambda_l1, base.model.d_sees_source, base.calibrate.g_ema) == (0, True, 0.998)
+    runs = [run for run in plan(dataclasses.replace(study, base=base)) if run.config.model.generator == "unet"]
+    assert {run.path for run in runs if run.place is None} == {"pretrained_unet"}
+    assert {run.place.case for run in runs if run.place} == {"unet"}
+    for run in runs:
+        assert (run.config.model, run.config.loss) == (study.base.model, study.base.loss)
+        assert run.config.calibrate.learning_rate == study.base.calibrate.learning_rate
+
+
 def test_the_papers_cases_are_there_under_its_names():
     assert {case.title for case in CASES.values() if case.group == "paper"} == set(PAPER_TABLE_1)
     assert {case.group for case in CASES.values()} == set(GROUPS)
@@ -130,12 +141,13 @@ def test_pretraining_on_left_out_speakers_is_of_each_fold_and_seed(study):
     )
     runs = {run.path: run for run in plan(left_out)}
     pretrained = [run for run in runs.values() if "pretrain" in run.stages]
-    assert len(pretrained) == 3 * 2  # folds and seeds
+    assert len(pretrained) == 3 * 2 * 2  # folds, seeds and generators
     for run in runs.values():
         if run.config.pretrains and run.place:
             config = runs[run.links["pretrain"].removesuffix("/pretrain")].config
             place = run.place
             assert (config.dataset, config.test_fold, config.calibrate.seed) == (place.dataset, place.fold, place.seed)
+            assert (config.model, config.loss) == (run.config.model, run.config.loss)
     oracles = [run for run in runs.values() if run.place and run.place.case == "oracle"]
     assert {run.stages for run in oracles} == {("recognise_oracle", "recognise_oracle_strong", "evaluate")}
 
