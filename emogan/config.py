@@ -153,6 +153,7 @@ class ModelConfig:
     """Shape of G, D and Q.
 
     Attributes:
+        generator: one of `GENERATORS`.
         size: S, the side of faces and spectrograms, pixels; a power of two.
         base_filters: channels of each network's first convolution; deeper ones have up to 8 times as many.
         noise_dim: d, the length of the noise z.
@@ -160,9 +161,9 @@ class ModelConfig:
         spectral_norm: whether D's kernels are divided by their largest singular values.
         d_sees_source: whether D judges a picture beside what it was generated from.
         direction: one of `DIRECTIONS`.
-        generator: one of `GENERATORS`.
     """
 
+    generator: str = "unet"
     size: int
     base_filters: int
     noise_dim: int = 100
@@ -170,7 +171,6 @@ class ModelConfig:
     spectral_norm: bool = False
     d_sees_source: bool = False
     direction: str = "face_to_sound"
-    generator: str = "unet"
 
     def filters(self, level: int) -> int:
         """Channels of the maps of side size / 2^(level + 1) on the way down, or size / 2^level on the way up."""

@@ -64,7 +64,10 @@ def test_the_table_of_studies_has_the_figures_of_their_metrics_and_stands_in_the
 def test_the_figures_of_table_1_are_those_of_its_metrics():
     """Of the first corpus, whose metrics are kept."""
     found = {line["case"]: line for line in read_metrics(ROOT / "results" / "table1") if not line["share"]}
-    assert set(found) == {*CASES, "gan_spec_augment"} - {"oracle", "unet"}  # the cases of the version that measured them
+    assert set(found) == {*CASES, "gan_spec_augment"} - {
+        "oracle",
+        "unet",
+    }  # the cases of the version that measured them
 
     def cells(case: str) -> list[str]:
         compared = found[case]["comparison"]

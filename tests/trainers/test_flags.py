@@ -10,7 +10,7 @@ import pytest
 import tensorflow as tf
 
 from emogan import networks
-from emogan.config import PRESETS, STRONG, LossConfig, TrainConfig, from_json
+from emogan.config import PRESETS, RECIPES, STRONG, LossConfig, TrainConfig, from_json, recipe
 from emogan.model import Batch, EmoGAN
 from trainers import training
 from trainers.run_config import RunConfig
@@ -39,7 +39,7 @@ print(to_json(run_config()))
 
 
 def test_flags_have_the_defaults_of_the_settings():
-    config = settings_of()
+    config = settings_of("--generator=unet")
     stage = TrainConfig(steps=1, interval=1)
     assert (config.loss, config.strong, config.model) == (LossConfig(), STRONG, PRESETS["64"])
     assert config.calibrate == dataclasses.replace(stage, steps=50_000, interval=500)
@@ -48,13 +48,26 @@ def test_flags_have_the_defaults_of_the_settings():
             assert getattr(config, field.name) == field.default, field.name
 
 
+def test_a_generator_has_settings_of_its_own_but_for_what_is_given():
+    usual = recipe("modulated")
+    assert set(usual) == {name for settings in RECIPES.values() for name in settings} == set(recipe("unet"))
+    config = settings_of()
+    assert config == settings_of("--generator=unet").with_generator("modulated")
+    for name, value in usual.items():
+        assert any(getattr(part, name, None) == value for part in (config.model, config.loss, config.calibrate)), name
+    given = settings_of("--lambda_l1=7", "--nodiff_augment", "--noise_dim=9")
+    assert (given.loss.lambda_l1, given.loss.diff_augment, given.model.noise_dim) == (7, False, 9)
+    assert given.loss.lambda_code == config.loss.lambda_code
+
+
 def test_flags_make_the_settings_of_their_names():
     config = settings_of(
         "--preset=tiny", "--spectral_norm", "--pretrain_steps=400", "--calibrate_steps=200", "--recognise_steps=100",
         "--interval=50", "--batch_size=4", "--recognise_batch_size=8", "--seed=7", "--mixup=0.5", "--test_fold=3",
         "--keep=best",
     )  # fmt: skip
-    assert config.model == dataclasses.replace(PRESETS["tiny"], spectral_norm=True)
+    tiny = dataclasses.replace(PRESETS["tiny"], generator="modulated", d_sees_source=True, noise_dim=32)
+    assert config.model == dataclasses.replace(tiny, spectral_norm=True)
     assert [stage.steps for stage in (config.pretrain, config.calibrate, config.recognise)] == [400, 200, 100]
     assert [stage.batch_size for stage in (config.pretrain, config.calibrate, config.recognise)] == [4, 4, 8]
     assert {stage.seed for stage in (config.pretrain, config.calibrate, config.recognise)} == {7}
@@ -85,6 +98,7 @@ def test_a_flagfile_is_built_and_stepped_once(path, rng):
         condition=tf.one_hot([2], 6),
         noise=tf.zeros([1, config.model.noise_dim]),
         key=tf.constant([[1, 0]], tf.int64),
+        other_source=tf.zeros([1, size, size, 3]),
     )
     watched = [network.trainable_variables[-1] for network in (gan.generator, gan.discriminator, gan.classifier)]
     before = [variable.numpy() for variable in watched]

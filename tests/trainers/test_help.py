@@ -36,7 +36,10 @@ def test_the_flags_of_a_run_are_shown_in_groups_with_their_values_and_defaults(r
     ]  # fmt: skip
     assert "  --data_dir\n      Folder of the built datasets. (required)\n" in text
     assert "  --keep=<last|best>\n      Weights that a GAN stage hands on" in text
-    assert "  --lambda_l1\n      Weight of the L1 distance in G's loss. Default: 100.0 (unet), 0.0\n      (modulated).\n" in text
+    assert (
+        "  --lambda_l1\n      Weight of the L1 distance in G's loss. Default: 100.0 (unet), 0.0\n      (modulated).\n"
+        in text
+    )
     assert "  --[no]wav" not in text  # of another command
 
 

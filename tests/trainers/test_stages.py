@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from datasets import protocols
 from datasets.corpus import open_corpus
-from emogan.config import STRONG
+from emogan.config import GENERATORS, STRONG
 from trainers.run_folder import read_metrics
 from trainers.saved_networks import load_network, seen_speakers
 
@@ -78,6 +78,24 @@ def test_a_start_that_cannot_be_one_is_told_at_once(minute_run, minute_flags, tm
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--run_dir={run}"], "{run} holds a run with other settings (model.generator: unet, modulated; "),
+        (["--pretrained={run}/pretrain"], "--pretrained={run}/pretrain does not fit (generator: unet, modulated; "),
+        (["--pretrained={run}/serving/emogan"], "--pretrained={run}/serving/emogan holds no generator; "),
+    ],
+)
+def test_networks_of_the_other_generator_are_told_at_once(
+    minute_run, minute_flags, tmp_path, run_command, flags, message
+):
+    given = [f"--run_dir={tmp_path / 'run'}", *(flag.format(run=minute_run) for flag in flags)]
+    result = run_command("trainers.progressive", *minute_flags, "--generator=unet", *given)
+    assert result.returncode == 2
+    assert result.stderr.splitlines()[-1].startswith(f"error: {message.format(run=minute_run)}")
+    assert not (tmp_path / "run").exists()
+
+
 def test_more_speakers_than_there_are_get_one_clear_message_at_once(minute_flags, tmp_path, run_command):
     result = run_command("trainers.progressive", *minute_flags, f"--run_dir={tmp_path / 'run'}", "--train_speakers=4")
     assert result.returncode == 2
@@ -108,19 +126,17 @@ def test_a_run_with_every_further_aid(minute_flags, tmp_path, run_command):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("generator", GENERATORS)
 @pytest.mark.parametrize("direction", ["face_to_sound", "sound_to_face"])
-def test_a_run_of_the_modulated_generator(minute_flags, tmp_path, run_command, direction):
+def test_a_run_of_each_generator_in_each_direction(minute_flags, tmp_path, run_command, generator, direction):
     run = tmp_path / "run"
-    augment = ["--diff_augment", "--q_augment"] if direction == "face_to_sound" else []
-    found = scenario(
-        run_command, minute_flags, run, "--generator=modulated", "--d_sees_source", "--noise_dim=4", "--lambda_l1=0",
-        "--lambda_code=5", "--r1_gamma=0.2", "--r1_interval=2", "--unlabelled_share=0.5", "--g_ema=0.5",
-        f"--direction={direction}", *augment,
-    )  # fmt: skip
+    flags = [f"--generator={generator}", f"--direction={direction}", "--unlabelled_share=0.5"]
+    found = scenario(run_command, minute_flags, run, *flags)
     assert found["requested_accuracy"]["n"] == 36
     assert "voxceleb_av" in "".join(seen_speakers(run / "calibrate" / "generator"))
     rows = [row for row in read_metrics(run) if row["stage"] == "calibrate"]
-    assert all(0 < row["g_code_loss"] < 2 for row in rows)
+    own = {"g_code_loss", "d_penalty_loss", "d_mismatched_accuracy"}
+    assert all(own <= set(row) if generator == "modulated" else not own & set(row) for row in rows)
     assert (run / "serving").exists() == (direction == "face_to_sound")
 
 

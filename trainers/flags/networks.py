@@ -13,7 +13,10 @@ def by_generator(name: str) -> str:
 flags.DEFINE_enum("preset", "64", list(PRESETS), "Shape of G, D and Q, and the picture size.")
 flags.DEFINE_enum("direction", "face_to_sound", DIRECTIONS, "What is generated from what.")
 flags.DEFINE_enum(
-    "generator", "unet", GENERATORS, "The paper's U-Net, or one that is made for many different draws of one face."
+    "generator",
+    "modulated",
+    GENERATORS,
+    "The paper's U-Net, or one that is made for many different draws of one face; other settings depend on it.",
 )
 flags.DEFINE_integer("noise_dim", None, f"Length of the noise. {by_generator('noise_dim')}")
 flags.DEFINE_bool("spectral_norm", False, "Divide D's kernels by their largest singular values.")
