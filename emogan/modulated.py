@@ -46,7 +46,8 @@ def target_map(
         x = PixelNorm(name=f"{name}_norm")(x)
         x = Modulate(name=f"{name}_modulate")([x, _dense(style, 2 * filters, f"{name}_style")])
         x = layers.LeakyReLU(_SLOPE, name=f"{name}_relu")(x)
-        part = layers.Conv2D(channels, 1, name=f"{name}_picture")(x)
+        small = tf.keras.initializers.VarianceScaling(0.01)  # their sum begins where the last activation is not flat
+        part = layers.Conv2D(channels, 1, kernel_initializer=small, name=f"{name}_picture")(x)
         picture = part if picture is None else layers.Add(name=f"{name}_sum")([picture, part])
     return picture
 
