@@ -103,7 +103,7 @@ MEDIA = MediaConfig.of_size(64).face
 SECONDS = f"{SOUND.clip_samples / SOUND.sample_rate:g} s"
 BANDS = joined(sound.mel_bands for sound in SPECTROGRAMS.values() if sound.mel_bands)
 (LINEAR,) = (size for size, sound in SPECTROGRAMS.items() if not sound.mel_bands)
-PARAMETERS = re.findall(r"\d+,\d+,\d+", re.search(r"\| `paper` .+", PAGES["MODEL_CARD.md"])[0])
+PARAMETERS = re.findall(r"\d+,\d+,\d+", re.search(r"\| `paper unet` .+", PAGES["MODEL_CARD.md"])[0])
 VARIANTS = {name: [one.variant for one in builder.BUILDER_CONFIGS] for name, builder in datasets.BUILDERS.items()}
 ACTORS = {name: sum(map(len, folds)) for name, folds in FOLDS.items()}
 OF_KNOWN_AGE = [name for name, builder in datasets.BUILDERS.items() if "actor_age" in builder.FEATURES]
@@ -184,7 +184,7 @@ STATED = {
         f"labels smoothed by {STRONG.smoothing:g} |",
         f"| {'half' if RUN.generated_share == 0.5 else RUN.generated_share} of each batch is generated |",
         f"| the {RUN.keep} ones; `--keep=best`",
-        f"`paper` preset has {sum(int(n.replace(',', '')) for n in PARAMETERS) / 1e6:.1f} million trainable parameters",
+        f"`paper` preset of the U-Net has {sum(int(n.replace(',', '')) for n in PARAMETERS) / 1e6:.1f} million trainable",
         f"They are {SPOILT} runs",
         f"with {SIMULATED[0]} clips a speaker and {SIMULATED[1]} seeds (a test)",
         f"at {joined(SIMULATED_SPEAKERS)} speakers. What it does not hold",

@@ -10,7 +10,7 @@ import yaml
 from documents import PAGES, ROOT
 
 import datasets
-from emogan.config import PRESETS
+from emogan.config import GENERATORS, PRESETS, recipe
 
 CARD = PAGES["MODEL_CARD.md"]
 
@@ -39,12 +39,13 @@ def test_the_citation_is_of_this_version():
 
 def test_the_model_card_has_each_preset_with_its_size_and_parameters():
     counted = (ROOT / "tests" / "emogan" / "test_networks.py").read_text()
-    pinned = re.findall(r'\("(\w+)", ([\d_]+), ([\d_]+), ([\d_]+)\)', counted)
-    counts = {name: [f"{int(number):,}" for number in numbers] for name, *numbers in pinned}
-    shown = rows("preset")
-    assert list(shown) == list(PRESETS)
-    for name, config in PRESETS.items():
-        shape = [str(value) for value in (config.size, config.base_filters, config.noise_dim)]
+    pinned = re.findall(r'\("(\w+)", "(\w+)", ([\d_]+), ([\d_]+), ([\d_]+)\)', counted)
+    counts = {f"{name} {generator}": [f"{int(n):,}" for n in numbers] for name, generator, *numbers in pinned}
+    shown = rows("preset, generator")
+    assert list(shown) == [f"{name} {generator}" for name in PRESETS for generator in GENERATORS]
+    for name, (preset, generator) in ((name, name.split()) for name in shown):
+        config = PRESETS[preset]
+        shape = [str(value) for value in (config.size, config.base_filters, recipe(generator)["noise_dim"])]
         assert shown[name] == shape + counts[name]
 
 

@@ -15,7 +15,7 @@ flags.DEFINE_float(
     "Weight of the L1 distance in G's loss where the noise is the code of the real picture. "
     f"{by_generator('lambda_code')}",
 )
-flags.DEFINE_float("lambda_q", 1.0, "Weight of Q's cross entropy in G's loss.")
+flags.DEFINE_float("lambda_q", None, f"Weight of Q's cross entropy in G's loss. {by_generator('lambda_q')}")
 flags.DEFINE_float(
     "lambda_mismatch",
     None,
