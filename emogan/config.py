@@ -394,7 +394,7 @@ class TrainConfig:
 
 
 RECIPES: Mapping[str, Mapping[str, float]] = {
-    "unet": {},
+    "unet": {"unlabelled_share": 0.0},
     "modulated": {
         "noise_dim": 32,
         "d_sees_source": True,
@@ -408,6 +408,7 @@ RECIPES: Mapping[str, Mapping[str, float]] = {
         "q_augment": True,
         "learning_rate": 5e-4,
         "g_ema": 0.998,
+        "unlabelled_share": 0.5,
     },
 }
 """What a run sets, unless it is told otherwise, where its generator needs something else than the classes above have as their
@@ -420,7 +421,7 @@ def recipe(generator: str) -> dict[str, Any]:
         field.name: field.default for cls in (ModelConfig, LossConfig, TrainConfig) for field in dataclasses.fields(cls)
     }
     varied = sorted({name for settings in RECIPES.values() for name in settings})
-    return {name: defaults[name] for name in varied} | dict(RECIPES[generator])
+    return {name: RECIPES[generator].get(name, defaults.get(name)) for name in varied}
 
 
 T = TypeVar("T")

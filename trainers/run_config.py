@@ -117,7 +117,8 @@ class RunConfig:
             return dataclasses.replace(part, **{name: value for name, value in usual.items() if name in names})
 
         changed = {name: of(getattr(self, name)) for name in ("model", "loss", "pretrain", "calibrate")}
-        return dataclasses.replace(self, **changed)
+        share = usual["unlabelled_share"] if self.pretrains else 0.0
+        return dataclasses.replace(self, unlabelled_share=share, **changed)
 
     def __post_init__(self) -> None:
         choices = {

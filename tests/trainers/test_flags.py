@@ -54,10 +54,12 @@ def test_a_generator_has_settings_of_its_own_but_for_what_is_given():
     config = settings_of()
     assert config == settings_of("--generator=unet").with_generator("modulated")
     for name, value in usual.items():
-        assert any(getattr(part, name, None) == value for part in (config.model, config.loss, config.calibrate)), name
+        parts = config, config.model, config.loss, config.calibrate
+        assert any(getattr(part, name, None) == value for part in parts), name
     given = settings_of("--lambda_l1=7", "--nodiff_augment", "--noise_dim=9")
     assert (given.loss.lambda_l1, given.loss.diff_augment, given.model.noise_dim) == (7, False, 9)
     assert given.loss.lambda_code == config.loss.lambda_code
+    assert settings_of("--schedule=moderate").unlabelled_share == 0 < config.unlabelled_share
 
 
 def test_flags_make_the_settings_of_their_names():

@@ -151,6 +151,26 @@ def test_taking_over_from_a_network_of_other_classes_leaves_what_reads_the_condi
     assert [line.split()[1] for line in lines if line.endswith("but for the condition")] == [name]
 
 
+def test_the_modulated_networks_leave_what_reads_the_condition_of_other_classes(tmp_path, small):
+    six = dataclasses.replace(small.model, generator="modulated", d_sees_source=True)
+    two = dataclasses.replace(six, num_classes=2)
+    for network in (networks.build_generator(six), networks.build_discriminator(six)):
+        save_network(network, six, tmp_path / network.name, [])
+    generator, discriminator = networks.build_generator(two), networks.build_discriminator(two)
+    fresh = generator.get_layer("mapping_0").get_weights()[0]
+    own = discriminator.get_layer("condition_projection").get_weights()[0]
+    lines = start_from(generator, discriminator, small.run_config(model=two), tmp_path)
+    taken, theirs = (
+        network.get_layer("mapping_0").get_weights()[0] for network in (generator, load_network(tmp_path / "generator"))
+    )
+    face = 2 * two.base_filters
+    np.testing.assert_array_equal(taken, np.concatenate([theirs[:face], fresh[face : face + 2], theirs[face + 6 :]]))
+    np.testing.assert_array_equal(discriminator.get_layer("condition_projection").get_weights()[0], own)
+    left = [line.split()[:2] for line in lines if line.endswith("but for the condition")]
+    assert left == [["generator", "mapping_0"], ["discriminator", "condition_projection"]]
+    assert len(lines) == sum(bool(layer.weights) for network in (generator, discriminator) for layer in network.layers)
+
+
 @pytest.mark.parametrize(("named", "taken_over"), [(list("abcdef"), True), (list("abcdeg"), False)])
 def test_taking_over_from_a_calibration_keeps_what_reads_the_condition_if_the_classes_are_the_same(
     tmp_path, small, named, taken_over

@@ -24,6 +24,8 @@ def run_config() -> RunConfig:
         UserError: where they contradict each other.
     """
     usual = recipe(flags.FLAGS.generator)
+    if flags.FLAGS.schedule != "progressive" or flags.FLAGS.pretrained:
+        usual["unlabelled_share"] = 0.0
     groups = data, networks, losses, training, recognition, strong
     about_data, shape, loss, train, recognise, augment = (_values(group, usual) for group in groups)
     preset = PRESETS[shape.pop("preset")]

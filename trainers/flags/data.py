@@ -2,6 +2,8 @@
 
 from absl import flags
 
+from trainers.flags.networks import by_generator
+
 flags.DEFINE_string(
     "pretrain_dataset",
     "voxceleb_av",
@@ -22,9 +24,9 @@ flags.DEFINE_integer(
 )
 flags.DEFINE_float(
     "unlabelled_share",
-    0.0,
+    None,
     "Share of each batch of calibration that comes from --pretrain_dataset, without a condition, so that what pretraining "
-    "learnt is not forgotten.",
+    f"learnt is not forgotten. {by_generator('unlabelled_share')} Without pretraining in the run: 0.",
 )
 flags.DEFINE_bool(
     "balance_classes", False, "Draw all emotions equally often in calibration and by the strong recogniser."
