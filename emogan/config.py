@@ -400,7 +400,7 @@ RECIPES: Mapping[str, Mapping[str, float]] = {
         "d_sees_source": True,
         "lambda_l1": 0.0,
         "lambda_code": 5.0,
-        "lambda_q": 0.5,
+        "lambda_q": 0.4,
         "lambda_mismatch": 0.5,
         "r1_gamma": 0.2,
         "r1_interval": 8,

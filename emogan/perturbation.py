@@ -11,8 +11,8 @@ from collections.abc import Sequence
 import tensorflow as tf
 
 _SILENCE = -1.0
-_GAIN = 0.1
-"""Of a range of 2 that shows 100 dB: 5 dB."""
+_GAIN = 0.04
+"""Of a range of 2 that shows 100 dB: 2 dB. More would hide from D what the face tells of the level."""
 _SHARE = 1 / 8
 """Of the frames: the farthest shift, and the widest band that falls silent."""
 
@@ -40,7 +40,7 @@ def add_noise(pictures: tf.Tensor, keys: tf.Tensor, purpose: str, deviation: tf.
 def diff_augment(spectrograms: tf.Tensor, keys: tf.Tensor, purpose: str) -> tf.Tensor:
     """Augments spectrograms as Zhao et al. 2020 (DiffAugment) do photographs, with what leaves speech speech.
 
-    Each is made louder or softer by up to 5 dB, moved in time by up to an eighth of its frames, and a band of up to as many
+    Each is made louder or softer by up to 2 dB, moved in time by up to an eighth of its frames, and a band of up to as many
     frames falls silent. Frequencies stay where they are: pitch and formants carry the speaker and the emotion.
 
     Args:

@@ -55,8 +55,8 @@ def test_augmentation_changes_level_and_place_and_silences_a_band(augmented):
     assert min(widths) == 0
     assert np.nanmin(shifts) == -8
     assert np.nanmax(shifts) == 8
-    assert np.abs(gains).max() < 0.1 + 0.008 + 1e-5  # the level, and what the shift adds
-    assert np.std(gains) > 0.05
+    assert np.abs(gains).max() < 0.04 + 0.008 + 1e-5  # the level, and what the shift adds
+    assert np.std(gains) > 0.02
 
 
 def test_frequencies_stay_where_they_are():
