@@ -394,7 +394,7 @@ class TrainConfig:
 
 
 RECIPES: Mapping[str, Mapping[str, float]] = {
-    "unet": {"unlabelled_share": 0.0},
+    "unet": {"unlabelled_share": 0.0, "flip_faces": False},
     "modulated": {
         "noise_dim": 32,
         "d_sees_source": True,
@@ -409,6 +409,7 @@ RECIPES: Mapping[str, Mapping[str, float]] = {
         "learning_rate": 5e-4,
         "g_ema": 0.998,
         "unlabelled_share": 0.5,
+        "flip_faces": True,
     },
 }
 """What a run sets, unless it is told otherwise, where its generator needs something else than the classes above have as their

@@ -117,8 +117,9 @@ class RunConfig:
             return dataclasses.replace(part, **{name: value for name, value in usual.items() if name in names})
 
         changed = {name: of(getattr(self, name)) for name in ("model", "loss", "pretrain", "calibrate")}
-        share = usual["unlabelled_share"] if self.pretrains else 0.0
-        return dataclasses.replace(self, unlabelled_share=share, **changed)
+        if not self.pretrains:
+            usual["unlabelled_share"] = 0.0
+        return dataclasses.replace(of(self), **changed)
 
     def __post_init__(self) -> None:
         choices = {

@@ -31,4 +31,8 @@ flags.DEFINE_float(
 flags.DEFINE_bool(
     "balance_classes", False, "Draw all emotions equally often in calibration and by the strong recogniser."
 )
-flags.DEFINE_bool("flip_faces", False, "Mirror half of the faces that G is trained on, by chance.")
+flags.DEFINE_bool(
+    "flip_faces",
+    None,
+    f"Mirror half of the faces that G is trained on, by chance. {by_generator('flip_faces')}",
+)
