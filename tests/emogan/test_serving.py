@@ -33,7 +33,7 @@ def test_the_signature_gives_what_the_network_gives(generator, exported, setting
     served = serving.LocalModel(exported)
     assert served.settings == settings
     answer = served.signatures["serving_default"](**request)
-    noise = [tf.random.stateless_uniform([16], [seed, 0], -1.0, 1.0) for seed in (4, 4, -1)]
+    noise = [tf.random.stateless_uniform([settings.model.noise_dim], [seed, 0], -1.0, 1.0) for seed in (4, 4, -1)]
     condition = np.eye(6, dtype=np.float32)[[EMOTIONS.index(e) for e in ("happy", "sad", "anger")]]
     expected = generator([pictures.astype(np.float32) / 127.5 - 1, condition, tf.stack(noise)])
     np.testing.assert_allclose(answer["spectrogram"], expected, atol=1e-5)
@@ -130,9 +130,10 @@ def test_every_signature_gives_what_is_said_of_it(served):
     }
 
 
-def test_tensors_and_classify_are_the_networks_themselves(served, generator, classifier, rng):
+def test_tensors_and_classify_are_the_networks_themselves(served, generator, classifier, settings, rng):
     face = rng.uniform(-1, 1, (2, 64, 64, 3)).astype(np.float32)
-    condition, noise = np.eye(6, dtype=np.float32)[:2], rng.uniform(-1, 1, (2, 16)).astype(np.float32)
+    condition = np.eye(6, dtype=np.float32)[:2]
+    noise = rng.uniform(-1, 1, (2, settings.model.noise_dim)).astype(np.float32)
     made = served["tensors"](face=tf.constant(face), condition=tf.constant(condition), noise=tf.constant(noise))
     np.testing.assert_allclose(made["spectrogram"], generator([face, condition, noise]), atol=1e-5)
     found = served["classify"](spectrogram=made["spectrogram"])["emotion_probabilities"]
