@@ -6,8 +6,6 @@ import numpy as np
 import tensorflow as tf
 from sklearn.decomposition import PCA
 
-from emogan.errors import check
-
 SIDE = 64
 """Larger pictures are averaged down to this side, pixels."""
 EXAMPLES = 2_048
@@ -53,25 +51,19 @@ class PictureCode(tf.keras.layers.Layer):
         Args:
             pictures: float32 [n, S, S, channels] in [-1, 1].
             conditions: float32 [n, num_classes].
-
-        Raises:
-            UserError: where there are fewer pictures than the code is long.
         """
-        check(
-            len(pictures) >= self.length,
-            f"noise_dim is {self.length}, and there are {len(pictures)} pictures, too few for a code of that "
-            "length; lower it, or take lambda_code 0",
-        )
         if not self.built:
             self.build([pictures.shape, conditions.shape])
         flat = self._flat(tf.constant(pictures)).numpy()
         told = np.concatenate([np.ones_like(conditions[:, :1]), conditions], 1)
         means = np.linalg.lstsq(told, flat, rcond=None)[0]
-        found = PCA(self.length, svd_solver="randomized", random_state=0).fit(flat - told @ means)
+        count = min(self.length, len(flat))
+        found = PCA(count, svd_solver="randomized", random_state=0).fit(flat - told @ means)
         self.means.assign(means)
         variance = found.explained_variance_
         real = variance > _ROUNDING * variance[0]
-        self.components.assign((found.components_ * np.where(real, variance, np.inf)[:, np.newaxis] ** -0.5).T)
+        components = found.components_ * np.where(real, variance, np.inf)[:, np.newaxis] ** -0.5
+        self.components.assign(np.pad(components, [(0, self.length - count), (0, 0)]).T)
 
     def _flat(self, picture: tf.Tensor) -> tf.Tensor:
         """Pixels of pictures of at most `SIDE`, float32 [B, pixels]."""

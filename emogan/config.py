@@ -215,8 +215,8 @@ class LossConfig:
         lambda_code: weight of |y - G(x | c, E(y))| in G's loss: of the L1 distance where the noise is the real picture's code,
             see `emogan.codes` (after the cVAE-GAN part of Zhu et al. 2017b, BicycleGAN, with a code that is not learnt).
         lambda_q: weight of Q's cross entropy in G's loss; without effect where there is no Q.
-        lambda_mismatch: weight, in D's loss, of its loss on real pictures beside another example's source, which it is to take
-            for generated ones (Reed et al. 2016, GAN-CLS); only where D sees the source.
+        lambda_mismatch: weight, in D's loss, of the same with real pictures beside another example's source in the place of
+            generated ones (Reed et al. 2016, GAN-CLS); only where D sees the source.
         gradient_penalty: weight of the penalty that keeps D's gradient near 1; of `wasserstein` only.
         r1_gamma: weight gamma of the penalty on D's gradient at real pictures; 0 for none.
         r1_interval: steps from one such penalty to the next, which weighs as much more (Karras et al. 2020).

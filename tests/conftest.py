@@ -106,7 +106,7 @@ def minute_flags(minute_data) -> list[str]:
     """Flags of trainers.progressive for a run of a few steps; --run_dir is missing."""
     return [
         f"--data_dir={minute_data}", "--preset=tiny", "--pretrain_steps=4", "--calibrate_steps=4", "--recognise_steps=4",
-        "--interval=2", "--batch_size=4", "--recognise_batch_size=4", "--recognise_seeds=2", "--draws=2", "--noise_dim=4",
+        "--interval=2", "--batch_size=4", "--recognise_batch_size=4", "--recognise_seeds=2", "--draws=2",
     ]  # fmt: skip
 
 

@@ -174,7 +174,7 @@ STATED = {
         f"| {SECONDS} around the middle; {BANDS} mel bands, at {LINEAR} linear; "
         f"{SOUND.floor_db:g} to {SOUND.ceiling_db:g} dB against a full-scale sine |",
         f"| {LOSS.adversarial.replace('_', '-')}; `--adversarial=minimax` is Eq. 3 |",
-        f"| L1 {LOSS.lambda_l1:g}, Q {LOSS.lambda_q:g} |",
+        f"| L1 {LOSS.lambda_l1:g}, Q {LOSS.lambda_q:g} (of the U-Net) |",
         f"| the bare recogniser's weights | those of the {BARE.weights} {BEST_CLASSIFIER.replace('val_', 'validation ')}, with",
         f"| the strong recogniser's | the {STRONG.weights} ones, at the end of a falling learning rate |",
         f"| ArcFace's five points, {MEDIA.scale:g} times as large and {-MEDIA.vertical_shift:g} of the side higher |",

@@ -128,7 +128,10 @@ def _memory(job: Job) -> list[str]:
     """By device: weights, their gradients and Adam's two moments; and what the backward pass needs of the forward one."""
     made, lines = _networks(job), []
     weights = 16 * sum(map(trainable_parameters, made.values()))
-    passes = {"G": 1, "D": 2, "Q": 2}  # D and Q judge what is real and what is generated
+    if job.config.calibrate.g_ema:
+        weights += 4 * trainable_parameters(made["G"])
+    loss = job.config.loss  # D and Q judge what is real and what is generated
+    passes = {"G": 1 + bool(loss.lambda_code), "D": 2 + bool(loss.lambda_mismatch), "Q": 2}
     for stage, settings in (("pretrain", job.config.pretrain), ("calibrate", job.config.calibrate)):
         if stage == "pretrain" and job.unlabelled is None:
             continue

@@ -6,7 +6,7 @@ from typing import Any
 from emogan.config import CONTROLS, SELECTIONS, STRONG, LossConfig, ModelConfig, RecogniserConfig, TrainConfig, recipe
 from emogan.errors import check
 
-FORMAT = 5
+FORMAT = 6
 """Of what a run folder and a saved network hold; another one is refused."""
 SCHEDULES = ("progressive", "moderate", "none")
 """Pretraining then calibration; calibration from scratch; or no GAN at all, but the recognisers of real spectrograms alone."""
@@ -95,8 +95,9 @@ class RunConfig:
 
     @property
     def calibration_loss(self) -> LossConfig:
-        """The losses of calibration: where no face is shown, all sources are the same, and none is another's."""
-        return dataclasses.replace(self.loss, lambda_mismatch=0.0) if self.control == "no_face" else self.loss
+        """The losses of calibration: where no clip has its own face, D is shown none as another's."""
+        spoilt = self.control in ("no_face", "shuffled_faces")
+        return dataclasses.replace(self.loss, lambda_mismatch=0.0) if spoilt else self.loss
 
     @property
     def unlabelled_examples(self) -> int:
@@ -173,13 +174,15 @@ class RunConfig:
         )
         check(
             not self.loss.lambda_mismatch or self.model.d_sees_source,
-            "lambda_mismatch needs a D that sees the source; give d_sees_source, or leave it out",
+            "lambda_mismatch needs a D that sees the source; give d_sees_source, or lambda_mismatch 0",
         )
-        parts = (self.unlabelled_examples, size - self.unlabelled_examples, self.pretrain.batch_size)
+        parts = [self.pretrain.batch_size] if self.pretrains and self.loss.lambda_mismatch else []
+        if self.schedule != "none" and self.calibration_loss.lambda_mismatch:
+            parts += [self.unlabelled_examples, size - self.unlabelled_examples]
         check(
-            not self.loss.lambda_mismatch or 1 not in parts,
+            1 not in parts,
             "lambda_mismatch needs another example beside each in a batch, of those with a label and of those without one; "
-            "raise batch_size, or leave it out",
+            "raise batch_size, or give lambda_mismatch 0",
         )
         check(self.train_speakers >= 0, f"train_speakers is {self.train_speakers}; it must be positive, or 0 for all")
         for name in ("time_mask", "frequency_mask", "time_shift", "frequency_shift"):

@@ -112,7 +112,9 @@ def main(_: list[str]) -> None:
 
 
 def _all_cases(base: RunConfig) -> tuple[str, ...]:
-    """All, but for an oracle where no speakers are left out, and the study's own generator or one that was not pretrained."""
+    """All, but for an oracle where no speakers are left out, and another generator where it would not be another, or has no
+    pretraining.
+    """
     without = set() if base.train_speakers else {"oracle"}
     return tuple(
         name

@@ -5,7 +5,6 @@ from scipy import stats
 from sklearn.decomposition import PCA
 
 from emogan.codes import PictureCode
-from emogan.errors import UserError
 
 
 @pytest.fixture
@@ -66,13 +65,11 @@ def test_adapting_again_changes_the_same_weights(data):
     assert np.abs(code.components).max() > 0
 
 
-def test_what_does_not_differ_gives_nothing_and_too_few_pictures_are_refused(data):
+def test_what_does_not_differ_gives_nothing(data):
     pictures, conditions = (array[:4] for array in data)
-    code = PictureCode(4)
+    code = PictureCode(6)
     code.adapt(pictures, 0 * conditions)  # four pictures differ in three directions
     found = code([tf.constant(pictures), tf.zeros((4, 2))]).numpy()
     assert np.isfinite(found).all()
-    np.testing.assert_array_equal(found[:, 3], 0)
+    np.testing.assert_array_equal(found[:, 3:], 0)
     assert np.abs(found[:, 1]).max() > 0.5
-    with pytest.raises(UserError, match="noise_dim is 5, and there are 4 pictures"):
-        PictureCode(5).adapt(pictures, conditions)

@@ -60,6 +60,8 @@ def test_a_generator_has_settings_of_its_own_but_for_what_is_given():
     assert (given.loss.lambda_l1, given.loss.diff_augment, given.model.noise_dim) == (7, False, 9)
     assert given.loss.lambda_code == config.loss.lambda_code
     assert settings_of("--schedule=moderate").unlabelled_share == 0 < config.unlabelled_share
+    alone = settings_of("--batch_size=1", "--nod_sees_source")
+    assert (alone.unlabelled_share, alone.loss.lambda_mismatch) == (0, 0)
 
 
 def test_flags_make_the_settings_of_their_names():

@@ -166,7 +166,7 @@ def test_a_dry_run_tells_all_and_does_nothing(minute_flags, tmp_path, run_comman
     name = "crema_d_av-64-progressive-semi-supervised-fold_0-seed_1-"
     for text in (
         '"base_filters": 4', f"run folder {tmp_path / 'runs' / name}", "would be made",
-        "G            64,409 trainable parameters", "all         127,668",
+        "G            65,305 trainable parameters", "all         128,564",
         "calibrate: about ", " for 4 examples at once", "voxceleb_av/64, synthetic, train: 4 examples of 2 speakers",
         "crema_d_av/64, synthetic, fold_0: 6 examples of 1 speakers, for the test, once",
     ):  # fmt: skip

@@ -114,7 +114,8 @@ def test_nothing_is_flipped_balanced_or_left_out_unless_asked_for():
 
 def test_where_no_face_is_shown_none_is_anothers():
     assert run(**MISMATCH).calibration_loss.lambda_mismatch == 0.5
-    assert run(control="no_face", **MISMATCH).calibration_loss == LossConfig()
+    for control in ("no_face", "shuffled_faces"):
+        assert run(control=control, **MISMATCH).calibration_loss == LossConfig()
 
 
 def test_runs_with_other_seeds_share_no_training_of_a_recogniser():

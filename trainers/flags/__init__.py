@@ -23,9 +23,7 @@ def run_config() -> RunConfig:
     Raises:
         UserError: where they contradict each other.
     """
-    usual = recipe(flags.FLAGS.generator)
-    if flags.FLAGS.schedule != "progressive" or flags.FLAGS.pretrained:
-        usual["unlabelled_share"] = 0.0
+    usual = _usual()
     groups = data, networks, losses, training, recognition, strong
     about_data, shape, loss, train, recognise, augment = (_values(group, usual) for group in groups)
     preset = PRESETS[shape.pop("preset")]
@@ -45,6 +43,18 @@ def run_config() -> RunConfig:
             augment=AugmentConfig(**augment), balance_classes=about_data["balance_classes"], **regularised
         ),
     )
+
+
+def _usual() -> dict[str, Any]:
+    """The generator's own settings, but for those that the given flags leave without a use."""
+    given, usual = flags.FLAGS, recipe(flags.FLAGS.generator)
+    if given.schedule != "progressive" or given.pretrained or given.batch_size < 4:
+        usual["unlabelled_share"] = 0.0
+    if given.d_sees_source is False or given.batch_size < 2:
+        usual["lambda_mismatch"] = 0.0
+    if given.direction == "sound_to_face":  # made for spectrograms
+        usual["diff_augment"] = usual["q_augment"] = False
+    return usual
 
 
 def _values(group: ModuleType, usual: dict[str, Any]) -> dict[str, Any]:

@@ -19,7 +19,7 @@ flags.DEFINE_float("lambda_q", None, f"Weight of Q's cross entropy in G's loss. 
 flags.DEFINE_float(
     "lambda_mismatch",
     None,
-    "Weight in D's loss of real pictures beside another example's face; needs --d_sees_source. "
+    "Weight in D's loss of real pictures beside another example's source; needs --d_sees_source. "
     f"{by_generator('lambda_mismatch')}",
 )
 flags.DEFINE_float("gradient_penalty", 10.0, "Weight of D's gradient penalty; of wasserstein only.")

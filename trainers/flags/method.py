@@ -33,7 +33,7 @@ flags.DEFINE_enum(
     "keep",
     "last",
     SELECTIONS,
-    "Weights that a GAN stage hands on: the last ones, or those of the best validation L1 distance.",
+    "Weights that a GAN stage hands on: the last ones, or those of the best validation L1 distance, which prefers a blur.",
 )
 flags.DEFINE_enum(
     "control",

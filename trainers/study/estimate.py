@@ -103,6 +103,7 @@ def _gan_step(config: RunConfig) -> float:
         batch_size=settings.batch_size,
         noise_dim=config.model.noise_dim,
         seed=1,
+        mismatched=bool(config.calibration_loss.lambda_mismatch),
     )
     with training.computing_with(settings.precision):
         gan = stages.make_gan(config)

@@ -47,6 +47,13 @@ class Study:
         unknown = [name for name in self.cases if name not in CASES]
         if unknown:
             raise UserError(f"there is no case {unknown[0]}; the cases are {', '.join(CASES)}")
+        for name in self.cases:
+            generator = CASES[name].generator
+            if generator and (generator == self.base.model.generator or self.base.pretrained):
+                raise UserError(
+                    f"the case {name} needs a study of another generator, which pretrains; leave it out, or give another "
+                    "--generator, without --pretrained"
+                )
         if "baseline" not in self.cases:
             raise UserError("the case baseline is missing, to which all others are compared; add it")
         if self.shares and SWEPT_CASE not in self.cases:

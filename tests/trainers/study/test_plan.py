@@ -4,7 +4,7 @@ import dataclasses
 
 import pytest
 
-from emogan.config import BARE, PRESETS, differences
+from emogan.config import BARE, PRESETS, LossConfig, differences
 from emogan.errors import UserError
 from trainers.recognisers import RECOGNISERS, recognisers
 from trainers.study.cases import CASES, GROUPS, LOW_DATA_CASES, SWEPT_CASE
@@ -18,7 +18,7 @@ ROWS = [(case, name) for case in CASES.values() for name in case.recognisers]
 @pytest.fixture
 def study(small):
     return Study(
-        base=small.run_config(model=PRESETS["tiny"]),
+        base=small.run_config(model=PRESETS["tiny"]).with_generator("modulated"),
         datasets=("crema_d_av", "ravdess_av"),
         folds={"crema_d_av": (0, 1), "ravdess_av": (2,)},
         seeds=(1, 2),
@@ -82,13 +82,14 @@ def test_a_run_has_the_settings_of_its_place(study):
             config = run.config
             assert (config.dataset, config.test_fold) == (run.place.dataset, run.place.fold)
             assert config.calibrate.seed == config.recognise.seed == run.place.seed
-            assert config.pretrain == study.base.pretrain
+            generator = config.model.generator
+            assert config.pretrain == study.base.with_generator(generator).pretrain
             assert config.train_speakers == run.place.train_speakers
             assert config.generated_share == (run.place.share or study.base.generated_share)
 
 
 def test_all_recognisers_are_trained_alike_but_for_what_is_compared(study):
-    compared = {"schedule", "condition", "use_classifier", "strong", "control"}
+    compared = {"schedule", "condition", "use_classifier", "strong", "control", "unlabelled_share"}
     placed = {"dataset", "test_fold", "train_speakers", "calibrate", "recognise", "generated_share"}
     base = dataclasses.replace(study.base, flip_faces=True, freeze_encoder=True)
     for run in plan(dataclasses.replace(study, base=base)):
@@ -110,14 +111,26 @@ def test_all_recognisers_are_trained_alike_but_for_what_is_compared(study):
 
 
 def test_the_papers_generator_is_compared_with_its_own_settings(study):
-    base = study.base.with_generator("modulated")
+    base = study.base
     assert (base.loss.lambda_l1, base.model.d_sees_source, base.calibrate.g_ema) == (0, True, 0.998)
-    runs = [run for run in plan(dataclasses.replace(study, base=base)) if run.config.model.generator == "unet"]
+    runs = [run for run in plan(study) if run.config.model.generator == "unet"]
     assert {run.path for run in runs if run.place is None} == {"pretrained_unet"}
     assert {run.place.case for run in runs if run.place} == {"unet"}
     for run in runs:
-        assert (run.config.model, run.config.loss) == (study.base.model, study.base.loss)
-        assert run.config.calibrate.learning_rate == study.base.calibrate.learning_rate
+        unet = base.with_generator("unet")
+        assert (run.config.model, run.config.loss) == (unet.model, LossConfig())
+        if run.place:
+            assert dataclasses.replace(run.config.calibrate, seed=1) == dataclasses.replace(unet.calibrate, seed=1)
+            assert dataclasses.replace(run.config.recognise, seed=1) == dataclasses.replace(unet.recognise, seed=1)
+            assert (run.config.strong, run.config.draws) == (unet.strong, unet.draws)
+
+
+@pytest.mark.parametrize(
+    "changes", [{"pretrained": "runs/other/pretrain"}, {"model": PRESETS["tiny"], "loss": LossConfig()}]
+)
+def test_a_generator_that_is_the_studys_own_or_not_pretrained_is_no_case(study, changes):
+    with pytest.raises(UserError, match="the case unet needs a study of another generator"):
+        dataclasses.replace(study, base=dataclasses.replace(study.base, **changes))
 
 
 def test_the_papers_cases_are_there_under_its_names():
