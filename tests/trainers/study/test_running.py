@@ -147,7 +147,7 @@ def test_more_is_added_to_a_study_and_parts_are_done_alone(minute_study, study_f
     folder = tmp_path / "moved"
     shutil.copytree(minute_study, folder, symlinks=True)
     before = done_files(folder)
-    more = [*study_flags, f"--study_dir={folder}", "--seeds=1,2", "--flip_faces=false", "--shares=0.25", "--low_data=2"]
+    more = [*study_flags, f"--study_dir={folder}", "--seeds=1,2", "--flip_faces=true", "--shares=0.25", "--low_data=2"]
     alone = run_command("trainers.table1", *more, "--only=crema_d_av/fold_0")  # the other flags have --workers=2
     assert (alone.returncode, alone.stdout) == (0, "")
     added = {path.parts[1] for path in done_files(folder).keys() - before.keys()}
@@ -184,8 +184,8 @@ def test_a_study_on_left_out_speakers_has_its_ceiling(study_flags, run_command, 
         "progressive supervised + strong",
     ]
     pretrained = [path.parent.parent.relative_to(folder).as_posix() for path in folder.rglob("pretrain/done.json")]
-    assert {path for path in pretrained if path.endswith("/pretrain")} == {
-        f"crema_d_av/fold_0/seed_{seed}/pretrain" for seed in (1, 2)
+    assert {path for path in pretrained if path.endswith("/pretrained")} == {
+        f"crema_d_av/fold_0/seed_{seed}/pretrained" for seed in (1, 2)
     }
 
 
