@@ -1,14 +1,13 @@
 """The settings of data, networks and training as frozen dataclasses, checked at birth, with a JSON round trip.
 
 Public names: SpectrogramConfig, FaceConfig, MediaConfig (what the bytes of a dataset depend on), ModelConfig, LossConfig,
-AugmentConfig, RecogniserConfig (BARE and STRONG), TrainConfig, the presets, the values that a setting can have, `recipe`,
-`to_json`, `from_json` and `differences`.
+AugmentConfig, RecogniserConfig (BARE and STRONG), TrainConfig, the presets, the values that a setting can have, `to_json`,
+`from_json` and `differences`.
 """
 
 import dataclasses
 import json
 import typing
-from collections.abc import Mapping
 from typing import Any, TypeVar
 
 from emogan.errors import UserError, check
@@ -391,38 +390,6 @@ class TrainConfig:
         check(
             self.precision in PRECISIONS, f"precision is {self.precision!r}; it must be one of {', '.join(PRECISIONS)}"
         )
-
-
-RECIPES: Mapping[str, Mapping[str, float]] = {
-    "unet": {"unlabelled_share": 0.0, "flip_faces": False},
-    "modulated": {
-        "noise_dim": 32,
-        "d_sees_source": True,
-        "lambda_l1": 0.0,
-        "lambda_code": 5.0,
-        "lambda_q": 0.4,
-        "lambda_mismatch": 0.5,
-        "r1_gamma": 0.2,
-        "r1_interval": 8,
-        "diff_augment": True,
-        "q_augment": True,
-        "learning_rate": 5e-4,
-        "g_ema": 0.998,
-        "unlabelled_share": 0.5,
-        "flip_faces": True,
-    },
-}
-"""What a run sets, unless it is told otherwise, where its generator needs something else than the classes above have as their
-defaults, which are the paper's or near it. Chosen on validation folds; BUILD.md tells how."""
-
-
-def recipe(generator: str) -> dict[str, Any]:
-    """The settings of that generator that are not the same for all `GENERATORS`, by their names."""
-    defaults = {
-        field.name: field.default for cls in (ModelConfig, LossConfig, TrainConfig) for field in dataclasses.fields(cls)
-    }
-    varied = sorted({name for settings in RECIPES.values() for name in settings})
-    return {name: RECIPES[generator].get(name, defaults.get(name)) for name in varied}
 
 
 T = TypeVar("T")

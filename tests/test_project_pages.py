@@ -10,7 +10,8 @@ import yaml
 from documents import PAGES, ROOT
 
 import datasets
-from emogan.config import GENERATORS, PRESETS, recipe
+from emogan.config import GENERATORS, PRESETS
+from trainers.run_config import recipe
 
 CARD = PAGES["MODEL_CARD.md"]
 

@@ -1,9 +1,10 @@
-"""The settings of a whole run: `RunConfig`, and the values that each of them can have."""
+"""The settings of a whole run: `RunConfig`, the values that each of them can have, and `recipe`, a generator's own."""
 
 import dataclasses
+from collections.abc import Mapping
 from typing import Any
 
-from emogan.config import CONTROLS, SELECTIONS, STRONG, LossConfig, ModelConfig, RecogniserConfig, TrainConfig, recipe
+from emogan.config import CONTROLS, SELECTIONS, STRONG, LossConfig, ModelConfig, RecogniserConfig, TrainConfig
 from emogan.errors import check
 
 FORMAT = 6
@@ -110,16 +111,14 @@ class RunConfig:
         return [self.recognise.seed + SEED_STEP * n for n in range(self.recognise_seeds)]
 
     def with_generator(self, generator: str) -> "RunConfig":
-        """The same run with another generator, and with the settings that are that one's own; see `emogan.config.recipe`."""
-        usual = recipe(generator) | {"generator": generator}
+        """The same run with another generator, and with the settings that are that one's own; see `recipe`."""
+        usual = recipe(generator, pretrains=self.pretrains) | {"generator": generator}
 
         def of(part: Any) -> Any:
             names = {field.name for field in dataclasses.fields(part)}
             return dataclasses.replace(part, **{name: value for name, value in usual.items() if name in names})
 
         changed = {name: of(getattr(self, name)) for name in ("model", "loss", "pretrain", "calibrate")}
-        if not self.pretrains:
-            usual["unlabelled_share"] = 0.0
         return dataclasses.replace(of(self), **changed)
 
     def __post_init__(self) -> None:
@@ -192,3 +191,40 @@ class RunConfig:
                 not used or share * self.model.size >= 1,
                 f"{name}_share {share} of {self.model.size} is less than one; it must be at least {1 / self.model.size}",
             )
+
+
+RECIPES: Mapping[str, Mapping[str, Any]] = {
+    "unet": {},
+    "modulated": {
+        "noise_dim": 32,
+        "d_sees_source": True,
+        "lambda_l1": 0.0,
+        "lambda_code": 5.0,
+        "lambda_q": 0.4,
+        "lambda_mismatch": 0.5,
+        "r1_gamma": 0.2,
+        "r1_interval": 8,
+        "diff_augment": True,
+        "q_augment": True,
+        "learning_rate": 5e-4,
+        "g_ema": 0.998,
+        "unlabelled_share": 0.5,
+        "flip_faces": True,
+    },
+}
+"""What a run with that generator sets, unless it is told otherwise, where the defaults of the settings' classes, which are the
+paper's or near it, do not suit it. Chosen on validation folds; BUILD.md tells how."""
+
+
+def recipe(generator: str, *, pretrains: bool = True) -> dict[str, Any]:
+    """The settings that are not the same for all generators, by name, with the values that one of them has.
+
+    Args:
+        generator: one of `emogan.config.GENERATORS`.
+        pretrains: whether the run pretrains; else there are no unlabelled clips that calibration could go on with.
+    """
+    classes = RunConfig, ModelConfig, LossConfig, TrainConfig
+    defaults = {field.name: field.default for one in classes for field in dataclasses.fields(one)}
+    varied = sorted({name for settings in RECIPES.values() for name in settings})
+    found = {name: RECIPES[generator].get(name, defaults[name]) for name in varied}
+    return found if pretrains else found | {"unlabelled_share": 0.0}

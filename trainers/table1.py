@@ -112,16 +112,8 @@ def main(_: list[str]) -> None:
 
 
 def _all_cases(base: RunConfig) -> tuple[str, ...]:
-    """All, but for an oracle where no speakers are left out, and another generator where it would not be another, or has no
-    pretraining.
-    """
-    without = set() if base.train_speakers else {"oracle"}
-    return tuple(
-        name
-        for name, case in CASES.items()
-        if name not in without
-        and (not case.generator or (not base.pretrained and case.generator != base.model.generator))
-    )
+    """All that fit; an oracle only where speakers with labels are left out."""
+    return tuple(name for name, case in CASES.items() if case.fits(base) and (name != "oracle" or base.train_speakers))
 
 
 def _stop_at_end_of_stdin() -> None:

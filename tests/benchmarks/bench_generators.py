@@ -13,7 +13,7 @@ import tensorflow as tf
 from absl import app, flags
 
 from emogan.config import GENERATORS, PRESETS, LossConfig, TrainConfig
-from emogan.model import Batch, EmoGAN
+from emogan.model import Batch
 from trainers.plan import trainable_parameters
 from trainers.run_config import RunConfig
 from trainers.stages import make_gan
@@ -34,25 +34,22 @@ class Side:
             pretrain=stage, calibrate=stage, recognise=stage,
         ).with_generator(generator)  # fmt: skip
         self.gan, rng, model = make_gan(config), np.random.default_rng(1), config.model
-        self.batch = self._batch(self.gan, rng, batch_size, model.size, model.num_classes, model.noise_dim)
-        self.step = tf.function(self.gan.train_step)
-        self.turn(STEPS)  # buffers are taken, kernels prepared
-
-    @staticmethod
-    def _batch(gan: EmoGAN, rng: np.random.Generator, count: int, size: int, classes: int, noise_dim: int) -> Batch:
-        labels = np.eye(classes, dtype=np.float32)
-        if gan.code:
-            pictures = rng.uniform(-1, 1, (2 * noise_dim, size, size, 1)).astype(np.float32)
-            gan.code.adapt(pictures, labels[rng.integers(classes, size=2 * noise_dim)])
-        faces = tf.constant(rng.uniform(-1, 1, (count, size, size, 3)), tf.float32)
-        return Batch(
+        labels = np.eye(model.num_classes, dtype=np.float32)
+        if self.gan.code:
+            count = 2 * model.noise_dim
+            pictures = rng.uniform(-1, 1, (count, model.size, model.size, 1)).astype(np.float32)
+            self.gan.code.adapt(pictures, labels[rng.integers(model.num_classes, size=count)])
+        faces = tf.constant(rng.uniform(-1, 1, (batch_size, model.size, model.size, 3)), tf.float32)
+        self.batch = Batch(
             source=faces,
-            target=tf.constant(rng.uniform(-1, 1, (count, size, size, 1)), tf.float32),
-            condition=tf.constant(labels[rng.integers(classes, size=count)]),
-            noise=tf.constant(rng.uniform(-1, 1, (count, noise_dim)), tf.float32),
-            key=tf.constant([[1, number] for number in range(count)], tf.int64),
+            target=tf.constant(rng.uniform(-1, 1, (batch_size, model.size, model.size, 1)), tf.float32),
+            condition=tf.constant(labels[rng.integers(model.num_classes, size=batch_size)]),
+            noise=tf.constant(rng.uniform(-1, 1, (batch_size, model.noise_dim)), tf.float32),
+            key=tf.constant([[1, number] for number in range(batch_size)], tf.int64),
             other_source=tf.roll(faces, 1, 0),
         )
+        self.step = tf.function(self.gan.train_step)
+        self.turn(STEPS)  # buffers are taken, kernels prepared
 
     def turn(self, count: int) -> float:
         """Milliseconds a step."""

@@ -5,8 +5,9 @@ import pytest
 import tensorflow as tf
 
 from emogan import networks
-from emogan.config import GENERATORS, PRESETS, recipe
+from emogan.config import GENERATORS, PRESETS
 from emogan.networks import FACE, SPECTROGRAM
+from trainers.run_config import recipe
 
 TINY = PRESETS["tiny"]
 

@@ -10,10 +10,10 @@ import pytest
 import tensorflow as tf
 
 from emogan import networks
-from emogan.config import PRESETS, RECIPES, STRONG, LossConfig, TrainConfig, from_json, recipe
+from emogan.config import PRESETS, STRONG, LossConfig, TrainConfig, from_json
 from emogan.model import Batch, EmoGAN
 from trainers import training
-from trainers.run_config import RunConfig
+from trainers.run_config import RECIPES, RunConfig, recipe
 
 CONFIGS = sorted((Path(training.__file__).parent / "configs").glob("*.flags"))
 

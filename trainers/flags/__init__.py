@@ -9,9 +9,9 @@ from typing import Any
 
 from absl import flags
 
-from emogan.config import PRESETS, AugmentConfig, LossConfig, RecogniserConfig, TrainConfig, recipe
+from emogan.config import PRESETS, AugmentConfig, LossConfig, RecogniserConfig, TrainConfig
 from trainers.flags import data, losses, method, networks, recognition, strong, training
-from trainers.run_config import RunConfig
+from trainers.run_config import RunConfig, recipe
 
 for _group in (data, method, networks, losses, training, recognition, strong):
     flags.adopt_module_key_flags(_group)
@@ -47,9 +47,9 @@ def run_config() -> RunConfig:
 
 def _usual() -> dict[str, Any]:
     """The generator's own settings, but for those that the given flags leave without a use."""
-    given, usual = flags.FLAGS, recipe(flags.FLAGS.generator)
-    if given.schedule != "progressive" or given.pretrained or given.batch_size < 4:
-        usual["unlabelled_share"] = 0.0
+    given = flags.FLAGS
+    shared = given.schedule == "progressive" and not given.pretrained and given.batch_size >= 4
+    usual = recipe(given.generator, pretrains=shared)
     if given.d_sees_source is False or given.batch_size < 2:
         usual["lambda_mismatch"] = 0.0
     if given.direction == "sound_to_face":  # made for spectrograms

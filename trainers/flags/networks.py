@@ -2,7 +2,8 @@
 
 from absl import flags
 
-from emogan.config import DIRECTIONS, GENERATORS, PRESETS, recipe
+from emogan.config import DIRECTIONS, GENERATORS, PRESETS
+from trainers.run_config import recipe
 
 
 def by_generator(name: str) -> str:

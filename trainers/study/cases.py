@@ -10,6 +10,7 @@ from typing import Any
 
 from emogan.config import AugmentConfig, RecogniserConfig
 from trainers.recognisers import RECOGNISERS
+from trainers.run_config import RunConfig
 
 GROUPS = {
     "paper": "The paper's cases, and the strong recogniser",
@@ -51,6 +52,10 @@ class Case:
         if self.name == "baseline":
             return recogniser
         return self.title + (" + strong" if RECOGNISERS[recogniser].against == "strong" else "")
+
+    def fits(self, base: RunConfig) -> bool:
+        """Whether a study with those settings can have it: a generator of its own must be another one, and be pretrained."""
+        return not self.generator or not (base.pretrained or base.model.generator == self.generator)
 
     def is_primary(self, recogniser: str) -> bool:
         """Whether the row is one of the comparisons for which a study is made: those of the paper's GANs."""

@@ -48,8 +48,7 @@ class Study:
         if unknown:
             raise UserError(f"there is no case {unknown[0]}; the cases are {', '.join(CASES)}")
         for name in self.cases:
-            generator = CASES[name].generator
-            if generator and (generator == self.base.model.generator or self.base.pretrained):
+            if not CASES[name].fits(self.base):
                 raise UserError(
                     f"the case {name} needs a study of another generator, which pretrains; leave it out, or give another "
                     "--generator, without --pretrained"
