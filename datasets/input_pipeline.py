@@ -9,6 +9,7 @@ from there on, so a resumed training sees the same examples, the same noise and 
 
 import functools
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -81,7 +82,8 @@ def gan_batches(
         pictures: which of `datasets.corpus.PICTURES` is G's source, and which its target.
         flip_faces: whether every other face, by chance, is mirrored; never in what is evaluated.
         control: what is spoilt on purpose, one of `emogan.config.CONTROLS`.
-        mismatched: whether each example also gets the source of the one before it in the batch.
+        mismatched: whether each example also gets the source of the one before it in the batch, and whether that is of another
+            speaker.
         drop_remainder: whether an incomplete last batch is left out: in training, never in evaluation.
     """
 
@@ -89,19 +91,25 @@ def gan_batches(
         if flip_faces:
             example = {**example, "face": flip_face(example["face"], key(seed, number))}
         seen, wanted = (example[name] for name in pictures)
-        return Batch(
+        batch: Any = Batch(
             source=to_input(blank(seen) if control == "no_face" else seen),
             target=to_input(wanted),
             condition=condition(example),
             noise=noise(seed, number, noise_dim),
             key=key(seed, number),
         )
+        return {**batch, "speaker": example["speaker_id"]} if mismatched else batch
+
+    def with_others(batch: Any) -> Batch:
+        speaker = batch.pop("speaker")
+        other_speaker = tf.cast(speaker != tf.roll(speaker, 1, 0), tf.float32)
+        return {**batch, "other_source": tf.roll(batch["source"], 1, 0), "other_speaker": other_speaker}
 
     batches = numbered.map(unpack, num_parallel_calls=WORKERS).batch(batch_size, drop_remainder=drop_remainder)
     if control.startswith("shuffled"):
         batches = batches.map(functools.partial(spoilt_batch, control=control))
     if mismatched:
-        batches = batches.map(lambda batch: {**batch, "other_source": tf.roll(batch["source"], 1, 0)})
+        batches = batches.map(with_others)
     return batches.prefetch(2).with_options(options())
 
 

@@ -1,4 +1,4 @@
-"""`PictureCode`: a real picture as the noise from which G would have to make it."""
+"""`PictureCode`: a real picture as the noise from which G would have to make it; `averaged_down`, what it sees of a picture."""
 
 from typing import Any
 
@@ -43,7 +43,7 @@ class PictureCode(tf.keras.layers.Layer):
         """[picture [B, S, S, channels], condition [B, num_classes]] -> [B, length] in [-1, 1], constant to the gradient."""
         picture, condition = inputs
         told = tf.concat([tf.ones_like(condition[:, :1]), condition], 1) @ self.means
-        return tf.stop_gradient(tf.math.erf((self._flat(picture) - told) @ self.components / np.sqrt(2)))
+        return tf.stop_gradient(tf.math.erf((_flat(picture) - told) @ self.components / np.sqrt(2)))
 
     def adapt(self, pictures: np.ndarray, conditions: np.ndarray) -> None:
         """Works the components out; those beyond what differs between the pictures give 0.
@@ -54,7 +54,7 @@ class PictureCode(tf.keras.layers.Layer):
         """
         if not self.built:
             self.build([pictures.shape, conditions.shape])
-        flat = self._flat(tf.constant(pictures)).numpy()
+        flat = _flat(tf.constant(pictures)).numpy()
         told = np.concatenate([np.ones_like(conditions[:, :1]), conditions], 1)
         means = np.linalg.lstsq(told, flat, rcond=None)[0]
         count = min(self.length, len(flat))
@@ -65,12 +65,17 @@ class PictureCode(tf.keras.layers.Layer):
         components = found.components_ * np.where(real, variance, np.inf)[:, np.newaxis] ** -0.5
         self.components.assign(np.pad(components, [(0, self.length - count), (0, 0)]).T)
 
-    def _flat(self, picture: tf.Tensor) -> tf.Tensor:
-        """Pixels of pictures of at most `SIDE`, float32 [B, pixels]."""
-        step = max(1, picture.shape[1] // SIDE)
-        picture = tf.nn.avg_pool2d(tf.cast(picture, tf.float32), step, step, "VALID")
-        return tf.reshape(picture, [-1, np.prod(picture.shape[1:])])
-
     def get_config(self) -> dict[str, Any]:
         """Returns the constructor's arguments."""
         return {**super().get_config(), "length": self.length}
+
+
+def averaged_down(picture: tf.Tensor) -> tf.Tensor:
+    """Pictures [B, S, S, channels] of at most `SIDE`, float32."""
+    step = max(1, picture.shape[1] // SIDE)
+    return tf.nn.avg_pool2d(tf.cast(picture, tf.float32), step, step, "VALID")
+
+
+def _flat(picture: tf.Tensor) -> tf.Tensor:
+    picture = averaged_down(picture)
+    return tf.reshape(picture, [-1, np.prod(picture.shape[1:])])

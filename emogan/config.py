@@ -157,7 +157,7 @@ class ModelConfig:
         base_filters: channels of each network's first convolution; deeper ones have up to 8 times as many.
         noise_dim: d, the length of the noise z.
         num_classes: length of the condition c, and Q's number of outputs.
-        spectral_norm: whether D's kernels are divided by their largest singular values.
+        spectral_norm: whether the kernels of D's convolutions are divided by their largest singular values.
         d_sees_source: whether D judges a picture beside what it was generated from.
         direction: one of `DIRECTIONS`.
     """

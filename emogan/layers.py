@@ -1,5 +1,5 @@
 """Building blocks shared by the networks: `Standardise`, `SpectralConv2D`, `GroupNorm`, `group_norm`, `down`, `up`, `trunk`;
-of the modulated generator `PixelNorm` and `Modulate`.
+of the modulated generator `Enlarge`, `PixelNorm` and `Modulate`.
 
 `ProductConv2D` and `ProductConv2DTranspose` compute what Keras's layers do, faster on small maps.
 """
@@ -223,6 +223,18 @@ def trunk(x: tf.Tensor, config: ModelConfig, *, normalise: bool, spectral: bool 
     for level in range(config.size.bit_length() - 3):
         x = down(x, config.filters(level), normalise=normalise and level > 0, spectral=spectral, name=f"trunk_{level}")
     return x
+
+
+@tf.keras.saving.register_keras_serializable("emogan")
+class Enlarge(tf.keras.layers.Layer):
+    """Doubles the sides by repeating rows and columns: [B, n, n, C] -> [B, 2 n, 2 n, C].
+
+    (The gradient of Keras's `UpSampling2D` is not deterministic on GPUs, where TensorFlow then refuses it, nor known to XLA.)
+    """
+
+    def call(self, inputs: tf.Tensor) -> tf.Tensor:
+        """Returns the enlarged map."""
+        return tf.repeat(tf.repeat(inputs, 2, axis=1), 2, axis=2)
 
 
 @tf.keras.saving.register_keras_serializable("emogan")

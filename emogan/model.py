@@ -22,7 +22,8 @@ class Batch(TypedDict):
         condition: c, the emotion's probabilities [B, num_classes]; all zero is the null condition of pretraining.
         noise: z, uniform in [-1, 1), [B, noise_dim].
         key: of further draws for the example: the seed and its running number, int64 [B, 2].
-        other_source: the source of another example of the batch; of `LossConfig.lambda_mismatch` only.
+        other_source: the source of another example of the batch; of `LossConfig.lambda_mismatch` only, as is
+        other_speaker: 1 where that is of another speaker, else 0: [B].
     """
 
     source: tf.Tensor
@@ -31,6 +32,7 @@ class Batch(TypedDict):
     noise: tf.Tensor
     key: tf.Tensor
     other_source: NotRequired[tf.Tensor]
+    other_speaker: NotRequired[tf.Tensor]
 
 
 class EmoGAN(tf.keras.Model):
@@ -69,7 +71,7 @@ class EmoGAN(tf.keras.Model):
         self.code = None
         if loss.lambda_code:
             _, condition, noise = generator.inputs
-            self.code = PictureCode(noise.shape[-1], name="code")
+            self.code = PictureCode(noise.shape[-1], dtype="float32", name="code")
             self.code.build([generator.output.shape, condition.shape])
         if train.g_ema:
             self.averaged_generator = tf.keras.models.clone_model(generator)
@@ -171,11 +173,12 @@ class EmoGAN(tf.keras.Model):
         return gradients
 
     def _average(self) -> None:
-        """Moves the averaged G towards G (Yazici et al. 2019)."""
+        """Moves the averaged G towards G (Yazici et al. 2019); faster at first, so that its random start is forgotten."""
         if self.averaged_generator is self.generator:
             return
         pairs = list(zip(self.averaged_generator.weights, self.generator.weights, strict=True))
-        rest = 1 - self.train_config.g_ema
+        done = tf.cast(self.g_optimizer.iterations, tf.float32)
+        rest = 1 - tf.minimum(self.train_config.g_ema, (1 + done) / (10 + done))
 
         def move(strategy: tf.distribute.Strategy) -> None:
             for mean, value in pairs:
@@ -202,8 +205,9 @@ class EmoGAN(tf.keras.Model):
         }
         if config.lambda_mismatch:
             mismatched_logits = self._judge({**batch, "source": batch["other_source"]}, training)(real)
-            d_loss += config.lambda_mismatch * losses.adversarial_losses(real_logits, mismatched_logits, config)[0]
-            seen["d_mismatched_accuracy"] = tf.cast(mismatched_logits < sure, tf.float32)
+            apart = losses.adversarial_losses(real_logits, mismatched_logits, config)[0]
+            d_loss += config.lambda_mismatch * batch["other_speaker"] * apart
+            self.means["d_mismatched_accuracy"].update_state(mismatched_logits < sure, batch["other_speaker"])
         if decoded is not None:
             seen["g_code_loss"] = losses.l1_loss(target, decoded)
             g_loss += config.lambda_code * seen["g_code_loss"]
@@ -293,11 +297,14 @@ class EmoGAN(tf.keras.Model):
         if config.r1_gamma and config.r1_interval == 1:
             penalty += config.r1_gamma * losses.zero_centred_penalty(judge, real)
         elif config.r1_gamma:
-            penalty += tf.cond(
-                self.d_optimizer.iterations % config.r1_interval == 0,
-                lambda: config.r1_interval * config.r1_gamma * losses.zero_centred_penalty(judge, real),
-                lambda: tf.zeros_like(penalty),
-            )
+            due = self.d_optimizer.iterations % config.r1_interval == 0
+
+            def paid() -> tf.Tensor:
+                return config.r1_interval * config.r1_gamma * losses.zero_centred_penalty(judge, real)
+
+            # XLA has no gradient of a branch that takes a gradient itself.
+            whole = self.train_config.xla
+            penalty += tf.where(due, paid(), 0) if whole else tf.cond(due, paid, lambda: tf.zeros_like(penalty))
         return penalty
 
 

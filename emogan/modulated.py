@@ -11,7 +11,7 @@ import math
 import tensorflow as tf
 
 from emogan.config import ModelConfig
-from emogan.layers import Modulate, PixelNorm, SpectralConv2D, down, trunk
+from emogan.layers import Enlarge, Modulate, PixelNorm, SpectralConv2D, down, trunk
 
 _SLOPE = 0.2
 """Of the leaky ReLUs."""
@@ -26,7 +26,7 @@ def target_map(
 ) -> tf.Tensor:
     """G up to its last activation; arguments and result as in `emogan.unet.target_map`."""
     layers, depth, width = tf.keras.layers, config.size.bit_length() - 1, config.filters(3)
-    vector = _source_vector(config, source, "encoder")
+    vector = _source_vector(config, source, "encoder", spectral=False)
     scaled = [
         layers.Rescaling(scale, name=f"scaled_{name}")(tensor)
         for name, scale, tensor in (("condition", _CONDITION_SCALE, condition), ("noise", _NOISE_SCALE, noise))
@@ -40,7 +40,7 @@ def target_map(
     for level in reversed(range(depth - 1)):
         filters, name = config.filters(level), f"decoder_{level}"
         if picture is not None:
-            x = layers.UpSampling2D(name=f"{name}_up")(x)
+            x = Enlarge(name=f"{name}_up")(x)
             picture = layers.UpSampling2D(interpolation="bilinear", name=f"{name}_picture_up")(picture)
         x = layers.Conv2D(filters, 3, padding="same", kernel_initializer="he_normal", name=f"{name}_conv")(x)
         x = PixelNorm(name=f"{name}_norm")(x)
@@ -73,25 +73,26 @@ def logits(config: ModelConfig, picture: tf.Tensor, condition: tf.Tensor, source
     x = convolution(width, 3, padding="same", kernel_initializer="he_normal", name="whole_conv")(x)
     x = layers.LeakyReLU(_SLOPE, name="whole_relu")(x)
     features = _dense(layers.Flatten(name="whole")(x), width, "features", activate=True)
-    logit = layers.Dense(1, name="picture_logit")(features)
+    logit = layers.Dense(1, dtype="float32", name="picture_logit")(features)
     parts = [logit, _agreement(features, condition, "condition")]
     if source is not None:
-        parts.append(_agreement(features, _source_vector(config, source, "source"), "source"))
-    return layers.Add(name="logit")(parts)
+        vector = _source_vector(config, source, "source", spectral=config.spectral_norm)
+        parts.append(_agreement(features, vector, "source"))
+    return layers.Add(dtype="float32", name="logit")(parts)
 
 
 def _agreement(features: tf.Tensor, seen: tf.Tensor, name: str) -> tf.Tensor:
-    """The inner product of the features with a linear function of what is seen, over the root of their length, [B, 1]."""
+    """The inner product of the features with a linear function of what is seen, over the root of their length, float32 [B, 1]."""
     projection = _dense(seen, features.shape[-1], f"{name}_projection", bias=False)
-    product = tf.keras.layers.Dot(1, name=f"{name}_product")([features, projection])
-    return tf.keras.layers.Rescaling(features.shape[-1] ** -0.5, name=f"{name}_logit")(product)
+    product = tf.keras.layers.Dot(1, dtype="float32", name=f"{name}_product")([features, projection])
+    return tf.keras.layers.Rescaling(features.shape[-1] ** -0.5, dtype="float32", name=f"{name}_logit")(product)
 
 
-def _source_vector(config: ModelConfig, source: tf.Tensor, name: str) -> tf.Tensor:
+def _source_vector(config: ModelConfig, source: tf.Tensor, name: str, *, spectral: bool) -> tf.Tensor:
     """A picture as a vector, [B, 2 base_filters]: strided convolutions down to a 4 x 4 map, and a linear function of it."""
     x = source
     for level in range(config.size.bit_length() - 3):
-        x = down(x, config.filters(level), normalise=False, name=f"{name}_{level}")
+        x = down(x, config.filters(level), normalise=False, spectral=spectral, name=f"{name}_{level}")
     return _dense(tf.keras.layers.Flatten(name=f"{name}_map")(x), 2 * config.base_filters, f"{name}_vector")
 
 

@@ -67,8 +67,15 @@ def build_generator(config: ModelConfig) -> tf.keras.Model:
 
 
 def condition_readers(config: ModelConfig) -> dict[str, tuple[int, int]]:
-    """G's and D's layers that read the condition, by name: the axis of the kernel that counts what is read, and how many
-    numbers come behind the condition on it."""
+    """G's and D's layers that read the condition.
+
+    Args:
+        config: shape of the networks.
+
+    Returns:
+        By the layer's name: the axis of its kernel that counts what is read, and how many numbers come behind the condition
+        on it.
+    """
     if config.generator == "unet":
         return {f"decoder_{config.size.bit_length() - 2}_conv": (3, config.noise_dim)}
     return {"mapping_0": (0, config.noise_dim), "condition_projection": (0, 0)}

@@ -112,7 +112,7 @@ class RunConfig:
 
     def with_generator(self, generator: str) -> "RunConfig":
         """The same run with another generator, and with the settings that are that one's own; see `recipe`."""
-        usual = recipe(generator, pretrains=self.pretrains) | {"generator": generator}
+        usual = recipe(generator, pretrains=self.pretrains, direction=self.model.direction) | {"generator": generator}
 
         def of(part: Any) -> Any:
             names = {field.name for field in dataclasses.fields(part)}
@@ -172,6 +172,10 @@ class RunConfig:
             "label and some without",
         )
         check(
+            self.model.direction == "face_to_sound" or not (self.loss.diff_augment or self.loss.q_augment),
+            "diff_augment and q_augment are made for spectrograms; leave them out where faces are generated",
+        )
+        check(
             not self.loss.lambda_mismatch or self.model.d_sees_source,
             "lambda_mismatch needs a D that sees the source; give d_sees_source, or lambda_mismatch 0",
         )
@@ -199,8 +203,8 @@ RECIPES: Mapping[str, Mapping[str, Any]] = {
         "noise_dim": 32,
         "d_sees_source": True,
         "lambda_l1": 0.0,
-        "lambda_code": 5.0,
-        "lambda_q": 0.4,
+        "lambda_code": 8.0,
+        "lambda_q": 0.5,
         "lambda_mismatch": 0.5,
         "r1_gamma": 0.2,
         "r1_interval": 8,
@@ -209,22 +213,25 @@ RECIPES: Mapping[str, Mapping[str, Any]] = {
         "learning_rate": 5e-4,
         "g_ema": 0.998,
         "unlabelled_share": 0.5,
-        "flip_faces": True,
     },
 }
 """What a run with that generator sets, unless it is told otherwise, where the defaults of the settings' classes, which are the
 paper's or near it, do not suit it. Chosen on validation folds; BUILD.md tells how."""
 
 
-def recipe(generator: str, *, pretrains: bool = True) -> dict[str, Any]:
+def recipe(generator: str, *, pretrains: bool = True, direction: str = "face_to_sound") -> dict[str, Any]:
     """The settings that are not the same for all generators, by name, with the values that one of them has.
 
     Args:
         generator: one of `emogan.config.GENERATORS`.
         pretrains: whether the run pretrains; else there are no unlabelled clips that calibration could go on with.
+        direction: one of `emogan.config.DIRECTIONS`; pictures other than spectrograms are not augmented.
     """
     classes = RunConfig, ModelConfig, LossConfig, TrainConfig
     defaults = {field.name: field.default for one in classes for field in dataclasses.fields(one)}
     varied = sorted({name for settings in RECIPES.values() for name in settings})
     found = {name: RECIPES[generator].get(name, defaults[name]) for name in varied}
-    return found if pretrains else found | {"unlabelled_share": 0.0}
+    without_use = {} if pretrains else {"unlabelled_share": 0.0}
+    if direction == "sound_to_face":
+        without_use |= {"diff_augment": False, "q_augment": False}
+    return found | without_use

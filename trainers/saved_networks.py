@@ -116,7 +116,7 @@ def start_from(
     """Gives fresh networks the weights that calibration takes over, statistics of their input included, and freezes the encoder
     if wanted.
 
-    The networks may be of other classes: the weights by which G reads the condition are then left as they are.
+    The networks may be of other classes: the weights by which G and D read the condition are then left as they are.
 
     Args:
         generator: G as it was built.

@@ -13,7 +13,7 @@ from datasets.controls import spoilt_sources
 from datasets.corpus import Corpus
 from datasets.input_pipeline import Condition
 from emogan import audio, networks
-from emogan.codes import EXAMPLES, PictureCode
+from emogan.codes import EXAMPLES, PictureCode, averaged_down
 from emogan.config import LossConfig, TrainConfig, to_json
 from emogan.model import EmoGAN
 from emogan.serving import ServedSettings
@@ -145,7 +145,7 @@ def _fresh(job: Job, corpus: Corpus, split: str) -> tuple[tf.keras.Model, tf.ker
     config = job.config.model
     generator, discriminator = networks.build_generator(config), networks.build_discriminator(config)
     networks.standardise_by(generator, job.source, pictures(corpus, split, job.source.name))
-    for picture in (job.target, job.source)[: len(discriminator.inputs)]:
+    for picture in (job.target, *([job.source] if config.d_sees_source else [])):
         networks.standardise_by(discriminator, picture, pictures(corpus, split, picture.name))
     return generator, discriminator
 
@@ -181,7 +181,7 @@ def _compiled_gan(
 
 
 def _adapt_code(code: PictureCode, batches: tf.data.Dataset) -> None:
-    seen = [(batch["target"], batch["condition"]) for batch in batches.as_numpy_iterator()]
+    seen = [(averaged_down(batch["target"]), batch["condition"]) for batch in batches]
     code.adapt(*(np.concatenate(part) for part in zip(*seen, strict=True)))
 
 

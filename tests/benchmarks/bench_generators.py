@@ -47,6 +47,7 @@ class Side:
             noise=tf.constant(rng.uniform(-1, 1, (batch_size, model.noise_dim)), tf.float32),
             key=tf.constant([[1, number] for number in range(batch_size)], tf.int64),
             other_source=tf.roll(faces, 1, 0),
+            other_speaker=tf.ones([batch_size]),
         )
         self.step = tf.function(self.gan.train_step)
         self.turn(STEPS)  # buffers are taken, kernels prepared

@@ -32,20 +32,24 @@ def test_noise_is_uniform_and_follows_from_seed_and_number():
 
 
 def test_gan_batches_pair_face_voice_condition_and_noise_of_one_example(corpus):
-    numbered = corpus.examples("fold_0").enumerate()
+    numbered = corpus.examples("fold_0+fold_1").enumerate()  # a speaker each
     condition = input_pipeline.label_condition(6)
     batches = list(
         input_pipeline.gan_batches(
             numbered, condition, batch_size=4, noise_dim=5, seed=9, mismatched=True, drop_remainder=False
         )
     )
-    arrays = corpus.arrays("fold_0")
+    arrays = corpus.arrays("fold_0+fold_1")
     joined = {key: np.concatenate([batch[key] for batch in batches]) for key in batches[0]}
     np.testing.assert_allclose(joined["source"], arrays["face"] / 127.5 - 1, atol=1e-6)
     np.testing.assert_array_equal(joined["target"], arrays["spectrogram"])
     np.testing.assert_array_equal(joined["condition"], np.eye(6)[arrays["label"]])
     np.testing.assert_array_equal(joined["noise"][5], input_pipeline.noise(9, tf.constant(5, tf.int64), 5))
-    np.testing.assert_array_equal(joined["other_source"][:4], joined["source"][[3, 0, 1, 2]])
+    before = [3, 0, 1, 2, 7, 4, 5, 6]
+    np.testing.assert_array_equal(joined["other_source"][:8], joined["source"][before])
+    speakers = arrays["speaker_id"]
+    np.testing.assert_array_equal(joined["other_speaker"][:8], speakers[:8] != speakers[before])
+    assert {*joined["other_speaker"]} == {0, 1}
 
 
 def test_joined_batches_have_one_streams_examples_after_the_others(corpus, minute_data):

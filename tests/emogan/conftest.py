@@ -1,5 +1,7 @@
 """A generator and a classifier with random weights, exported as two versions of a served model."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import skimage.data
@@ -15,7 +17,7 @@ from emogan.emotions import EMOTIONS
 def settings():
     return serving.ServedSettings(
         media=MediaConfig.of_size(64),
-        model=PRESETS["tiny"],
+        model=dataclasses.replace(PRESETS["tiny"], generator="modulated"),
         class_names=list(EMOTIONS),
         dataset="crema_d_av/64",
         synthetic=True,

@@ -109,6 +109,23 @@ def test_the_modulated_discriminator_listens_to_picture_condition_and_source(rng
         assert np.abs(discriminator([tf.constant(x, tf.float32) for x in inputs]).numpy() - found).max() > 1e-4
 
 
+@pytest.mark.parametrize("generator", GENERATORS)
+def test_nothing_in_training_g_is_refused_on_gpus(generator):
+    """Of the operations without a deterministic kernel for GPUs these are near at hand; TensorFlow raises at the first step."""
+    network = networks.build_generator(dataclasses.replace(TINY, generator=generator))
+
+    @tf.function
+    def step(*inputs):
+        with tf.GradientTape() as tape:
+            loss = tf.reduce_sum(network(inputs, training=True))
+        return tape.gradient(loss, network.trainable_variables)
+
+    specs = [tf.TensorSpec(tensor.shape, tensor.dtype) for tensor in network.inputs]
+    types = {operation.type for operation in step.get_concrete_function(*specs).graph.get_operations()}
+    assert "Conv2DBackpropFilter" in types
+    assert not types & {"ResizeNearestNeighborGrad", "ResizeBicubicGrad", "DepthwiseConv2dNativeBackpropFilter"}
+
+
 def test_only_what_reads_the_condition_is_left_of_a_kernel():
     kernel, other = np.zeros((2 + 3 + 1, 5)), np.ones((2 + 4 + 1, 5))  # two numbers, the condition, one number
     found = networks.but_for_the_condition(kernel, other, num_classes=3, axis=0, behind=1)

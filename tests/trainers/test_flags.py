@@ -103,6 +103,7 @@ def test_a_flagfile_is_built_and_stepped_once(path, rng):
         noise=tf.zeros([1, config.model.noise_dim]),
         key=tf.constant([[1, 0]], tf.int64),
         other_source=tf.zeros([1, size, size, 3]),
+        other_speaker=tf.ones([1]),
     )
     watched = [network.trainable_variables[-1] for network in (gan.generator, gan.discriminator, gan.classifier)]
     before = [variable.numpy() for variable in watched]

@@ -150,8 +150,9 @@ def scenario(run_command, minute_flags, run, *flags):
 def test_moderate_semi_supervised_without_q(minute_data, minute_flags, tmp_path, run_command):
     run = tmp_path / "run"
     scenario(
-        run_command, minute_flags, run, "--schedule=moderate", "--condition=face", "--nouse_classifier", "--keep=best"
-    )
+        run_command, minute_flags, run, "--schedule=moderate", "--condition=face", "--nouse_classifier", "--keep=best",
+        "--nod_sees_source",
+    )  # fmt: skip
     assert not (run / "pretrain").exists()
     assert not (run / "calibrate" / "classifier").exists()
     assert "g_classifier_loss" not in [name for row in read_metrics(run) for name in row]
@@ -186,7 +187,7 @@ def test_progressive_semi_supervised(minute_flags, tmp_path, run_command):
 @pytest.mark.slow
 def test_moderate_supervised(minute_flags, tmp_path, run_command):
     run = tmp_path / "run"
-    scenario(run_command, minute_flags, run, "--schedule=moderate")
+    scenario(run_command, minute_flags, run, "--schedule=moderate", "--precision=mixed_float16")
     assert (run / "calibrate" / "taken_over.txt").read_text() == ""
 
 

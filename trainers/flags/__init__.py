@@ -49,11 +49,9 @@ def _usual() -> dict[str, Any]:
     """The generator's own settings, but for those that the given flags leave without a use."""
     given = flags.FLAGS
     shared = given.schedule == "progressive" and not given.pretrained and given.batch_size >= 4
-    usual = recipe(given.generator, pretrains=shared)
+    usual = recipe(given.generator, pretrains=shared, direction=given.direction)
     if given.d_sees_source is False or given.batch_size < 2:
         usual["lambda_mismatch"] = 0.0
-    if given.direction == "sound_to_face":  # made for spectrograms
-        usual["diff_augment"] = usual["q_augment"] = False
     return usual
 
 

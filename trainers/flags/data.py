@@ -26,13 +26,14 @@ flags.DEFINE_float(
     "unlabelled_share",
     None,
     "Share of each batch of calibration that comes from --pretrain_dataset, without a condition, so that what pretraining "
-    f"learnt is not forgotten. {by_generator('unlabelled_share')} Without pretraining in the run: 0.",
+    f"learnt is not forgotten. {by_generator('unlabelled_share')} Without pretraining in the run, and in a study's moderate "
+    "cases: 0.",
 )
 flags.DEFINE_bool(
     "balance_classes", False, "Draw all emotions equally often in calibration and by the strong recogniser."
 )
 flags.DEFINE_bool(
     "flip_faces",
-    None,
-    f"Mirror half of the faces that G is trained on, by chance. {by_generator('flip_faces')}",
+    False,
+    "Mirror half of the faces that G is trained on, by chance.",
 )

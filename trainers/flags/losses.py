@@ -19,7 +19,7 @@ flags.DEFINE_float("lambda_q", None, f"Weight of Q's cross entropy in G's loss. 
 flags.DEFINE_float(
     "lambda_mismatch",
     None,
-    "Weight in D's loss of real pictures beside another example's source; needs --d_sees_source. "
+    "Weight in D's loss of real pictures beside another speaker's source; needs --d_sees_source, without which it is 0. "
     f"{by_generator('lambda_mismatch')}",
 )
 flags.DEFINE_float("gradient_penalty", 10.0, "Weight of D's gradient penalty; of wasserstein only.")
@@ -36,6 +36,6 @@ flags.DEFINE_float("instance_noise", 0.0, "Deviation of the noise on all that D 
 flags.DEFINE_bool(
     "diff_augment",
     None,
-    f"Augment all that D judges, real and generated (DiffAugment). {by_generator('diff_augment')}",
+    f"Augment all spectrograms that D judges, real and generated (DiffAugment). {by_generator('diff_augment')}",
 )
-flags.DEFINE_bool("q_augment", None, f"Augment all that Q sees likewise. {by_generator('q_augment')}")
+flags.DEFINE_bool("q_augment", None, f"Augment all spectrograms that Q sees likewise. {by_generator('q_augment')}")

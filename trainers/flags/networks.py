@@ -20,9 +20,9 @@ flags.DEFINE_enum(
     "The paper's U-Net, or one that is made for many different draws of one face; other settings depend on it.",
 )
 flags.DEFINE_integer("noise_dim", None, f"Length of the noise. {by_generator('noise_dim')}")
-flags.DEFINE_bool("spectral_norm", False, "Divide D's kernels by their largest singular values.")
+flags.DEFINE_bool("spectral_norm", False, "Divide the kernels of D's convolutions by their largest singular values.")
 flags.DEFINE_bool(
     "d_sees_source",
     None,
-    f"Show D the face beside the spectrogram it judges. {by_generator('d_sees_source')}",
+    f"Show D the source beside what it judges: the face beside the spectrogram. {by_generator('d_sees_source')}",
 )

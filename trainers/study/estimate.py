@@ -93,6 +93,7 @@ def _gan_step(config: RunConfig) -> float:
         "face": rng.integers(0, 255, (settings.batch_size, size, size, 3), np.uint8),
         "spectrogram": rng.uniform(-1, 1, (settings.batch_size, size, size, 1)).astype(np.float16),
         "label": np.zeros(settings.batch_size, np.int64),
+        "speaker_id": np.arange(settings.batch_size).astype(str),
     }
     numbered = streams.epochs(
         [(tf.data.Dataset.from_tensor_slices(examples), settings.batch_size)], batch_size=settings.batch_size, seed=1

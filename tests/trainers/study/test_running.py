@@ -147,7 +147,7 @@ def test_more_is_added_to_a_study_and_parts_are_done_alone(minute_study, study_f
     folder = tmp_path / "moved"
     shutil.copytree(minute_study, folder, symlinks=True)
     before = done_files(folder)
-    more = [*study_flags, f"--study_dir={folder}", "--seeds=1,2", "--flip_faces=true", "--shares=0.25", "--low_data=2"]
+    more = [*study_flags, f"--study_dir={folder}", "--seeds=1,2", "--flip_faces=false", "--shares=0.25", "--low_data=2"]
     alone = run_command("trainers.table1", *more, "--only=crema_d_av/fold_0")  # the other flags have --workers=2
     assert (alone.returncode, alone.stdout) == (0, "")
     added = {path.parts[1] for path in done_files(folder).keys() - before.keys()}
