@@ -87,20 +87,20 @@ def gan_batches(
         drop_remainder: whether an incomplete last batch is left out: in training, never in evaluation.
     """
 
-    def unpack(number: tf.Tensor, example: Example) -> Batch:
+    def unpack(number: tf.Tensor, example: Example) -> dict[str, Any]:
         if flip_faces:
             example = {**example, "face": flip_face(example["face"], key(seed, number))}
         seen, wanted = (example[name] for name in pictures)
-        batch: Any = Batch(
+        batch = Batch(
             source=to_input(blank(seen) if control == "no_face" else seen),
             target=to_input(wanted),
             condition=condition(example),
             noise=noise(seed, number, noise_dim),
             key=key(seed, number),
         )
-        return {**batch, "speaker": example["speaker_id"]} if mismatched else batch
+        return {**batch, **({"speaker": example["speaker_id"]} if mismatched else {})}
 
-    def with_others(batch: Any) -> Batch:
+    def with_others(batch: dict[str, Any]) -> dict[str, Any]:
         speaker = batch.pop("speaker")
         other_speaker = tf.cast(speaker != tf.roll(speaker, 1, 0), tf.float32)
         return {**batch, "other_source": tf.roll(batch["source"], 1, 0), "other_speaker": other_speaker}

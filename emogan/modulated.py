@@ -82,7 +82,7 @@ def logits(config: ModelConfig, picture: tf.Tensor, condition: tf.Tensor, source
 
 
 def _agreement(features: tf.Tensor, seen: tf.Tensor, name: str) -> tf.Tensor:
-    """The inner product of the features with a linear function of what is seen, over the root of their length, float32 [B, 1]."""
+    """The inner product of features and a linear function of what is seen, over the root of their length: float32 [B, 1]."""
     projection = _dense(seen, features.shape[-1], f"{name}_projection", bias=False)
     product = tf.keras.layers.Dot(1, dtype="float32", name=f"{name}_product")([features, projection])
     return tf.keras.layers.Rescaling(features.shape[-1] ** -0.5, dtype="float32", name=f"{name}_logit")(product)
