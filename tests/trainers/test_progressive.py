@@ -68,6 +68,20 @@ def test_every_figure_has_its_n_and_what_it_was_computed_on(minute_run):
     assert "low" not in named["accuracy_gan_minus_bare"]  # one speaker says nothing of the next
 
 
+def test_the_codes_means_are_those_of_training_clips(minute_run, minute_data):
+    kept = tf.train.load_checkpoint(str(minute_run / "calibrate" / "checkpoints" / "last-00000004"))
+    means = kept.get_tensor("model/code/means/.ATTRIBUTES/VARIABLE_VALUE")
+    unlabelled = open_corpus("voxceleb_av", minute_data, "64")
+    split, held_out = protocols.unlabelled_splits(unlabelled)
+    seen, unseen = (unlabelled.arrays(one, ["spectrogram"])["spectrogram"].mean(0).ravel() for one in (split, held_out))
+    np.testing.assert_allclose(means[0], seen, atol=1e-3)
+    assert np.abs(means[0] - unseen).max() > 0.1
+    labelled = open_corpus("crema_d_av", minute_data, "64").arrays("fold_2+fold_3+fold_4", ["spectrogram"])
+    for number, mean in enumerate(means[1:]):
+        own = labelled["spectrogram"][labelled["label"] == number]
+        np.testing.assert_allclose(means[0] + mean, own.mean(0).ravel(), atol=1e-3)
+
+
 @pytest.mark.parametrize(
     ("stage", "network"),
     [("evaluate", "recognise_gan/1/recogniser"), ("draw", "calibrate/generator")],

@@ -25,6 +25,8 @@ MISMATCH = {
     "loss": LossConfig(lambda_mismatch=0.5),
 }
 
+REVERSE = dataclasses.replace(PRESETS["tiny"], direction="sound_to_face")
+
 
 def run(**settings) -> RunConfig:
     stage = TrainConfig(steps=200)
@@ -73,6 +75,10 @@ def strong(**augment) -> RecogniserConfig:
         (lambda: run(unlabelled_share=0.01), "unlabelled_share 0.01 of 16 examples is 0"),
         (lambda: run(loss=LossConfig(lambda_mismatch=0.5)), "lambda_mismatch needs a D that sees the source"),
         (
+            lambda: run(loss=LossConfig(q_augment=True), model=REVERSE),
+            "diff_augment and q_augment are made for spectrograms",
+        ),
+        (
             lambda: run(unlabelled_share=1 / 16, **MISMATCH),
             "lambda_mismatch needs another example beside each in a batch",
         ),
@@ -104,6 +110,12 @@ def test_refuses_with_value_and_rule(make, message):
 def test_json_round_trip(config):
     assert from_json(RunConfig, to_json(config)) == config
     assert json.loads(to_json(config)) == dataclasses.asdict(config)
+
+
+def test_faces_are_not_augmented_as_spectrograms():
+    there, back = (run(model=model).with_generator("modulated").loss for model in (PRESETS["tiny"], REVERSE))
+    assert (there.diff_augment, there.q_augment) == (True, True)
+    assert back == dataclasses.replace(there, diff_augment=False, q_augment=False)
 
 
 def test_nothing_is_flipped_balanced_or_left_out_unless_asked_for():
