@@ -20,7 +20,8 @@ class PictureCode(tf.keras.layers.Layer):
 
     Each component is divided by its deviation, and u = erf(value / sqrt(2)), which is uniform where the component is Gaussian.
     What the condition tells of the picture is taken out first, so that the code cannot stand in for it: the mean picture of
-    each condition, weighted by the condition's probabilities. Nothing of it is learnt by gradients.
+    each condition, weighted by the condition's probabilities. Nothing of it is learnt by gradients. (In Zhu et al. 2017b an
+    encoder that is trained with G makes the code; principal components are our choice.)
 
     Args:
         length: of the code: noise_dim of the generator.

@@ -249,7 +249,10 @@ class PixelNorm(tf.keras.layers.Layer):
 
 @tf.keras.saving.register_keras_serializable("emogan")
 class Modulate(tf.keras.layers.Layer):
-    """Scales and shifts the channels of a map: [B, n, n, C] and a style [B, 2 C] -> (1 + first half) x + second half."""
+    """Scales and shifts the channels of a map: [B, n, n, C] and a style [B, 2 C] -> (1 + first half) x + second half.
+
+    After Karras et al. 2019, Eq. 1; what is scaled has gone through `PixelNorm`, not through instance normalisation.
+    """
 
     def call(self, inputs: list[tf.Tensor]) -> tf.Tensor:
         """Returns a map of the same shape."""
