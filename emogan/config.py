@@ -216,6 +216,8 @@ class LossConfig:
         lambda_q: weight of Q's cross entropy in G's loss; without effect where there is no Q.
         lambda_mismatch: weight, in D's loss, of the same with real pictures beside another example's source in the place of
             generated ones (Reed et al. 2016, GAN-CLS); only where D sees the source.
+        other_requests: share of the examples with a label for whose free draw G is asked for an emotion by lot, not their own;
+            D then does not see the source. Our choice: a face shows the emotion of its clip, so else G meets no other request.
         gradient_penalty: weight of the penalty that keeps D's gradient near 1; of `wasserstein` only.
         r1_gamma: weight gamma of the penalty on D's gradient at real pictures; 0 for none.
         r1_interval: steps from one such penalty to the next, which weighs as much more (Karras et al. 2020).
@@ -231,6 +233,7 @@ class LossConfig:
     lambda_code: float = 0.0
     lambda_q: float = 1.0
     lambda_mismatch: float = 0.0
+    other_requests: float = 0.0
     gradient_penalty: float = 10.0
     r1_gamma: float = 0.0
     r1_interval: int = 1
@@ -248,6 +251,7 @@ class LossConfig:
         weights = ("lambda_l1", "lambda_code", "lambda_q", "lambda_mismatch", "gradient_penalty", "r1_gamma")
         for name in (*weights, "instance_noise"):
             check(getattr(self, name) >= 0, f"{name} is {getattr(self, name)}; it must not be negative")
+        check(0 <= self.other_requests <= 1, f"other_requests is {self.other_requests}; it must lie in [0, 1]")
         check(
             0 <= self.label_smoothing < 0.5,
             f"label_smoothing is {self.label_smoothing}; it must lie in [0, 0.5), or real would count as generated",

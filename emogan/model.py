@@ -189,22 +189,24 @@ class EmoGAN(tf.keras.Model):
     def _player_losses(self, batch: Batch, generator: tf.keras.Model, training: bool) -> dict[str, tf.Tensor]:
         """Each player's loss, averaged over the global batch; the means are updated on the way."""
         target, condition, config = batch["target"], batch["condition"], self.loss_config
-        generated, decoded = self._generate(generator, batch, training)
-        judge, real = self._judge(batch, training), self._shown(target, batch, "real", training)
+        request, seen_by_d = self._request(batch, training)
+        generated, decoded = self._generate(generator, batch, request, training)
+        judge, real = self._judge([seen_by_d], training), self._shown(target, batch, "real", training)
         made = self._shown(generated, batch, "generated", training)
-        real_logits, generated_logits = self._judge_both(judge, real, made)
+        real_logits, generated_logits = self._judge_both(seen_by_d, request, real, made, training)
         d_loss, g_adversarial_loss = losses.adversarial_losses(real_logits, generated_logits, config)
         g_l1_loss = losses.l1_loss(target, generated)
-        g_loss = g_adversarial_loss + config.lambda_l1 * g_l1_loss
+        own = tf.cast(tf.reduce_all(request == condition, -1), tf.float32)
+        g_loss = g_adversarial_loss + config.lambda_l1 * own * g_l1_loss
+        self.means["g_l1_loss"].update_state(g_l1_loss, own)
         sure = 0.5 if config.adversarial == "least_squares" else 0.0
         seen = {
             "g_adversarial_loss": g_adversarial_loss,
-            "g_l1_loss": g_l1_loss,
             "d_real_accuracy": tf.cast(real_logits > sure, tf.float32),
             "d_generated_accuracy": tf.cast(generated_logits < sure, tf.float32),
         }
         if config.lambda_mismatch:
-            mismatched_logits = self._judge({**batch, "source": batch["other_source"]}, training)(real)
+            mismatched_logits = self._judge([{**batch, "source": batch["other_source"]}], training)(real)
             apart = losses.adversarial_losses(real_logits, mismatched_logits, config)[0]
             d_loss += config.lambda_mismatch * batch["other_speaker"] * apart
             self.means["d_mismatched_accuracy"].update_state(mismatched_logits < sure, batch["other_speaker"])
@@ -222,14 +224,14 @@ class EmoGAN(tf.keras.Model):
                 for name, one in (("real", target), ("generated", generated))
             ]
             q_logits, requested_logits = (self.classifier(one, training=training) for one in shown)
-            g_classifier_loss = losses.classification_loss(condition, requested_logits)
+            g_classifier_loss = losses.classification_loss(request, requested_logits)
             loss |= {
                 "g": g_loss + config.lambda_q * g_classifier_loss,
                 "q": losses.classification_loss(condition, q_logits),
             }
             labelled = {
                 "g_classifier_loss": g_classifier_loss,
-                "g_requested_accuracy": _agreement(condition, requested_logits),
+                "g_requested_accuracy": _agreement(request, requested_logits),
                 "q_accuracy": _agreement(condition, q_logits),
                 "q_loss": loss["q"],
             }
@@ -242,38 +244,45 @@ class EmoGAN(tf.keras.Model):
             for player, values in loss.items()
         }
 
-    def _generate(self, generator: tf.keras.Model, batch: Batch, training: bool) -> tuple[tf.Tensor, tf.Tensor | None]:
+    def _request(self, batch: Batch, training: bool) -> tuple[tf.Tensor, Batch]:
+        """The condition of each example's free draw, [B, num_classes]: its own, or a class by lot; and the batch as D sees it:
+        where the lot decided, with a grey source, which would betray the draw."""
+        own, share = batch["condition"], self.loss_config.other_requests
+        if not (training and share):
+            return own, batch
+        chance, lot = tf.unstack(perturbation.uniform(batch["key"], "request", [2]), axis=1)
+        by_lot = (chance < share) & (tf.reduce_sum(own, -1) > 0)
+        drawn = tf.one_hot(tf.cast(lot * own.shape[-1], tf.int32), own.shape[-1])
+        source = tf.where(by_lot[:, tf.newaxis, tf.newaxis, tf.newaxis], 0.0, batch["source"])
+        return tf.where(by_lot[:, tf.newaxis], drawn, own), {**batch, "source": source}
+
+    def _generate(
+        self, generator: tf.keras.Model, batch: Batch, request: tf.Tensor, training: bool
+    ) -> tuple[tf.Tensor, tf.Tensor | None]:
         """What G makes of the batch's noise and, where there is a code, of that of the real pictures; in one pass."""
         source, condition, noise = batch["source"], batch["condition"], batch["noise"]
         if self.code is None:
-            return generator([source, condition, noise], training=training), None
+            return generator([source, request, noise], training=training), None
         both = [
             tf.concat(pair, 0)
-            for pair in ((source, source), (condition, condition), (noise, self.code([batch["target"], condition])))
+            for pair in ((source, source), (request, condition), (noise, self.code([batch["target"], condition])))
         ]
         return tuple(tf.split(generator(both, training=training), 2))
 
-    def _judge(self, batch: Batch, training: bool) -> Callable[[tf.Tensor], tf.Tensor]:
-        """D of pictures [n B, S, S, channels], beside what it wants to see of the batch, n times."""
-        names = self.discriminator.input_names[1:]
-        beside = [batch["condition"] if name == "condition" else batch["source"] for name in names]
-        if not beside:
-            return lambda pictures: self.discriminator(pictures, training=training)
-
-        def judge(pictures: tf.Tensor) -> tf.Tensor:
-            times = tf.shape(pictures)[0] // tf.shape(batch["source"])[0]
-            seen = [tf.tile(one, tf.concat([[times], tf.ones(len(one.shape) - 1, tf.int32)], 0)) for one in beside]
-            return self.discriminator([pictures, *seen], training=training)
-
-        return judge
+    def _judge(self, batches: list[Batch], training: bool) -> Callable[[tf.Tensor], tf.Tensor]:
+        """D of pictures [n B, S, S, channels], beside what it wants to see of n batches."""
+        names = ["condition" if name == "condition" else "source" for name in self.discriminator.input_names[1:]]
+        beside = [tf.concat([batch[name] for batch in batches], 0) for name in names]  # type: ignore[literal-required]
+        return lambda pictures: self.discriminator([pictures, *beside] if beside else pictures, training=training)
 
     def _judge_both(
-        self, judge: Callable[[tf.Tensor], tf.Tensor], real: tf.Tensor, made: tf.Tensor
+        self, batch: Batch, request: tf.Tensor, real: tf.Tensor, made: tf.Tensor, training: bool
     ) -> tuple[tf.Tensor, tf.Tensor]:
         """The logits of both. Where D's weights outweigh its maps, they go through memory once: BUILD.md has the figures."""
+        asked: Batch = {**batch, "condition": request}
         if not self.judges_in_one_pass:
-            return judge(real), judge(made)
-        real_logits, generated_logits = tf.split(judge(tf.concat([real, made], 0)), 2)
+            return self._judge([batch], training)(real), self._judge([asked], training)(made)
+        real_logits, generated_logits = tf.split(self._judge([batch, asked], training)(tf.concat([real, made], 0)), 2)
         return real_logits, generated_logits
 
     def _shown(self, pictures: tf.Tensor, batch: Batch, purpose: str, training: bool) -> tf.Tensor:

@@ -16,7 +16,13 @@ EVERYTHING = [
     (
         MODULATED,
         LossConfig(
-            lambda_code=5.0, lambda_mismatch=0.5, r1_gamma=0.2, r1_interval=2, diff_augment=True, q_augment=True
+            lambda_code=5.0,
+            lambda_mismatch=0.5,
+            other_requests=0.5,
+            r1_gamma=0.2,
+            r1_interval=2,
+            diff_augment=True,
+            q_augment=True,
         ),
     ),
 ]
@@ -270,6 +276,7 @@ OPTIONS = {
     "d_sees_source": {"model": dataclasses.replace(SMALL, d_sees_source=True)},
     "lambda_code": {"loss": LossConfig(lambda_code=1.0)},
     "lambda_mismatch": {"loss": LossConfig(lambda_mismatch=1.0), "model": MODULATED},
+    "other_requests": {"loss": LossConfig(other_requests=1.0)},
     "r1_interval": {"loss": LossConfig(r1_gamma=1.0, r1_interval=2)},
     "q_augment": {"loss": LossConfig(q_augment=True)},
     "modulated": {"model": dataclasses.replace(SMALL, generator="modulated")},
@@ -310,6 +317,52 @@ def test_d_pays_for_real_pictures_beside_anothers_source(batch):
     mismatch = 0.5 * batch["other_speaker"] * (own + apart)  # the third has another clip of the same speaker beside it
     assert logs["d_loss"][0] == pytest.approx(np.mean(own + np.logaddexp(0, generated) + mismatch), rel=1e-5)
     assert logs["d_mismatched_accuracy"][0] == pytest.approx(np.mean(mismatched[[0, 1, 3]] < 0))
+
+
+def test_g_is_asked_for_emotions_by_lot(batch):
+    gan, many = make_gan(loss=LossConfig(other_requests=0.5)), 4000
+    own = np.eye(6, dtype="f")[np.arange(many) % 6]
+    own[many // 2 :] = 0  # without a label
+    drawn = {
+        "condition": tf.constant(own),
+        "key": tf.constant([[1, number] for number in range(many)], tf.int64),
+        "source": tf.ones([many, 2, 2, 3]),
+    }
+    np.testing.assert_array_equal(gan._request(drawn, training=False)[0], own)
+    asked, seen_by_d = gan._request(drawn, training=True)
+    asked, seen = asked.numpy(), seen_by_d["source"].numpy().mean((1, 2, 3))
+    assert {*seen[: many // 2]} == {0, 1}
+    np.testing.assert_array_equal(seen[many // 2 :], 1)
+    np.testing.assert_array_equal(asked[seen == 1], own[seen == 1])
+    np.testing.assert_array_equal(asked[many // 2 :], 0)
+    changed = asked[: many // 2][(asked != own)[: many // 2].any(1)]
+    assert {*changed.sum(1)} == {1}
+    assert len(changed) == pytest.approx(many / 2 * 0.5 * 5 / 6, abs=4 * np.sqrt(many) / 2)  # a sixth are the own
+    np.testing.assert_allclose(changed.mean(0), 1 / 6, atol=0.06)
+
+
+@pytest.mark.parametrize("model", [SMALL, MODULATED], ids=GENERATORS)
+def test_the_losses_of_what_is_asked_by_lot(batch, model):
+    gan = make_gan(model=model, loss=LossConfig(lambda_l1=2.0, lambda_q=3.0, other_requests=1.0))
+    tensors = {name: tf.constant(values) for name, values in batch.items()}
+    (request, seen_by_d), own = gan._request(tensors, training=True), batch["condition"]
+    same = (request.numpy() == own).all(1)
+    assert {*same} == {True, False}
+    made = gan.generator([batch["source"], request, batch["noise"]])
+
+    def logits(picture, condition):
+        inputs = [picture, condition, seen_by_d["source"]] if model is MODULATED else picture
+        return gan.discriminator(inputs).numpy().reshape(BATCH, -1)
+
+    real, generated = logits(batch["target"], own), logits(made, request)
+    l1 = np.abs(made - batch["target"]).mean((1, 2, 3))
+    q = tf.keras.losses.categorical_crossentropy(request, gan.classifier(made), from_logits=True).numpy()
+    logs = gan.fit(endless(batch), steps_per_epoch=1, verbose=0).history
+    assert logs["d_loss"][0] == pytest.approx(np.mean(np.logaddexp(0, -real) + np.logaddexp(0, generated)), rel=1e-5)
+    assert logs["g_l1_loss"][0] == pytest.approx(l1[same].mean(), rel=1e-5)
+    assert logs["g_classifier_loss"][0] == pytest.approx(q.mean(), rel=1e-5)
+    expected = np.mean(np.logaddexp(0, -generated)) + np.mean(2 * l1 * same + 3 * q)
+    assert logs["g_loss"][0] == pytest.approx(expected, rel=1e-5)
 
 
 def test_the_averaged_generator_by_hand(batch):
@@ -405,7 +458,9 @@ def test_lazy_r1_weighs_as_much_as_it_is_rare(batch):
         gan = make_gan(loss=LossConfig(r1_gamma=1.0, r1_interval=interval))
         gan.d_optimizer.iterations.assign(step)
         tensors = {name: tf.constant(values) for name, values in batch.items()}
-        penalties.append(gan._penalty(gan._judge(tensors, True), tensors["target"], tensors["target"], tensors).numpy())
+        penalties.append(
+            gan._penalty(gan._judge([tensors], True), tensors["target"], tensors["target"], tensors).numpy()
+        )
     np.testing.assert_allclose(penalties[1], 2 * penalties[0], rtol=1e-5)
     np.testing.assert_array_equal(penalties[2], 0)
     assert penalties[0].min() > 0

@@ -22,6 +22,12 @@ flags.DEFINE_float(
     "Weight in D's loss of real pictures beside another speaker's source; needs --d_sees_source, without which it is 0. "
     f"{by_generator('lambda_mismatch')}",
 )
+flags.DEFINE_float(
+    "other_requests",
+    None,
+    "Share of labelled examples for whose draws G is asked for an emotion by lot, not their own; D does not see their source. "
+    f"{by_generator('other_requests')}",
+)
 flags.DEFINE_float("gradient_penalty", 10.0, "Weight of D's gradient penalty; of wasserstein only.")
 flags.DEFINE_float(
     "r1_gamma", None, f"Weight of R1, the penalty on D's gradient at real pictures. {by_generator('r1_gamma')}"
