@@ -72,7 +72,7 @@ class PictureCode(tf.keras.layers.Layer):
 
 
 def averaged_down(picture: tf.Tensor) -> tf.Tensor:
-    """Pictures [B, S, S, channels] of at most `SIDE`, float32."""
+    """Averages pictures [B, S, S, channels] down to a side of at most `SIDE`, float32."""
     step = max(1, picture.shape[1] // SIDE)
     return tf.nn.avg_pool2d(tf.cast(picture, tf.float32), step, step, "VALID")
 

@@ -214,7 +214,7 @@ class LossConfig:
         lambda_code: weight of |y - G(x | c, E(y))| in G's loss: of the L1 distance where the noise is the real picture's code,
             see `emogan.codes` (after the cVAE-GAN part of Zhu et al. 2017b, BicycleGAN, with a code that is not learnt).
         lambda_q: weight of Q's cross entropy in G's loss; without effect where there is no Q.
-        lambda_mismatch: weight, in D's loss, of the same with real pictures beside another example's source in the place of
+        lambda_mismatch: weight, in D's loss, of the same with real pictures beside another speaker's source in the place of
             generated ones (Reed et al. 2016, GAN-CLS); only where D sees the source.
         other_requests: share of the examples with a label for whose free draw G is asked for an emotion by lot, not their own;
             D then does not see the source. Our choice: a face shows the emotion of its clip, so else G meets no other request.

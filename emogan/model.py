@@ -245,8 +245,10 @@ class EmoGAN(tf.keras.Model):
         }
 
     def _request(self, batch: Batch, training: bool) -> tuple[tf.Tensor, Batch]:
-        """The condition of each example's free draw, [B, num_classes]: its own, or a class by lot; and the batch as D sees it:
-        where the lot decided, with a grey source, which would betray the draw."""
+        """The condition of each example's free draw, [B, num_classes]: its own, or a class by lot; and the batch as D sees it.
+
+        Where the lot decided, D sees a grey source: the real one shows another emotion, by which it would find the draw out.
+        """
         own, share = batch["condition"], self.loss_config.other_requests
         if not (training and share):
             return own, batch
