@@ -4,7 +4,16 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
-from emogan.config import CONTROLS, SELECTIONS, STRONG, LossConfig, ModelConfig, RecogniserConfig, TrainConfig
+from emogan.config import (
+    CONTROLS,
+    SELECTIONS,
+    STRONG,
+    LossConfig,
+    ModelConfig,
+    RecogniserConfig,
+    TrainConfig,
+    differences,
+)
 from emogan.errors import check
 
 FORMAT = 6
@@ -120,6 +129,12 @@ class RunConfig:
 
         changed = {name: of(getattr(self, name)) for name in ("model", "loss", "pretrain", "calibrate")}
         return dataclasses.replace(of(self), **changed)
+
+    def differences_from(self, other: "RunConfig") -> str:
+        """The settings in which it differs from another run, as `name: this, other`; where the generators differ that alone,
+        since most of the others follow from it."""
+        ours, theirs = self.model.generator, other.model.generator
+        return differences(self, other) if ours == theirs else f"generator: {ours}, {theirs}"
 
     def __post_init__(self) -> None:
         choices = {

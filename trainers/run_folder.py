@@ -16,7 +16,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from emogan.config import differences, from_json, to_json
+from emogan.config import from_json, to_json
 from emogan.errors import UserError
 from trainers.run_config import RunConfig
 
@@ -54,7 +54,7 @@ class RunFolder:
             found = from_json(RunConfig, settings.read_text())
             if found != config:
                 raise UserError(
-                    f"{path} holds a run with other settings ({differences(config, found)}: now, there); "
+                    f"{path} holds a run with other settings ({config.differences_from(found)}: now, there); "
                     "choose another --run_dir, or give the same flags to go on with that run"
                 )
         elif path.exists() and any(item.suffix != ".part" for item in path.iterdir()):

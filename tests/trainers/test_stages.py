@@ -81,7 +81,7 @@ def test_a_start_that_cannot_be_one_is_told_at_once(minute_run, minute_flags, tm
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
-        (["--run_dir={run}"], "{run} holds a run with other settings (model.generator: unet, modulated; "),
+        (["--run_dir={run}"], "{run} holds a run with other settings (generator: unet, modulated: now, there)"),
         (["--pretrained={run}/pretrain"], "--pretrained={run}/pretrain does not fit (generator: unet, modulated; "),
         (["--pretrained={run}/serving/emogan"], "--pretrained={run}/serving/emogan holds no generator; "),
     ],

@@ -18,6 +18,8 @@ from trainers.run_config import RunConfig
 from trainers.study.plan import PlannedRun, Study
 
 TIMED_STEPS = 5
+GAN_STAGES = "pretrain", "calibrate"
+"""Stages that take as long as their generator has it."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -37,12 +39,11 @@ def estimate(study: Study, runs: Sequence[PlannedRun], left: Sequence[PlannedRun
     """From the stages done so far; of kinds that were never done, from a few training steps on random pictures."""
     known, counts = measured(runs, folder), stages_left(left)
     expected = dict(known)
-    if {"pretrain", "calibrate"} & (counts.keys() - known.keys()):
-        step = _gan_step(study.base)
-        expected = {
-            "pretrain": study.base.pretrain.steps * step,
-            "calibrate": study.base.calibrate.steps * step,
-        } | expected
+    for config in {run.config.model.generator: run.config for run in left}.values():
+        steps = {_kind(stage, config): getattr(config, stage).steps for stage in GAN_STAGES}
+        if steps.keys() & (counts.keys() - known.keys()):
+            step = _gan_step(config)
+            expected = {kind: number * step for kind, number in steps.items()} | expected
     if {"recognise", "face_classifier"} & (counts.keys() - known.keys()):
         one = study.base.recognise.steps * _recogniser_step(study.base)
         # f_S: a network for each training fold, and one for all.
@@ -64,7 +65,7 @@ def measured(runs: Sequence[PlannedRun], folder: Path) -> dict[str, float]:
         for stage in run.stages:
             done = folder / run.path / stage / "done.json"
             if done.exists():
-                found[_kind(stage)].append(json.loads(done.read_text())["seconds_of_last_start"])
+                found[_kind(stage, run.config)].append(json.loads(done.read_text())["seconds_of_last_start"])
     return {kind: float(np.mean(seconds)) for kind, seconds in found.items()}
 
 
@@ -73,7 +74,7 @@ def stages_left(runs: Sequence[PlannedRun]) -> dict[str, int]:
     counts: dict[str, int] = defaultdict(int)
     for run in runs:
         for stage in run.stages:
-            counts[_kind(stage)] += 1
+            counts[_kind(stage, run.config)] += 1
     return counts
 
 
@@ -82,7 +83,9 @@ def in_words(seconds: float) -> str:
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
-def _kind(stage: str) -> str:
+def _kind(stage: str, config: RunConfig) -> str:
+    if stage in GAN_STAGES:
+        return f"{stage}, {config.model.generator}"
     return "recognise" if stage.startswith("recognise") else stage
 
 

@@ -18,7 +18,7 @@ from pathlib import Path
 import tensorflow as tf
 from tqdm import tqdm
 
-from emogan.config import differences, from_json, to_json
+from emogan.config import from_json, to_json
 from emogan.errors import Diverged, UserError
 from emogan.metrics.inception import load_inception
 from trainers import generating, stages
@@ -190,8 +190,8 @@ def _claim(study: Study, folder: Path) -> None:
         found = from_json(RunConfig, json.dumps(json.loads(settings.read_text())["base"]))
         if found != study.base:
             raise UserError(
-                f"{folder} holds a study with other settings ({differences(study.base, found)}: now, there); choose another "
-                "--study_dir, or give the same flags to go on with that one"
+                f"{folder} holds a study with other settings ({study.base.differences_from(found)}: now, there); "
+                "choose another --study_dir, or give the same flags to go on with that one"
             )
     elif folder.exists() and any(item.suffix != ".part" for item in folder.iterdir()):
         raise UserError(f"{folder} is not empty and holds no study; choose another --study_dir")

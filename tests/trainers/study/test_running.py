@@ -64,12 +64,14 @@ def test_a_study_that_is_done_is_only_reported_again(minute_study, study_flags, 
 
 @pytest.mark.slow
 def test_a_dry_run_lists_what_is_left_and_how_long_it_takes(minute_study, study_flags, run_command, tmp_path):
-    result = run_command("trainers.table1", *study_flags, f"--study_dir={tmp_path / 'new'}", "--dry_run")
+    cases = "--cases=baseline,progressive_supervised,unet"
+    result = run_command("trainers.table1", *study_flags, cases, f"--study_dir={tmp_path / 'new'}", "--dry_run")
     assert result.returncode == 0, result.stderr
     lines = result.stdout.splitlines()
     assert lines[0] == "to do  pretrained: pretrain"
-    assert "7 of 7 runs to do: about " in result.stdout
-    assert "calibrate: 2 x, 0 min, by 5 steps just timed" in result.stdout
+    assert "8 of 8 runs to do: about " in result.stdout
+    for generator in ("modulated", "unet"):
+        assert f"calibrate, {generator}: 2 x, 0 min, by 5 steps just timed" in result.stdout
     assert "evaluate: 6 x, not known yet" in result.stdout
     assert not (tmp_path / "new").exists()
     again = run_command("trainers.table1", *study_flags, f"--study_dir={minute_study}", "--dry_run").stdout
