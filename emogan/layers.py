@@ -229,7 +229,8 @@ def trunk(x: tf.Tensor, config: ModelConfig, *, normalise: bool, spectral: bool 
 class Enlarge(tf.keras.layers.Layer):
     """Doubles the sides by repeating rows and columns: [B, n, n, C] -> [B, 2 n, 2 n, C].
 
-    (The gradient of Keras's `UpSampling2D` is not deterministic on GPUs, where TensorFlow then refuses it, nor known to XLA.)
+    (The gradient of Keras's `UpSampling2D` to the nearest is not deterministic on GPUs, where TensorFlow then refuses it, nor
+    known to XLA.)
     """
 
     def call(self, inputs: tf.Tensor) -> tf.Tensor:

@@ -108,6 +108,10 @@ class EmoGAN(tf.keras.Model):
         self.g_optimizer = g_optimizer
         self.d_optimizer = d_optimizer
         self.q_optimizer = q_optimizer
+        for _, _, optimizer in self._players():
+            _ = (
+                optimizer.iterations
+            )  # made by the first look at it, which XLA does not allow within a step on several devices
 
     @property
     def metrics(self) -> list[tf.keras.metrics.Metric]:
@@ -176,15 +180,12 @@ class EmoGAN(tf.keras.Model):
         """Moves the averaged G towards G (Yazici et al. 2019); faster at first, so that its random start is forgotten."""
         if self.averaged_generator is self.generator:
             return
-        pairs = list(zip(self.averaged_generator.weights, self.generator.weights, strict=True))
         done = tf.cast(self.g_optimizer.iterations, tf.float32)
         rest = 1 - tf.minimum(self.train_config.g_ema, (1 + done) / (10 + done))
-
-        def move(strategy: tf.distribute.Strategy) -> None:
-            for mean, value in pairs:
-                strategy.extended.update(mean, lambda m, v: m.assign_add(rest * (v - m)), args=(value,))
-
-        tf.distribute.get_replica_context().merge_call(move)
+        for mean, value in zip(self.averaged_generator.weights, self.generator.weights, strict=True):
+            mean.assign_add(
+                rest * (value - mean)
+            )  # each replica its own: they are equal, and XLA allows no merging here
 
     def _player_losses(self, batch: Batch, generator: tf.keras.Model, training: bool) -> dict[str, tf.Tensor]:
         """Each player's loss, averaged over the global batch; the means are updated on the way."""

@@ -291,7 +291,7 @@ def test_networks_are_built_as_the_page_says():
     assert f"by transposed {convolutions(generator, 'decoder')[0]} convolutions" in text
     for build in (networks.build_discriminator, networks.build_classifier):
         kernel, side = convolutions(build(RUN.model).layers, "trunk")
-        assert f"share their trunk: {kernel} convolutions of stride 2 down to a {side} map" in text
+        assert f"have trunks alike: {kernel} convolutions of stride 2 down to a {side} map" in text
     (norm,) = {type(layer).__name__ for layer in generator if "Norm" in type(layer).__name__}
     assert f"| normalisation layers | {norm.removesuffix('Norm').lower()} normalisation |" in text
 

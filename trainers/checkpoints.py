@@ -8,7 +8,7 @@ from pathlib import Path
 
 import tensorflow as tf
 
-from emogan.config import differences, from_json, to_json
+from emogan.config import from_json, to_json
 from emogan.errors import UserError
 from trainers.run_config import RunConfig
 from trainers.run_folder import log, write_atomically
@@ -46,8 +46,8 @@ class Checkpoints:
             found = from_json(RunConfig, settings.read_text())
             if found != config:
                 raise UserError(
-                    f"the checkpoints in {folder} are of a run with other settings ({differences(config, found)}: now, there); "
-                    "delete that folder to begin the stage anew, or choose another --run_dir"
+                    f"the checkpoints in {folder} are of a run with other settings ({config.differences_from(found)}: now, "
+                    "there); delete that folder to begin the stage anew, or choose another --run_dir"
                 )
         elif writes:
             folder.mkdir(parents=True, exist_ok=True)

@@ -133,7 +133,7 @@ def _memory(job: Job) -> list[str]:
     loss = job.config.loss  # D and Q judge what is real and what is generated
     passes = {"G": 1 + bool(loss.lambda_code), "D": 2 + bool(loss.lambda_mismatch), "Q": 2}
     for stage, settings in (("pretrain", job.config.pretrain), ("calibrate", job.config.calibrate)):
-        if stage == "pretrain" and job.unlabelled is None:
+        if stage == "pretrain" and not job.config.pretrains:
             continue
         at_once = settings.batch_size // job.strategy.num_replicas_in_sync // settings.accumulate
         values = sum(times * _activations(made[name]) for name, times in passes.items() if name in made)
@@ -163,12 +163,11 @@ def _data(job: Job) -> list[str]:
     protocol, lines = job.protocol, []
     if job.unlabelled:
         train, held_out = job.unlabelled_splits
-        lines += [
-            _split_line(job.unlabelled, train, "pretraining"),
-            _split_line(
-                job.unlabelled, held_out, "watching it" + (", for want of others" if held_out == train else "")
-            ),
-        ]
+        uses = {"pretraining": job.config.pretrains, "calibration, without labels": job.config.unlabelled_share}
+        lines.append(_split_line(job.unlabelled, train, " and ".join(use for use, given in uses.items() if given)))
+        if job.config.pretrains:
+            watched = "watching pretraining" + (", for want of others" if held_out == train else "")
+            lines.append(_split_line(job.unlabelled, held_out, watched))
     if job.config.pretrained:
         lines.append(f"calibration begins from the networks in {job.config.pretrained}")
     if job.left_out:

@@ -131,10 +131,11 @@ class RunConfig:
         return dataclasses.replace(of(self), **changed)
 
     def differences_from(self, other: "RunConfig") -> str:
-        """The settings in which it differs from another run, as `name: this, other`; where the generators differ that alone,
-        since most of the others follow from it."""
-        ours, theirs = self.model.generator, other.model.generator
-        return differences(self, other) if ours == theirs else f"generator: {ours}, {theirs}"
+        """The settings in which it differs from another run, as `name: this, other`; where the formats or the generators
+        differ that alone, since most of the others follow from it."""
+        kinds = {"format": (self.format, other.format), "generator": (self.model.generator, other.model.generator)}
+        of_other_kind = (f"{name}: {ours}, {theirs}" for name, (ours, theirs) in kinds.items() if ours != theirs)
+        return next(of_other_kind, differences(self, other))
 
     def __post_init__(self) -> None:
         choices = {
@@ -157,8 +158,8 @@ class RunConfig:
             "pretrained needs schedule progressive; leave it out, or take that schedule",
         )
         check(
-            not self.control.startswith("shuffled") or self.calibrate.batch_size > 1,
-            f"control {self.control} shuffles within a batch; its batch_size must be above 1",
+            not self.control.startswith("shuffled") or self.calibrate.batch_size - self.unlabelled_examples > 1,
+            f"control {self.control} shuffles the labelled examples of a batch, and there is one; raise batch_size",
         )
         check(0 < self.generated_share < 1, f"generated_share is {self.generated_share}; it must lie between 0 and 1")
         generated = round(self.generated_share * self.recognise.batch_size)

@@ -3,6 +3,7 @@ import dataclasses
 import numpy as np
 import pytest
 import tensorflow as tf
+from tensorflow.python.distribute import mirrored_run, mirrored_strategy
 
 from emogan import networks
 from emogan.config import ADVERSARIAL_FORMS, GENERATORS, LossConfig, ModelConfig, TrainConfig
@@ -93,12 +94,11 @@ def test_a_step_moves_each_network_by_its_own_optimizer_only(batch, frozen):
     assert moved(before, weights(gan)) == set("gdq") - set(frozen)
 
 
-def test_judging_real_and_generated_pictures_in_one_pass_changes_nothing(batch):
-    apart = make_gan()
+@pytest.mark.parametrize("model", [SMALL, MODULATED], ids=GENERATORS)
+def test_judging_real_and_generated_pictures_in_one_pass_changes_nothing(batch, model):
+    apart, together = make_gan(model=model), make_gan(model=model)
+    apart.judges_in_one_pass, together.judges_in_one_pass = False, True
     expected = apart._part_gradients(batch)
-    together = make_gan()
-    assert not together.judges_in_one_pass
-    together.judges_in_one_pass = True
     for player, gradients in together._part_gradients(batch).items():
         for one, other in zip(gradients, expected[player], strict=True):
             np.testing.assert_allclose(one, other, atol=1e-6)
@@ -223,16 +223,31 @@ def test_two_replicas_equal_one(batch, model, loss, reduction):
         (SMALL, LossConfig()),
         (MODULATED, LossConfig(lambda_code=5.0, lambda_mismatch=0.5, r1_gamma=0.2, r1_interval=2)),
     ],
+    ids=GENERATORS,
 )
 def test_a_step_compiled_by_xla_is_the_same_step(batch, model, loss):
     """But for what is drawn in it: XLA draws other numbers from the same key."""
-    plain, compiled = (make_gan(rate=2e-4, eager=False, xla=xla, model=model, loss=loss) for xla in (False, True))
+    plain, compiled = (
+        make_gan(rate=2e-4, eager=False, xla=xla, model=model, loss=loss, g_ema=0.9) for xla in (False, True)
+    )
     logs = [gan.fit(endless(batch), steps_per_epoch=2, verbose=0).history for gan in (plain, compiled)]
     for name, values in logs[0].items():
         assert logs[1][name] == pytest.approx(values, rel=1e-4), name
     for player, expected in weights(plain).items():
         for one, other in zip(weights(compiled)[player], expected, strict=True):
             np.testing.assert_allclose(one, other, atol=1e-5)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("model", "loss"), EVERYTHING, ids=GENERATORS)
+def test_xla_can_trace_the_step_for_several_gpus(batch, model, loss, monkeypatch):
+    """There, but not on CPUs, TensorFlow refuses what replicas would do together, but for sums."""
+    monkeypatch.setattr(mirrored_strategy, "_is_gpu_device", lambda device: True)
+    monkeypatch.setattr(mirrored_run, "_is_gpu_device", lambda device: True)
+    with tf.distribute.MirroredStrategy([device.name for device in tf.config.list_logical_devices("CPU")]).scope():
+        gan = make_gan(eager=False, xla=True, model=model, loss=loss, g_ema=0.9)
+    batches = iter(gan.distribute_strategy.experimental_distribute_dataset(endless(batch)))
+    assert gan.make_train_function().get_concrete_function(batches).graph
 
 
 def make_gan_weights():

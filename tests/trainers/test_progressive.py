@@ -124,7 +124,7 @@ def test_calibration_starts_from_the_pretrained_networks(minute_run):
         for stage in ("pretrain", "calibrate")
     ]
     for before, after in zip(*(network.trainable_variables for network in read), strict=True):
-        assert 0 < np.abs(after - before).max() < 0.01, before.name  # from there, by 4 steps of about 2e-4
+        assert 0 < np.abs(after - before).max() < 0.01, before.name  # from there, by 4 steps of about 5e-4
     log = (minute_run / "log.txt").read_text()
     for line in (minute_run / "calibrate" / "taken_over.txt").read_text().splitlines():
         network, layer, digest = line.split()

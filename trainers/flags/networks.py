@@ -8,7 +8,12 @@ from trainers.run_config import recipe
 
 def by_generator(name: str) -> str:
     """What help says of a flag that has no default of its own: what it is for each generator."""
-    return f"Default: {', '.join(f'{recipe(one)[name]} ({one})' for one in GENERATORS)}."
+    found = []
+    for one in GENERATORS:
+        usual = recipe(one)[name]
+        reverse = recipe(one, direction="sound_to_face")[name]
+        found.append(f"{usual} ({one})" if reverse == usual else f"{usual} ({one}; {reverse} where faces are made)")
+    return f"Default: {', '.join(found)}."
 
 
 flags.DEFINE_enum("preset", "64", list(PRESETS), "Shape of G, D and Q, and the picture size.")

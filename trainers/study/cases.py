@@ -115,7 +115,8 @@ _ALL = [
     Case(
         name="unet", title="U-Net, progressive supervised", group="generators", generator="unet",
         changes={"schedule": "progressive", "condition": "label", "use_classifier": True},
-        about="progressive supervised, but with the paper's U-Net and the settings that are usual with it, whatever flags say",
+        about="progressive supervised, but with the paper's U-Net and the losses that are usual with it, whatever flags say of "
+        "those",
     ),
     _regularised(
         "oversampling", "oversampling", "real, every emotion drawn equally often", RecogniserConfig(balance_classes=True)

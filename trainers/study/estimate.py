@@ -39,7 +39,8 @@ def estimate(study: Study, runs: Sequence[PlannedRun], left: Sequence[PlannedRun
     """From the stages done so far; of kinds that were never done, from a few training steps on random pictures."""
     known, counts = measured(runs, folder), stages_left(left)
     expected = dict(known)
-    for config in {run.config.model.generator: run.config for run in left}.values():
+    for generator in {run.config.model.generator for run in left}:
+        config = study.base if generator == study.base.model.generator else study.base.with_generator(generator)
         steps = {_kind(stage, config): getattr(config, stage).steps for stage in GAN_STAGES}
         if steps.keys() & (counts.keys() - known.keys()):
             step = _gan_step(config)

@@ -18,10 +18,11 @@ from trainers.study.results import CaseResult, read
 
 INCREMENTS = {
     "the face": ("no_face", "moderate_supervised"),
-    "pretraining": ("moderate_supervised", "progressive_supervised"),
-    "pretraining, semi-supervised": ("moderate_semi_supervised", "progressive_semi_supervised"),
+    "unlabelled clips": ("moderate_supervised", "progressive_supervised"),
+    "unlabelled clips, semi-supervised": ("moderate_semi_supervised", "progressive_semi_supervised"),
 }
-"""Parts of the method, each with a case that lacks it and the case that has it and nothing else more."""
+"""Parts of the method, each with a case that lacks it and the case that has it and nothing else more. Unlabelled clips are for
+pretraining, and for what share of each batch of calibration the settings say."""
 ON = {"gan": "bare", "gan_strong": "strong"}
 """The recognisers of those cases, and what they are on top of."""
 
