@@ -92,7 +92,10 @@ def strong(**augment) -> RecogniserConfig:
             lambda: run(control="shuffled_faces", calibrate=TrainConfig(steps=100, batch_size=1)),
             "control shuffled_faces shuffles the labelled examples of a batch, and there is one; raise batch_size",
         ),
-        (lambda: run(control="shuffled_labels", unlabelled_share=15 / 16), "control shuffled_labels shuffles the labelled"),
+        (
+            lambda: run(control="shuffled_labels", unlabelled_share=15 / 16),
+            "control shuffled_labels shuffles the labelled",
+        ),
         (
             lambda: run(strong=strong(time_masks=1, time_mask_share=0.01)),
             "time_mask_share 0.01 of 64 is less than one; it must be at least 0.015625",
