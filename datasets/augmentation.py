@@ -1,8 +1,8 @@
 """Light changes of training examples that leave their label true; and mixup, which mixes the labels too.
 
-Public names: SILENCE, flip_face; augment_spectrogram, which is shift_spectrogram, add_white_noise and mask_spectrogram, and
-changes_spectrograms; mix. Each is a function of a key, `[seed, running number of the example]` (of the batch, for mix), as
-the noise is, so replicas and resumed runs agree.
+Public names: SILENCE, flip_face, vary_face; augment_spectrogram, which is shift_spectrogram, add_white_noise and
+mask_spectrogram, and changes_spectrograms; mix. Each is a function of a key, `[seed, running number of the example]` (of the
+batch, for mix), as the noise is, so replicas and resumed runs agree.
 """
 
 import numpy as np
@@ -17,12 +17,24 @@ _SNR_RANGE_DB = 30.0
 """Distance of the highest signal-to-noise ratio from the lowest."""
 
 # What is drawn, so that no two draws of an example are the same.
-_FLIP, _TIME, _FREQUENCY, _SHIFT, _SNR, _NOISE, _PARTNER, _SHARE = range(1, 9)
+_FLIP, _TIME, _FREQUENCY, _SHIFT, _SNR, _NOISE, _PARTNER, _SHARE, _PLACE, _BRIGHTNESS, _CONTRAST = range(1, 12)
 
 
 def flip_face(face: tf.Tensor, key: tf.Tensor) -> tf.Tensor:
     """Mirrors every other face, by chance, left to right: [S, S, 3] of any dtype; key int64 [2]."""
     return tf.image.stateless_random_flip_left_right(face, tf.random.experimental.stateless_fold_in(key, _FLIP))
+
+
+def vary_face(face: tf.Tensor, key: tf.Tensor) -> tf.Tensor:
+    """Moves a face by up to a twelfth of its side, edges mirrored, and changes its brightness by up to a twentieth of the range
+    and its contrast by up to 15%: uint8 [S, S, 3]; key int64 [2]."""
+    seeds = [tf.random.experimental.stateless_fold_in(key, what) for what in (_PLACE, _BRIGHTNESS, _CONTRAST)]
+    reach = face.shape[0] // 12
+    wider = tf.pad(face, [[reach, reach], [reach, reach], [0, 0]], "SYMMETRIC")
+    moved = tf.image.stateless_random_crop(wider, face.shape, seeds[0])
+    return tf.image.stateless_random_contrast(
+        tf.image.stateless_random_brightness(moved, 0.05, seeds[1]), 0.85, 1.15, seeds[2]
+    )
 
 
 def changes_spectrograms(config: AugmentConfig) -> bool:

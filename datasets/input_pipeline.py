@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from datasets.augmentation import augment_spectrogram, changes_spectrograms, flip_face, mix
+from datasets.augmentation import augment_spectrogram, changes_spectrograms, flip_face, mix, vary_face
 from datasets.controls import blank, spoilt_batch
 from datasets.corpus import Example
 from datasets.streams import WORKERS, key, options
@@ -67,6 +67,7 @@ def gan_batches(
     seed: int,
     pictures: tuple[str, str] = ("face", "spectrogram"),
     flip_faces: bool = False,
+    vary_faces: bool = False,
     control: str = "none",
     mismatched: bool = False,
     drop_remainder: bool = True,
@@ -81,6 +82,7 @@ def gan_batches(
         seed: of noise and augmentation.
         pictures: which of `datasets.corpus.PICTURES` is G's source, and which its target.
         flip_faces: whether every other face, by chance, is mirrored; never in what is evaluated.
+        vary_faces: whether faces are moved and made lighter or darker (`datasets.augmentation.vary_face`); neither there.
         control: what is spoilt on purpose, one of `emogan.config.CONTROLS`.
         mismatched: whether each example also gets the source of the one before it in the batch, and whether that is of another
             speaker.
@@ -90,6 +92,8 @@ def gan_batches(
     def unpack(number: tf.Tensor, example: Example) -> dict[str, Any]:
         if flip_faces:
             example = {**example, "face": flip_face(example["face"], key(seed, number))}
+        if vary_faces:
+            example = {**example, "face": vary_face(example["face"], key(seed, number))}
         seen, wanted = (example[name] for name in pictures)
         batch = Batch(
             source=to_input(blank(seen) if control == "no_face" else seen),

@@ -62,6 +62,7 @@ class RunConfig:
         unlabelled_share: share of each batch of calibration that comes from the unlabelled dataset, with the null condition.
         balance_classes: whether calibration draws all classes equally often.
         flip_faces: whether every other face that G is trained on, by chance, is mirrored left to right.
+        vary_faces: whether these faces are moved and made lighter or darker by chance.
         oracle: whether recognisers are also trained with real labelled clips of the speakers that `train_speakers` leaves out,
             in the place of generated ones: what perfect generation would bring.
         inception: where Inception is loaded from, for FID, KID and IS on its features too: an address at TF-Hub, or a folder.
@@ -93,6 +94,7 @@ class RunConfig:
     unlabelled_share: float = 0.0
     balance_classes: bool = False
     flip_faces: bool = False
+    vary_faces: bool = False
     oracle: bool = False
     inception: str = ""
     control: str = "none"
@@ -221,7 +223,7 @@ RECIPES: Mapping[str, Mapping[str, Any]] = {
         "lambda_l1": 0.0,
         "lambda_code": 8.0,
         "lambda_q": 0.5,
-        "lambda_mismatch": 0.5,
+        "lambda_mismatch": 1.0,
         "other_requests": 0.25,
         "r1_gamma": 0.2,
         "r1_interval": 8,
@@ -229,6 +231,7 @@ RECIPES: Mapping[str, Mapping[str, Any]] = {
         "q_augment": True,
         "learning_rate": 5e-4,
         "g_ema": 0.998,
+        "vary_faces": True,
         "unlabelled_share": 0.5,
     },
 }
@@ -242,7 +245,8 @@ def recipe(generator: str, *, pretrains: bool = True, direction: str = "face_to_
     Args:
         generator: one of `emogan.config.GENERATORS`.
         pretrains: whether the run pretrains; else there are no unlabelled clips that calibration could go on with.
-        direction: one of `emogan.config.DIRECTIONS`; pictures other than spectrograms are not augmented.
+        direction: one of `emogan.config.DIRECTIONS`; where faces are made, what D and Q see is not augmented, and faces
+            are not varied.
     """
     classes = RunConfig, ModelConfig, LossConfig, TrainConfig
     defaults = {field.name: field.default for one in classes for field in dataclasses.fields(one)}
@@ -250,5 +254,5 @@ def recipe(generator: str, *, pretrains: bool = True, direction: str = "face_to_
     found = {name: RECIPES[generator].get(name, defaults[name]) for name in varied}
     without_use = {} if pretrains else {"unlabelled_share": 0.0}
     if direction == "sound_to_face":
-        without_use |= {"diff_augment": False, "q_augment": False}
+        without_use |= {"diff_augment": False, "q_augment": False, "vary_faces": False}
     return found | without_use

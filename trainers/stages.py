@@ -220,6 +220,7 @@ def _fit_gan(
             to_batches(
                 one.stream(split, batch_size=size, seed=seed, first_step=first_step, balance=balanced),
                 own, batch_size=size, seed=seed, flip_faces=config.flip_faces,
+                vary_faces=config.vary_faces,
             )
             for seed, (one, split, own, size, balanced) in enumerate(parts, settings.seed)
         ]  # fmt: skip

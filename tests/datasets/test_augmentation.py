@@ -308,3 +308,21 @@ def test_a_flip_reverses_the_width_and_happens_half_of_the_time(rng):
     np.testing.assert_array_equal(again, made)
     other = np.stack([flip(face, key(n, seed=2)) for n in range(DRAWS)])
     assert (other != made).any()
+
+
+def test_a_varied_face_is_moved_by_a_twelfth_and_little_lighter_or_darker():
+    face = np.full((24, 24, 3), 100, np.uint8)
+    face[12, 12] = 200  # a point to be found again
+    vary = tf.function(augmentation.vary_face)
+    made = np.stack([vary(face, key(n)) for n in range(DRAWS)])
+    assert made.dtype == np.uint8
+    places = np.stack(np.unravel_index(made[..., 0].reshape(DRAWS, -1).argmax(1), (24, 24)), 1) - 12
+    for axis in (0, 1):
+        assert set(places[:, axis]) == {-2, -1, 0, 1, 2}
+    levels = np.median(made, (1, 2, 3))  # brightness moves the level by 12.75 at most
+    assert 87 <= levels.min() < 90
+    assert 110 < levels.max() <= 113
+    contrasts = (made.max((1, 2, 3)) - levels) / 100
+    assert 0.84 <= contrasts.min() < 0.87
+    assert 1.13 < contrasts.max() <= 1.16
+    np.testing.assert_array_equal(np.stack([vary(face, key(n)) for n in range(DRAWS)]), made)

@@ -77,12 +77,10 @@ def test_pretraining_has_the_null_condition_and_needs_no_labels(minute_data):
     np.testing.assert_array_equal(batch["condition"], np.zeros((2, 6)))
 
 
-def training_batches(corpus, first_step=0, batch_size=4, flip_faces=False, balance=False):
+def training_batches(corpus, first_step=0, batch_size=4, balance=False, **changes):
     stream = corpus.stream(TRAIN, batch_size=batch_size, seed=9, first_step=first_step, balance=balance)
     condition = input_pipeline.label_condition(6)
-    return input_pipeline.gan_batches(
-        stream, condition, batch_size=batch_size, noise_dim=5, seed=9, flip_faces=flip_faces
-    )
+    return input_pipeline.gan_batches(stream, condition, batch_size=batch_size, noise_dim=5, seed=9, **changes)
 
 
 def validation_batches(corpus, batch_size, split="fold_1"):
@@ -121,6 +119,16 @@ def test_the_flip_of_faces_changes_nothing_else(corpus):
         np.testing.assert_array_equal(flipped[name], plain[name])
     late = joined(training_batches(corpus, first_step=5, flip_faces=True), 11)
     np.testing.assert_array_equal(late["source"], flipped["source"][20:])
+
+
+def test_faces_vary_by_themselves_and_alone(corpus):
+    plain, varied = joined(training_batches(corpus), 8), joined(training_batches(corpus, vary_faces=True), 8)
+    assert (varied["source"] != plain["source"]).any((1, 2, 3)).all()
+    assert np.abs(varied["source"]).max() <= 1
+    for name in plain.keys() - {"source"}:
+        np.testing.assert_array_equal(varied[name], plain[name])
+    late = joined(training_batches(corpus, first_step=5, vary_faces=True), 3)
+    np.testing.assert_array_equal(late["source"], varied["source"][20:])
 
 
 def pairs(start):

@@ -37,3 +37,9 @@ flags.DEFINE_bool(
     False,
     "Mirror half of the faces that G is trained on, by chance.",
 )
+flags.DEFINE_bool(
+    "vary_faces",
+    None,
+    "Move the faces that G is trained on a little, and change their brightness and contrast, so that they are not learnt by "
+    f"heart. {by_generator('vary_faces')}",
+)
