@@ -223,7 +223,7 @@ RECIPES: Mapping[str, Mapping[str, Any]] = {
         "lambda_l1": 0.0,
         "lambda_code": 8.0,
         "lambda_q": 0.5,
-        "lambda_mismatch": 1.0,
+        "lambda_mismatch": 0.5,
         "other_requests": 0.25,
         "r1_gamma": 0.2,
         "r1_interval": 8,
