@@ -77,6 +77,8 @@ def test_where_all_are_damaged_nothing_begins_anew_by_itself(saved, small):
 
 
 def test_a_checkpoint_of_another_run_is_refused_with_the_difference(saved, small):
+    with pytest.raises(UserError, match=r"\(generator: modulated, unet: now, there\)"):
+        Checkpoints(saved, small.make_gan(), small.run_config().with_generator("modulated"))
     with pytest.raises(UserError, match="condition: face, label"):
         Checkpoints(saved, small.make_gan(), small.run_config(condition="face"))
     text = (saved / "config.json").read_text()
