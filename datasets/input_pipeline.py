@@ -82,7 +82,7 @@ def gan_batches(
         seed: of noise and augmentation.
         pictures: which of `datasets.corpus.PICTURES` is G's source, and which its target.
         flip_faces: whether every other face, by chance, is mirrored; never in what is evaluated.
-        vary_faces: whether faces are moved and made lighter or darker (`datasets.augmentation.vary_face`); neither there.
+        vary_faces: whether faces are moved and made lighter or darker (`datasets.augmentation.vary_face`); nor that there.
         control: what is spoilt on purpose, one of `emogan.config.CONTROLS`.
         mismatched: whether each example also gets the source of the one before it in the batch, and whether that is of another
             speaker.

@@ -108,10 +108,9 @@ class EmoGAN(tf.keras.Model):
         self.g_optimizer = g_optimizer
         self.d_optimizer = d_optimizer
         self.q_optimizer = q_optimizer
+        # Counters are made by the first look at them, which XLA does not allow within a step on several devices.
         for _, _, optimizer in self._players():
-            _ = (
-                optimizer.iterations
-            )  # made by the first look at it, which XLA does not allow within a step on several devices
+            _ = optimizer.iterations
 
     @property
     def metrics(self) -> list[tf.keras.metrics.Metric]:
@@ -182,10 +181,9 @@ class EmoGAN(tf.keras.Model):
             return
         done = tf.cast(self.g_optimizer.iterations, tf.float32)
         rest = 1 - tf.minimum(self.train_config.g_ema, (1 + done) / (10 + done))
+        # Each replica moves its own copy: they are equal, and XLA on GPUs allows no update of all in one place.
         for mean, value in zip(self.averaged_generator.weights, self.generator.weights, strict=True):
-            mean.assign_add(
-                rest * (value - mean)
-            )  # each replica its own: they are equal, and XLA allows no merging here
+            mean.assign_add(rest * (value - mean))
 
     def _player_losses(self, batch: Batch, generator: tf.keras.Model, training: bool) -> dict[str, tf.Tensor]:
         """Each player's loss, averaged over the global batch; the means are updated on the way."""

@@ -19,7 +19,7 @@ from trainers.study.plan import PlannedRun, Study
 
 TIMED_STEPS = 5
 GAN_STAGES = "pretrain", "calibrate"
-"""Stages that take as long as their generator has it."""
+"""Stages whose time depends on the generator."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
