@@ -120,7 +120,7 @@ def test_a_run_with_every_further_aid(minute_flags, tmp_path, run_command):
     config = json.loads((run / "config.json").read_text())
     assert config["calibrate"]["d_learning_rate"] == 1e-4
     discriminator = load_network(run / "calibrate" / "discriminator")
-    assert [tensor.shape[-1] for tensor in discriminator.inputs] == [1, 3]
+    assert [tensor.shape[-1] for tensor in discriminator.inputs] == [1, 6, 3]
     assert np.abs(discriminator.get_layer("standardise_face").mean).max() > 0.01
     assert load_network(run / "calibrate" / "generator").dtype_policy.name == "mixed_bfloat16"
 
