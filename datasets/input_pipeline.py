@@ -8,7 +8,7 @@ from there on, so a resumed training sees the same examples, the same noise and 
 """
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -135,6 +135,7 @@ def mixed_batches(
     seed: int,
     augment: AugmentConfig,
     settings: SpectrogramConfig,
+    weights: Sequence[float] = (),
 ) -> tf.data.Dataset:
     """Endless batches for a recogniser that take `sizes[i]` items from `streams[i]`.
 
@@ -144,10 +145,13 @@ def mixed_batches(
         seed: of the augmentation.
         augment: what is done to the spectrograms of all streams alike; mixup is done to the joined batch.
         settings: how the spectrograms were made; of use for the noise.
+        weights: of each stream's items in the loss; none for 1 throughout.
 
     Returns:
-        (float32 [sum of sizes, S, S, 1] in [-1, 1], targets).
+        (float32 [sum of sizes, S, S, 1] in [-1, 1], targets), and with `weights` each item's weight, float32 [sum of sizes].
+        Where two are mixed that is the mean of theirs, and each has the share of the target that its part of it is.
     """
+    scales = tf.repeat(tf.constant(list(weights or [1.0] * len(sizes))), sizes)
 
     def part(stream: tf.data.Dataset, size: int, offset: int) -> tf.data.Dataset:
         def item(n: tf.Tensor, pair: tuple[tf.Tensor, tf.Tensor]) -> tuple[tf.Tensor, ...]:
@@ -160,9 +164,16 @@ def mixed_batches(
 
         return stream.map(item, num_parallel_calls=WORKERS).batch(size, drop_remainder=True)
 
-    def join(*batches: tuple[tf.Tensor, ...]) -> tuple[tf.Tensor, tf.Tensor]:
+    def join(*batches: tuple[tf.Tensor, ...]) -> tuple[tf.Tensor, ...]:
         pictures, targets, *steps = (tf.concat(tensors, 0) for tensors in zip(*batches, strict=True))
-        return mix(pictures, targets, key(seed, steps[0][0]), augment.mixup) if augment.mixup else (pictures, targets)
+        if weights:
+            targets *= scales[:, tf.newaxis]
+        if augment.mixup:
+            pictures, targets = mix(pictures, targets, key(seed, steps[0][0]), augment.mixup)
+        if not weights:
+            return pictures, targets
+        total = tf.reduce_sum(targets, -1)
+        return pictures, targets / total[:, tf.newaxis], total
 
     parts = [part(*one, sum(sizes[:i])) for i, one in enumerate(zip(streams, sizes, strict=True))]
     return tf.data.Dataset.zip(tuple(parts)).map(join).prefetch(2).with_options(options())

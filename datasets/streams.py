@@ -66,8 +66,10 @@ def key(seed: int, number: tf.Tensor) -> tf.Tensor:
 def array_stream(
     items: tuple[np.ndarray, ...], labels: np.ndarray, *, batch_size: int, seed: int, first_step: int = 0, balance: bool
 ) -> tf.data.Dataset:
-    """`datasets.corpus.Corpus.stream` of arrays [n, ...], perhaps memory-mapped files, and int labels [n] for `balance`."""
-    groups = [np.flatnonzero(labels == label) for label in np.unique(labels)] if balance else [np.arange(len(labels))]
+    """`datasets.corpus.Corpus.stream` of arrays [n, ...], perhaps memory-mapped files, and int labels [n] for `balance`; items
+    whose label is negative are left out."""
+    kept = np.unique(labels[labels >= 0])
+    groups = [np.flatnonzero(labels == label) for label in kept] if balance else [np.flatnonzero(labels >= 0)]
     sets = [(tf.data.Dataset.from_tensor_slices(group), len(group)) for group in groups]
     types = [tf.as_dtype(array.dtype) for array in items]
 

@@ -297,6 +297,8 @@ class AugmentConfig:
 
 DECAYS = ("none", "cosine")
 """What a recogniser's learning rate does: it stays, or falls to 0 along half a cosine (Loshchilov and Hutter 2017)."""
+STARTS = ("random", "discriminator")
+"""What a recogniser's first weights are: random, or, of its convolutions, those of the pretrained D."""
 SELECTIONS = ("last", "best")
 """Weights that a training hands on: the last ones, or those of the best validation figure."""
 
@@ -311,6 +313,9 @@ class RecogniserConfig:
         decay: one of `DECAYS`.
         weights: one of `SELECTIONS`; the best figure is the validation accuracy.
         balance_classes: whether all classes are drawn equally often.
+        start: one of `STARTS`.
+        consistency: weight of the loss on unlabelled clips (`emogan.consistency`); 0 for none.
+        certainty: the probability from which what it reads in an unlabelled clip counts.
     """
 
     augment: AugmentConfig = AugmentConfig()
@@ -318,10 +323,15 @@ class RecogniserConfig:
     decay: str = "none"
     weights: str = "best"
     balance_classes: bool = False
+    start: str = "random"
+    consistency: float = 0.0
+    certainty: float = 0.7
 
     def __post_init__(self) -> None:
         check(0 <= self.smoothing < 1, f"smoothing is {self.smoothing}; it must lie in [0, 1)")
-        for name, values in (("decay", DECAYS), ("weights", SELECTIONS)):
+        check(self.consistency >= 0, f"consistency is {self.consistency}; it must not be negative")
+        check(0 <= self.certainty < 1, f"certainty is {self.certainty}; it must lie in [0, 1)")
+        for name, values in (("decay", DECAYS), ("weights", SELECTIONS), ("start", STARTS)):
             value = getattr(self, name)
             check(value in values, f"{name} is {value!r}; it must be one of {', '.join(values)}")
 

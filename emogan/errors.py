@@ -1,4 +1,5 @@
-"""What ends a command without a stack of frames: `UserError`, of which `Diverged` is one, and `Stopped`; `check` raises."""
+"""What ends a command without a stack of frames: `UserError`, of which `NoResult` and `Diverged` are two, and `Stopped`;
+`check` raises."""
 
 
 class UserError(ValueError):
@@ -8,7 +9,11 @@ class UserError(ValueError):
     """
 
 
-class Diverged(UserError):
+class NoResult(UserError):
+    """A GAN is of no use in a run whose settings are sound; the others of a study go on."""
+
+
+class Diverged(NoResult):
     """A figure of a training is not a number any more, so that going on makes no sense."""
 
 

@@ -161,9 +161,10 @@ STATED = {
     "BUILD.md": [
         f"fits into {CACHE_BYTES >> 30} GiB is decoded once; of more, {SHUFFLE_EXAMPLES:,} examples",
         f"`RunFolder`: {FIRST}, {SECOND.replace('_', ' ')} (`trainers.classifying`), {THIRD}, "
-        f"draw (what G makes of training faces), up to {NUMBERS[len(RECOGNISERS)]} recognisers ({', '.join(RECOGNISERS)}), "
-        f"{EVALUATION}, export, report",
-        f"is noted (`{running.DIVERGED}`)",
+        f"draw (`trainers.drawing`: what G makes of training faces), judge (`trainers.judging`, where that is asked for), "
+        f"up to {NUMBERS[len(RECOGNISERS)]} recognisers ({', '.join(RECOGNISERS)}), {EVALUATION}, "
+        "export, report",
+        f"is noted (`{running.NO_RESULT}`)",
         f"those of a whole run in `{RUN_SETTINGS}`",
         f"flags exist only in the mains of runnable modules and in `{', '.join(FLAG_FOLDERS)}`",
         f"the reference of the code in `{REFERENCE.relative_to(ROOT)}`",

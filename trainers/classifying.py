@@ -1,11 +1,11 @@
 """Classifiers of emotion: f_S, which reads G's condition in what G sees, and the recognisers of what it makes.
 
-Public names: face_classifier; recognise, recogniser_path; classes_of. All train networks of Q's architecture.
+Public names: face_classifier; recognise, cross_fitted, recogniser_path; classes_of. All train networks of Q's architecture.
 """
 
 import dataclasses
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +16,19 @@ from datasets import input_pipeline, streams
 from datasets.corpus import Corpus
 from emogan import networks
 from emogan.config import BARE, AugmentConfig, RecogniserConfig, TrainConfig
-from emogan.errors import UserError
+from emogan.consistency import ConsistentClassifier
 from emogan.metrics import recognition
-from trainers import generating, training
+from trainers import drawing, readings, training
 from trainers.job import Job, pictures
 from trainers.recognisers import RECOGNISERS
 from trainers.run_folder import RunFolder, log
-from trainers.saved_networks import load_network, save_network
+from trainers.saved_networks import load_network, save_network, seen_speakers, start_folder, take_over_trunk
+
+MUCH = AugmentConfig(
+    time_masks=2, time_mask_share=0.2, frequency_masks=2, frequency_mask_share=0.2, time_shift_share=0.15,
+    frequency_shift_share=0.06,
+)  # fmt: skip
+"""How unlabelled spectrograms are changed in which a recogniser shall read what it reads in them slightly changed."""
 
 
 def face_classifier(job: Job, run: RunFolder, folder: Path) -> None:
@@ -30,19 +36,22 @@ def face_classifier(job: Job, run: RunFolder, folder: Path) -> None:
 
     Those of a training clip come from a network that never saw its speaker: one for each training fold, trained on the other
     ones, since a network nearly repeats the labels of what it was trained on. Those of validation and test clips come from one
-    that was trained on all training folds. All are kept as SavedModels, `<which>/classifier`, and read back; the
-    probabilities lie in probabilities.npz.
+    that was trained on all training folds. All are kept as SavedModels, `<which>/classifier`, and read back; what they read is
+    kept by `trainers.readings`.
     """
     folds = job.training_folds
-    rows = []
+    parts = []
     for fold in folds:
         others = "+".join(other for other in folds if other != fold)
-        rows.append(_read_by(job, run, folder / f"without_{fold}", others, [fold]))
-    rows.append(_read_by(job, run, folder / "all", "+".join(folds), [job.protocol.validation, job.protocol.test]))
-    clip_ids, probabilities = (np.concatenate(column) for column in zip(*rows, strict=True))
-    with (folder / "probabilities.part").open("wb") as file:
-        np.savez(file, clip_ids=clip_ids, probabilities=probabilities)
-    (folder / "probabilities.part").replace(folder / "probabilities.npz")
+        parts.append(_read_by(job, run, folder / f"without_{fold}", others, [fold]))
+    parts.append(_read_by(job, run, folder / "all", "+".join(folds), [job.protocol.validation, job.protocol.test]))
+    clip_ids, probabilities = (np.concatenate(column) for column in zip(*parts, strict=True))
+    label_of = dict(zip(*(job.labelled.column(name, job.protocol.train) for name in ("clip_id", "label")), strict=True))
+    rows = [row for row, clip_id in enumerate(clip_ids) if clip_id in label_of]
+    labels = np.array([label_of[clip_ids[row]] for row in rows])
+    temperature = readings.temperature_of(probabilities[rows], labels)
+    log.info("what f_S reads in training clips is as certain as it is right at a temperature of %.2f", temperature)
+    readings.save(readings.Readings(clip_ids=clip_ids, probabilities=probabilities, temperature=temperature), folder)
 
 
 def _read_by(job: Job, run: RunFolder, folder: Path, trained_on: str, read: list[str]) -> tuple[np.ndarray, np.ndarray]:
@@ -50,11 +59,11 @@ def _read_by(job: Job, run: RunFolder, folder: Path, trained_on: str, read: list
     corpus, kind, settings = job.labelled, job.source.name, job.config.recognise
     if not (folder / "classifier").exists():
 
-        def stream(first_step: int) -> list[tuple[tf.data.Dataset, int]]:
+        def batches(first_step: int) -> tf.data.Dataset:
             drawn = {"batch_size": settings.batch_size, "seed": settings.seed, "first_step": first_step}
-            return [(_real(corpus, trained_on, kind, drawn), settings.batch_size)]
+            return _batches(job, [(_real(corpus, trained_on, kind, drawn), settings.batch_size)], settings, BARE)
 
-        network = _train(job, run, folder / "classifier", job.source, trained_on, stream, settings, BARE)
+        network = _train(job, run, folder / "classifier", job.source, trained_on, batches, settings, BARE)
         known = corpus.speakers(f"{trained_on}+{job.protocol.validation}")
         save_network(network, job.config.model, folder / "classifier", known)
     unseen = corpus.speakers("+".join(read)) - corpus.speakers(job.protocol.validation)  # on which all are selected
@@ -78,37 +87,71 @@ def recognise(job: Job, run: RunFolder, folder: Path) -> None:
     """
     name, config, split, kind = folder.name.removeprefix("recognise_"), job.config, job.protocol.train, job.target.name
     recogniser, size = RECOGNISERS[name], config.recognise.batch_size
-    regularised, draws = recogniser.config(config), None
+    regularised, generated = recogniser.config(config), None
     added = 0 if not recogniser.added else round(config.generated_share * size) if recogniser.real else size
     if recogniser.added == "generated":
-        draws = generating.read_draws(job, run)
-        if not draws.speakers <= job.labelled.speakers(split):
-            raise UserError(f"generated examples come from other speakers than those of {split}; do the run anew")
+        generated = drawing.learnt_from(job, run)
 
-    def parts(settings: TrainConfig, first_step: int) -> list[tuple[tf.data.Dataset, int]]:
+    def mixed(settings: TrainConfig, added: int, first_step: int) -> tf.data.Dataset:
         drawn: dict[str, Any] = {"first_step": first_step, "balance": regularised.balance_classes}
         other = {"batch_size": added, "seed": settings.seed + 1, **drawn}  # so that no clip meets what was made of it
-        found = []
+        parts = []
         if recogniser.real:
             real = {"batch_size": size - added, "seed": settings.seed, **drawn}
-            found.append((_real(job.labelled, split, kind, real), size - added))
-        if draws:
-            items = draws.pictures, draws.conditions
-            found.append((streams.array_stream(items, draws.labels, **other), added))
-        elif recogniser.added:
+            parts.append((_real(job.labelled, split, kind, real), size - added))
+        if generated and added:
+            draws, targets, labels = generated
+            parts.append((streams.array_stream((draws.pictures, targets), labels, **other), added))
+        elif added:
             assert job.left_out, "a job with this recogniser has a corpus of the left out speakers"
-            found.append((_real(job.left_out, split, kind, other), added))
-        return found
+            parts.append((_real(job.left_out, split, kind, other), added))
+        weighted = generated and recogniser.real and config.generated_weight != 1
+        weights = [1.0, config.generated_weight][: len(parts)] if weighted else []
+        return _batches(job, parts, settings, regularised, weights)
+
+    def batches(settings: TrainConfig, first_step: int) -> tf.data.Dataset:
+        if not (generated and recogniser.real and config.generated_until < 1):
+            return mixed(settings, added, first_step)
+        last = max(first_step, round(config.generated_until * settings.steps))
+        return mixed(settings, added, first_step).take(last - first_step).concatenate(mixed(settings, 0, last))
 
     known = job.labelled.speakers(f"{split}+{job.protocol.validation}")
     if recogniser.added == "left_out" and job.left_out:
         known |= job.left_out.speakers(split)
+    if generated:
+        known |= generated[0].speakers
+    if job.unlabelled and (regularised.consistency or regularised.start == "discriminator"):
+        known |= job.unlabelled.speakers(job.unlabelled_splits[0])
+    if regularised.start == "discriminator":
+        known |= seen_speakers(start_folder(run) / "discriminator")
     for number, seed in enumerate(config.recogniser_seeds):
         path, settings = recogniser_path(run.path, name, number), dataclasses.replace(config.recognise, seed=seed)
         if not path.exists():
-            drawn = functools.partial(parts, settings)
-            network = _train(job, run, path, job.target, split, drawn, settings, regularised)
+            network = _train(
+                job, run, path, job.target, split, functools.partial(batches, settings), settings, regularised
+            )
             save_network(network, config.model, path, known)
+
+
+def cross_fitted(job: Job, run: RunFolder, folder: Path, left_out: str) -> tf.keras.Model:
+    """A strong recogniser of the real clips of all training folds but one, trained unless that is done."""
+    split = "+".join(fold for fold in job.training_folds if fold != left_out)
+    settings, regularised = (
+        job.config.recognise,
+        dataclasses.replace(job.config.strong, start="random", consistency=0.0),
+    )
+    if not (folder / "recogniser").exists():
+
+        def batches(first_step: int) -> tf.data.Dataset:
+            drawn = {"batch_size": settings.batch_size, "seed": settings.seed, "first_step": first_step}
+            real = _real(job.labelled, split, job.target.name, drawn)
+            return _batches(job, [(real, settings.batch_size)], settings, regularised)
+
+        network = _train(job, run, folder / "recogniser", job.target, split, batches, settings, regularised)
+        known = job.labelled.speakers(f"{split}+{job.protocol.validation}")
+        save_network(network, job.config.model, folder / "recogniser", known)
+    unseen = job.labelled.speakers(left_out)
+    return load_network(folder / "recogniser", job.config.model, "classifier", unseen=unseen)
 
 
 def recogniser_path(run_dir: Path, name: str, number: int = 0) -> Path:
@@ -127,7 +170,7 @@ def _train(
     path: Path,
     picture: networks.Picture,
     split: str,
-    streams_and_sizes: Callable[[int], list[tuple[tf.data.Dataset, int]]],
+    batches: Callable[[int], tf.data.Dataset],
     settings: TrainConfig,
     regularised: RecogniserConfig,
 ) -> tf.keras.Model:
@@ -139,28 +182,67 @@ def _train(
     rate: float | tf.keras.optimizers.schedules.LearningRateSchedule = settings.learning_rate
     if regularised.decay == "cosine":
         rate = tf.keras.optimizers.schedules.CosineDecay(rate, settings.steps)
+    if regularised.start == "discriminator":
+        take_over_trunk(network, start_folder(run) / "discriminator")
+    model = network
+    if regularised.consistency:
+        model = ConsistentClassifier(network, regularised.consistency, regularised.certainty)
     loss = tf.keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=regularised.smoothing)
-    network.compile(training.adam(settings, rate), loss, metrics=["accuracy"])
-    augment = regularised.augment
-    if picture is not networks.SPECTROGRAM:
-        augment = AugmentConfig(mixup=augment.mixup)  # all else is of spectrograms
-    to_batches = functools.partial(
-        input_pipeline.mixed_batches, seed=settings.seed, augment=augment, settings=job.labelled.media.spectrogram
-    )
+    model.compile(training.adam(settings, rate), loss, metrics=["accuracy"])
+    if regularised.consistency:
+        labelled = batches
 
-    def batches(first_step: int) -> tf.data.Dataset:
-        parts, sizes = zip(*streams_and_sizes(first_step), strict=True)
-        return to_batches(list(parts), list(sizes))
+        def batches(first_step: int) -> tf.data.Dataset:
+            return tf.data.Dataset.zip(
+                (labelled(first_step), _unlabelled_batches(job, settings, first_step, regularised))
+            )
 
     validation = job.labelled.examples(job.protocol.validation, pictures=[picture.name], keep=True).map(
         lambda e: (input_pipeline.to_input(e[picture.name]), tf.one_hot(e["label"], config.model.num_classes))
     )
     stage = str(path.parent.relative_to(run.path))
     training.fit(
-        network, batches, settings, run, stage,
+        model, batches, settings, run, stage,
         validation=validation.batch(64), best_by="val_accuracy", keep=regularised.weights,
     )  # fmt: skip
     return network
+
+
+def _batches(
+    job: Job,
+    parts: list[tuple[tf.data.Dataset, int]],
+    settings: TrainConfig,
+    regularised: RecogniserConfig,
+    weights: Sequence[float] = (),
+) -> tf.data.Dataset:
+    """Batches, augmented and mixed, from streams with each one's share of a batch and perhaps its weight in the loss."""
+    found, sizes = (list(column) for column in zip(*parts, strict=True))
+    augment = regularised.augment
+    if job.target is not networks.SPECTROGRAM:
+        augment = AugmentConfig(mixup=augment.mixup)  # all else is of spectrograms
+    return input_pipeline.mixed_batches(
+        found, sizes, weights=weights,
+        seed=settings.seed, augment=augment, settings=job.labelled.media.spectrogram,
+    )  # fmt: skip
+
+
+def _unlabelled_batches(
+    job: Job, settings: TrainConfig, first_step: int, regularised: RecogniserConfig
+) -> tf.data.Dataset:
+    """Batches of unlabelled spectrograms, each twice: changed as the labelled ones are, but not mixed; and by `MUCH`."""
+    corpus, split, size = job.unlabelled, job.unlabelled_splits[0], settings.batch_size
+    assert corpus, "a job with this recogniser has an unlabelled corpus"
+    clips = corpus.stream(
+        split, pictures=[job.target.name], batch_size=size, seed=settings.seed + 2, first_step=first_step
+    )
+    stream = clips.map(lambda n, example: (n, (example[job.target.name], ())))
+    changed = [
+        input_pipeline.mixed_batches([stream], [size], seed=seed, augment=changes, settings=corpus.media.spectrogram)
+        for seed, changes in (
+            (settings.seed + 2, dataclasses.replace(regularised.augment, mixup=0.0)), (settings.seed + 3, MUCH)
+        )
+    ]  # fmt: skip
+    return tf.data.Dataset.zip(tuple(changed)).map(lambda slightly, much: (slightly[0], much[0]))
 
 
 def _real(corpus: Corpus, split: str, kind: str, drawn: dict[str, Any]) -> tf.data.Dataset:

@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from datasets import input_pipeline
 from emogan.metrics import intervals
-from trainers import generating, quality
+from trainers import drawing, quality
 from trainers.classifying import classes_of, recogniser_path
 from trainers.figures import Figures
 from trainers.job import Job
@@ -52,7 +52,7 @@ def evaluate(job: Job, run: RunFolder, folder: Path) -> None:
     if config.schedule != "none":
         generator = load_network(run.path / "calibrate" / "generator", config.model, "generator", unseen=unseen)
         quality.measure(figures, job, run, generator, recognisers["strong"], test, real)
-        generating.discard_draws(run)
+        drawing.discard_draws(run)
 
 
 def _recognition(

@@ -14,7 +14,8 @@ from datasets.protocols import Protocol
 from emogan import networks
 from emogan.config import differences
 from emogan.errors import UserError
-from trainers import devices, saved_networks
+from trainers import devices, readings, saved_networks
+from trainers.readings import Readings
 from trainers.run_config import LEFT_OUT, RunConfig
 from trainers.run_folder import RunFolder
 
@@ -28,7 +29,7 @@ class Job:
 
     Attributes:
         config: the settings, with as many classes as `labelled` has.
-        unlabelled: the corpus of pretraining, and of `unlabelled_share`; None where the run has neither.
+        unlabelled: the corpus of unlabelled clips; None where the run needs none.
         unlabelled_splits: of it, what is trained on and what is watched.
         left_out: the labelled corpus without the speakers that are trained on, for the oracle; None where there is none.
         labelled: the corpus of calibration and evaluation, without the speakers that are left out.
@@ -63,20 +64,25 @@ class Job:
         """c of a labelled example: its label, or what f_S reads in it."""
         if self.config.condition == "label":
             return input_pipeline.label_condition(self.config.model.num_classes)
-        return input_pipeline.table_condition(*read_probabilities(run))
+        read = readings.load(run)
+        return input_pipeline.table_condition(read.clip_ids, self._counted(read, self.config.face_certainty))
 
-    def conditions(self, examples: dict[str, np.ndarray], run: RunFolder) -> np.ndarray:
-        """The same for examples in memory, float32 [n, num_classes]."""
+    def conditions(
+        self, examples: dict[str, np.ndarray], run: RunFolder, *, certainty: float | None = None
+    ) -> np.ndarray:
+        """The same for examples in memory, float32 [n, num_classes]; with another `certainty` than the run's if it is given."""
         if self.config.condition == "label":
             return np.eye(self.config.model.num_classes, dtype=np.float32)[examples["label"]]
-        rows = dict(zip(*read_probabilities(run), strict=True))
-        return np.stack([rows[clip_id] for clip_id in examples["clip_id"]])
+        read = readings.load(run)
+        rows = {clip_id: row for row, clip_id in enumerate(read.clip_ids)}
+        own = read.probabilities[[rows[clip_id] for clip_id in examples["clip_id"]]]
+        certainty = self.config.face_certainty if certainty is None else certainty
+        return self._counted(dataclasses.replace(read, probabilities=own), certainty)
 
-
-def read_probabilities(run: RunFolder) -> tuple[np.ndarray, np.ndarray]:
-    """What f_S made of every labelled clip: clip ids, str [n], and probabilities, float32 [n, num_classes]."""
-    with np.load(run.path / "face_classifier" / "probabilities.npz", allow_pickle=False) as arrays:
-        return arrays["clip_ids"], arrays["probabilities"]
+    def _counted(self, read: Readings, certainty: float) -> np.ndarray:
+        if not self.config.face_certainty:
+            return read.probabilities
+        return readings.certain(read.probabilities, certainty, read.temperature)
 
 
 def open_job(config: RunConfig, data_dir: Path) -> Job:
@@ -99,10 +105,9 @@ def open_job(config: RunConfig, data_dir: Path) -> Job:
     if config.oracle or config.pretrain_dataset == LEFT_OUT:
         left_out = _left_out(whole, labelled, protocol)
     unlabelled, splits = None, ("", "")
-    used = config.pretrains or config.unlabelled_share
-    if used and config.pretrain_dataset == LEFT_OUT and left_out:
+    if config.uses_unlabelled and config.pretrain_dataset == LEFT_OUT and left_out:
         unlabelled, splits = left_out.without_labels(), (protocol.train, protocol.validation)
-    elif used:
+    elif config.uses_unlabelled:
         unlabelled = _open_unlabelled(config, data_dir, labelled)
         splits = protocols.unlabelled_splits(unlabelled)
     if config.pretrained:
@@ -114,10 +119,10 @@ def open_job(config: RunConfig, data_dir: Path) -> Job:
         config=config, unlabelled=unlabelled, unlabelled_splits=splits, labelled=labelled,
         left_out=left_out if config.oracle else None, protocol=protocol, strategy=strategy,
     )  # fmt: skip
-    if config.condition == "face" and len(job.training_folds) < 2:
+    if (config.reads_faces or config.judges_draws) and len(job.training_folds) < 2:
         raise UserError(
-            f"--condition=face needs training speakers in two folds, and they all are in {job.training_folds[0]}; take "
-            "--condition=label, or a larger --train_speakers"
+            f"{'an f_S' if config.reads_faces else 'judging what is generated'} needs training speakers in two folds, and they "
+            f"all are in {job.training_folds[0]}; do without it, or take a larger --train_speakers"
         )
     return job
 

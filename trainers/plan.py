@@ -9,6 +9,7 @@ import tensorflow as tf
 from datasets.corpus import Corpus
 from emogan import networks
 from emogan.config import to_json
+from trainers.drawing import MOST_UNLABELLED
 from trainers.job import Job
 from trainers.recognisers import RECOGNISERS, recognisers
 from trainers.run_config import RunConfig
@@ -47,7 +48,7 @@ def phases(config: RunConfig) -> list[Phase]:
                 state=state,
             )
         )
-    if config.schedule != "none" and config.condition == "face":
+    if config.reads_faces:
         found.append(
             Phase(stage="face_classifier", steps=config.recognise.steps, data=config.dataset, state={"f_S": anew})
         )
@@ -55,9 +56,13 @@ def phases(config: RunConfig) -> list[Phase]:
         found.append(_calibration(config))
         source = networks.kinds(config.model)[0].name
         state = dict.fromkeys(NETWORKS[:2], "used")
-        if config.condition == "face" and config.requests == "own":
+        if config.reads_faces and config.requests == "own":
             state["f_S"] = "used"
-        found.append(Phase(stage="draw", steps=0, data=f"{config.dataset}, {source}s", state=state))
+        drawn_from = config.dataset if config.draw_from == "labelled" else config.pretrain_dataset
+        found.append(Phase(stage="draw", steps=0, data=f"{drawn_from}, {source}s", state=state))
+    if config.judges_draws:
+        data = f"{config.dataset}, without a training fold each"
+        found.append(Phase(stage="judge", steps=config.recognise.steps, data=data, state={"recogniser": anew}))
     for name in recognisers(config):
         data = f"{config.dataset}, {RECOGNISERS[name].data}"
         state = {"recogniser": f"trained anew, {config.recognise_seeds} times" if config.recognise_seeds > 1 else anew}
@@ -147,11 +152,12 @@ def _memory(job: Job) -> list[str]:
 
 def _draws(job: Job) -> str:
     config = job.config
-    requests = job.labelled.count(job.protocol.train) * (config.model.num_classes if config.requests == "all" else 1)
-    size = 2 * requests * config.draws * config.model.size**2 * job.target.channels
-    return (
-        f"draws: {requests * config.draws:,} pictures, {size / 2**20:,.0f} MiB on disk until the evaluation has ended"
-    )
+    clips = job.labelled.count(job.protocol.train)
+    if config.draw_from == "unlabelled" and job.unlabelled:
+        clips = min(job.unlabelled.count(job.unlabelled_splits[0]), MOST_UNLABELLED)
+    count = clips * config.draws_each * (config.model.num_classes if config.requests == "all" else 1)
+    size = 2 * count * config.model.size**2 * job.target.channels
+    return f"draws: {count:,} pictures at most, {size / 2**20:,.0f} MiB on disk until the evaluation has ended"
 
 
 def _activations(network: tf.keras.Model) -> int:
@@ -163,13 +169,18 @@ def _data(job: Job) -> list[str]:
     protocol, lines = job.protocol, []
     if job.unlabelled:
         train, held_out = job.unlabelled_splits
-        uses = {"pretraining": job.config.pretrains, "calibration, without labels": job.config.unlabelled_share}
+        uses = {
+            "pretraining": job.config.pretrains,
+            "calibration, without labels": job.config.unlabelled_share,
+            "drawing": job.config.schedule != "none" and job.config.draw_from == "unlabelled",
+            "the strong recogniser": job.config.strong.consistency,
+        }
         lines.append(_split_line(job.unlabelled, train, " and ".join(use for use, given in uses.items() if given)))
         if job.config.pretrains:
             watched = "watching pretraining" + (", for want of others" if held_out == train else "")
             lines.append(_split_line(job.unlabelled, held_out, watched))
     if job.config.pretrained:
-        lines.append(f"calibration begins from the networks in {job.config.pretrained}")
+        lines.append(f"what is pretrained is taken from {job.config.pretrained}")
     if job.left_out:
         lines.append(_split_line(job.left_out, protocol.train, "the oracle"))
     for split, use in (

@@ -56,7 +56,7 @@ def measure(
     known = input_pipeline.to_input(tf.constant(train[job.target.name])).numpy()
     source = spoilt_sources(test[job.source.name], config.control)
     features = tf.keras.Model(judges[0].input, [judges[0].get_layer("features").output, judges[0].output])
-    emotions, conditions = np.eye(config.model.num_classes), job.conditions(test, run)
+    emotions, conditions = np.eye(config.model.num_classes), job.conditions(test, run, certainty=0.0)
     grid = generating.generate_grid(generator, source, emotions, seed)[:, :, 0]
     draws = generating.generate_grid(generator, source[:VARIED], emotions, seed + 1, DRAWS)
     own = generating.generate(generator, source, conditions, seed)

@@ -49,4 +49,5 @@ RECOGNISERS = {
 def recognisers(config: RunConfig) -> list[str]:
     """Those of `RECOGNISERS` that a run has."""
     there = {"": True, "generated": config.schedule != "none", "left_out": config.oracle}
-    return [name for name, recogniser in RECOGNISERS.items() if there[recogniser.added]]
+    found = [name for name, recogniser in RECOGNISERS.items() if there[recogniser.added]]
+    return [name for name in found if config.generated_alone or RECOGNISERS[name].real]

@@ -16,7 +16,7 @@ from emogan.config import (
 )
 from emogan.errors import check
 
-FORMAT = 6
+FORMAT = 7
 """Of what a run folder and a saved network hold; another one is refused."""
 SCHEDULES = ("progressive", "moderate", "none")
 """Pretraining then calibration; calibration from scratch; or no GAN at all, but the recognisers of real spectrograms alone."""
@@ -24,8 +24,12 @@ CONDITIONS = ("label", "face")
 """Supervised, or semi-supervised."""
 TAKEN_OVER = ("generator_and_discriminator", "generator", "encoder")
 """What calibration can take over from pretraining; the encoder is G's way down."""
-REQUESTS = ("own", "all")
-"""What is generated from a training example."""
+REQUESTS = ("own", "all", "lot")
+"""What emotions are generated from a clip."""
+DRAWN_FROM = ("labelled", "unlabelled")
+"""What clips something is generated from for the recognisers."""
+TARGETS = ("requests", "readings")
+"""What recognisers learn of a generated example."""
 LEFT_OUT = "left_out"
 """As `pretrain_dataset`: the speakers of the training folds that are not trained on, without their labels."""
 SEED_STEP = 1_000
@@ -56,8 +60,20 @@ class RunConfig:
         recognise_seeds: trainings of each recogniser, over which figures are averaged; see `recogniser_seeds`.
         strong: how the strong recogniser is regularised; the bare one has `emogan.config.BARE`.
         generated_share: share of generated examples in each batch that has some. Our choice.
-        draws: how many are generated from each training face and condition, by different noise.
-        requests: what is generated from a training example: its `own` c, or `all` emotions one after the other.
+        draws: how many are generated from each face and condition, by different noise.
+        draw_from: one of `DRAWN_FROM`: of whose clips something is generated: the training speakers', or unlabelled ones.
+        requests: one of `REQUESTS`: what is asked for: the clip's `own` c (of an unlabelled one what f_S reads in it), `all`
+            emotions, or one by `lot` for each draw.
+        revoice: whether the noise is the code of the clip's own target, so that it is said again in another emotion.
+        face_certainty: where f_S reads c: the probability from which the likeliest emotion counts as the label; clips of which
+            it is less sure have none. It is a probability by temperature (see `trainers.readings`), so that an f_S that is as
+            often wrong as right is no surer than that. 0 for the probabilities as they are, which is the paper's way.
+        generated_alone: whether a recogniser is also trained on generated examples alone.
+        generated_weight: of a generated example in the recognisers' loss; that of a real one is 1.
+        generated_until: share of the updates after which batches are real ones alone.
+        generated_targets: one of `TARGETS`: what a generated example's target is: what was asked for, or what recognisers read
+            in it that do not know the speaker.
+        generated_filter: whether only those are used in which these recognisers find what was asked for.
         train_speakers: number of training speakers, chosen by the seed of calibration; 0 for all.
         unlabelled_share: share of each batch of calibration that comes from the unlabelled dataset, with the null condition.
         balance_classes: whether calibration draws all classes equally often.
@@ -89,7 +105,15 @@ class RunConfig:
     strong: RecogniserConfig = STRONG
     generated_share: float = 0.5
     draws: int = 10
+    draw_from: str = "labelled"
     requests: str = "own"
+    revoice: bool = False
+    face_certainty: float = 0.0
+    generated_alone: bool = True
+    generated_weight: float = 1.0
+    generated_until: float = 1.0
+    generated_targets: str = "requests"
+    generated_filter: bool = False
     train_speakers: int = 0
     unlabelled_share: float = 0.0
     balance_classes: bool = False
@@ -103,7 +127,38 @@ class RunConfig:
     @property
     def pretrains(self) -> bool:
         """Whether the run has a first stage of its own."""
-        return self.schedule == "progressive" and not self.pretrained
+        return self.starts_from_pretraining and not self.pretrained
+
+    @property
+    def starts_from_pretraining(self) -> bool:
+        """Whether the run needs pretrained networks."""
+        return self.schedule == "progressive" or self.strong.start == "discriminator"
+
+    @property
+    def uses_unlabelled(self) -> bool:
+        """Whether the run needs the unlabelled dataset."""
+        return bool(
+            self.pretrains
+            or self.unlabelled_share
+            or self.strong.consistency
+            or (self.schedule != "none" and self.draw_from == "unlabelled")
+        )
+
+    @property
+    def reads_faces(self) -> bool:
+        """Whether the run has an f_S."""
+        unlabelled = self.draw_from == "unlabelled" and self.requests == "own"
+        return self.schedule != "none" and (self.condition == "face" or unlabelled)
+
+    @property
+    def draws_each(self) -> int:
+        """How many are generated from each clip and emotion: one where the clip's code, and not noise, is G's."""
+        return 1 if self.revoice else self.draws
+
+    @property
+    def judges_draws(self) -> bool:
+        """Whether the run has recognisers that judge what is generated; see `trainers.judging`."""
+        return self.schedule != "none" and (self.generated_filter or self.generated_targets == "readings")
 
     @property
     def calibration_loss(self) -> LossConfig:
@@ -146,6 +201,8 @@ class RunConfig:
             "take_over": TAKEN_OVER,
             "keep": SELECTIONS,
             "requests": REQUESTS,
+            "draw_from": DRAWN_FROM,
+            "generated_targets": TARGETS,
             "control": CONTROLS,
         }
         for name, values in choices.items():
@@ -156,8 +213,8 @@ class RunConfig:
             "freeze_encoder needs an encoder that was pretrained; leave it out, or take schedule progressive",
         )
         check(
-            not self.pretrained or self.schedule == "progressive",
-            "pretrained needs schedule progressive; leave it out, or take that schedule",
+            not self.pretrained or self.starts_from_pretraining,
+            "pretrained needs schedule progressive, or a recogniser that starts from D; leave it out, or take one of them",
         )
         check(
             not self.control.startswith("shuffled") or self.calibrate.batch_size - self.unlabelled_examples > 1,
@@ -169,6 +226,31 @@ class RunConfig:
             0 < generated < self.recognise.batch_size,
             f"generated_share {self.generated_share} of {self.recognise.batch_size} examples is {generated}; every batch must "
             "have real and generated ones",
+        )
+        weight, until = self.generated_weight, self.generated_until
+        check(weight > 0, f"generated_weight is {weight}; it must be positive")
+        check(0 < until <= 1, f"generated_until is {until}; it must lie above 0, and at most at 1")
+        check(0 <= self.face_certainty < 1, f"face_certainty is {self.face_certainty}; it must lie in [0, 1)")
+        faces_made = self.model.direction == "sound_to_face"
+        check(
+            not self.revoice or (self.loss.lambda_code > 0 and not faces_made),
+            "revoice needs a G that makes spectrograms and has learnt a code of them; give lambda_code above 0",
+        )
+        check(
+            not self.revoice or self.requests == "all",
+            f"revoice says a clip again in each emotion, and requests is {self.requests}; give requests all",
+        )
+        check(
+            not self.revoice or self.draw_from == "labelled" or self.unlabelled_share > 0,
+            "revoice needs a code of the unlabelled clips, and G has learnt none; give unlabelled_share above 0",
+        )
+        check(
+            self.strong.start == "random" or self.model.generator == "modulated" or not self.model.d_sees_source,
+            "a recogniser cannot start from a D whose first convolution sees the source too; leave d_sees_source out",
+        )
+        check(
+            not (self.strong.consistency and faces_made),
+            "consistency changes spectrograms; leave it out where faces are generated",
         )
         for name in ("recognise_seeds", "draws"):
             check(getattr(self, name) > 0, f"{name} is {getattr(self, name)}; it must be at least 1")

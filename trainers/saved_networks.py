@@ -1,6 +1,6 @@
-"""Networks as SavedModels that know what they are, and what calibration takes over from pretraining.
+"""Networks as SavedModels that know what they are, and what is taken over from pretraining.
 
-Public names: save_network, load_network, about, seen_speakers, layer_digests, start_from.
+Public names: save_network, load_network, about, seen_speakers, layer_digests, start_from, start_folder, take_over_trunk.
 """
 
 import dataclasses
@@ -16,7 +16,7 @@ from emogan import networks  # whose layers must be registered before a SavedMod
 from emogan.config import ModelConfig, differences, from_json, to_json
 from emogan.errors import UserError
 from trainers.run_config import FORMAT, RunConfig
-from trainers.run_folder import folder_atomically
+from trainers.run_folder import RunFolder, folder_atomically
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -157,6 +157,20 @@ def start_from(
                 state += ", but for the condition" if anew else ""
                 lines.append(f"{network.name} {layer.name} {digests[layer.name]}{state}")
     return lines
+
+
+def start_folder(run: RunFolder) -> Path:
+    """Where the networks lie that a run begins calibration from: its own pretraining's, or another run's."""
+    return Path(run.config.pretrained) if run.config.pretrained else run.path / "pretrain"
+
+
+def take_over_trunk(classifier: tf.keras.Model, discriminator: Path) -> None:
+    """Gives a classifier of targets the kernels of D's convolutions; its own biases, where it has any, stay."""
+    source = load_network(discriminator, role="discriminator")
+    for layer in classifier.layers:
+        if layer.name.startswith("trunk_") and layer.name.endswith("_conv"):
+            kernel = source.get_layer(layer.name).get_weights()[0]
+            layer.set_weights([kernel, *layer.get_weights()[1:]])
 
 
 def _other_classes(pretrained: Path, config: ModelConfig, class_names: Sequence[str]) -> bool:

@@ -17,7 +17,19 @@ from emogan.codes import EXAMPLES, PictureCode, averaged_down
 from emogan.config import LossConfig, TrainConfig, to_json
 from emogan.model import EmoGAN
 from emogan.serving import ServedSettings
-from trainers import classifying, devices, evaluation, exporting, generating, plots, report, saved_networks, training
+from trainers import (
+    classifying,
+    devices,
+    drawing,
+    evaluation,
+    exporting,
+    generating,
+    judging,
+    plots,
+    report,
+    saved_networks,
+    training,
+)
 from trainers.job import Job, pictures
 from trainers.plan import phases_table
 from trainers.recognisers import recognisers
@@ -56,8 +68,9 @@ def stages_of(config: RunConfig) -> list[str]:
     served = made and config.model.direction == "face_to_sound"
     return [
         *(["pretrain"] if config.pretrains else []),
-        *(["face_classifier"] if made and config.condition == "face" else []),
+        *(["face_classifier"] if config.reads_faces else []),
         *(["calibrate", "draw"] if made else []),
+        *(["judge"] if config.judges_draws else []),
         *(f"recognise_{name}" for name in recognisers(config)),
         "evaluate",
         *(["serving"] if served else []),
@@ -69,7 +82,8 @@ def run_stage(job: Job, run: RunFolder, name: str) -> None:
     together = {"pretrain": pretrain, "calibrate": calibrate}
     alone = {
         "face_classifier": classifying.face_classifier,
-        "draw": generating.draw,
+        "draw": drawing.draw,
+        "judge": judging.judge,
         "evaluate": evaluation.evaluate,
         "serving": _export,
     }
@@ -108,7 +122,7 @@ def calibrate(job: Job, run: RunFolder, folder: Path) -> None:
             networks.standardise_by(classifier, job.target, pictures(corpus, protocol.train, job.target.name))
         taken, known = [], corpus.speakers(f"{protocol.train}+{protocol.validation}")
         if config.schedule == "progressive":
-            start = Path(config.pretrained) if config.pretrained else run.path / "pretrain"
+            start = saved_networks.start_folder(run)
             taken = saved_networks.start_from(generator, discriminator, config, start, corpus.class_names)
             known |= saved_networks.seen_speakers(start / "generator")
         if config.unlabelled_share and job.unlabelled:
@@ -130,14 +144,17 @@ def calibrate(job: Job, run: RunFolder, folder: Path) -> None:
         licences=_licences(corpus, job.unlabelled, known),
     )
     if run.writes:
+        if gan.code:
+            np.savez(folder / "code.npz", means=gan.code.means.numpy(), components=gan.code.components.numpy())
         write_atomically(folder / "served.json", to_json(served))
 
 
 def _licences(labelled: Corpus, unlabelled: Corpus | None, known: frozenset[str]) -> dict[str, str]:
     """Of all corpora that G was trained on, those of a run that it was taken over from included."""
-    here = {one.name: one.licence for one in (labelled, unlabelled) if one}
-    names = {speaker.partition(":")[0] for speaker in known} - {name.partition("/")[0] for name in here}
-    return here | {name: datasets.BUILDERS[name].LICENSE for name in sorted(names)}
+    names = {speaker.partition(":")[0] for speaker in known}
+    here = {one.name: one.licence for one in (labelled, unlabelled) if one and one.name.partition("/")[0] in names}
+    others = names - {name.partition("/")[0] for name in here}
+    return here | {name: datasets.BUILDERS[name].LICENSE for name in sorted(others)}
 
 
 def _fresh(job: Job, corpus: Corpus, split: str) -> tuple[tf.keras.Model, tf.keras.Model]:

@@ -10,6 +10,7 @@ metrics.jsonl beside them. The settings of the runs are those of trainers.progre
 decide.
 """
 
+import itertools
 import os
 import signal
 import sys
@@ -23,7 +24,7 @@ from emogan import command
 from emogan.errors import UserError
 from trainers import flags as run_flags
 from trainers.run_config import RunConfig
-from trainers.study.cases import CASES, SWEPT_CASE
+from trainers.study.cases import CASES, GROUPS, SWEPT_CASE
 
 _DATA_DIR = flags.DEFINE_string("data_dir", None, "Folder of the built datasets.", required=True)
 _STUDY_DIR = flags.DEFINE_string("study_dir", None, "Folder of this study.", required=True)
@@ -32,7 +33,11 @@ _FOLDS = flags.DEFINE_list("folds", "all", "Test folds, such as 0,1; or all of e
 _SEEDS = flags.DEFINE_list(
     "seeds", "1,2,3", "Seeds of calibration and of the recognisers; that of pretraining is --seed."
 )
-_CASES = flags.DEFINE_list("cases", "all", f"Cases with commas between them, of {', '.join(CASES)}; or all.")
+_CASES = flags.DEFINE_list(
+    "cases",
+    "all",
+    f"Cases and groups of cases: {', '.join([*GROUPS, *CASES])}; or all. Those of a group that cannot be had are left out.",
+)
 _SHARES = flags.DEFINE_list(
     "shares", [], f"Further shares of generated examples, such as 0.25,0.75, tried on {SWEPT_CASE}."
 )
@@ -91,7 +96,7 @@ def main(_: list[str]) -> None:
         datasets=tuple(_DATASETS.value),
         folds={name: _folds(name, base.model.size, data_dir) for name in _DATASETS.value},
         seeds=seeds,
-        cases=_all_cases(base) if _CASES.value == ["all"] else tuple(_CASES.value),
+        cases=_cases(base),
         shares=shares,
         low_data=low_data,
     )
@@ -111,9 +116,12 @@ def main(_: list[str]) -> None:
     print(f"report: {report.write(study, runs, found, folder)}")
 
 
-def _all_cases(base: RunConfig) -> tuple[str, ...]:
-    """All that fit; an oracle only where speakers with labels are left out."""
-    return tuple(name for name, case in CASES.items() if case.fits(base) and (name != "oracle" or base.train_speakers))
+def _cases(base: RunConfig) -> tuple[str, ...]:
+    """Those that are named, and of the groups that are all that fit."""
+    named = [*GROUPS] if _CASES.value == ["all"] else _CASES.value
+    fitting = [name for name, case in CASES.items() if case.fits(base)]
+    found = [[one for one in fitting if CASES[one].group == name] if name in GROUPS else [name] for name in named]
+    return tuple(itertools.chain.from_iterable(found))
 
 
 def _stop_at_end_of_stdin() -> None:

@@ -187,6 +187,31 @@ def test_mixup_mixes_whole_batches_by_the_number_of_the_step():
         np.testing.assert_allclose(made[1][step], expected[1], atol=1e-6)
 
 
+def test_a_mixed_item_weighs_as_much_as_its_parts():
+    """The cross-entropy is linear in the target: of a mixed item it is that of its parts, each by its share and its weight."""
+    pictures = np.zeros([4, 16, 16, 1], np.float32)
+    streams_of = [
+        streams.array_stream((pictures + n, np.eye(2, dtype=np.float32)[np.full(4, n)]), np.arange(4), batch_size=2, seed=1,
+                             balance=False)
+        for n in (0, 1)
+    ]  # fmt: skip
+
+    def batches(weights, augment):
+        made = input_pipeline.mixed_batches(
+            streams_of, [2, 2], seed=1, augment=augment, settings=SPECTROGRAMS[64], weights=weights
+        )
+        return list(made.take(6).as_numpy_iterator())
+
+    for picture, target, weight in batches([1.0, 0.25], AugmentConfig()):
+        np.testing.assert_array_equal(weight, [1, 1, 0.25, 0.25])
+        np.testing.assert_array_equal(target[:, 1], picture[:, 0, 0, 0])
+    for picture, target, weight in batches([1.0, 0.25], AugmentConfig(mixup=0.4)):
+        second = picture[:, 0, 0, 0]  # the share of a picture that comes from the second stream
+        np.testing.assert_allclose(weight, 1 - 0.75 * second, atol=1e-5)
+        np.testing.assert_allclose(target[:, 1], 0.25 * second / weight, atol=1e-5)
+        np.testing.assert_allclose(target.sum(1), 1, atol=1e-5)
+
+
 def test_mixed_batches_go_on_where_they_were_left_with_all_augmentations():
     augment = AugmentConfig(
         time_masks=1,

@@ -84,5 +84,12 @@ def test_items_in_memory_make_the_same_kind_of_stream():
     assert [int(item) for _, (item, _) in later.take(22)] == even[8:]
 
 
+@pytest.mark.parametrize("balance", [False, True])
+def test_items_with_a_negative_label_are_left_out(balance):
+    labels = np.array([0, -1, 1, 1, -1])
+    drawn = streams.array_stream((np.arange(5),), labels, batch_size=2, seed=1, balance=balance).take(12)
+    assert {int(item) for _, (item,) in drawn} == {0, 2, 3}
+
+
 def test_the_key_is_the_seed_and_the_number():
     np.testing.assert_array_equal(streams.key(7, tf.constant(2**40, tf.int64)), [7, 2**40])

@@ -65,6 +65,7 @@ def test_a_run_that_is_stopped_ends_in_the_same_weights(minute_run, minute_flags
 @pytest.mark.slow
 def test_a_run_that_is_killed_twenty_times_ends_in_the_same_weights(minute_flags, run_command, tmp_path):
     longer = [*minute_flags, "--pretrain_steps=40", "--calibrate_steps=40", "--recognise_steps=40"]
+    longer += ["--generated_until=0.5", "--generated_weight=0.5", "--generated_filter", "--recognise_consistency=1"]
     whole, killed = ([*longer, f"--run_dir={tmp_path / name}"] for name in ("whole", "killed"))
     assert run_command("trainers.progressive", *whole).returncode == 0
     assert kill_at_random(killed, times=20, longest_seconds=22) == 20

@@ -4,6 +4,7 @@ import dataclasses
 
 import pytest
 
+from emogan.config import RecogniserConfig
 from trainers.plan import NETWORKS, phases, phases_table
 from trainers.recognisers import RECOGNISERS
 
@@ -43,6 +44,31 @@ def test_draws_are_made_from_what_g_sees(small):
     for direction, data in seen.items():
         config = small.run_config(model=dataclasses.replace(small.model, direction=direction))
         assert next(phase.data for phase in phases(config) if phase.stage == "draw") == data
+
+
+def test_what_is_generated_of_unlabelled_clips_needs_f_s_where_their_own_emotion_is_asked_for(small):
+    config = small.run_config(draw_from="unlabelled")
+    assert list(states(config))[:4] == ["pretrain", "face_classifier", "calibrate", "draw"]
+    assert states(config)["draw"][FACE_CLASSIFIER] == "used"
+    assert next(phase.data for phase in phases(config) if phase.stage == "draw") == "voxceleb_av, faces"
+    assert "face_classifier" not in states(dataclasses.replace(config, requests="lot"))
+
+
+@pytest.mark.parametrize("how", [{"generated_filter": True}, {"generated_targets": "readings"}])
+def test_what_is_generated_is_judged_where_that_matters(small, how):
+    found = list(states(small.run_config(**how)))
+    assert found[found.index("draw") + 1] == "judge"
+
+
+def test_a_strong_recogniser_that_starts_from_d_needs_pretraining(small):
+    strong = RecogniserConfig(start="discriminator")
+    assert list(states(small.run_config(schedule="none", strong=strong))) == ["pretrain", *RECOGNISED[:2]]
+    started = small.run_config(schedule="none", strong=strong, pretrained="runs/other/pretrain")
+    assert list(states(started)) == RECOGNISED[:2]
+
+
+def test_without_the_recogniser_of_generated_ones_alone(small):
+    assert [name for name in states(small.run_config(generated_alone=False)) if name in RECOGNISED] == RECOGNISED[:4]
 
 
 def test_an_oracle_has_two_more(small):

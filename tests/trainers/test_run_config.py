@@ -25,6 +25,7 @@ MISMATCH = {
     "loss": LossConfig(lambda_mismatch=0.5),
 }
 
+CODE = {"loss": LossConfig(lambda_code=8.0), "model": dataclasses.replace(PRESETS["tiny"], noise_dim=4)}
 REVERSE = dataclasses.replace(PRESETS["tiny"], direction="sound_to_face")
 
 
@@ -82,6 +83,27 @@ def strong(**augment) -> RecogniserConfig:
             lambda: run(unlabelled_share=1 / 16, **MISMATCH),
             "lambda_mismatch needs another example beside each in a batch",
         ),
+        (lambda: run(generated_weight=0.0), "generated_weight is 0.0; it must be positive"),
+        (lambda: run(generated_until=0.0), "generated_until is 0.0; it must lie above 0"),
+        (lambda: run(face_certainty=1.0), "face_certainty is 1.0; it must lie in"),
+        (lambda: run(revoice=True), "revoice needs a G that makes spectrograms and has learnt a code of them"),
+        (lambda: run(revoice=True, **CODE), "revoice says a clip again in each emotion, and requests is own"),
+        (
+            lambda: run(revoice=True, requests="all", draw_from="unlabelled", **CODE),
+            "revoice needs a code of the unlabelled clips, and G has learnt none; give unlabelled_share above 0",
+        ),
+        (
+            lambda: run(strong=RecogniserConfig(consistency=1.0), model=REVERSE),
+            "consistency changes spectrograms; leave it out where faces are generated",
+        ),
+        (
+            lambda: run(strong=RecogniserConfig(start="discriminator"), model=MISMATCH["model"]),
+            "a recogniser cannot start from a D whose first convolution sees the source too",
+        ),
+        (lambda: run(draw_from="both"), "draw_from is 'both'; it must be one of labelled, unlabelled"),
+        (lambda: RecogniserConfig(start="warm"), "start is 'warm'; it must be one of random, discriminator"),
+        (lambda: RecogniserConfig(certainty=1.0), "certainty is 1.0; it must lie in"),
+        (lambda: RecogniserConfig(consistency=-1.0), "consistency is -1.0; it must not be negative"),
         (lambda: run(train_speakers=-1), "train_speakers is -1; it must be positive, or 0 for all"),
         (
             lambda: run(strong=strong(frequency_shift_share=0.01)),

@@ -10,7 +10,14 @@ from emogan.config import ModelConfig
 from emogan.errors import UserError
 from trainers import devices, training
 from trainers.run_config import FORMAT
-from trainers.saved_networks import layer_digests, load_network, save_network, seen_speakers, start_from
+from trainers.saved_networks import (
+    layer_digests,
+    load_network,
+    save_network,
+    seen_speakers,
+    start_from,
+    take_over_trunk,
+)
 
 
 def test_a_saved_network_gives_the_same_output_and_goes_on_training(tmp_path, rng, small):
@@ -77,6 +84,24 @@ def test_other_weights_than_were_saved_are_refused(tmp_path, small):
     (tmp_path / "b" / "emogan.json").write_text((tmp_path / "a" / "emogan.json").read_text())
     with pytest.raises(UserError, match=r"b is damaged: the weights of trunk_0_conv, .* are not those that were saved"):
         load_network(tmp_path / "b")
+
+
+def test_a_recogniser_can_start_from_the_kernels_of_d(tmp_path, small):
+    for settings in ({}, {"generator": "modulated", "d_sees_source": True}):
+        model = dataclasses.replace(small.model, **settings)
+        discriminator, recogniser = networks.build_discriminator(model), networks.build_classifier(model)
+        path = tmp_path / f"d_{len(settings)}"
+        save_network(discriminator, model, path, [])
+        before = layer_digests(recogniser)
+        take_over_trunk(recogniser, path)
+        after = layer_digests(recogniser)
+        changed = {layer for layer in before if after[layer] != before[layer]}
+        assert changed == {layer for layer in before if layer.startswith("trunk_") and layer.endswith("_conv")}
+        assert len(changed) > 1
+        for layer in changed:
+            np.testing.assert_array_equal(
+                recogniser.get_layer(layer).get_weights()[0], discriminator.get_layer(layer).get_weights()[0]
+            )
 
 
 def pretrained(small, folder):

@@ -13,6 +13,9 @@ from emogan.config import PRESETS, AugmentConfig, LossConfig, RecogniserConfig, 
 from trainers.flags import data, losses, method, networks, recognition, strong, training
 from trainers.run_config import RunConfig, recipe
 
+REGULARISED = ("smoothing", "decay", "weights", "start", "consistency", "certainty")
+"""Settings of the strong recogniser whose flags begin with `recognise_`."""
+
 for _group in (data, method, networks, losses, training, recognition, strong):
     flags.adopt_module_key_flags(_group)
 
@@ -29,7 +32,7 @@ def run_config() -> RunConfig:
     preset = PRESETS[shape.pop("preset")]
     pretrain_steps, calibrate_steps = train.pop("pretrain_steps"), train.pop("calibrate_steps")
     own = {name: recognise.pop(f"recognise_{name}") for name in ("steps", "batch_size", "learning_rate")}
-    regularised = {name: augment.pop(f"recognise_{name}") for name in ("smoothing", "decay", "weights")}
+    regularised = {name: augment.pop(f"recognise_{name}") for name in REGULARISED}
     return RunConfig(
         **about_data,
         **_values(method, usual),

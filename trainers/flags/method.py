@@ -3,7 +3,7 @@
 from absl import flags
 
 from emogan.config import CONTROLS, SELECTIONS
-from trainers.run_config import CONDITIONS, SCHEDULES, TAKEN_OVER
+from trainers.run_config import CONDITIONS, SCHEDULES, TAKEN_OVER, RunConfig
 
 flags.DEFINE_enum(
     "schedule",
@@ -17,6 +17,12 @@ flags.DEFINE_enum(
     CONDITIONS,
     "Condition of G and target of Q: the label, or (semi-supervised) the probabilities that f_S reads in what G sees. f_S is "
     "trained first, on training speakers; training clips are read by networks that never saw their speaker.",
+)
+flags.DEFINE_float(
+    "face_certainty",
+    RunConfig.face_certainty,
+    "Of --condition=face: the probability from which the likeliest emotion counts as if it were the label; clips of which f_S "
+    "is less sure have none. 0 for its probabilities, as the paper has it.",
 )
 flags.DEFINE_bool("use_classifier", True, "Whether Q takes part in calibration.")
 flags.DEFINE_string(

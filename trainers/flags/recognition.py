@@ -2,7 +2,7 @@
 
 from absl import flags
 
-from trainers.run_config import REQUESTS, RunConfig
+from trainers.run_config import DRAWN_FROM, REQUESTS, TARGETS, RunConfig
 
 flags.DEFINE_integer("recognise_steps", 5_000, "Steps of each recogniser.")
 flags.DEFINE_integer("recognise_batch_size", 32, "Examples per step of the recognisers.")
@@ -22,7 +22,46 @@ flags.DEFINE_enum(
     "requests",
     RunConfig.requests,
     REQUESTS,
-    "What is generated from a training face: its own emotion, or all of them.",
+    "What emotions are generated from a face: its own (of an unlabelled clip what f_S reads in it), all, or one by lot for "
+    "each draw.",
+)
+flags.DEFINE_enum(
+    "draw_from",
+    RunConfig.draw_from,
+    DRAWN_FROM,
+    "Whose faces are used for that: the training speakers', or those of the unlabelled clips.",
+)
+flags.DEFINE_bool(
+    "revoice",
+    RunConfig.revoice,
+    "Generate from a clip's code instead of noise, the same clip in each emotion; needs --requests=all and --lambda_code.",
+)
+flags.DEFINE_bool(
+    "generated_alone",
+    RunConfig.generated_alone,
+    "Also train a recogniser on generated examples alone, which tells how much of real speech they have.",
+)
+flags.DEFINE_float(
+    "generated_weight",
+    RunConfig.generated_weight,
+    "Weight of a generated example in the loss; that of a real one is 1.",
+)
+flags.DEFINE_float(
+    "generated_until",
+    RunConfig.generated_until,
+    "Share of the updates after which recognisers see real examples alone.",
+)
+flags.DEFINE_enum(
+    "generated_targets",
+    RunConfig.generated_targets,
+    TARGETS,
+    "What is learnt of a generated example: the emotion asked for, or the probabilities that recognisers read in it that do "
+    "not know its speaker.",
+)
+flags.DEFINE_bool(
+    "generated_filter",
+    RunConfig.generated_filter,
+    "Leave out generated examples in which such recognisers do not find the emotion asked for.",
 )
 flags.DEFINE_bool(
     "oracle",

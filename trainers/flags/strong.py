@@ -2,7 +2,7 @@
 
 from absl import flags
 
-from emogan.config import DECAYS, SELECTIONS, STRONG
+from emogan.config import DECAYS, SELECTIONS, STARTS, STRONG
 
 flags.DEFINE_float(
     "time_shift_share",
@@ -30,3 +30,15 @@ flags.DEFINE_float(
 flags.DEFINE_float(
     "noise_snr_db", STRONG.augment.noise_snr_db, "Lowest signal-to-noise ratio of added white noise, dB; 0 for none."
 )
+flags.DEFINE_enum(
+    "recognise_start",
+    STRONG.start,
+    STARTS,
+    "Its first weights: random, or of its convolutions those of the D that was pretrained on unlabelled clips.",
+)
+flags.DEFINE_float(
+    "recognise_consistency",
+    STRONG.consistency,
+    "Weight of a loss on unlabelled clips: what it reads in one, it shall read in it much changed (FixMatch); 0 for none.",
+)
+flags.DEFINE_float("recognise_certainty", STRONG.certainty, "The probability from which such a reading counts.")

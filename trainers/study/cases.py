@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from emogan.config import AugmentConfig, RecogniserConfig
+from emogan.errors import UserError
 from trainers.recognisers import RECOGNISERS
 from trainers.run_config import RunConfig
 
@@ -17,6 +18,8 @@ GROUPS = {
     "ceiling": "What perfect generation would bring",
     "without_q": "The paper's cases without Q",
     "generators": "The paper's generator",
+    "uses": "Other ways to use what the GAN of progressive supervised makes",
+    "unlabelled": "The unlabelled clips without generation, compared with strong",
     "controls": "Without a GAN: the bare recogniser with one change",
     "spoilt": "GANs without a part of what they need",
 }
@@ -34,8 +37,11 @@ class Case:
         title: its name in tables.
         group: one of `GROUPS`.
         changes: settings of a `RunConfig` in which it differs from the study's.
+        strong: settings of the study's strong recogniser in which it differs.
         recognisers: those of `trainers.recognisers.RECOGNISERS` that it measures, each in a row of its own.
         generator: its generator, where it is not the study's.
+        gan_of: the case whose GAN it uses, where it trains none of its own.
+        shares: the stages that it shares with that case.
         about: what it is, for a reader who did not run it.
     """
 
@@ -43,19 +49,49 @@ class Case:
     title: str
     group: str
     changes: Mapping[str, Any]
+    strong: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     recognisers: tuple[str, ...] = ("gan", "gan_strong")
     generator: str = ""
+    gan_of: str = ""
+    shares: tuple[str, ...] = ("calibrate",)
     about: str = ""
 
     def row_title(self, recogniser: str) -> str:
         """The name of one of its rows."""
         if self.name == "baseline":
             return recogniser
-        return self.title + (" + strong" if RECOGNISERS[recogniser].against == "strong" else "")
+        return self.title + (" + strong" if self.against(recogniser) == "strong" else "")
+
+    def against(self, recogniser: str) -> str:
+        """The recogniser of the baseline that one of its rows is compared with, or nothing."""
+        return "strong" if self.strong else RECOGNISERS[recogniser].against
+
+    def config(self, base: RunConfig) -> RunConfig:
+        """The study's settings with its changes.
+
+        Raises:
+            UserError: where they do not go together.
+        """
+        progressive = self.changes["schedule"] == "progressive"
+        base = base.with_generator(self.generator) if self.generator else base
+        config = dataclasses.replace(
+            base,
+            freeze_encoder=base.freeze_encoder and progressive,
+            pretrained="",
+            unlabelled_share=base.unlabelled_share if progressive else 0.0,
+            **{"strong": dataclasses.replace(base.strong, **self.strong), **self.changes},
+        )
+        return dataclasses.replace(config, pretrained=base.pretrained if config.starts_from_pretraining else "")
 
     def fits(self, base: RunConfig) -> bool:
-        """Whether a study with those settings can have it: a generator of its own must be another one, and be pretrained."""
-        return not self.generator or not (base.pretrained or base.model.generator == self.generator)
+        """Whether a study with those settings can have it; a generator of its own must be another one, and be pretrained."""
+        if self.generator and (base.pretrained or base.model.generator == self.generator):
+            return False
+        try:
+            self.config(base)
+        except UserError:
+            return False
+        return True
 
     def is_primary(self, recogniser: str) -> bool:
         """Whether the row is one of the comparisons for which a study is made: those of the paper's GANs."""
@@ -94,6 +130,23 @@ def _augmented(name: str, title: str, about: str, **augment: float) -> Case:
     return _regularised(name, title, about, RecogniserConfig(augment=AugmentConfig(**augment)))  # type: ignore[arg-type]
 
 
+def _use(name: str, title: str, about: str, **changes: Any) -> Case:
+    gan = {"schedule": "progressive", "condition": "label", "use_classifier": True}
+    mixing = changes.keys() <= {"generated_weight", "generated_until"}  # of which generated ones alone know nothing
+    shares = ("calibrate", *(["recognise_generated"] if mixing else []))
+    return Case(
+        name=f"use_{name}", title=title, group="uses", changes=gan | changes, gan_of=_BEST, shares=shares,
+        about=f"progressive supervised, but {about}",
+    )  # fmt: skip
+
+
+def _unlabelled(name: str, title: str, about: str, **changes: Any) -> Case:
+    return Case(
+        name=name, title=title, group="unlabelled", changes={"schedule": "none"}, strong=changes, recognisers=("strong",),
+        about=about,
+    )  # fmt: skip
+
+
 def _spoilt(control: str, title: str, about: str) -> Case:
     changes = {"schedule": "moderate", "control": control}
     return Case(name=control, title=title, group="spoilt", changes=changes, about=about)
@@ -118,6 +171,23 @@ _ALL = [
         about="progressive supervised, but with the paper's U-Net and the losses that are usual with it, whatever flags say of "
         "those",
     ),
+    _use("lighter", "generated ones at a third", "generated examples weigh a third", generated_weight=1 / 3),
+    _use("first", "generated ones first", "the second half of the updates sees real ones alone", generated_until=0.5),
+    _use(
+        "readings", "generated ones as they are read", "their targets are what recognisers read in them that do not know the "
+        "speaker", generated_targets="readings",
+    ),
+    _use("filtered", "generated ones that fit", "those are left out in which such recognisers find another emotion",
+         generated_filter=True),
+    _use("new_faces", "of unlabelled faces", "generated from the unlabelled faces, emotions by lot", draw_from="unlabelled",
+         requests="lot"),
+    _use("read_faces", "of unlabelled faces, emotions read", "generated from the unlabelled faces with the emotion that f_S "
+         "reads in them", draw_from="unlabelled"),
+    _use("revoiced", "unlabelled clips in other emotions", "from the unlabelled faces and their clips' codes, each in all "
+         "emotions", draw_from="unlabelled", requests="all", revoice=True),
+    _unlabelled("from_d", "from D", "its convolutions begin as those of the pretrained D", start="discriminator"),
+    _unlabelled("consistent", "consistent", "what it reads in an unlabelled clip it learns to read in it "
+                "much changed (FixMatch)", consistency=1.0),
     _regularised(
         "oversampling", "oversampling", "real, every emotion drawn equally often", RecogniserConfig(balance_classes=True)
     ),

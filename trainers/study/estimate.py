@@ -45,7 +45,7 @@ def estimate(study: Study, runs: Sequence[PlannedRun], left: Sequence[PlannedRun
         if steps.keys() & (counts.keys() - known.keys()):
             step = _gan_step(config)
             expected = {kind: number * step for kind, number in steps.items()} | expected
-    if {"recognise", "face_classifier"} & (counts.keys() - known.keys()):
+    if {"recognise", "face_classifier", "judge"} & (counts.keys() - known.keys()):
         one = study.base.recognise.steps * _recogniser_step(study.base)
         # f_S: a network for each training fold, and one for all.
         networks_of_f_s = max(
@@ -54,6 +54,7 @@ def estimate(study: Study, runs: Sequence[PlannedRun], left: Sequence[PlannedRun
         expected = {
             "recognise": study.base.recognise_seeds * one,
             "face_classifier": networks_of_f_s * one,
+            "judge": (networks_of_f_s - 1) * one,
         } | expected
     seconds = {kind: count * expected[kind] for kind, count in counts.items() if kind in expected}
     return Estimate(seconds=seconds, measured=frozenset(known))

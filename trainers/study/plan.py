@@ -48,11 +48,13 @@ class Study:
         if unknown:
             raise UserError(f"there is no case {unknown[0]}; the cases are {', '.join(CASES)}")
         for name in self.cases:
-            if not CASES[name].fits(self.base):
+            if CASES[name].generator and not CASES[name].fits(self.base):
                 raise UserError(
                     f"the case {name} needs a study of another generator, which pretrains; leave it out, or give another "
                     "--generator, without --pretrained"
                 )
+            if CASES[name].gan_of and CASES[name].gan_of not in self.cases:
+                raise UserError(f"the case {name} uses the GAN of {CASES[name].gan_of}; add that case")
         if "baseline" not in self.cases:
             raise UserError("the case baseline is missing, to which all others are compared; add it")
         if self.shares and SWEPT_CASE not in self.cases:
@@ -130,7 +132,7 @@ def _pretrained(study: Study, names: Iterable[str]) -> list[str]:
     """The generators that some cases need pretrained; the study's own is the empty one."""
     if study.base.pretrained:
         return []
-    return sorted({CASES[name].generator for name in names if CASES[name].changes["schedule"] == "progressive"})
+    return sorted({CASES[name].generator for name in names if CASES[name].config(study.base).pretrains})
 
 
 def _pretraining(generator: str) -> str:
@@ -140,8 +142,10 @@ def _pretraining(generator: str) -> str:
 def _fold(study: Study, dataset: str, fold: int, train_speakers: int, folder: str) -> Iterator[PlannedRun]:
     """The runs of one fold: all seeds, and before the first of them that needs it what several cases share."""
     names = [name for name in CASES if name in study.cases and (not train_speakers or name in LOW_DATA_CASES)]
-    reads_faces = any(CASES[name].changes.get("condition") == "face" for name in names)
-    own_speakers = bool(study.base.train_speakers)  # of each seed, so that each needs an f_S that knows no others
+    reads_faces = any(CASES[name].config(study.base).reads_faces for name in names)
+    own_speakers = bool(
+        study.base.train_speakers or train_speakers
+    )  # of each seed, so that each needs an f_S that knows no others
 
     def shared(folder: str, stage: str, case: str, seed: int) -> PlannedRun:
         config = _config(study, CASES[case], dataset, fold, seed, train_speakers)
@@ -175,38 +179,33 @@ def _case(study: Study, place: Place, folder: str, shared: Mapping[str, str]) ->
     """A case's run; what others have done before it are links."""
     case = CASES[place.case]
     config = _config(study, case, place.dataset, place.fold, place.seed, place.train_speakers)
-    path, links = f"{folder}/{case.name}", dict[str, str]()
-    generates = config.schedule != "none"
+    judged = ["judge"] if config.judges_draws else []
+    alone = ["recognise_generated"] if config.generated_alone else []
+    generated = ["calibrate", "draw", *judged, *alone] if config.schedule != "none" else []
+    path, source, taken = f"{folder}/{case.name}", f"{folder}/{case.gan_of}", case.shares if case.gan_of else ()
     if place.share:
         config = dataclasses.replace(config, generated_share=place.share)
-        links = {stage: f"{path}/{stage}" for stage in ("calibrate", "recognise_generated")}
-        path = f"{path}_share_{place.share:g}"
+        path, source, taken = f"{path}_share_{place.share:g}", path, ("calibrate", "recognise_generated")
+    links = {stage: f"{source}/{stage}" for stage in taken if stage in generated}
     own = [f"recognise_{name}" for name in case.recognisers]
     for name in CASES["baseline"].recognisers:
         if name not in case.recognisers:
             links[f"recognise_{name}"] = f"{folder}/baseline/recognise_{name}"
     if config.pretrains:
         links["pretrain"] = shared[_pretraining(case.generator)]
-    if generates and config.condition == "face":
+    if config.reads_faces:
         links["face_classifier"] = shared["face_classifier"]
-    generated = ["calibrate", "draw", "recognise_generated"] if generates else []
     stages = tuple(stage for stage in (*generated, *own, "evaluate") if stage not in links)
     return PlannedRun(path=path, config=config, stages=stages, links=links, place=place)
 
 
 def _config(study: Study, case: Case, dataset: str, fold: int, seed: int, train_speakers: int) -> RunConfig:
-    base = study.base.with_generator(case.generator) if case.generator else study.base
-    changes = dict(case.changes)
-    progressive = changes["schedule"] == "progressive"
+    base = case.config(study.base)
     return dataclasses.replace(
         base,
-        freeze_encoder=base.freeze_encoder and progressive,
-        pretrained=base.pretrained if progressive else "",
-        unlabelled_share=base.unlabelled_share if progressive else 0.0,
         dataset=dataset,
         test_fold=fold,
         train_speakers=train_speakers or base.train_speakers,
         calibrate=dataclasses.replace(base.calibrate, seed=seed),
         recognise=dataclasses.replace(base.recognise, seed=seed),
-        **changes,
     )

@@ -13,14 +13,17 @@ from matplotlib.figure import Figure
 from sklearn.manifold import TSNE
 
 from emogan.drawing import DPI
-from trainers.recognisers import RECOGNISERS
 from trainers.study.cases import CASES, GROUPS
 from trainers.study.results import CaseResult
 
 _TWENTY = colormaps["tab20"].colors
 _CASE_COLOURS = (*_TWENTY[::2], *_TWENTY[1::2])  # all full ones first, then all light ones
 _GROUP_COLOURS = dict(
-    zip(GROUPS, ("tab:blue", "tab:purple", "tab:cyan", "tab:brown", "tab:green", "tab:orange"), strict=True)
+    zip(
+        GROUPS,
+        (f"tab:{name}" for name in ("blue", "purple", "cyan", "brown", "red", "olive", "green", "orange")),
+        strict=True,
+    )
 )
 
 
@@ -115,7 +118,7 @@ def _errorbar(axes: Axes, x: float, result: CaseResult, colour: str | tuple[floa
 
 
 def _marker(result: CaseResult) -> str:
-    return "s" if RECOGNISERS[result.place.recogniser].against == "strong" else "o"
+    return "s" if CASES[result.place.case].against(result.place.recogniser) == "strong" else "o"
 
 
 def low_data(curves: dict[str, list[tuple[int, CaseResult]]]) -> Figure:

@@ -16,7 +16,6 @@ from emogan.config import to_json
 from emogan.metrics.comparison import holm
 from trainers import pages, plots
 from trainers import report as run_report
-from trainers.recognisers import RECOGNISERS
 from trainers.run_folder import read_metrics
 from trainers.study import plots as study_plots
 from trainers.study import tables
@@ -94,12 +93,12 @@ def write(study: Study, runs: Sequence[PlannedRun], found: Sequence[CaseResult],
         not_comparable=tables.NOT_COMPARABLE,
         whole=CASES[WHOLE_CASE].title,
         pretrained=any(run.config.pretrains for run in runs),
-        read_faces=any(CASES[name].changes.get("condition") == "face" for name in study.cases),
+        read_faces=any(run.config.reads_faces for run in runs),
         corpora=[_corpus(study, runs, found, lines, dataset, folder) for dataset in tables.datasets_of(found)],
         left=len(plan(study)) - len(runs),
         cases=[CASES[name] for name in CASES if name in study.cases],
         groups=GROUPS,
-        diverged={line["run"]: line["why"] for line in lines if line["stage"] == "diverged"},
+        no_result={line["run"]: line["why"] for line in lines if line["stage"] == "no_result"},
         curves=_curves(runs, folder),
         settings=to_json(study),
     )
@@ -176,7 +175,7 @@ def verdict(results: Sequence[CaseResult]) -> str:
     different = [result for result in tested if result.adjusted_p is not None and result.adjusted_p < SIGNIFICANT]
     words = {True: "better", False: "worse"}
     parts = [
-        f"{r.title} is {words[r.comparison.difference > 0]} than {RECOGNISERS[r.place.recogniser].against} by "
+        f"{r.title} is {words[r.comparison.difference > 0]} than {CASES[r.place.case].against(r.place.recogniser)} by "
         f"{100 * abs(r.comparison.difference):.1f} points (95%: {100 * (r.comparison.low or 0):+.1f} to "
         f"{100 * (r.comparison.high or 0):+.1f})"
         for r in different

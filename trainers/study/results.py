@@ -19,7 +19,7 @@ from trainers.recognisers import RECOGNISERS
 from trainers.run_folder import read_metrics, write_atomically
 from trainers.study.cases import CASES, WHOLE_CASE
 from trainers.study.plan import Place, PlannedRun
-from trainers.study.running import why_diverged
+from trainers.study.running import why_no_result
 
 RECOGNITION = ("accuracy", "uar", "macro_f1")
 """The measures of a recogniser; accuracy is the paper's."""
@@ -103,14 +103,14 @@ class CaseResult:
 def collect(runs: Sequence[PlannedRun], folder: Path) -> list[CaseResult]:
     """Reads what the runs measured, sums it up, and writes both to metrics.jsonl in the study's folder.
 
-    Of a run that diverged there is a line that says so, and nothing else.
+    Of a run without a result there is a line that says so, and nothing else.
     """
     measured, lines = [], []
     for run in runs:
         if run.place is None:
             continue
-        if why := why_diverged(folder / run.path):
-            lines.append({"run": run.path, **dataclasses.asdict(run.place), "stage": "diverged", "why": why})
+        if why := why_no_result(folder / run.path):
+            lines.append({"run": run.path, **dataclasses.asdict(run.place), "stage": "no_result", "why": why})
             continue
         own = [line for line in read_metrics(folder / run.path) if line["stage"] in ("evaluate", "recognised", "data")]
         lines += [{"run": run.path, **dataclasses.asdict(run.place), **line} for line in own]
@@ -155,8 +155,8 @@ def summarise(measured: Sequence[Measured]) -> list[CaseResult]:
         key = place.dataset, place.train_speakers, place.share, place.case, place.recogniser
         groups[key][place.fold, place.seed] = one
     families: dict[tuple[Any, ...], list[CaseResult]] = defaultdict(list)
-    for (dataset, train_speakers, share, _, recogniser), runs in list(groups.items()):
-        base = groups.get((dataset, train_speakers, 0.0, "baseline", RECOGNISERS[recogniser].against), {})
+    for (dataset, train_speakers, share, case, recogniser), runs in list(groups.items()):
+        base = groups.get((dataset, train_speakers, 0.0, "baseline", CASES[case].against(recogniser)), {})
         whole = groups.get((dataset, train_speakers, 0.0, WHOLE_CASE, recogniser), {})
         result = _result(runs, base, whole)
         families[dataset, train_speakers, bool(share), result.is_primary].append(result)

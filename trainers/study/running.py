@@ -1,6 +1,6 @@
 """Runs a study: every stage once, whatever stops it.
 
-Public names: run_study, done_so_far, describe, why_diverged.
+Public names: run_study, done_so_far, describe, why_no_result.
 """
 
 import contextlib
@@ -19,16 +19,16 @@ import tensorflow as tf
 from tqdm import tqdm
 
 from emogan.config import from_json, to_json
-from emogan.errors import Diverged, UserError
+from emogan.errors import NoResult, UserError
 from emogan.metrics.inception import load_inception
-from trainers import generating, stages
+from trainers import drawing, stages
 from trainers.job import open_job
 from trainers.run_config import RunConfig
 from trainers.run_folder import RunFolder, log, write_atomically
 from trainers.study.estimate import TIMED_STEPS, estimate, in_words, measured, stages_left
 from trainers.study.plan import PlannedRun, Study, plan
 
-DIVERGED = "diverged.txt"
+NO_RESULT = "no_result.txt"
 """Where a run's folder says why the run has no result."""
 
 
@@ -75,17 +75,12 @@ def _check(study: Study, runs: Sequence[PlannedRun], data_dir: Path) -> None:
     Raises:
         UserError: where a dataset, a fold or a number of speakers is not there, or Inception.
     """
-    demanding: dict[tuple[object, ...], RunConfig] = {}
-    for run in runs:
-        config = run.config
-        key = (config.dataset, config.test_fold, config.train_speakers, config.oracle, config.strong.balance_classes)
-        rank = (config.schedule == "progressive", config.condition == "face")
-        if key not in demanding or rank > (
-            demanding[key].schedule == "progressive",
-            demanding[key].condition == "face",
-        ):
-            demanding[key] = config
-    for config in demanding.values():
+    different: dict[tuple[object, ...], RunConfig] = {}
+    for config in (run.config for run in runs):
+        speakers = (config.train_speakers, config.calibrate.seed) if config.train_speakers else ()
+        needed = (config.uses_unlabelled, config.reads_faces, config.judges_draws, config.oracle, config.pretrained)
+        different[config.dataset, config.test_fold, speakers, needed, config.strong.balance_classes] = config
+    for config in different.values():
         open_job(config, data_dir)
     if study.base.inception:
         load_inception(study.base.inception)
@@ -161,7 +156,7 @@ def _start(part: str, folder: Path) -> "subprocess.Popen[bytes]":
 
 def is_done(planned: PlannedRun, folder: Path) -> bool:
     """Whether all stages of a run are done, or will never be."""
-    return bool(why_diverged(folder / planned.path)) or all(
+    return bool(why_no_result(folder / planned.path)) or all(
         (folder / planned.path / stage / "done.json").exists() for stage in planned.stages
     )
 
@@ -177,9 +172,9 @@ def done_so_far(study: Study, folder: Path) -> list[PlannedRun]:
     return done
 
 
-def why_diverged(run_dir: Path) -> str:
+def why_no_result(run_dir: Path) -> str:
     """Why the run in a folder has no result, or nothing."""
-    note = run_dir / DIVERGED
+    note = run_dir / NO_RESULT
     return note.read_text(encoding="utf-8") if note.exists() else ""
 
 
@@ -202,10 +197,10 @@ def _claim(study: Study, folder: Path) -> None:
 def _do(planned: PlannedRun, data_dir: Path, folder: Path, flags: str, title: str) -> None:
     """One run: a run folder as `trainers.progressive` makes it, in which the stages that it shares are links.
 
-    A GAN that diverges is noted and passed over, as is what needs its networks.
+    A GAN without a result is noted and passed over, as is what needs its networks.
 
     Raises:
-        Diverged: where something diverges that all runs of a fold need.
+        NoResult: where something has none that all runs of a fold need.
     """
     job = open_job(planned.config, data_dir)
     run = RunFolder(folder / planned.path, job.config, flags)
@@ -217,18 +212,18 @@ def _do(planned: PlannedRun, data_dir: Path, folder: Path, flags: str, title: st
         log.info("%s", title)
         try:
             for target in planned.links.values():
-                if why := why_diverged((folder / target).parent):
-                    raise Diverged(why)
+                if why := why_no_result((folder / target).parent):
+                    raise NoResult(why)
             for stage in planned.stages:
                 stages.run_stage(job, run, stage)
                 for checkpoints in (run.path / stage).rglob("checkpoints"):
                     shutil.rmtree(checkpoints)  # a stage that is done needs none, and a study has hundreds
-        except Diverged as error:
+        except NoResult as error:
             if planned.place is None or planned.config.schedule == "none":
                 raise
             log.warning("%s has no result: %s", planned.path, error)
-            generating.discard_draws(run)
-            write_atomically(run.path / DIVERGED, str(error))
+            drawing.discard_draws(run)
+            write_atomically(run.path / NO_RESULT, str(error))
     tf.keras.backend.clear_session()
     gc.collect()
 

@@ -4,21 +4,27 @@ import dataclasses
 
 import pytest
 
-from emogan.config import BARE, PRESETS, LossConfig, differences
+from emogan.config import BARE, PRESETS, STRONG, LossConfig, differences
 from emogan.errors import UserError
 from trainers.recognisers import RECOGNISERS, recognisers
 from trainers.study.cases import CASES, GROUPS, LOW_DATA_CASES, SWEPT_CASE
 from trainers.study.plan import Study, plan
 from trainers.table import PAPER_TABLE_1
 
-CONTROLS = sum(case.group == "controls" for case in CASES.values())
+OTHER_STRONG = ("controls", "unlabelled")
+"""Groups of cases whose strong recogniser is another one."""
 ROWS = [(case, name) for case in CASES.values() for name in case.recognisers]
 
 
 @pytest.fixture
-def study(small):
+def base(small):
+    return small.run_config(model=PRESETS["tiny"]).with_generator("modulated")
+
+
+@pytest.fixture
+def study(base):
     return Study(
-        base=small.run_config(model=PRESETS["tiny"]).with_generator("modulated"),
+        base=base,
         datasets=("crema_d_av", "ravdess_av"),
         folds={"crema_d_av": (0, 1), "ravdess_av": (2,)},
         seeds=(1, 2),
@@ -50,8 +56,80 @@ def test_what_cases_share_is_done_as_often_as_it_must_be(study):
         "pretrain": 2,  # one for each generator
         "face_classifier": folds,
         "recognise_bare": folds * seeds * sizes,
-        "recognise_strong": folds * seeds * (sizes + CONTROLS),
+        "recognise_strong": folds * seeds * (sizes + sum(case.group in OTHER_STRONG for case in CASES.values())),
     }
+
+
+def test_ways_to_use_a_gan_share_it(study):
+    runs = {run.path: run for run in plan(study)}
+    used = [run for run in runs.values() if run.place and CASES[run.place.case].group == "uses"]
+    assert len(used) == 7 * 6
+    for run in used:
+        gan = runs[run.links["calibrate"].removesuffix("/calibrate")]
+        assert gan.place.case == "progressive_supervised"
+        assert dataclasses.replace(gan.place, case=run.place.case) == run.place
+        assert {"draw", "recognise_gan_strong"} <= set(run.stages)
+        assert ("judge" in run.stages) == (run.place.case in ("use_readings", "use_filtered"))
+        assert ("face_classifier" in run.links) == (run.place.case == "use_read_faces")
+    with pytest.raises(UserError, match="use_first uses the GAN of progressive_supervised; add that case"):
+        dataclasses.replace(study, cases=("baseline", "use_first"), shares=())
+
+
+def test_what_the_generated_ones_weigh_says_nothing_of_a_recogniser_of_them_alone(study):
+    for run in plan(study):
+        if run.place and CASES[run.place.case].group == "uses":
+            linked = run.place.case in ("use_lighter", "use_first")
+            assert ("recognise_generated" in run.links) == linked
+    alone = dataclasses.replace(study, base=dataclasses.replace(study.base, generated_alone=False))
+    assert not any("recognise_generated" in (*run.stages, *run.links) for run in plan(alone))
+
+
+def test_the_unlabelled_clips_are_added_to_the_studys_own_strong_recogniser(study):
+    strong = dataclasses.replace(STRONG, smoothing=0.2)
+    runs = plan(dataclasses.replace(study, base=dataclasses.replace(study.base, strong=strong)))
+    changed = {run.place.case: differences(strong, run.config.strong) for run in runs if run.place}
+    assert (changed["baseline"], changed["from_d"]) == ("", "start: random, discriminator")
+    assert changed["consistent"] == "consistency: 0.0, 1.0"
+    assert {
+        run.place.case for run in runs if run.place and "pretrain" in run.links and run.config.schedule == "none"
+    } == {"from_d"}
+
+
+@pytest.mark.parametrize("pretrained", ["", "runs/other/pretrain"])
+def test_a_study_whose_strong_recogniser_starts_from_d_pretrains_for_it(study, pretrained):
+    strong = dataclasses.replace(STRONG, start="discriminator")
+    base = dataclasses.replace(study.base, schedule="progressive", strong=strong, pretrained=pretrained)
+    runs = plan(
+        dataclasses.replace(study, base=base, cases=("baseline", "moderate_supervised"), shares=(), low_data=())
+    )
+    assert [run.path for run in runs if "pretrain" in run.stages] == ([] if pretrained else ["pretrained"])
+    for run in runs:
+        assert not run.place or (run.config.pretrained, "pretrain" in run.links) == (pretrained, not pretrained)
+
+
+@pytest.mark.parametrize(
+    ("changes", "missing"),
+    [
+        ({}, set()),
+        ({"generator": "unet"}, {"unet", "use_revoiced"}),
+        ({"direction": "sound_to_face"}, {"use_revoiced", "consistent"}),
+        ({"pretrained": "runs/other/pretrain"}, {"unet"}),
+    ],
+)
+def test_the_cases_that_a_study_can_have(base, changes, missing):
+    if "direction" in changes:
+        base = dataclasses.replace(base, loss=dataclasses.replace(base.loss, diff_augment=False, q_augment=False))
+    if "pretrained" in changes:
+        base = dataclasses.replace(base, **changes)
+    elif "generator" in changes:
+        base = base.with_generator(**changes)
+    else:
+        base = dataclasses.replace(base, model=dataclasses.replace(base.model, **changes))
+    fitting = [name for name, case in CASES.items() if case.fits(base)]
+    assert {*CASES} - {*fitting} == missing | {"oracle"}  # which needs speakers that are left out
+    assert plan(
+        Study(base=base, datasets=("crema_d_av",), folds={"crema_d_av": (0,)}, seeds=(1,), cases=tuple(fitting))
+    )
 
 
 def test_where_training_speakers_are_few_each_seed_has_others_and_an_f_s_of_its_own(study):
@@ -90,6 +168,15 @@ def test_a_run_has_the_settings_of_its_place(study):
 
 def test_all_recognisers_are_trained_alike_but_for_what_is_compared(study):
     compared = {"schedule", "condition", "use_classifier", "strong", "control", "unlabelled_share"}
+    used = {
+        "draw_from",
+        "requests",
+        "revoice",
+        "generated_weight",
+        "generated_until",
+        "generated_targets",
+        "generated_filter",
+    }
     placed = {"dataset", "test_fold", "train_speakers", "calibrate", "recognise", "generated_share"}
     base = dataclasses.replace(study.base, flip_faces=True, freeze_encoder=True)
     for run in plan(dataclasses.replace(study, base=base)):
@@ -97,10 +184,11 @@ def test_all_recognisers_are_trained_alike_but_for_what_is_compared(study):
             continue  # another generator has its own settings
         config = run.config
         different = {f.name for f in dataclasses.fields(config) if getattr(config, f.name) != getattr(base, f.name)}
-        assert different <= compared | placed | {"freeze_encoder"}, run.path
+        own = used if run.place and CASES[run.place.case].group == "uses" else set()
+        assert different <= compared | placed | own | {"freeze_encoder"}, run.path
         assert config.flip_faces
         assert config.freeze_encoder == (config.schedule == "progressive")
-        if run.place and CASES[run.place.case].group != "controls":
+        if run.place and CASES[run.place.case].group not in OTHER_STRONG:
             assert config.strong == base.strong
         if run.place and run.place.case == "spec_augment":
             assert differences(BARE, config.strong) == "augment.time_masks: 0, 2; frequency_masks: 0, 2"

@@ -85,6 +85,19 @@ def test_what_is_on_top_of_the_strong_recogniser_is_compared_with_it():
     assert found["bare"].comparison is None
 
 
+def test_unlabelled_clips_without_generation_are_compared_with_the_strong_recogniser():
+    rows = {
+        ("baseline", "bare"): [1] * 6,
+        ("baseline", "strong"): [4, 5, 6, 4, 5, 7],
+        ("consistent", "strong"): [5, 6, 7, 5, 6, 8],
+        ("mixup", "strong"): [2] * 6,
+    }
+    found = summarise([measured(case, 1, right, recogniser=name) for (case, name), right in rows.items()])
+    differences = {one.place.case: one.comparison.difference for one in found if one.place.case != "baseline"}
+    assert differences == pytest.approx({"consistent": 0.1, "mixup": 0.1})
+    assert {one.title for one in found} == {"bare", "strong", "consistent + strong", "mixup"}
+
+
 def test_p_is_corrected_among_the_primary_comparisons_and_among_the_others(found):
     runs = [measured(case, seed, right) for (case, seed), right in RIGHT.items()]
     right = {"moderate_supervised": [6, 6, 6, 4, 6, 7], "noise": [6, 5, 6, 5, 5, 7], "no_face": [5, 5, 6, 5, 5, 7]}
