@@ -151,7 +151,6 @@ def mixed_batches(
         (float32 [sum of sizes, S, S, 1] in [-1, 1], targets), and with `weights` each item's weight, float32 [sum of sizes].
         Where two are mixed that is the mean of theirs, and each has the share of the target that its part of it is.
     """
-    scales = tf.repeat(tf.constant(list(weights or [1.0] * len(sizes))), sizes)
 
     def part(stream: tf.data.Dataset, size: int, offset: int) -> tf.data.Dataset:
         def item(n: tf.Tensor, pair: tuple[tf.Tensor, tf.Tensor]) -> tuple[tf.Tensor, ...]:
@@ -167,7 +166,7 @@ def mixed_batches(
     def join(*batches: tuple[tf.Tensor, ...]) -> tuple[tf.Tensor, ...]:
         pictures, targets, *steps = (tf.concat(tensors, 0) for tensors in zip(*batches, strict=True))
         if weights:
-            targets *= scales[:, tf.newaxis]
+            targets *= tf.repeat(tf.constant(list(weights)), sizes)[:, tf.newaxis]
         if augment.mixup:
             pictures, targets = mix(pictures, targets, key(seed, steps[0][0]), augment.mixup)
         if not weights:

@@ -56,18 +56,9 @@ def face_classifier(job: Job, run: RunFolder, folder: Path) -> None:
 
 def _read_by(job: Job, run: RunFolder, folder: Path, trained_on: str, read: list[str]) -> tuple[np.ndarray, np.ndarray]:
     """Trains one f_S, unless that is done, and has it read some splits: clip ids [n], probabilities [n, num_classes]."""
-    corpus, kind, settings = job.labelled, job.source.name, job.config.recognise
-    if not (folder / "classifier").exists():
-
-        def batches(first_step: int) -> tf.data.Dataset:
-            drawn = {"batch_size": settings.batch_size, "seed": settings.seed, "first_step": first_step}
-            return _batches(job, [(_real(corpus, trained_on, kind, drawn), settings.batch_size)], settings, BARE)
-
-        network = _train(job, run, folder / "classifier", job.source, trained_on, batches, settings, BARE)
-        known = corpus.speakers(f"{trained_on}+{job.protocol.validation}")
-        save_network(network, job.config.model, folder / "classifier", known)
+    corpus, kind = job.labelled, job.source.name
     unseen = corpus.speakers("+".join(read)) - corpus.speakers(job.protocol.validation)  # on which all are selected
-    network = load_network(folder / "classifier", job.config.model, "classifier", unseen=unseen)
+    network = _of_real(job, run, folder / "classifier", job.source, trained_on, BARE, unseen)
     examples = [corpus.arrays(split, [kind]) for split in read]
     joined = {name: np.concatenate([part[name] for part in examples]) for name in examples[0]}
     logits = network.predict(input_pipeline.to_input(tf.constant(joined[kind])), batch_size=64, verbose=0)
@@ -136,22 +127,33 @@ def recognise(job: Job, run: RunFolder, folder: Path) -> None:
 def cross_fitted(job: Job, run: RunFolder, folder: Path, left_out: str) -> tf.keras.Model:
     """A strong recogniser of the real clips of all training folds but one, trained unless that is done."""
     split = "+".join(fold for fold in job.training_folds if fold != left_out)
-    settings, regularised = (
-        job.config.recognise,
-        dataclasses.replace(job.config.strong, start="random", consistency=0.0),
-    )
-    if not (folder / "recogniser").exists():
+    regularised = dataclasses.replace(job.config.strong, start="random", consistency=0.0)
+    unseen = job.labelled.speakers(left_out)
+    return _of_real(job, run, folder / "recogniser", job.target, split, regularised, unseen)
+
+
+def _of_real(
+    job: Job,
+    run: RunFolder,
+    path: Path,
+    picture: networks.Picture,
+    split: str,
+    regularised: RecogniserConfig,
+    unseen: frozenset[str],
+) -> tf.keras.Model:
+    """The classifier of a split's real pictures that is kept at `path`, trained unless it is there, which knows none of
+    `unseen`."""
+    settings = job.config.recognise
+    if not path.exists():
 
         def batches(first_step: int) -> tf.data.Dataset:
             drawn = {"batch_size": settings.batch_size, "seed": settings.seed, "first_step": first_step}
-            real = _real(job.labelled, split, job.target.name, drawn)
+            real = _real(job.labelled, split, picture.name, drawn)
             return _batches(job, [(real, settings.batch_size)], settings, regularised)
 
-        network = _train(job, run, folder / "recogniser", job.target, split, batches, settings, regularised)
-        known = job.labelled.speakers(f"{split}+{job.protocol.validation}")
-        save_network(network, job.config.model, folder / "recogniser", known)
-    unseen = job.labelled.speakers(left_out)
-    return load_network(folder / "recogniser", job.config.model, "classifier", unseen=unseen)
+        network = _train(job, run, path, picture, split, batches, settings, regularised)
+        save_network(network, job.config.model, path, job.labelled.speakers(f"{split}+{job.protocol.validation}"))
+    return load_network(path, job.config.model, "classifier", unseen=unseen)
 
 
 def recogniser_path(run_dir: Path, name: str, number: int = 0) -> Path:

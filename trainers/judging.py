@@ -27,6 +27,4 @@ def judge(job: Job, run: RunFolder, folder: Path) -> None:
                 readings[some] += share * tf.nn.softmax(logits)
     found = readings.argmax(-1) == draws.labels
     log.info("cross-fitted recognisers find %.1f%% of what was asked for", 100 * found.mean())
-    with (folder / "readings.part").open("wb") as file:
-        np.save(file, readings)
-    (folder / "readings.part").replace(folder / "readings.npy")
+    np.save(folder / "readings.npy", readings)
