@@ -145,6 +145,8 @@ GENERATORS = ("unet", "modulated")
 """The paper's, and one that is made for many different pictures of one source; each has a discriminator of its own."""
 DIRECTIONS = ("face_to_sound", "sound_to_face")
 """What is generated from what."""
+OF_THE_GAN_ALONE = ("generator", "noise_dim", "spectral_norm", "d_sees_source")
+"""Settings of a `ModelConfig` on which classifiers do not depend."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -13,7 +13,7 @@ import numpy as np
 import tensorflow as tf
 
 from emogan import networks  # whose layers must be registered before a SavedModel with them is read
-from emogan.config import ModelConfig, differences, from_json, to_json
+from emogan.config import OF_THE_GAN_ALONE, ModelConfig, differences, from_json, to_json
 from emogan.errors import UserError
 from trainers.run_config import FORMAT, RunConfig
 from trainers.run_folder import RunFolder, folder_atomically
@@ -59,7 +59,7 @@ def load_network(
 
     Args:
         path: the folder.
-        config: what it must have been made with, if given.
+        config: what it must have been made with, if given; a classifier may be of another GAN.
         role: what it must be, if given: generator, discriminator or classifier.
         unseen: speakers on whom it must not have been trained or selected, since it is to be tested on them.
 
@@ -71,7 +71,10 @@ def load_network(
     known = set(unseen).intersection(found.speakers)
     if known:
         raise UserError(f"{path} was trained or selected on {min(known)}, and must not be tested on that speaker")
-    wanted = dataclasses.replace(found, format=FORMAT, role=role or found.role, model=config or found.model)
+    model = config or found.model
+    if found.role == "classifier":
+        model = dataclasses.replace(model, **{name: getattr(found.model, name) for name in OF_THE_GAN_ALONE})
+    wanted = dataclasses.replace(found, format=FORMAT, role=role or found.role, model=model)
     if found != wanted:
         raise UserError(f"{path} does not fit ({differences(wanted, found)}: wanted, there); give one that was made so")
     network = tf.keras.models.load_model(path, compile=False)

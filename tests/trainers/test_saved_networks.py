@@ -78,6 +78,16 @@ def test_what_does_not_fit_is_refused_with_the_difference(tmp_path, small):
         load_network(path)
 
 
+def test_a_classifier_fits_beside_any_gan_that_makes_what_it_reads(tmp_path, small):
+    other = dataclasses.replace(small.model, generator="modulated", noise_dim=4, spectral_norm=True, d_sees_source=True)
+    path = tmp_path / "q"
+    save_network(networks.build_classifier(other), other, path, [])
+    load_network(path, small.model, "classifier")
+    for changes in ({"num_classes": 8}, {"base_filters": 8}, {"direction": "sound_to_face"}):
+        with pytest.raises(UserError, match=next(iter(changes))):
+            load_network(path, dataclasses.replace(small.model, **changes), "classifier")
+
+
 def test_other_weights_than_were_saved_are_refused(tmp_path, small):
     save_network(networks.build_discriminator(small.model), small.model, tmp_path / "a", [])
     save_network(networks.build_discriminator(small.model), small.model, tmp_path / "b", [])

@@ -165,6 +165,19 @@ def test_more_is_added_to_a_study_and_parts_are_done_alone(minute_study, study_f
 
 
 @pytest.mark.slow
+def test_every_generator_use_and_way_without_generation_runs_to_its_end(study_flags, run_command, tmp_path):
+    folder = tmp_path / "study"
+    groups = ("generators", "uses", "unlabelled")
+    given = f"--cases=baseline,progressive_supervised,{','.join(groups)}"
+    flags = [*study_flags, "--folds=0", "--seeds=1", given, "--workers=1", f"--study_dir={folder}"]
+    result = run_command("trainers.table1", *flags)
+    assert result.returncode == 0, result.stderr
+    measured = {(line["case"], line["recogniser"]) for line in read_metrics(folder)}
+    wanted = {(case.name, name) for case in cases.CASES.values() if case.group in groups for name in case.recognisers}
+    assert wanted <= measured
+
+
+@pytest.mark.slow
 def test_a_study_on_left_out_speakers_has_its_ceiling(study_flags, run_command, tmp_path):
     folder = tmp_path / "study"
     flags = [
