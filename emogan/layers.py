@@ -68,9 +68,9 @@ class Standardise(tf.keras.layers.Layer):
 class SpectralConv2D(tf.keras.layers.Conv2D):
     """A convolution whose kernel is divided by its largest singular value (Miyato et al. 2018, Eq. 8).
 
-    One round of the power iteration in each training call keeps the estimate of the singular vector up to date. No gradient
-    goes through it, and the kernel is left as it is. (`tf.keras.layers.SpectralNormalization` changes the kernel in place
-    and fails inside `fit`.)
+    Whoever trains it calls `update_singular_vector` once a step, so that learning does not change with the number of calls in
+    a step, and so of replicas and of parts of a batch. No gradient goes through the power iteration, and the kernel is left as
+    it is. (`tf.keras.layers.SpectralNormalization` iterates in each call, changes the kernel in place and fails inside `fit`.)
     """
 
     def build(self, input_shape: tf.TensorShape) -> None:
@@ -87,11 +87,9 @@ class SpectralConv2D(tf.keras.layers.Conv2D):
             aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA,  # which are all the same, as their kernels are
         )
 
-    def call(self, inputs: tf.Tensor, training: bool = False) -> tf.Tensor:
-        """Returns the convolution of the inputs with the normalised kernel."""
-        if training:
-            self.singular_vector.assign(self._iterate()[0])
-        return super().call(inputs)
+    def update_singular_vector(self) -> None:
+        """One round of the power iteration."""
+        self.singular_vector.assign(self._iterate()[0])
 
     def convolution_op(self, inputs: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
         """Keras's hook: the kernel that is convolved with."""

@@ -8,6 +8,7 @@ import tensorflow as tf
 from emogan import losses, perturbation
 from emogan.codes import PictureCode
 from emogan.config import LossConfig, TrainConfig
+from emogan.layers import SpectralConv2D
 
 Gradients = dict[str, list[tf.Tensor]]
 """Those of each player's weights."""
@@ -123,6 +124,9 @@ class EmoGAN(tf.keras.Model):
 
     def train_step(self, batch: Batch) -> dict[str, Any]:
         """One simultaneous update of D, Q and G from one shared forward of G; returns the means so far."""
+        for layer in self.discriminator.layers:
+            if isinstance(layer, SpectralConv2D):
+                layer.update_singular_vector()
         gradients = self._gradients(batch)
         for player, network, optimizer in self._players():
             optimizer.apply_gradients(zip(gradients[player], network.trainable_variables, strict=True))
