@@ -76,11 +76,13 @@ def _recognition(
 
 
 def _difference(figures: Figures, name: str, base: str, per_speaker: np.ndarray) -> None:
-    interval = {}
     about = f"{name} minus {base}, mean over speakers"
     if RECOGNISERS[name].primary:
         about += "; a primary comparison"
-    if len(per_speaker) >= intervals.MIN_SPEAKERS:
+    interval = {}
+    if missing := intervals.no_interval(per_speaker, "speakers"):
+        about += f"; no interval: {missing}"
+    else:
         estimate = intervals.t_interval(per_speaker, "speakers")
         interval = {"low": estimate.low, "high": estimate.high}
         about += "; 95% t interval over speakers"

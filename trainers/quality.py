@@ -142,10 +142,8 @@ def _similarity(
     shuffled = similarity.shuffled_pairing(own, real, speaker_ids, seed=seed)
     figures.add("ssim_shuffled", shuffled.ssim, n, "generated against the real ones of other clips, 20 shuffles")
     gain = shuffled.difference
-    figures.add(
-        "ssim_paired_minus_shuffled", gain.mean, gain.n, f"difference of the two, 95% t interval over {gain.unit}",
-        low=gain.low, high=gain.high,
-    )  # fmt: skip
+    about = f"difference of the two, {'no' if gain.low is None else '95% t'} interval over {gain.unit}"
+    figures.add("ssim_paired_minus_shuffled", gain.mean, gain.n, about, low=gain.low, high=gain.high)
 
 
 def _variety(figures: Figures, draws: np.ndarray, test: dict[str, np.ndarray], real: np.ndarray, seed: int) -> None:

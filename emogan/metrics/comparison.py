@@ -13,10 +13,7 @@ import numpy as np
 from scipy import stats
 
 from emogan.errors import UserError
-from emogan.metrics.intervals import MIN_SPEAKERS, speaker_means, t_interval
-
-_ROUNDING = 1e-12
-"""Speakers whose differences lie no further apart differ by rounding alone."""
+from emogan.metrics.intervals import no_interval, speaker_means, t_interval
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -25,9 +22,10 @@ class Comparison:
 
     Attributes:
         difference: case minus baseline, mean over speakers, in the unit of the differences.
-        low: lower end of its two-sided 95% interval over speakers; None below `MIN_SPEAKERS` speakers.
+        low: lower end of its two-sided 95% interval over speakers; None where there is none.
         high: its upper end, or None.
         p: of the two-sided t test that the difference is 0, in [0, 1], not corrected for several cases; or None.
+        no_interval: why there are no interval and no p, in words; see `emogan.metrics.intervals.no_interval`.
         speakers: the number of speakers.
         seeds: the number of differences of the speaker who has fewest.
     """
@@ -38,13 +36,15 @@ class Comparison:
     p: float | None
     speakers: int
     seeds: int
+    no_interval: str = ""
 
 
 def compare(differences: np.ndarray, speaker_ids: np.ndarray) -> Comparison:
     """Tests a case against the baseline on the same clips: the mean over each speaker's seeds, then over speakers.
 
-    The interval and p are those of Student's one-sample t test, so p < 0.05 exactly where the interval leaves out 0.
-    Where all speakers differ by the same amount, the interval is that point, and p is 1 if it is 0, otherwise 0.
+    The interval and p are those of Student's one-sample t test, so p < 0.05 exactly where the interval leaves out 0. There are
+    none below `emogan.metrics.intervals.MIN_SPEAKERS` speakers, and none where all speakers differ by the same amount: no
+    spread is no evidence of what the next speaker would show.
 
     Args:
         differences: accuracy of the case minus that of the baseline on one speaker's clips with one seed, float [n].
@@ -58,11 +58,13 @@ def compare(differences: np.ndarray, speaker_ids: np.ndarray) -> Comparison:
     if not np.isfinite(differences).all():
         raise UserError("a difference is not finite; each speaker and seed needs an accuracy of case and baseline")
     means = speaker_means(differences, speaker_ids)
-    low, high, p = _t_test(means) if len(means) >= MIN_SPEAKERS else (None, None, None)
+    missing = no_interval(means, "speakers")
+    low, high, p = (None, None, None) if missing else _t_test(means)
     _, rows = np.unique(speaker_ids, return_counts=True)
     return Comparison(
-        difference=float(means.mean()), low=low, high=high, p=p, speakers=len(means), seeds=int(rows.min())
-    )
+        difference=float(means.mean()), low=low, high=high, p=p, speakers=len(means), seeds=int(rows.min()),
+        no_interval=missing,
+    )  # fmt: skip
 
 
 def holm(p_values: Sequence[float | None]) -> list[float | None]:
@@ -93,11 +95,8 @@ def holm(p_values: Sequence[float | None]) -> list[float | None]:
     return adjusted
 
 
-def _t_test(means: np.ndarray) -> tuple[float, float, float]:
+def _t_test(means: np.ndarray) -> tuple[float | None, float | None, float]:
     """Ends of the 95% interval of the mean, and the two-sided p for the mean 0."""
-    if np.ptp(means) <= _ROUNDING:
-        mean = float(means.mean())
-        return mean, mean, float(abs(mean) <= _ROUNDING)
     estimate = t_interval(means, "speakers")
     # The t distribution itself, since stats.ttest_1samp takes four times as long around the same figure.
     t = estimate.mean / (np.std(means, ddof=1) / np.sqrt(estimate.n))

@@ -6,6 +6,7 @@ import pytest
 from trainers import evaluation
 from trainers.figures import Figures
 from trainers.run_folder import RunFolder, read_metrics
+from trainers.table import read_results
 
 TEST = {"label": np.array([0, 1, 1, 1]), "speaker_id": np.array(["a", "a", "b", "b"])}
 
@@ -22,3 +23,15 @@ def test_what_generated_ones_teach_is_a_share_of_what_real_ones_do(tmp_path, sma
     named = {line["name"]: line["value"] for line in read_metrics(run.path) if "name" in line}
     assert named["generated_accuracy"] == pytest.approx(3 / 8)
     assert named["generated_accuracy_of_strong"] == (None if share is None else pytest.approx(share))
+
+
+@pytest.mark.parametrize(("last", "interval"), [(0.0, False), (0.1, True)])
+def test_speakers_who_all_agree_are_no_evidence(tmp_path, small, last, interval):
+    run = RunFolder(tmp_path / "run", small.run_config())
+    figures = Figures(run, tmp_path, ("anger", "sad"), "face", "here")
+    evaluation._difference(figures, "gan", "bare", np.array([0, 0, 0, 0, 0, last]))
+    (line,) = read_metrics(run.path)
+    assert ("low" in line, "high" in line) == (interval, interval)
+    (result,) = read_results([line])
+    assert bool(result.interval) == interval
+    assert ("all 6 speakers agree" in result.about) == (not interval)

@@ -169,9 +169,8 @@ def verdict(results: Sequence[CaseResult]) -> str:
     if not compared:
         return "No primary comparison was run."
     if not tested:
-        return (
-            f"{len(results[0].speakers)} test speakers are too few for an interval, so nothing is said about new ones."
-        )
+        why = dict.fromkeys(one.comparison.no_interval for one in compared if one.comparison)
+        return f"No interval can be given ({', '.join(why)}), so nothing is said about new speakers."
     different = [result for result in tested if result.adjusted_p is not None and result.adjusted_p < SIGNIFICANT]
     words = {True: "better", False: "worse"}
     parts = [
@@ -182,12 +181,12 @@ def verdict(results: Sequence[CaseResult]) -> str:
         if r.comparison
     ]
     rest = len(tested) - len(different)
+    untested = len(compared) - len(tested)
+    end = f" Of {untested} more no interval can be given, since their speakers all agree." if untested else ""
     if not parts:
-        return (
-            f"No difference is shown in any of the {len(tested)} primary comparisons, once corrected for their number."
-        )
+        return f"No difference is shown in any of the {len(tested)} primary comparisons, once corrected for their number.{end}"
     shown = "; ".join(parts) + f", corrected for {len(tested)} primary comparisons."
-    return shown[:1].upper() + shown[1:] + (f" In the other {rest} no difference is shown." if rest else "")
+    return shown[:1].upper() + shown[1:] + (f" In the other {rest} no difference is shown." if rest else "") + end
 
 
 def _data(lines: Sequence[dict[str, Any]], dataset: str) -> list[str]:

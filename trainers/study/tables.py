@@ -100,7 +100,7 @@ def interval(found: Comparison | None) -> str:
         return ""
     text = f"{100 * found.difference:+.1f}"
     if found.low is None or found.high is None:
-        return f"{text} (no interval: {found.speakers} speakers)"
+        return f"{text} (no interval: {found.no_interval or f'{found.speakers} speakers'})"
     return f"{text} ({100 * found.low:+.1f} to {100 * found.high:+.1f})"
 
 

@@ -76,15 +76,19 @@ def test_five_speakers_have_no_interval():
     result = comparison.compare(np.array([0.1, 0.2, 0.3, 0.4, 0.5]), SIX[:5])
     assert result.difference == pytest.approx(0.3)
     assert (result.low, result.high, result.p, result.speakers, result.seeds) == (None, None, None, 5, 1)
+    assert result.no_interval == "5 speakers"
 
 
-@pytest.mark.parametrize(("seeds", "p"), [([0.25, 0.5], 0.0), ([0.1, 0.2, -0.3], 1.0), ([0.0], 1.0)])
-def test_speakers_who_differ_by_the_same_amount_make_a_point(seeds, p):
+@pytest.mark.parametrize("seeds", [[0.25, 0.5], [0.1, 0.2, -0.3], [0.0]])
+def test_speakers_who_differ_by_the_same_amount_have_no_interval(seeds):
     # Each speaker's seeds in another order, which changes the rounding of their sum: 0.1 + 0.2 - 0.3 is 5.6e-17.
     differences = np.concatenate([np.roll(seeds, i) for i in range(6)])
     result = comparison.compare(differences, np.repeat(SIX, len(seeds)))
-    assert result.low == result.difference == result.high == pytest.approx(np.mean(seeds))
-    assert result.p == p
+    assert result.difference == pytest.approx(np.mean(seeds))
+    assert (result.low, result.high, result.p) == (None, None, None)
+    assert result.no_interval == "all 6 speakers agree"
+    differences[0] += 0.01
+    assert comparison.compare(differences, np.repeat(SIX, len(seeds))).low is not None
 
 
 def test_differences_that_cannot_be_compared_are_refused():

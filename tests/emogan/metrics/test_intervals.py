@@ -29,6 +29,11 @@ def test_t_interval_of_one_value_is_refused():
         intervals.t_interval(np.array([1.0]), "speakers")
 
 
+def test_values_that_all_agree_have_no_interval():
+    estimate = intervals.t_interval(np.full(8, 0.1))
+    assert (estimate.mean, estimate.low, estimate.high) == (pytest.approx(0.1), None, None)
+
+
 def test_speaker_means_weigh_each_speaker_once():
     means = intervals.speaker_means(np.array([1.0, 4.0, 3.0, 10.0]), np.array(["b", "a", "b", "b"]))
     np.testing.assert_allclose(means, [4.0, 14 / 3])

@@ -40,6 +40,8 @@ def test_a_p_value_is_never_zero():
 def test_without_an_interval_the_table_says_why(found):
     compared = dataclasses.replace(found[1].comparison, low=None, high=None, p=None, speakers=4)
     assert tables.interval(compared) == "+5.1 (no interval: 4 speakers)"
+    agreeing = dataclasses.replace(compared, speakers=8, no_interval="all 8 speakers agree")
+    assert tables.interval(agreeing) == "+5.1 (no interval: all 8 speakers agree)"
 
 
 def test_main_results_leave_out_sweeps_and_low_data(found, result):
@@ -94,4 +96,7 @@ def test_the_verdict_is_of_the_primary_comparisons(found, result):
     assert "o difference is shown" in none
     assert report.verdict([found[0], found[2]]) == report.verdict(found[:1])  # mixup is none of them
     few = result("progressive_supervised", 0.1, adjusted_p=None)
-    assert "8 test speakers are too few" in report.verdict([found[0], few])
+    agreeing = dataclasses.replace(few.comparison, low=None, high=None, p=None, no_interval="all 8 speakers agree")
+    few = dataclasses.replace(few, comparison=agreeing)
+    assert "all 8 speakers agree" in report.verdict([found[0], few])
+    assert "no interval can be given" in report.verdict([*found, few])
