@@ -12,6 +12,7 @@ REQUIRED = [
     "grpcio>=1.60",
     "importlib-resources>=6",  # tensorflow-datasets needs it and does not say so
     "Jinja2>=3.1",
+    "joblib>=1.3",
     "keras>=2.15,<2.16",
     "librosa>=0.11,<0.12",
     "matplotlib>=3.10",

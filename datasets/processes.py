@@ -13,6 +13,7 @@ from collections.abc import Callable
 from multiprocessing.connection import Connection
 from typing import Any, TypeVar
 
+from emogan.command import quiet
 from emogan.errors import UserError
 
 MAX_START_SECONDS = 600.0
@@ -99,6 +100,7 @@ class Process:
 
 def _serve(pipe: Connection, prepare: Callable[[], None]) -> None:
     """What the process does: (function, item) come in, (result, error) go out."""
+    quiet()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent alone answers
     threading.Thread(target=_die_with_parent, daemon=True).start()
     prepare()

@@ -9,12 +9,13 @@ from pathlib import Path
 from absl import flags
 
 from emogan import command
+from emogan.path_flags import DEFINE_path
 
 _SERVER = flags.DEFINE_string("server", None, "http://host:8501 for REST, or grpc://host:8500 for gRPC.", required=True)
 _MODEL = flags.DEFINE_string("model", "emogan", "What the server calls the model.")
 _VERSION = flags.DEFINE_integer("version", 0, "The model's version; without it the newest.", lower_bound=0)
 _TIMEOUT = flags.DEFINE_float("timeout", 30.0, "Seconds that an answer may take, with all retries.", lower_bound=0.1)
-_FACE = flags.DEFINE_string("face", None, "A photograph with a face: any format that Pillow reads.", required=True)
+_FACE = DEFINE_path("face", None, "A photograph with a face: any format that Pillow reads.", required=True)
 _EMOTION = flags.DEFINE_list(
     "emotion",
     None,
@@ -24,7 +25,7 @@ _EMOTION = flags.DEFINE_list(
 )
 _DRAWS = flags.DEFINE_integer("draws", 1, "How many of each emotion, by different noise.", lower_bound=1)
 _SEED = flags.DEFINE_integer("seed", 1, "Seed of the first draw's noise; the next draws have the next numbers.")
-_OUTPUT_DIR = flags.DEFINE_string("output_dir", None, "Where the PNGs and the WAV are written.", required=True)
+_OUTPUT_DIR = DEFINE_path("output_dir", None, "Where the PNGs and the WAV are written.", required=True)
 
 
 def main(_: list[str]) -> None:

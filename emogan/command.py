@@ -1,6 +1,6 @@
 """What every command shares: `run`, which starts a main and shows a user's mistake, a full disk or a stop as one line.
 
-Public names: run, quiet, postponed_stop, is_full_disk.
+Public names: run, quiet, cpu_count, postponed_stop, is_full_disk.
 """
 
 import atexit
@@ -9,10 +9,13 @@ import errno
 import gc
 import logging
 import os
+import re
 import signal
 import sys
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from importlib import resources
+from pathlib import Path
 from types import FrameType
 
 from absl import app, flags
@@ -23,6 +26,8 @@ from emogan.usage import HelpFlag, is_required
 
 _GO_ON = "start the same command again to go on"
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
+DEVELOPERS = (DeprecationWarning, PendingDeprecationWarning, FutureWarning)
+"""Warnings for those who develop with a library."""
 
 
 def run(main: Callable[[list[str]], None]) -> None:
@@ -57,7 +62,7 @@ def run(main: Callable[[list[str]], None]) -> None:
 
 def _parse(argv: list[str]) -> list[str]:
     try:
-        return flags.FLAGS(argv)
+        return flags.FLAGS(_with_shipped_flagfiles(argv))
     except flags.Error as error:
         known = flags.FLAGS.get_key_flags_for_module(sys.argv[0])
         missing = [f"--{flag.name}" for flag in known if flag.value is None and is_required(flag)]
@@ -65,16 +70,42 @@ def _parse(argv: list[str]) -> list[str]:
         sys.exit(_complain(f"{said} (--help tells of all flags)"))
 
 
+def _with_shipped_flagfiles(argv: Sequence[str]) -> list[str]:
+    """Names flagfiles that are not there, but are shipped with the command in `configs`, by the path where they are."""
+    package, found = sys.modules["__main__"].__package__, list(argv)
+    configs = resources.files(package) / "configs" if package else None
+    for number, argument in enumerate(argv):
+        given = re.fullmatch(r"--?flagfile(?:=(.+))?", argument)
+        name = given and (given[1] or "".join(argv[number + 1 : number + 2]))
+        if configs and name and not Path(name).expanduser().exists():
+            shipped = configs / Path(name).name
+            if shipped.is_file():
+                found[number if given[1] else number + 1] = f"--flagfile={shipped}" if given[1] else str(shipped)
+    return found
+
+
+def cpu_count() -> int:
+    """The number of CPUs that this process may use: of the machine's those that taskset or a container leave to it."""
+    import joblib  # which takes long to import
+
+    return joblib.cpu_count()
+
+
 def quiet() -> None:
-    """Silences what libraries say of their own doings; to be called before they are imported."""
+    """Silences what libraries say of their own doings; to be called before they are imported, in every process.
+
+    Warnings of our own code are UserWarnings, which show.
+    """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # no notes on GPUs that are not there; set 0 to see all
     absl_logging.set_verbosity(absl_logging.ERROR)
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
-    # What tensorflow-hub, google-api-core and, in notebooks, tqdm complain of.
-    unheard = ("pkg_resources is deprecated", "You are using a Python version", "IProgress not found")
-    for message in unheard:
+    for category in DEVELOPERS:
+        warnings.simplefilter("ignore", category)
+    messages = "pkg_resources is deprecated", "IProgress not found"  # of tensorflow-hub and, in notebooks, tqdm
+    for message in messages:
         warnings.filterwarnings("ignore", message=message)
-    os.environ.setdefault("PYTHONWARNINGS", ",".join(f"ignore:{message}" for message in unheard))  # of worker processes
+    filters = [*(f"ignore::{category.__name__}" for category in DEVELOPERS), *(f"ignore:{one}" for one in messages)]
+    os.environ.setdefault("PYTHONWARNINGS", ",".join(filters))  # of processes that this one starts
 
 
 def _stop(number: int, _: FrameType | None) -> None:

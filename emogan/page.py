@@ -13,8 +13,9 @@ from absl import flags
 
 from emogan import command
 from emogan.errors import Stopped, UserError
+from emogan.path_flags import DEFINE_path
 
-_MODEL = flags.DEFINE_string("model", None, "Folder of an exported generator, or of its versions.", required=True)
+_MODEL = DEFINE_path("model", None, "Folder of an exported generator, or of its versions.", required=True)
 _HOST = flags.DEFINE_string("host", "127.0.0.1", "Address to listen at; 0.0.0.0 lets other machines use the page.")
 _PORT = flags.DEFINE_integer("port", 7860, "Port to listen at.", lower_bound=1, upper_bound=65535)
 

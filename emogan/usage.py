@@ -5,10 +5,13 @@ absl's own help puts all flags into one alphabetical list.
 """
 
 import itertools
+import os
 import sys
 from collections.abc import Iterable
 
 from absl import flags
+
+from emogan.path_flags import PathParser
 
 _INDENT = "      "
 
@@ -57,5 +60,6 @@ def _entry(flag: flags.Flag) -> str:
     if is_required(flag):
         about += " (required)"
     elif flag.default not in (None, "", []):
-        about += f" (default: {flag.default_as_str[1:-1]})"
+        default = os.path.relpath(flag.default) if isinstance(flag.parser, PathParser) else flag.default_as_str[1:-1]
+        about += f" (default: {default})"
     return f"{name}\n{flags.text_wrap(about, indent=_INDENT)}"

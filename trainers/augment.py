@@ -16,10 +16,11 @@ from pathlib import Path
 from absl import flags
 
 from emogan import command
+from emogan.path_flags import DEFINE_path
 
-_MODEL = flags.DEFINE_string("model", None, "Folder of an exported generator, or of its versions.", required=True)
+_MODEL = DEFINE_path("model", None, "Folder of an exported generator, or of its versions.", required=True)
 _DATASET = flags.DEFINE_string("dataset", None, "A built dataset with faces, such as folder_av.", required=True)
-_DATA_DIR = flags.DEFINE_string("data_dir", None, "Where it was built.", required=True)
+_DATA_DIR = DEFINE_path("data_dir", None, "Where it was built.", required=True)
 _TEST_FOLD = flags.DEFINE_integer(
     "test_fold",
     None,
@@ -32,7 +33,7 @@ _DRAWS = flags.DEFINE_integer("draws", 1, "How many of each face and emotion, by
 flags.DEFINE_alias("variants", "draws")  # its old name, for one release
 _SEED = flags.DEFINE_integer("seed", 1, "Seed of the first one's noise.")
 _WAV = flags.DEFINE_bool("wav", True, "Write sounds too, which takes most of the time.")
-_OUTPUT_DIR = flags.DEFINE_string("output_dir", None, "Folder to write; it must not be there.", required=True)
+_OUTPUT_DIR = DEFINE_path("output_dir", None, "Folder to write; it must not be there.", required=True)
 
 
 def main(_: list[str]) -> None:

@@ -8,14 +8,13 @@ part of the method adds to the case without it. Every figure is made from the su
 
 from pathlib import Path
 
-from absl import flags
-
 from emogan import command
+from emogan.path_flags import DEFINE_path, DEFINE_paths
 
-_STUDIES = flags.DEFINE_list(
+_STUDIES = DEFINE_paths(
     "studies", None, "Folders of studies that have ended; each goes by its last part.", required=True
 )
-_OUTPUT_DIR = flags.DEFINE_string("output_dir", None, "Where the comparison is written.", required=True)
+_OUTPUT_DIR = DEFINE_path("output_dir", None, "Where the comparison is written.", required=True)
 
 
 def main(_: list[str]) -> None:

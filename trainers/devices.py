@@ -11,6 +11,7 @@ import os
 
 import tensorflow as tf
 
+from emogan.command import cpu_count
 from emogan.config import TrainConfig
 from emogan.errors import UserError
 
@@ -46,7 +47,7 @@ def _tune_cpu() -> None:
     with contextlib.suppress(RuntimeError):  # TensorFlow has started
         if not (tf.config.threading.get_intra_op_parallelism_threads() or "TF_NUM_INTRAOP_THREADS" in os.environ):
             # G, D and Q are worked on side by side, so that an operation does best with half of the cores.
-            tf.config.threading.set_intra_op_parallelism_threads(max(1, len(os.sched_getaffinity(0)) // 2))
+            tf.config.threading.set_intra_op_parallelism_threads(max(1, cpu_count() // 2))
     with contextlib.suppress(AttributeError, OSError):  # another C library than glibc
         # Large tensors come from the heap, which keeps their pages, not from fresh pages of the system each time.
         mallopt = ctypes.CDLL(None).mallopt

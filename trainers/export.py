@@ -8,10 +8,11 @@ from pathlib import Path
 from absl import flags
 
 from emogan import command
+from emogan.path_flags import DEFINE_path
 
-_RUN_DIR = flags.DEFINE_string("run_dir", None, "Folder of a run of trainers.progressive.", required=True)
+_RUN_DIR = DEFINE_path("run_dir", None, "Folder of a run of trainers.progressive.", required=True)
 flags.DEFINE_alias("run", "run_dir")
-_OUTPUT_DIR = flags.DEFINE_string("output_dir", None, "Folder of versions.", required=True)
+_OUTPUT_DIR = DEFINE_path("output_dir", None, "Folder of versions.", required=True)
 _VERSION = flags.DEFINE_integer("version", 0, "The version's number; without it the next one.", lower_bound=0)
 
 

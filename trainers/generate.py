@@ -9,9 +9,10 @@ from absl import flags
 
 from emogan import command
 from emogan.emotions import EMOTIONS
+from emogan.path_flags import DEFINE_path
 
-_MODEL = flags.DEFINE_string("model", None, "Folder of an exported generator, or of its versions.", required=True)
-_FACE = flags.DEFINE_string("face", None, "A photograph with a face: any format that Pillow reads.", required=True)
+_MODEL = DEFINE_path("model", None, "Folder of an exported generator, or of its versions.", required=True)
+_FACE = DEFINE_path("face", None, "A photograph with a face: any format that Pillow reads.", required=True)
 _EMOTION = flags.DEFINE_list(
     "emotion",
     None,
@@ -21,7 +22,7 @@ _EMOTION = flags.DEFINE_list(
 )
 _DRAWS = flags.DEFINE_integer("draws", 1, "How many of each emotion, by different noise.", lower_bound=1)
 _SEED = flags.DEFINE_integer("seed", 1, "Seed of the first draw's noise; the next draws have the next numbers.")
-_OUTPUT_DIR = flags.DEFINE_string("output_dir", None, "Where the PNGs and the WAV are written.", required=True)
+_OUTPUT_DIR = DEFINE_path("output_dir", None, "Where the PNGs and the WAV are written.", required=True)
 
 
 def main(_: list[str]) -> None:

@@ -6,7 +6,6 @@ python -m trainers.prepare --inspect=FILE [--sound=FILE] [--output=PNG]
 
 import contextlib
 import io
-import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -21,10 +20,11 @@ from datasets.tally import SHOWN_REJECTIONS
 from emogan import command
 from emogan.config import MediaConfig, to_json
 from emogan.errors import UserError
+from emogan.path_flags import DEFINE_path
 
 _DATASET = flags.DEFINE_enum("dataset", None, sorted(datasets.BUILDERS), "Dataset to build.")
-_MANUAL_DIR = flags.DEFINE_string("manual_dir", None, "The corpus's folder, or the one that holds it.")
-_DATA_DIR = flags.DEFINE_string("data_dir", None, "Folder that the dataset is written to.")
+_MANUAL_DIR = DEFINE_path("manual_dir", None, "The corpus's folder, or the one that holds it.")
+_DATA_DIR = DEFINE_path("data_dir", None, "Folder that the dataset is written to.")
 _CONFIG = flags.DEFINE_string(
     "config",
     "64",
@@ -35,11 +35,13 @@ _CONFIG = flags.DEFINE_string(
     )
     + ".",
 )
-_WORKERS = flags.DEFINE_integer("workers", os.cpu_count(), "Processes that work on clips.", lower_bound=1)
+_WORKERS = flags.DEFINE_integer(
+    "workers", None, "Processes that work on clips; by default one for each CPU that may be used.", lower_bound=1
+)
 _MAX_REJECTS = flags.DEFINE_float(
     "max_rejects", MAX_REJECTS, "Share of unusable clips above which the build fails.", 0.0, 1.0
 )
-_STORE_DIR = flags.DEFINE_string(
+_STORE_DIR = DEFINE_path(
     "store_dir",
     None,
     "Folder that keeps the decoded clips, for every size and for a build that goes on; by default clips in --data_dir.",
@@ -51,11 +53,9 @@ _BEAM = flags.DEFINE_string(
 )
 _STRICT = flags.DEFINE_bool("strict", False, "Fail on any anomaly that TensorFlow Data Validation finds.")
 _OVERWRITE = flags.DEFINE_bool("overwrite", False, "Build again what is there already.")
-_INSPECT = flags.DEFINE_string(
-    "inspect", None, "Draw what becomes of this clip, a video or a face crop, and build nothing."
-)
-_SOUND = flags.DEFINE_string("sound", None, "With --inspect: the file with the clip's sound, if it is another one.")
-_OUTPUT = flags.DEFINE_string("output", "inspected.png", "With --inspect: the picture to write.")
+_INSPECT = DEFINE_path("inspect", None, "Draw what becomes of this clip, a video or a face crop, and build nothing.")
+_SOUND = DEFINE_path("sound", None, "With --inspect: the file with the clip's sound, if it is another one.")
+_OUTPUT = DEFINE_path("output", "inspected.png", "With --inspect: the picture to write.")
 
 
 def main(_: list[str]) -> None:
@@ -67,12 +67,12 @@ def main(_: list[str]) -> None:
     if missing:
         raise UserError(f"{', '.join(missing)} must be given to build a dataset, or --inspect to look at one clip")
     builder = datasets.BUILDERS[_DATASET.value](
-        data_dir=Path(_DATA_DIR.value).expanduser(),
+        data_dir=Path(_DATA_DIR.value),
         config=_CONFIG.value,
-        workers=_WORKERS.value,
+        workers=_WORKERS.value or command.cpu_count(),
         max_rejects=_MAX_REJECTS.value,
         progress=True,
-        store_dir=_STORE_DIR.value and Path(_STORE_DIR.value).expanduser(),
+        store_dir=_STORE_DIR.value and Path(_STORE_DIR.value),
     )
     try:
         if builder.data_path.exists() and not _OVERWRITE.value:
@@ -82,7 +82,7 @@ def main(_: list[str]) -> None:
                 )
             print(f"{builder.data_path} is there already; nothing was done (--overwrite builds it again)")
         else:
-            _build(builder, Path(_MANUAL_DIR.value).expanduser())
+            _build(builder, Path(_MANUAL_DIR.value))
         print(summary(builder.info))
         _audit(builder)
     except Exception as error:
@@ -129,9 +129,9 @@ def _inspect() -> None:
     from datasets.media import STILL_PICTURE_SUFFIXES
     from trainers.inspection import inspect
 
-    picture = Path(_INSPECT.value).expanduser()
-    sound = Path(_SOUND.value).expanduser() if _SOUND.value else picture
-    output = Path(_OUTPUT.value).expanduser()
+    picture = Path(_INSPECT.value)
+    sound = Path(_SOUND.value) if _SOUND.value else picture
+    output = Path(_OUTPUT.value)
     for flag, path in (("inspect", picture), ("sound", sound)):
         if not (path.exists() or files.archive_of(path)):  # what is wrong with an archive is told below
             raise UserError(f"--{flag}={path}: there is no such file")

@@ -13,13 +13,12 @@ from pathlib import Path
 from absl import flags
 
 from emogan import command
+from emogan.path_flags import DEFINE_path
 from trainers import flags as run_flags
 
-_DATA_DIR = flags.DEFINE_string("data_dir", None, "Folder of the built datasets.", required=True)
-_RUN_DIR = flags.DEFINE_string(
-    "run_dir", None, "Folder of this run; by default one in --output_dir named by its settings."
-)
-_OUTPUT_DIR = flags.DEFINE_string("output_dir", "runs", "Folder of the runs that are given no --run_dir.")
+_DATA_DIR = DEFINE_path("data_dir", None, "Folder of the built datasets.", required=True)
+_RUN_DIR = DEFINE_path("run_dir", None, "Folder of this run; by default one in --output_dir named by its settings.")
+_OUTPUT_DIR = DEFINE_path("output_dir", "runs", "Folder of the runs that are given no --run_dir.")
 _DRY_RUN = flags.DEFINE_bool("dry_run", False, "Print what would be done, on what data, in how much memory; and end.")
 _DETERMINISTIC = flags.DEFINE_bool(
     "deterministic", True, "Same machine, flags and data give the same weights, stopped or not; on GPUs it costs time."

@@ -22,12 +22,13 @@ from absl import flags
 
 from emogan import command
 from emogan.errors import UserError
+from emogan.path_flags import DEFINE_path
 from trainers import flags as run_flags
 from trainers.run_config import RunConfig
 from trainers.study.cases import CASES, GROUPS, SWEPT_CASE
 
-_DATA_DIR = flags.DEFINE_string("data_dir", None, "Folder of the built datasets.", required=True)
-_STUDY_DIR = flags.DEFINE_string("study_dir", None, "Folder of this study.", required=True)
+_DATA_DIR = DEFINE_path("data_dir", None, "Folder of the built datasets.", required=True)
+_STUDY_DIR = DEFINE_path("study_dir", None, "Folder of this study.", required=True)
 _DATASETS = flags.DEFINE_list("datasets", "crema_d_av,ravdess_av", "Labelled datasets.")
 _FOLDS = flags.DEFINE_list("folds", "all", "Test folds, such as 0,1; or all of each dataset.")
 _SEEDS = flags.DEFINE_list(

@@ -16,8 +16,9 @@ from datasets.synthetic.settings import FORMATS, Dials
 from datasets.synthetic.writing import make_corpus
 from emogan.command import run
 from emogan.errors import UserError
+from emogan.path_flags import DEFINE_path
 
-_OUTPUT_DIR = flags.DEFINE_string(
+_OUTPUT_DIR = DEFINE_path(
     "output_dir", None, "Folder of the corpus: new, empty, or of the same settings.", required=True
 )
 _CORPUS = flags.DEFINE_enum("corpus", None, list(FORMATS), "Which corpus to imitate.", required=True)
@@ -28,7 +29,7 @@ _CLIPS = flags.DEFINE_integer(
     "clips_per_speaker", None, "Clips of each speaker; by default 12 (VoxCeleb), 36 (CREMA-D) or 60 (RAVDESS)."
 )
 _SEED = flags.DEFINE_integer("seed", 1, "Of every random choice.")
-_WORKERS = flags.DEFINE_integer("workers", None, "Number of processes; by default one for each core.")
+_WORKERS = flags.DEFINE_integer("workers", None, "Number of processes; by default one for each CPU that may be used.")
 _FRAME_SIZE = flags.DEFINE_list("frame_size", None, "Width,height of the pictures, pixels; by default the corpus's.")
 _SECONDS = flags.DEFINE_list("seconds", None, "Shortest,longest clip; by default the corpus's.")
 _ZIP = flags.DEFINE_bool("zip", False, "RAVDESS only: write its zip archives, one for each actor, instead of folders.")

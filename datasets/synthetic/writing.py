@@ -23,6 +23,7 @@ from datasets.synthetic.clips import ClipMaker
 from datasets.synthetic.corpora import speaker_ids, takes, vggface_name, voxceleb_part
 from datasets.synthetic.ratings import SUMMARY_COLUMNS, summary_rows
 from datasets.synthetic.settings import FORMATS, CorpusConfig, Dials
+from emogan.command import cpu_count
 from emogan.errors import UserError
 
 _README = (
@@ -60,7 +61,7 @@ def make_corpus(
         clips_per_speaker: number of clips of each; by default 12, 12, 36 and 60. Fewer than all use up emotions first.
         seed: of every random choice.
         dials: strength of the planted signals; see Dials.
-        workers: number of processes, by default one for each core. The files do not depend on it.
+        workers: number of processes, by default one for each CPU that may be used. The files do not depend on it.
         frame_size: width and height of the pictures, pixels; by default 224x224, 224x224, 480x360 and 640x360.
         seconds: shortest and longest clip; by default 3-4, 3-4, 1.8-3.2 and 3-4.
         zipped: RAVDESS as its zip archives, instead of folders.
@@ -89,7 +90,7 @@ def make_corpus(
     _claim(root, config)
     make = functools.partial(_make_speaker_files, root, config)
     with tqdm(total=speakers * config.clips_per_speaker, desc=f"synthetic {corpus}", unit="clip") as progress:
-        for clips in _map(make, speakers, workers or os.cpu_count() or 1):
+        for clips in _map(make, speakers, workers or cpu_count()):
             progress.update(clips)
     if corpus == "crema_d":
         _write_crema_d_tables(root, config)

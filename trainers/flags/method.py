@@ -3,6 +3,7 @@
 from absl import flags
 
 from emogan.config import CONTROLS, SELECTIONS
+from emogan.path_flags import DEFINE_path
 from trainers.run_config import CONDITIONS, SCHEDULES, TAKEN_OVER, RunConfig
 
 flags.DEFINE_enum(
@@ -25,7 +26,7 @@ flags.DEFINE_float(
     "is less sure have none. 0 for its probabilities, as the paper has it.",
 )
 flags.DEFINE_bool("use_classifier", True, "Whether Q takes part in calibration.")
-flags.DEFINE_string(
+DEFINE_path(
     "pretrained",
     "",
     "Begin calibration from the networks of another run instead of pretraining: give its folder's pretrain or calibrate. Its "

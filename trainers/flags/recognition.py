@@ -2,6 +2,7 @@
 
 from absl import flags
 
+from emogan.path_flags import DEFINE_path
 from trainers.run_config import DRAWN_FROM, REQUESTS, TARGETS, RunConfig
 
 flags.DEFINE_integer("recognise_steps", 5_000, "Steps of each recogniser.")
@@ -69,7 +70,7 @@ flags.DEFINE_bool(
     "Also train recognisers with real labelled clips of the speakers that --train_speakers leaves out, in the place of "
     "generated ones: what perfect generation would bring.",
 )
-flags.DEFINE_string(
+DEFINE_path(
     "inception",
     RunConfig.inception,
     "FID, KID and IS on Inception's features too: the folder of its SavedModel, or its address at TF-Hub, "
