@@ -1,10 +1,11 @@
 """A built dataset, read-only, with the examples that are wanted of it.
 
-Public names: open_corpus, Corpus, PICTURES, CACHE_BYTES, Example.
+Public names: open_corpus, Corpus, NotBuilt, PICTURES, CACHE_BYTES, Example.
 """
 
 import copy
 import functools
+import shlex
 from collections.abc import Callable, Collection
 from pathlib import Path
 
@@ -24,6 +25,10 @@ PICTURES = {"face": 3, "spectrogram": 2}
 """The pictures of an example, and the bytes that a pixel of each takes in memory."""
 
 Example = dict[str, tf.Tensor]
+
+
+class NotBuilt(UserError):
+    """A dataset is not there. The message says how to build it."""
 
 
 class Corpus:
@@ -90,13 +95,17 @@ class Corpus:
     def class_counts(self, split: str) -> list[int]:
         """Number of examples of each class in a sum of splits. Raises UserError where a class has none."""
         counts = np.bincount(self.column("label", split), minlength=len(self.class_names)).tolist()
-        missing = [name for name, count in zip(self.class_names, counts, strict=True) if not count]
-        if missing:
+        if missing := self.missing_classes(split):
             raise UserError(
                 f"{split} of {self.name} has no example of {', '.join(missing)}, so classes cannot be drawn equally often; "
                 "leave out --balance_classes, or take another --train_speakers"
             )
         return counts
+
+    def missing_classes(self, split: str) -> list[str]:
+        """The names of the classes of which a sum of splits has no example."""
+        there = {self.class_names[label] for label in np.unique(self.column("label", split))}
+        return [name for name in self.class_names if name not in there]
 
     def examples(
         self, split: str, *, pictures: Collection[str] = tuple(PICTURES), keep: bool = False
@@ -208,7 +217,8 @@ def open_corpus(dataset: str, data_dir: Path, usual_config: str) -> Corpus:
         usual_config: its configuration where the name says none.
 
     Raises:
-        UserError: where it is not there, or is none of these.
+        NotBuilt: where it is not there.
+        UserError: where it is none of these.
     """
     name, _, config = dataset.partition("/")
     config = config or usual_config
@@ -220,15 +230,18 @@ def open_corpus(dataset: str, data_dir: Path, usual_config: str) -> Corpus:
     try:
         builder = tfds.builder(f"{name}/{config}", data_dir=data_dir)
     except (tfds.core.registered.DatasetNotFoundError, ValueError) as error:
-        raise UserError(f"there is no dataset {name}/{config} in {data_dir}: {_how_to_build(name, config)}") from error
+        raise NotBuilt(
+            f"there is no dataset {name}/{config} in {data_dir}: {_how_to_build(name, config, data_dir)}"
+        ) from error
     if not builder.data_path.exists():
         found = ", ".join(map(str, tfds.core.utils.version.list_all_versions(builder.data_path.parent)))
         other = f", only version {found}, which was built by another version of emogan" if found else ""
-        raise UserError(f"{builder.data_path} does not exist{other}: {_how_to_build(name, config)}")
+        raise NotBuilt(f"{builder.data_path} does not exist{other}: {_how_to_build(name, config, data_dir)}")
     return Corpus(builder)
 
 
-def _how_to_build(name: str, config: str) -> str:
+def _how_to_build(name: str, config: str, data_dir: Path) -> str:
     return (
-        f"build it with `python -m trainers.prepare --dataset={name} --config={config} --manual_dir=... --data_dir=...`"
+        f"build it with `python -m trainers.prepare --dataset={name} --config={config} --manual_dir=... "
+        f"--data_dir={shlex.quote(str(data_dir))}`"
     )

@@ -75,12 +75,12 @@ def _with_shipped_flagfiles(argv: Sequence[str]) -> list[str]:
     package, found = sys.modules["__main__"].__package__, list(argv)
     configs = resources.files(package) / "configs" if package else None
     for number, argument in enumerate(argv):
-        given = re.fullmatch(r"--?flagfile(?:=(.+))?", argument)
-        name = given and (given[1] or "".join(argv[number + 1 : number + 2]))
-        if configs and name and not Path(name).expanduser().exists():
-            shipped = configs / Path(name).name
-            if shipped.is_file():
-                found[number if given[1] else number + 1] = f"--flagfile={shipped}" if given[1] else str(shipped)
+        given = re.fullmatch(r"(--?flagfile=)(.+)", argument)
+        if number and re.fullmatch(r"--?flagfile", argv[number - 1]):
+            given = re.fullmatch(r"()(.+)", argument)
+        if configs and given and not Path(given[2]).expanduser().exists():
+            shipped = configs / Path(given[2]).name
+            found[number] = f"{given[1]}{shipped}" if shipped.is_file() else argument
     return found
 
 

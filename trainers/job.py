@@ -14,9 +14,9 @@ from datasets.protocols import Protocol
 from emogan import networks
 from emogan.config import differences
 from emogan.errors import UserError
-from trainers import devices, readings, saved_networks
+from trainers import devices, needs, readings, saved_networks
 from trainers.readings import Readings
-from trainers.run_config import LEFT_OUT, RunConfig
+from trainers.run_config import FORMAT, LEFT_OUT, RunConfig
 from trainers.run_folder import RunFolder
 
 STATISTICS_EXAMPLES = 8_192
@@ -86,14 +86,13 @@ class Job:
 
 
 def open_job(config: RunConfig, data_dir: Path) -> Job:
-    """Opens the datasets in `data_dir`, and checks that they and the settings go together.
+    """Opens the datasets in `data_dir`, and checks that they and the settings go together and that no stage will lack anything.
 
     Raises:
-        UserError: where a dataset is missing or does not fit, or a batch cannot be shared out among the devices.
+        UserError: where a dataset is missing, does not fit, or lacks something that a stage needs (`trainers.needs`); or a
+            batch cannot be shared out among the devices.
     """
-    strategy = devices.make_strategy()
-    for settings in (config.pretrain, config.calibrate):
-        devices.check_batch(strategy, settings)
+    strategy = open_devices(config)
     whole = _open_corpus(config.dataset, config, data_dir)
     if not whole.class_names:
         raise UserError(f"{whole.name} has no labels; calibration needs a labelled dataset, such as crema_d_av")
@@ -112,19 +111,20 @@ def open_job(config: RunConfig, data_dir: Path) -> Job:
         splits = protocols.unlabelled_splits(unlabelled)
     if config.pretrained:
         _check_start(config, labelled.speakers(protocol.test))
-    for corpus in (labelled, left_out if config.oracle else None):
-        if corpus and (config.balance_classes or config.strong.balance_classes):
-            corpus.class_counts(protocol.train)
     job = Job(
         config=config, unlabelled=unlabelled, unlabelled_splits=splits, labelled=labelled,
         left_out=left_out if config.oracle else None, protocol=protocol, strategy=strategy,
     )  # fmt: skip
-    if (config.reads_faces or config.judges_draws) and len(job.training_folds) < 2:
-        raise UserError(
-            f"{'an f_S' if config.reads_faces else 'judging what is generated'} needs training speakers in two folds, and they "
-            f"all are in {job.training_folds[0]}; do without it, or take a larger --train_speakers"
-        )
+    needs.check_data(job)
     return job
+
+
+def open_devices(config: RunConfig) -> tf.distribute.Strategy:
+    """What G, D and Q are trained on. Raises UserError where a batch cannot be shared out among the devices."""
+    strategy = devices.make_strategy()
+    for settings in (config.pretrain, config.calibrate):
+        devices.check_batch(strategy, settings)
+    return strategy
 
 
 def _left_out(whole: Corpus, labelled: Corpus, protocol: Protocol) -> Corpus:
@@ -170,6 +170,10 @@ def _check_start(config: RunConfig, unseen: frozenset[str]) -> None:
                 f"{given} holds no {name}; give a run's folder pretrain or calibrate, as runs/first/pretrain"
             )
         about = saved_networks.about(path)
+        if about.format != FORMAT:
+            raise UserError(
+                f"{given} was made by another version of emogan (format {about.format}, not {FORMAT}); give another one"
+            )
         there = dataclasses.replace(about.model, num_classes=config.model.num_classes)
         if there != config.model:
             raise UserError(

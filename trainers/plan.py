@@ -1,4 +1,5 @@
-"""What a run will do, told before it does it. Public names: Phase, phases, phases_table, describe."""
+"""What a run will do, told before it does it. Public names: Phase, phases, phases_table, describe,
+describe_without_data."""
 
 import dataclasses
 from pathlib import Path
@@ -6,13 +7,17 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
+import datasets
 from datasets.corpus import Corpus
 from emogan import networks
 from emogan.config import to_json
+from emogan.emotions import EMOTIONS
+from trainers import needs
 from trainers.drawing import MOST_UNLABELLED
-from trainers.job import Job
+from trainers.job import Job, open_devices
 from trainers.recognisers import RECOGNISERS, recognisers
 from trainers.run_config import RunConfig
+from trainers.run_folder import holds_run
 
 NETWORKS = ("G, encoder", "G, decoder", "D", "Q", "f_S", "recogniser")
 """All that is trained in a run."""
@@ -100,26 +105,43 @@ def phases_table(config: RunConfig) -> str:
 
 def describe(job: Job, run_dir: Path) -> str:
     """All that a dry run prints: settings, stages, parameters, memory, data. Nothing is trained or written."""
-    config = job.config
-    state = "is there, and would be gone on with" if (run_dir / "config.json").exists() else "would be made"
-    parts = [
-        to_json(config),
-        f"run folder {run_dir} {state}",
-        phases_table(config),
-        *(["\n".join(_parameters(job)), "\n".join([*_memory(job), _draws(job)])] if config.schedule != "none" else []),
-        "\n".join(_data(job)),
-    ]
-    return "\n\n".join(parts)
+    return _describe(job.config, job.strategy, run_dir, [_draws(job)], [*_data(job), *needs.gaps(job)])
 
 
-def _networks(job: Job) -> dict[str, tf.keras.Model]:
-    config = job.config.model
+def describe_without_data(config: RunConfig, run_dir: Path, missing: list[str]) -> str:
+    """The same where datasets are not built yet, which `missing` says how to build, a line each."""
+    end = [*missing, "what the data must have is checked when they are there"]
+    return _describe(config, open_devices(config), run_dir, [], end)
+
+
+def planned_classes(config: RunConfig) -> RunConfig:
+    """The settings with as many classes as the labelled dataset will have, as far as its builder can tell."""
+    name, _, variant = config.dataset.partition("/")
+    variants = {one.name: one.variant for one in datasets.BUILDERS[name].BUILDER_CONFIGS}
+    found = variants.get(variant or str(config.model.size))
+    names = (found and found.class_names) or EMOTIONS
+    return dataclasses.replace(config, model=dataclasses.replace(config.model, num_classes=len(names)))
+
+
+def _describe(
+    config: RunConfig, strategy: tf.distribute.Strategy, run_dir: Path, draws: list[str], data: list[str]
+) -> str:
+    state = "is there, and would be gone on with" if holds_run(run_dir, config) else "would be made"
+    parts = [to_json(config), f"run folder {run_dir} {state}", phases_table(config)]
+    if config.schedule != "none":
+        memory = _memory(config, strategy.num_replicas_in_sync)
+        parts += ["\n".join(_parameters(config)), "\n".join([*memory, *draws])]
+    return "\n\n".join([*parts, "\n".join(data)])
+
+
+def _networks(run: RunConfig) -> dict[str, tf.keras.Model]:
+    config = run.model
     made = {"G": networks.build_generator(config), "D": networks.build_discriminator(config)}
-    return made | ({"Q": networks.build_classifier(config)} if job.config.use_classifier else {})
+    return made | ({"Q": networks.build_classifier(config)} if run.use_classifier else {})
 
 
-def _parameters(job: Job) -> list[str]:
-    counts = {name: trainable_parameters(network) for name, network in _networks(job).items()}
+def _parameters(config: RunConfig) -> list[str]:
+    counts = {name: trainable_parameters(network) for name, network in _networks(config).items()}
     lines = [f"{name:5} {count:13,} trainable parameters" for name, count in counts.items()]
     return [*lines, f"{'all':5} {sum(counts.values()):13,}"]
 
@@ -129,18 +151,18 @@ def trainable_parameters(network: tf.keras.Model) -> int:
     return sum(v.shape.num_elements() for v in network.trainable_variables)
 
 
-def _memory(job: Job) -> list[str]:
+def _memory(config: RunConfig, replicas: int) -> list[str]:
     """By device: weights, their gradients and Adam's two moments; and what the backward pass needs of the forward one."""
-    made, lines = _networks(job), []
+    made, lines = _networks(config), []
     weights = 16 * sum(map(trainable_parameters, made.values()))
-    if job.config.calibrate.g_ema:
+    if config.calibrate.g_ema:
         weights += 4 * trainable_parameters(made["G"])
-    loss = job.config.loss  # D and Q judge what is real and what is generated
+    loss = config.loss  # D and Q judge what is real and what is generated
     passes = {"G": 1 + bool(loss.lambda_code), "D": 2 + bool(loss.lambda_mismatch), "Q": 2}
-    for stage, settings in (("pretrain", job.config.pretrain), ("calibrate", job.config.calibrate)):
-        if stage == "pretrain" and not job.config.pretrains:
+    for stage, settings in (("pretrain", config.pretrain), ("calibrate", config.calibrate)):
+        if stage == "pretrain" and not config.pretrains:
             continue
-        at_once = settings.batch_size // job.strategy.num_replicas_in_sync // settings.accumulate
+        at_once = settings.batch_size // replicas // settings.accumulate
         values = sum(times * _activations(made[name]) for name, times in passes.items() if name in made)
         held = at_once * values * (4 if settings.precision == "float32" else 2)
         lines.append(

@@ -15,6 +15,7 @@ from absl import flags
 from emogan import command
 from emogan.path_flags import DEFINE_path
 from trainers import flags as run_flags
+from trainers.run_config import RunConfig
 
 _DATA_DIR = DEFINE_path("data_dir", None, "Folder of the built datasets.", required=True)
 _RUN_DIR = DEFINE_path("run_dir", None, "Folder of this run; by default one in --output_dir named by its settings.")
@@ -33,15 +34,25 @@ def main(_: list[str]) -> None:
 
     from trainers.devices import is_chief
     from trainers.job import open_job
-    from trainers.plan import describe
+    from trainers.needs import not_built
+    from trainers.plan import describe, describe_without_data, planned_classes
     from trainers.run_folder import read_metrics, run_name
     from trainers.stages import run_all
     from trainers.table import read_results, results_table
 
     if _DETERMINISTIC.value:
         tf.config.experimental.enable_op_determinism()
-    job = open_job(config, Path(_DATA_DIR.value))
-    run_dir = Path(_RUN_DIR.value or Path(_OUTPUT_DIR.value) / run_name(job.config))
+
+    def run_dir_of(config: RunConfig) -> Path:
+        return Path(_RUN_DIR.value or Path(_OUTPUT_DIR.value) / run_name(config))
+
+    data_dir = Path(_DATA_DIR.value)
+    if _DRY_RUN.value and (missing := not_built([config], data_dir)):
+        planned = planned_classes(config)
+        print(describe_without_data(planned, run_dir_of(planned), missing))
+        return
+    job = open_job(config, data_dir)
+    run_dir = run_dir_of(job.config)
     if _DRY_RUN.value:
         print(describe(job, run_dir))
         return

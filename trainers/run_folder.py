@@ -1,6 +1,6 @@
 """Where a run keeps what it makes, and how it tells what is done.
 
-Public names: RunFolder, run_name, read_metrics, write_atomically, folder_atomically.
+Public names: RunFolder, holds_run, run_name, read_metrics, write_atomically, folder_atomically.
 """
 
 import hashlib
@@ -49,18 +49,11 @@ class RunFolder:
         self._metrics = path / "metrics.jsonl"
         if not writes:
             return
-        settings = path / "config.json"
-        if settings.exists():
-            found = from_json(RunConfig, settings.read_text())
-            if found != config:
-                raise UserError(
-                    f"{path} holds a run with other settings ({config.differences_from(found)}: now, there); "
-                    "choose another --run_dir, or give the same flags to go on with that run"
-                )
-        elif path.exists() and any(item.suffix != ".part" for item in path.iterdir()):
-            raise UserError(f"{path} is not empty and holds no run; choose another --run_dir")
+        holds_run(path, config)
         path.mkdir(parents=True, exist_ok=True)
-        write_atomically(settings, to_json(config))  # first, so that a run which is stopped here is known as one
+        write_atomically(
+            path / "config.json", to_json(config)
+        )  # first, so that a run which is stopped here is known as one
         (path / "pictures").mkdir(exist_ok=True)
         (path / "flags.txt").write_text(flags)
 
@@ -132,6 +125,22 @@ class RunFolder:
     def records(self, stage: str) -> list[dict[str, Any]]:
         """The lines of a stage, in the order written."""
         return [row for row in read_metrics(self.path) if row["stage"] == stage]
+
+
+def holds_run(path: Path, config: RunConfig) -> bool:
+    """Whether a folder holds that run already. Raises UserError where it holds another one, or something else."""
+    settings = path / "config.json"
+    if settings.exists():
+        found = from_json(RunConfig, settings.read_text())
+        if found != config:
+            raise UserError(
+                f"{path} holds a run with other settings ({config.differences_from(found)}: now, there); "
+                "choose another --run_dir, or give the same flags to go on with that run"
+            )
+        return True
+    if path.exists() and any(item.suffix != ".part" for item in path.iterdir()):
+        raise UserError(f"{path} is not empty and holds no run; choose another --run_dir")
+    return False
 
 
 def run_name(config: RunConfig) -> str:

@@ -1,6 +1,7 @@
 """The stages of a run, each resumable, strung together. Public names: run_all, stages_of, run_stage, make_gan."""
 
 import functools
+import itertools
 import tempfile
 from pathlib import Path
 
@@ -25,6 +26,7 @@ from trainers import (
     exporting,
     generating,
     judging,
+    needs,
     plots,
     report,
     saved_networks,
@@ -57,6 +59,8 @@ def run_all(job: Job, run_dir: Path, flags: str) -> Path:
             speakers = np.unique(job.labelled.column("speaker_id", job.protocol.train))
             log.info("speakers trained on: %s", ", ".join(speakers))
         log.info("%s", phases_table(job.config))
+        for gap in needs.gaps(job):
+            log.warning("%s", gap)
         for name in stages_of(job.config):
             run_stage(job, run, name)
         return report.write_report(run.path) if run.writes else run.path / "report.html"
@@ -120,16 +124,19 @@ def calibrate(job: Job, run: RunFolder, folder: Path) -> None:
         if config.use_classifier:
             classifier = networks.build_classifier(config.model)
             networks.standardise_by(classifier, job.target, pictures(corpus, protocol.train, job.target.name))
-        taken, known = [], corpus.speakers(f"{protocol.train}+{protocol.validation}")
+        start, taken, known = (
+            saved_networks.start_folder(run),
+            [],
+            corpus.speakers(f"{protocol.train}+{protocol.validation}"),
+        )
         if config.schedule == "progressive":
-            start = saved_networks.start_folder(run)
             taken = saved_networks.start_from(generator, discriminator, config, start, corpus.class_names)
             known |= saved_networks.seen_speakers(start / "generator")
         if config.unlabelled_share and job.unlabelled:
             known |= job.unlabelled.speakers(job.unlabelled_splits[0])
         gan = _compiled_gan(config.calibration_loss, settings, generator, discriminator, classifier)
-    for line in taken:
-        log.info("taken over: %s", line)
+    for network, lines in itertools.groupby(taken, key=lambda line: line.split()[0]):
+        log.info("taken over: %d layers of the %s of %s", len(list(lines)), network, start)
     if run.writes:
         (folder / "taken_over.txt").write_text("".join(f"{line}\n" for line in taken))
     splits = protocol.train, protocol.validation

@@ -3,16 +3,14 @@
 Public names: run_study, done_so_far, describe, why_no_result.
 """
 
-import contextlib
-import fcntl
 import gc
+import itertools
 import json
-import os
 import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import tensorflow as tf
@@ -20,13 +18,13 @@ from tqdm import tqdm
 
 from emogan.config import from_json, to_json
 from emogan.errors import NoResult, UserError
-from emogan.metrics.inception import load_inception
-from trainers import drawing, stages
+from trainers import drawing, needs, stages
 from trainers.job import open_job
 from trainers.run_config import RunConfig
 from trainers.run_folder import RunFolder, log, write_atomically
 from trainers.study.estimate import TIMED_STEPS, estimate, in_words, measured, stages_left
 from trainers.study.plan import PlannedRun, Study, plan
+from trainers.study.sharing import held, take
 
 NO_RESULT = "no_result.txt"
 """Where a run's folder says why the run has no result."""
@@ -55,11 +53,11 @@ def run_study(
         raise UserError(f"--only={only} is no part of this study; its parts are {', '.join(sorted(parts))}")
     side_by_side = workers > 1 and not only
     wanted = [run for run in runs if not only or run.part in ("", only)]
-    _check(study, wanted, data_dir)
+    _check(wanted, data_dir)
     _claim(study, folder)
     alone = [run for run in wanted if not (side_by_side and run.part)]
     for number, planned in enumerate(alone):
-        with _held(folder, planned.part):
+        with held(folder, planned.part):
             if not is_done(planned, folder):
                 title = f"run {number + 1} of {len(alone)}, {planned.path}{_time_left(alone, folder)}"
                 _do(planned, data_dir, folder, flags, title)
@@ -69,21 +67,22 @@ def run_study(
     return runs
 
 
-def _check(study: Study, runs: Sequence[PlannedRun], data_dir: Path) -> None:
-    """Opens all that the runs will need, before hours are spent on some of them.
+def _check(runs: Sequence[PlannedRun], data_dir: Path) -> list[str]:
+    """Opens all that the runs will need, before hours are spent on some of them; returns the gaps of their data.
 
     Raises:
-        UserError: where a dataset, a fold or a number of speakers is not there, or Inception.
+        UserError: as `open_job` does.
     """
     different: dict[tuple[object, ...], RunConfig] = {}
     for config in (run.config for run in runs):
         speakers = (config.train_speakers, config.calibrate.seed) if config.train_speakers else ()
-        needed = (config.uses_unlabelled, config.reads_faces, config.judges_draws, config.oracle, config.pretrained)
+        needed = (
+            config.uses_unlabelled, config.reads_faces, config.judges_draws, config.oracle, config.pretrained,
+            config.schedule != "none",
+        )  # fmt: skip
         different[config.dataset, config.test_fold, speakers, needed, config.strong.balance_classes] = config
-    for config in different.values():
-        open_job(config, data_dir)
-    if study.base.inception:
-        load_inception(study.base.inception)
+    gaps = [needs.gaps(open_job(config, data_dir)) for config in different.values()]
+    return list(dict.fromkeys(itertools.chain.from_iterable(gaps)))
 
 
 def _time_left(runs: Sequence[PlannedRun], folder: Path) -> str:
@@ -92,19 +91,6 @@ def _time_left(runs: Sequence[PlannedRun], folder: Path) -> str:
     if counts.keys() - known.keys():
         return ""
     return f", about {in_words(sum(count * known[kind] for kind, count in counts.items()))} to go"
-
-
-@contextlib.contextmanager
-def _held(folder: Path, part: str) -> Iterator[None]:
-    """Keeps other processes out of a part while this one works on it, and waits for one that does."""
-    (folder / "locks").mkdir(exist_ok=True)
-    with (folder / "locks" / (part.replace("/", "-") or "pretrained")).open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            print(f"waits for another process that works on {part or 'the pretraining'}", flush=True)
-            fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
 
 
 def _side_by_side(parts: Sequence[str], folder: Path, workers: int) -> None:
@@ -180,6 +166,12 @@ def why_no_result(run_dir: Path) -> str:
 
 def _claim(study: Study, folder: Path) -> None:
     """Makes the folder, or finds in it a study whose runs have the same settings: folds, seeds and cases may be added."""
+    _check_folder(study, folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    write_atomically(folder / "study.json", to_json(study))
+
+
+def _check_folder(study: Study, folder: Path) -> None:
     settings = folder / "study.json"
     if settings.exists():
         found = from_json(RunConfig, json.dumps(json.loads(settings.read_text())["base"]))
@@ -190,8 +182,6 @@ def _claim(study: Study, folder: Path) -> None:
             )
     elif folder.exists() and any(item.suffix != ".part" for item in folder.iterdir()):
         raise UserError(f"{folder} is not empty and holds no study; choose another --study_dir")
-    folder.mkdir(parents=True, exist_ok=True)
-    write_atomically(settings, to_json(study))
 
 
 def _do(planned: PlannedRun, data_dir: Path, folder: Path, flags: str, title: str) -> None:
@@ -205,11 +195,11 @@ def _do(planned: PlannedRun, data_dir: Path, folder: Path, flags: str, title: st
     job = open_job(planned.config, data_dir)
     run = RunFolder(folder / planned.path, job.config, flags)
     for stage, target in planned.links.items():
-        link = run.path / stage
-        if not link.is_symlink():
-            link.symlink_to(os.path.relpath(folder / target, run.path), target_is_directory=True)
+        take(run.path / stage, folder / target)
     with run.logging():
         log.info("%s", title)
+        for gap in needs.gaps(job):
+            log.warning("%s", gap)
         try:
             for target in planned.links.values():
                 if why := why_no_result((folder / target).parent):
@@ -229,9 +219,13 @@ def _do(planned: PlannedRun, data_dir: Path, folder: Path, flags: str, title: st
 
 
 def describe(study: Study, data_dir: Path, folder: Path, workers: int) -> str:
-    """What a dry run prints: every run with its state, and about how long the rest takes. Nothing is written."""
+    """What a dry run prints: every run with its state, and about how long the rest takes. Nothing is written.
+
+    Where datasets are not built, it says how to build them; what they must have is checked when they are.
+    """
     runs = plan(study)
-    _check(study, runs, data_dir)
+    _check_folder(study, folder)
+    about_data = needs.not_built([run.config for run in runs], data_dir) or _check(runs, data_dir)
     left = [run for run in runs if not is_done(run, folder)]
     lines = [f"{'done' if run not in left else 'to do':6} {run.path}: {', '.join(run.stages)}" for run in runs]
     expected, counts = estimate(study, runs, left, folder), stages_left(left)
@@ -245,4 +239,4 @@ def describe(study: Study, data_dir: Path, folder: Path, workers: int) -> str:
         basis = "by those done so far" if kind in expected.measured else f"by {TIMED_STEPS} steps just timed"
         time = f"{in_words(expected.seconds[kind])}, {basis}" if kind in expected.seconds else "not known yet"
         parts.append(f"{kind}: {count} x, {time}")
-    return "\n".join([*lines, "", total, *parts])
+    return "\n".join([*lines, "", total, *parts, *([""] if about_data else []), *about_data])
