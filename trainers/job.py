@@ -115,7 +115,7 @@ def open_job(config: RunConfig, data_dir: Path) -> Job:
         config=config, unlabelled=unlabelled, unlabelled_splits=splits, labelled=labelled,
         left_out=left_out if config.oracle else None, protocol=protocol, strategy=strategy,
     )  # fmt: skip
-    needs.check_data(job)
+    needs.check_data(job, whole)
     return job
 
 

@@ -20,8 +20,8 @@ MIN_TEST_CLIPS = 4
 """Of a run with a GAN: FID is also measured between two halves of the test fold, and needs two clips of each."""
 
 
-def check_data(job: "Job") -> None:
-    """Checks what any stage needs of the data.
+def check_data(job: "Job", whole: Corpus) -> None:
+    """Checks what any stage needs of the data; `whole` is the labelled corpus with the speakers that are left out.
 
     A class that training never sees is refused, not left out: the folds of a study would have other classes than each other,
     and accuracies that cannot be compared.
@@ -30,7 +30,7 @@ def check_data(job: "Job") -> None:
         UserError: where a stage could not be done, or would use a class that was never learnt.
     """
     config, train, test = job.config, job.protocol.train, job.protocol.test
-    _check_classes(job, train, "is trained on")
+    _check_classes(job, whole)
     if config.reads_faces or config.judges_draws:
         _check_cross_fitting(job)
     if config.oracle and job.left_out and config.strong.balance_classes:
@@ -78,22 +78,22 @@ def _what_is_missing(dataset: str, size: int, data_dir: Path) -> str:
     return ""
 
 
-def _check_classes(job: "Job", split: str, use: str) -> None:
-    corpus = job.labelled
-    missing = corpus.missing_classes(split)
+def _check_classes(job: "Job", whole: Corpus) -> None:
+    train = job.protocol.train
+    missing = job.labelled.missing_classes(train)
     if not missing:
         return
-    nowhere = [name for name in missing if name in corpus.missing_classes("+".join(corpus.splits))]
     remedy = "choose another --test_fold, or build more of the corpus"
-    if nowhere:
+    if nowhere := whole.missing_classes("+".join(whole.splits)):
         remedy = (
             f"no fold has one of {', '.join(nowhere)}: look into rejections.csv beside the dataset, and build it with such "
             "clips, or, from a folder of one's own, without that class"
         )
-    elif job.config.train_speakers:
+    elif not set(missing) & set(whole.missing_classes(train)):
         remedy = f"take a larger --train_speakers (now {job.config.train_speakers}), or another --seed"
     raise UserError(
-        f"{split} of {corpus.name}, which {use}, has no example of {', '.join(missing)}, so that it cannot be learnt; {remedy}"
+        f"{train} of {whole.name}, which is trained on, has no example of {', '.join(missing)}, so that it cannot be learnt; "
+        f"{remedy}"
     )
 
 

@@ -1,0 +1,115 @@
+"""What every command shares: how it takes paths, counts CPUs, finds flagfiles, and keeps libraries quiet."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from emogan.path_flags import PathParser
+
+ROOT = Path(__file__).parent.parent.parent
+
+
+def run_script(text, *arguments, **settings):
+    settings["env"] = {**os.environ, "PYTHONPATH": str(ROOT), **settings.get("env", {})}
+    return subprocess.run([sys.executable, "-c", text, *arguments], capture_output=True, text=True, **settings)
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ("~", "/home/ann"), ("~/a b/c", "/home/ann/a b/c"), ("sub/../x", "{here}/sub/../x"), ("/a/b/", "/a/b"),
+        ("", ""), ("https://host/a", "https://host/a"), ("~nobody-here/x", "{here}/~nobody-here/x"),
+    ],
+)  # fmt: skip
+def test_a_path_is_absolute(tmp_path, monkeypatch, given, expected):
+    monkeypatch.setenv("HOME", "/home/ann")
+    monkeypatch.chdir(tmp_path)
+    assert PathParser().parse(given) == expected.format(here=tmp_path)
+
+
+def test_no_flag_that_takes_a_path_is_read_in_another_way():
+    """All flags whose name or help speaks of a folder, a file or a path."""
+    plain = []
+    for package in ("emogan", "datasets", "trainers"):
+        for file in (ROOT / package).rglob("*.py"):
+            found = re.findall(r'flags\.DEFINE_(?:string|list)\(\s*"(\w+)",\s*\S+\s*"(.*)', file.read_text())
+            plain += [name for name, text in found if re.search(r"(?i)folder |file |photograph|dir$", f"{text} {name}")]
+    assert plain == []
+
+
+def test_a_list_of_paths_is_absolute_too(tmp_path):
+    script = """
+from absl import flags
+import trainers.compare_studies as command
+flags.FLAGS(["", "--studies=~/one,two", "--output_dir=out"])
+print(*command._STUDIES.value, command._OUTPUT_DIR.value)
+"""
+    done = run_script(script, cwd=tmp_path, env={"HOME": "/home/ann"})
+    assert done.stdout.split() == ["/home/ann/one", f"{tmp_path}/two", f"{tmp_path}/out"], done.stderr
+
+
+def test_cpus_are_those_that_may_be_used():
+    script = "import os; from emogan.command import cpu_count; os.sched_setaffinity(0, {cpu}); print(cpu_count())"
+    one = next(iter(os.sched_getaffinity(0)))
+    assert run_script(script.format(cpu=[one])).stdout == "1\n"
+    everything = run_script("from emogan.command import cpu_count; print(cpu_count())").stdout
+    assert 1 <= int(everything) <= len(os.sched_getaffinity(0))
+
+
+@pytest.mark.parametrize("flag", ["--flagfile=demo.flags", "--flagfile trainers/configs/demo.flags"])
+def test_a_shipped_flagfile_is_found_from_anywhere(tmp_path, flag):
+    done = subprocess.run(
+        [sys.executable, "-m", "trainers.progressive", *flag.split(), "--preset=none"],
+        capture_output=True, text=True, cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )  # fmt: skip
+    assert "--preset=none" in done.stderr  # what comes behind the file is read
+
+
+def test_an_own_flagfile_comes_first_and_one_that_is_nowhere_is_named(tmp_path):
+    (tmp_path / "demo.flags").write_text("--preset=mine\n")
+    for name, word in (("demo.flags", "--preset=mine"), ("nowhere.flags", "nowhere.flags")):
+        done = subprocess.run(
+            [sys.executable, "-m", "trainers.progressive", f"--flagfile={name}"],
+            capture_output=True, text=True, cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(ROOT)},
+        )  # fmt: skip
+        assert (done.returncode, word in done.stderr) == (2, True)
+
+
+SPEAKING = """
+import multiprocessing, warnings
+from emogan import command
+def speak(where):
+    for category in (DeprecationWarning, PendingDeprecationWarning, FutureWarning):
+        warnings.warn(f"of a library, {where}", category)
+    warnings.warn(f"of ours, {where}")
+def main(_):
+    from datasets.processes import Process
+    speak("here")
+    process = Process(int)
+    process.run(speak, "there", 60)
+    process.run(resample, None, 60)
+    process.end()
+def resample(_):
+    import numpy as np
+    from emogan import audio
+    audio.resample(np.zeros(1000, np.float32), 8000, 16000)
+if __name__ == "__main__":
+    command.run(main)
+"""
+
+
+def test_warnings_of_libraries_are_not_shown_and_ours_are(tmp_path):
+    (tmp_path / "speaking.py").write_text(SPEAKING)
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONWARNINGS"}
+    done = subprocess.run(
+        [sys.executable, "-m", "speaking"], capture_output=True, text=True, cwd=tmp_path,
+        env={**environment, "PYTHONPATH": str(ROOT)},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    warned = re.findall(r"\w*Warning: .*", done.stderr)
+    assert warned == ["UserWarning: of ours, here", "UserWarning: of ours, there"]
+    assert "WARNING" not in done.stderr

@@ -1,0 +1,129 @@
+"""Studies on file systems that have no symbolic links and no locks."""
+
+import errno
+import fcntl
+import os
+import socket
+import subprocess
+import sys
+import threading
+
+import pytest
+
+from trainers.study import sharing
+from trainers.study.sharing import held, take
+
+
+@pytest.fixture
+def refuse(monkeypatch):
+    """Makes a call of the system fail as it does on a file system that does not know it."""
+
+    def refuse(module, name, number=errno.EPERM):
+        def fail(*_, **__):
+            raise OSError(number, os.strerror(number))
+
+        monkeypatch.setattr(module, name, fail)
+
+    return refuse
+
+
+@pytest.fixture
+def shared(tmp_path):
+    (tmp_path / "one" / "pretrain" / "generator").mkdir(parents=True)
+    (tmp_path / "one" / "pretrain" / "generator" / "weights").write_text("w")
+    (tmp_path / "other").mkdir()
+    return tmp_path / "other" / "pretrain", tmp_path / "one" / "pretrain"
+
+
+@pytest.mark.parametrize("links", [True, False])
+def test_a_shared_stage_is_a_link_or_a_copy(shared, refuse, links):
+    stage, target = shared
+    if not links:
+        refuse(os, "symlink")
+    for _ in range(2):
+        take(stage, target)
+        assert stage.is_symlink() == links
+        assert (stage / "generator" / "weights").read_text() == "w"
+    assert not list(stage.parent.glob("*.part"))
+
+
+def test_a_study_that_was_copied_without_its_links_goes_on(shared):
+    stage, target = shared
+    stage.mkdir()
+    take(stage, target)
+    assert not stage.is_symlink()
+
+
+def test_what_has_no_result_is_not_copied(shared, refuse):
+    refuse(os, "symlink", errno.EOPNOTSUPP)
+    stage, target = shared
+    take(stage, target.with_name("nothing"))
+    assert not stage.exists()
+
+
+def test_other_faults_are_not_taken_for_a_file_system_without_links(shared, refuse):
+    refuse(os, "symlink", errno.EIO)
+    with pytest.raises(OSError, match=os.strerror(errno.EIO)):
+        take(*shared)
+
+
+@pytest.mark.parametrize("locks", [True, False])
+def test_a_part_is_held_by_one_at_a_time(tmp_path, refuse, monkeypatch, capsys, locks):
+    monkeypatch.setattr(sharing, "_SECONDS", 0.01)
+    if not locks:
+        refuse(fcntl, "flock", errno.ENOLCK)
+    order, holds = [], threading.Event()
+
+    def other():
+        holds.wait()
+        with held(tmp_path, "crema_d_av/fold_0"):
+            order.append("other")
+
+    thread = threading.Thread(target=other)
+    thread.start()
+    with held(tmp_path, "crema_d_av/fold_0"), held(tmp_path, "crema_d_av/fold_1"):
+        holds.set()
+        thread.join(0.3)
+        order.append("this")
+    thread.join()
+    assert order == ["this", "other"]
+    assert "waits for another process that works on crema_d_av/fold_0" in capsys.readouterr().out
+    assert not list(tmp_path.rglob("*.held"))
+
+
+def test_a_process_that_was_killed_holds_nothing(tmp_path, refuse):
+    refuse(fcntl, "flock", errno.ENOLCK)
+    dead = subprocess.Popen([sys.executable, "-c", ""])
+    dead.wait()
+    (tmp_path / "locks").mkdir()
+    (tmp_path / "locks" / "pretrained.held").write_text(f"{dead.pid} {socket.gethostname()}")
+    with held(tmp_path, ""):
+        pass
+
+
+def test_one_on_another_host_is_waited_for_and_its_file_named(tmp_path, refuse, monkeypatch, capsys):
+    monkeypatch.setattr(sharing, "_SECONDS", 0.01)
+    refuse(fcntl, "flock", errno.ENOLCK)
+    (tmp_path / "locks").mkdir()
+    file = tmp_path / "locks" / "pretrained.held"
+    file.write_text("1 elsewhere.invalid")
+    threading.Timer(0.2, file.unlink).start()
+    with held(tmp_path, ""):
+        assert capsys.readouterr().out.count(f"delete {file}") == 1
+
+
+@pytest.mark.slow
+def test_a_study_is_done_without_links_and_locks(study_flags, tmp_path):
+    without = """
+import errno, fcntl, os, runpy, sys
+def fail(*_, **__):
+    raise OSError(errno.EOPNOTSUPP, os.strerror(errno.EOPNOTSUPP))
+os.symlink = fcntl.flock = fail
+runpy.run_module("trainers.table1", run_name="__main__", alter_sys=True)
+"""
+    flags = [*study_flags, "--workers=1", "--folds=0", f"--study_dir={tmp_path / 'study'}"]
+    result = subprocess.run([sys.executable, "-c", without, *flags], capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
+    case = tmp_path / "study" / "crema_d_av" / "fold_0" / "seed_1" / "progressive_supervised"
+    assert (case / "pretrain" / "generator" / "saved_model.pb").is_file()
+    assert not [path for path in (tmp_path / "study").rglob("*") if path.is_symlink()]
