@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from datasets.corpus import NotBuilt, open_corpus
+from datasets.corpus import Corpus, NotBuilt, open_corpus
 from emogan.errors import UserError
 from emogan.metrics.inception import load_inception
 from trainers.run_config import LEFT_OUT, RunConfig
