@@ -99,13 +99,15 @@ def quiet() -> None:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # no notes on GPUs that are not there; set 0 to see all
     absl_logging.set_verbosity(absl_logging.ERROR)
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
+    if sys.warnoptions:  # as the user wants it, or the process that started this one
+        return
+    messages = "pkg_resources is deprecated", "IProgress not found"  # of tensorflow-hub and, in notebooks, tqdm
     for category in DEVELOPERS:
         warnings.simplefilter("ignore", category)
-    messages = "pkg_resources is deprecated", "IProgress not found"  # of tensorflow-hub and, in notebooks, tqdm
     for message in messages:
         warnings.filterwarnings("ignore", message=message)
     filters = [*(f"ignore::{category.__name__}" for category in DEVELOPERS), *(f"ignore:{one}" for one in messages)]
-    os.environ.setdefault("PYTHONWARNINGS", ",".join(filters))  # of processes that this one starts
+    os.environ["PYTHONWARNINGS"] = ",".join(filters)  # of processes that this one starts
 
 
 def _stop(number: int, _: FrameType | None) -> None:

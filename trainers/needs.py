@@ -100,7 +100,7 @@ def _check_classes(job: "Job", whole: Corpus) -> None:
 def _check_cross_fitting(job: "Job") -> None:
     """f_S and judges are trained on all training folds but one, for each of them."""
     what = "an f_S" if job.config.reads_faces else "judging what is generated"
-    remedy = "do without it, or take more speakers (--train_speakers)"
+    remedy = "do without it, or take more speakers (a larger --train_speakers, or more of the corpus)"
     folds = job.training_folds
     if len(folds) < 2:
         raise UserError(f"{what} needs training speakers in two folds, and they all are in {folds[0]}; {remedy}")

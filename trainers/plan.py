@@ -1,5 +1,7 @@
-"""What a run will do, told before it does it. Public names: Phase, phases, phases_table, describe,
-describe_without_data."""
+"""What a run will do, told before it does it.
+
+Public names: Phase, phases, phases_table, trainable_parameters; describe, describe_without_data, planned_classes.
+"""
 
 import dataclasses
 from pathlib import Path

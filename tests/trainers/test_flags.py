@@ -1,6 +1,7 @@
 """Flags make the settings of their names; every shipped flagfile makes some whose networks can be trained."""
 
 import dataclasses
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -68,8 +69,9 @@ def test_flags_make_the_settings_of_their_names():
     config = settings_of(
         "--preset=tiny", "--spectral_norm", "--pretrain_steps=400", "--calibrate_steps=200", "--recognise_steps=100",
         "--interval=50", "--batch_size=4", "--recognise_batch_size=8", "--seed=7", "--mixup=0.5", "--test_fold=3",
-        "--keep=best",
+        "--keep=best", "--pretrained=other/pretrain", "--inception=inception",
     )  # fmt: skip
+    assert (config.pretrained, config.inception) == tuple(map(os.path.abspath, ("other/pretrain", "inception")))
     tiny = dataclasses.replace(PRESETS["tiny"], generator="modulated", d_sees_source=True, noise_dim=32)
     assert config.model == dataclasses.replace(tiny, spectral_norm=True)
     assert [stage.steps for stage in (config.pretrain, config.calibrate, config.recognise)] == [400, 200, 100]
