@@ -79,12 +79,15 @@ class PairsBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):  # 
     """Builds pairs of an aligned face and a spectrogram from the clips of one corpus.
 
     The dataset's metadata hold `media` (the MediaConfig as JSON), `synthetic` (whether `datasets.synthetic` made the
-    corpus), the counts `clips`, `examples`, `left_out` and `rejections`, each rejected clip in `rejected`, and
-    `clipped_share` and `floor_share`: the shares of all spectrograms' pixels at the ceiling, and at the floor.
+    corpus), the counts `clips` (examples and rejected ones), `examples`, `left_out`, `not_read` (files, by where they lie)
+    and `rejections`, each rejected clip in `rejected`, texts in `warnings`, `listing` (a hash of the clips, where they are
+    of no official corpus), and `clipped_share` and `floor_share`: the shares of all spectrograms' pixels at the ceiling, and
+    at the floor.
     """
 
-    VERSION = tfds.core.Version("1.1.0")
+    VERSION = tfds.core.Version("1.2.0")
     RELEASE_NOTES: ClassVar[dict[str, str]] = {
+        "1.2.0": "The metadata tell what was not read, and what the build warned of.",
         "1.1.0": "Faces are shown larger, from forehead to chin; the feature invented_share.",
         "1.0.0": "First release.",
     }
@@ -155,6 +158,15 @@ class PairsBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):  # 
         state = "does not exist" if not place.is_dir() else "is empty" if missing == "*" else f"holds no {missing}"
         raise UserError(f"{place} {state}. {self.MANUAL_DOWNLOAD_INSTRUCTIONS}")
 
+    def differs_from(self, manual_dir: Path) -> bool:
+        """Tells whether a folder of one's own holds other clips than those that this dataset was built from.
+
+        Of official corpora this is not asked, nor where the folder is gone.
+        """
+        if self.builder_config.variant.folder or not manual_dir.is_dir():
+            return False
+        return self.list_clips(self.find_corpus(manual_dir)).digest != self.info.metadata["listing"]
+
     def _info(self) -> tfds.core.DatasetInfo:
         size = self.builder_config.media.size
         features: dict[str, Any] = {
@@ -191,14 +203,18 @@ class PairsBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):  # 
 
         corpus_dir = self.find_corpus(Path(dl_manager.manual_dir))
         listing = self.list_clips(corpus_dir)
+        for warning in listing.warnings.values():
+            warnings.warn(warning, stacklevel=2)
+        self._digest = "" if self.builder_config.variant.folder else listing.digest
+        csv_path = Path(self.data_path).parent / "rejections.csv"
+        self._tally = Tally(listing, corpus_dir=corpus_dir, csv_path=csv_path, max_rejects=self._max_rejects)
         if not any(listing.splits.values()) and not listing.rejections:
-            left_out = "".join(f", but {count} {reason}" for reason, count in listing.left_out.items())
-            raise UserError(f"{corpus_dir} holds no clip to use{left_out}. {self.MANUAL_DOWNLOAD_INSTRUCTIONS}")
+            found = "".join(f", but {count} {reason}" for reason, count in listing.left_out.items())
+            found += "".join(f", but {count} in {place}" for place, count in self._tally.not_read().items())
+            raise UserError(f"{corpus_dir} holds no clip to use{found}. {self.MANUAL_DOWNLOAD_INSTRUCTIONS}")
         if self.builder_config.variant.class_names == ():
             # Not by `names`, which cannot be changed: a dataset that is built again may have had other classes.
             self.info.features["label"].__init__(names=listing.class_names)
-        csv_path = Path(self.data_path).parent / "rejections.csv"
-        self._tally = Tally(listing, corpus_dir=corpus_dir, csv_path=csv_path, max_rejects=self._max_rejects)
         self._synthetic = is_synthetic(corpus_dir)
         store = ClipStore.of(self.store_dir, self.builder_config.media)
         # First every clip is decoded, then examples are written: TFDS has to know which splits will not be empty.
@@ -206,7 +222,7 @@ class PairsBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):  # 
         usable: dict[str, list[tuple[Clip, str]]] = collections.defaultdict(list)
         with contextlib.closing(self._outcomes([clip for _, clip in clips], store)) as outcomes:
             for (name, clip), outcome in zip(clips, outcomes, strict=True):
-                if self._tally.accepts(outcome.rejection):
+                if self._tally.accepts(clip, outcome.key, outcome.rejection):
                     usable[name].append((clip, outcome.key))
         bar = self._bar(sum(map(len, usable.values())), "writing examples")
         return {name: self._generate_examples(keyed, store, bar) for name, keyed in usable.items()}
@@ -252,8 +268,12 @@ class PairsBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):  # 
         with Workers(self._workers) as self._pool:
             super()._download_and_prepare(dl_manager, download_config)
         # Still within TFDS's temporary folder, so that an error leaves no dataset behind.
+        counts = self._tally.finish(
+            examples=sum(split.num_examples for split in self.info.splits.values()),
+            class_names=self.info.features["label"].names if "label" in self.info.features else (),
+        )
         self.info.metadata.update(
-            media=to_json(self.builder_config.media), synthetic=self._synthetic, **self._tally.finish()
+            media=to_json(self.builder_config.media), synthetic=self._synthetic, listing=self._digest, **counts
         )
         facts = read_facts(self)
         self.info.metadata.update({name: float(facts[name].mean()) for name in ("clipped_share", "floor_share")})

@@ -1,11 +1,13 @@
 """What a corpus says of its clips, before any media file is opened.
 
-Public names: Clip, Example, Rejection, Listing, media_files, media_members, is_synthetic. This module and the builders
-import without TensorFlow, so that `import datasets` is quick.
+Public names: Clip, Example, Rejection, Listing, ARCHIVE_SUFFIX, media_files, media_in, media_members, is_synthetic. This
+module and the builders import without TensorFlow, so that `import datasets` is quick.
 """
 
 import collections
 import dataclasses
+import hashlib
+import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -22,6 +24,7 @@ _VIDEO_SUFFIXES = {
     ".3gp", ".avi", ".flv", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts", ".ts", ".webm", ".wmv",
 }  # fmt: skip
 _MEDIA_SUFFIXES = SOUND_SUFFIXES | _VIDEO_SUFFIXES
+ARCHIVE_SUFFIX = ".zip"
 
 SYNTHETIC_MARK = "SYNTHETIC CORPUS"
 """How the README.txt of a corpus made by `datasets.synthetic` begins."""
@@ -86,12 +89,18 @@ class Listing:
         splits: the clips of each split, splits and clips in a fixed order.
         left_out: the number of clips that are sound but not wanted, by reason.
         rejections: files of which it shows without opening them as media that they cannot be used.
+        unread: media files and archives that lie where no clip of this corpus does; they are no clips.
+        closed: folders and links that could not be followed, and why.
+        warnings: what people should look at before the clips are decoded; a few words, then all of it.
     """
 
     splits: dict[str, list[Clip]]
     left_out: collections.Counter[str] = dataclasses.field(default_factory=collections.Counter)
     rejections: list[Rejection] = dataclasses.field(default_factory=list)
-    _places: dict[str, Path] = dataclasses.field(default_factory=dict)
+    unread: list[Path] = dataclasses.field(default_factory=list)
+    closed: dict[Path, str] = dataclasses.field(default_factory=dict)
+    warnings: dict[str, str] = dataclasses.field(default_factory=dict)
+    _first: dict[str, Clip] = dataclasses.field(default_factory=dict)
 
     @property
     def class_names(self) -> tuple[str, ...]:
@@ -99,13 +108,32 @@ class Listing:
         found = {clip.label for clips in self.splits.values() for clip in clips if clip.label}
         return (*(name for name in EMOTIONS if name in found), *sorted(found.difference(EMOTIONS)))
 
+    @property
+    def digest(self) -> str:
+        """A hash of all clips: their names, speakers, labels and splits, and the sizes of their files."""
+        rows = [
+            [
+                split,
+                clip.clip_id,
+                clip.speaker_id,
+                clip.label,
+                files.size(clip.picture_path),
+                files.size(clip.sound_path),
+            ]
+            for split, clips in self.splits.items()
+            for clip in clips
+        ]
+        return hashlib.sha256(json.dumps(sorted(rows, key=str)).encode()).hexdigest()
+
     def add(self, split: str, clip: Clip) -> None:
-        """Adds a clip; one whose id is there already is rejected instead, and the first stays."""
-        first = self._places.setdefault(clip.clip_id, clip.sound_path)
-        if first is clip.sound_path:
+        """Adds a clip; of two with one id the first stays. The other is left out if it is the same, and else rejected."""
+        first = self._first.setdefault(clip.clip_id, clip)
+        if first is clip:
             self.splits[split].append(clip)
+        elif _is_copy(clip, first):
+            self.left_out["there_twice"] += 1
         else:
-            detail = f"the same clip is already there as {first}, which is used; remove one of the two"
+            detail = f"another clip of this name is already there as {first.sound_path}, which is used; remove one of the two"
             self.reject(clip.sound_path, "duplicate_clip", detail, clip_id=clip.clip_id)
 
     def reject(self, path: Path, reason: str, detail: str, *, clip_id: str | None = None) -> None:
@@ -117,27 +145,46 @@ class Listing:
         self.reject(path, "bad_name", rule)
 
 
-def media_files(folder: Path, pattern: str) -> list[Path]:
-    """Returns the media files of `folder` that match a glob pattern, sorted; none that an operating system hides."""
-    return sorted(_media(folder, folder.glob(pattern)))
+def _is_copy(clip: Clip, first: Clip) -> bool:
+    """Tells whether two clips of one name are the same, by their files' sizes; none is opened."""
+    if (clip.speaker_id, clip.label) != (first.speaker_id, first.label):
+        return False
+    sizes = [[files.size(path) for path in (one.picture_path, one.sound_path)] for one in (clip, first)]
+    return sizes[0] == sizes[1] and None not in sizes[0]
+
+
+def media_files(corpus_dir: Path, listing: Listing) -> list[Path]:
+    """Returns all media files and zip archives of a corpus, sorted; none that an operating system hides.
+
+    Links are followed; what cannot be followed is noted in the listing.
+    """
+    found = files.walk(corpus_dir, {*_MEDIA_SUFFIXES, ARCHIVE_SUFFIX}, listing.closed.__setitem__)
+    return sorted(path for path in found if not _is_hidden(path.relative_to(corpus_dir)))
+
+
+def media_in(corpus_dir: Path, folders: Iterable[Path], listing: Listing) -> dict[Path, list[Path]]:
+    """Returns what `media_files` finds in or below each of the folders; what lies elsewhere is not read."""
+    found: dict[Path, list[Path]] = {folder: [] for folder in folders}
+    for path in media_files(corpus_dir, listing):
+        place = next((parent for parent in path.parents if parent in found), None)
+        (listing.unread if place is None else found[place]).append(path)
+    return found
 
 
 def media_members(archive: Path, listing: Listing) -> list[Path]:
     """Returns the media files in a zip archive, sorted; an archive that cannot be used is rejected, and has none."""
     try:
-        return sorted(_media(archive, files.members(archive)))
+        found = files.members(archive)
     except files.MediaError as error:
         listing.reject(archive, error.reason, error.detail)
         return []
+    wanted = [path for path in found if path.suffix.lower() in _MEDIA_SUFFIXES]
+    return sorted(path for path in wanted if not _is_hidden(path.relative_to(archive)))
 
 
-def _media(root: Path, paths: Iterable[Path]) -> Iterable[Path]:
-    for path in paths:
-        inner = path.relative_to(root).parts
-        # macOS hides a shadow of each file in `._name`, in an archive below __MACOSX.
-        hidden = any(part.startswith(".") or part == "__MACOSX" for part in inner)
-        if path.suffix.lower() in _MEDIA_SUFFIXES and not hidden:
-            yield path
+def _is_hidden(inner: Path) -> bool:
+    """macOS hides a shadow of each file in `._name`, in an archive below __MACOSX."""
+    return any(part.startswith(".") or part == "__MACOSX" for part in inner.parts)
 
 
 def is_synthetic(corpus_dir: Path) -> bool:

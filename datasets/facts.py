@@ -24,6 +24,10 @@ def read_facts(builder: tfds.core.DatasetBuilder) -> dict[str, np.ndarray]:
         for batch in tfds.as_numpy(dataset):
             for name in names:
                 values = batch[name]
-                columns[name].append(values.astype(str) if values.dtype == object else values)
+                columns[name].append(_texts(values) if values.dtype == object else values)
             columns["split"].append(np.full(len(values), split))
     return {name: np.concatenate(parts) for name, parts in columns.items()}
+
+
+def _texts(values: np.ndarray) -> np.ndarray:
+    return np.array([value.decode() for value in values])

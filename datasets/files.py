@@ -1,13 +1,15 @@
 """Reads the files of a corpus, also those that still lie in a zip archive.
 
-Public names: MediaError, archive_of, exists, read, members. The path of a member is that of the archive and the member's
-name within it: `Video_Speech_Actor_01.zip/Actor_01/01-01-01-01-01-01-01.mp4`.
+Public names: MediaError, archive_of, exists, size, read, members, walk, printable. The path of a member is that of the
+archive and the member's name within it: `Video_Speech_Actor_01.zip/Actor_01/01-01-01-01-01-01-01.mp4`.
 """
 
 import lzma
+import os
 import struct
 import zipfile
 import zlib
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path, PurePosixPath
 
 MAX_FILE_BYTES = 128 * 2**20
@@ -46,20 +48,71 @@ def exists(path: Path) -> bool:
     return path.exists() if archive is None else path in members(archive)
 
 
+def size(path: Path) -> int | None:
+    """Bytes of a file, or of a member of an archive when it is unpacked; None where there is no such file to read."""
+    try:
+        archive = None if path.exists() else archive_of(path)
+        if archive is None:
+            return path.stat().st_size
+        with _open_zip(archive) as file:
+            return _infos(archive, file)[path].file_size
+    except (OSError, KeyError, MediaError):
+        return None
+
+
+def printable(path: Path | str) -> str:
+    """A path as text that UTF-8 can hold: bytes of a name that are none are written as in `M\\xfcller`."""
+    return os.fsencode(path).decode("utf-8", "backslashreplace")
+
+
+def walk(folder: Path, suffixes: Collection[str], pass_over: Callable[[Path, str], None]) -> Iterator[Path]:
+    """The files of some kinds below a folder, also those behind links, in any order; none that begins with a full stop.
+
+    Args:
+        folder: where to begin.
+        suffixes: of the files that are wanted, in lower case.
+        pass_over: is told of each folder or link that cannot be followed, and why.
+    """
+    ways = [folder]
+    while ways:
+        here = ways.pop()
+        try:
+            with os.scandir(here) as found:
+                entries = sorted(found, key=lambda entry: entry.name)
+        except OSError as error:
+            pass_over(here, f"cannot be read: {error.strerror}")
+            continue
+        for entry in entries:
+            path = here / entry.name
+            if entry.name.startswith("."):
+                continue
+            if path.is_dir() if entry.is_symlink() else entry.is_dir():
+                if entry.is_symlink() and _leads_back(path, folder):
+                    pass_over(path, "a link to a folder that it lies in")
+                else:
+                    ways.append(path)
+            elif path.suffix.lower() in suffixes:
+                yield path
+            elif entry.is_symlink() and not path.exists():
+                pass_over(path, "a link that leads nowhere")
+
+
+def _leads_back(link: Path, folder: Path) -> bool:
+    """Tells whether a link in `folder`, or below, leads to a folder that it lies in, be it by way of other links."""
+    target = link.resolve()
+    around = [parent for parent in link.parents if parent.is_relative_to(folder)]
+    return any(parent.resolve().is_relative_to(target) for parent in around)
+
+
 def members(archive: Path) -> list[Path]:
-    """The paths of the files in a zip archive, in its order.
+    """The paths of the files in a zip archive, in its order. Backslashes in names, as some programs write, are slashes.
 
     Raises:
         MediaError: `not_a_zip` where it cannot be read as one, `unsafe_name` where a name climbs out of the archive,
             `no_permission`.
     """
     with _open_zip(archive) as file:
-        names = [info.filename for info in file.infolist() if not info.is_dir()]
-    for name in names:
-        if name.startswith("/") or "\\" in name or ".." in PurePosixPath(name).parts:
-            detail = f"the member {name!r} points out of the archive, so nothing of it is used; download it again"
-            raise MediaError(archive, "unsafe_name", detail)
-    return [archive / name for name in names]
+        return list(_infos(archive, file))
 
 
 def read(path: Path) -> bytes:
@@ -88,18 +141,31 @@ def _read_file(path: Path) -> bytes:
 
 
 def _read_member(archive: Path, path: Path) -> bytes:
-    name = path.relative_to(archive).as_posix()
     with _open_zip(archive) as file:
-        try:
-            info = file.getinfo(name)
-        except KeyError as error:
-            raise FileNotFoundError(path) from error
+        info = _infos(archive, file).get(path)
+        if info is None:
+            raise FileNotFoundError(path)
         _check_size(path, info.file_size)
         try:
             with file.open(info) as member:
                 return member.read(info.file_size)  # no more than that, whatever the data would unpack to
         except (*_DAMAGED, OSError) as error:
             raise MediaError(path, "truncated", f"the archive is damaged here ({error}); download it again") from error
+
+
+def _infos(archive: Path, file: zipfile.ZipFile) -> dict[Path, zipfile.ZipInfo]:
+    """What the archive says of each of its files, by path."""
+    infos = {}
+    for info in file.infolist():
+        name = info.filename.replace("\\", "/")
+        if name.startswith("/") or ".." in PurePosixPath(name).parts:
+            detail = (
+                f"the member {info.filename!r} points out of the archive, so nothing of it is used; download it again"
+            )
+            raise MediaError(archive, "unsafe_name", detail)
+        if not name.endswith("/"):
+            infos[archive / name] = info
+    return infos
 
 
 def _open_zip(archive: Path) -> zipfile.ZipFile:

@@ -1,19 +1,24 @@
 """Counts what became of every clip of a build, and ends a build that loses too many.
 
-Public names: Tally.
+Public names: Tally, SHOWN_REJECTIONS.
 """
 
 import collections
 import csv
+import itertools
 import os
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from datasets.clips import Listing, Rejection
+from datasets.clips import Clip, Listing, Rejection
+from datasets.files import printable
 from emogan.errors import UserError
 
 SHOWN_REJECTIONS = 10
 """Rejections that a message spells out."""
+SHOWN_TWINS = 10
+"""Groups of clips with the same bytes that a message spells out."""
 PATIENCE = 20
 """Rejections gathered before a build is given up, so that its message shows what they have in common."""
 
@@ -30,49 +35,94 @@ class Tally:
         self.corpus_dir = corpus_dir
         self.csv_path = csv_path
         self._max_rejects = max_rejects
-        self._left_out = dict(sorted(listing.left_out.items()))
+        self._listing = listing
         self._clips = sum(map(len, listing.splits.values())) + len(listing.rejections)
         self._rejections = list(listing.rejections)
+        self._first: dict[str, Clip] = {}
+        self._twins: dict[str, list[str]] = {}
+        self._labels: set[str | None] = set()
 
-    def accepts(self, rejection: Rejection | None) -> bool:
-        """Records a rejection, if it is one. Raises UserError where they are too many already."""
+    def accepts(self, clip: Clip, key: str, rejection: Rejection | None) -> bool:
+        """Records what became of a clip, and its key in the store. Raises UserError where too many are rejected already."""
         if rejection is None:
+            self._labels.add(clip.label)
+            first = self._first.setdefault(key, clip)
+            if (first.speaker_id, first.label) != (clip.speaker_id, clip.label):
+                self._twins.setdefault(first.clip_id, [first.clip_id]).append(clip.clip_id)
             return True
         self._rejections.append(rejection)
         if len(self._rejections) > max(self._max_rejects * self._clips, PATIENCE):
             self._give_up()
         return False
 
-    def finish(self) -> dict[str, Any]:
+    def finish(self, *, examples: int, class_names: Iterable[str]) -> dict[str, Any]:
         """Writes the list of rejections and returns the counts for the dataset's metadata.
 
+        Args:
+            examples: the number of those that were written.
+            class_names: of the dataset; empty where it has none.
+
         Raises:
-            UserError: more than the allowed share of the clips was rejected, or all of them.
+            UserError: more than the allowed share of the clips was rejected, or all of them; or some are not accounted for.
         """
         if len(self._rejections) > self._max_rejects * self._clips or len(self._rejections) == self._clips:
             self._give_up()
         self._write_csv()
+        if examples + len(self._rejections) != self._clips:
+            raise UserError(
+                f"of {self._clips} clips {len(self._rejections)} were rejected, and {examples} became examples: "
+                f"{self._clips - examples - len(self._rejections)} are missing; run the same command again"
+            )
         return {
             "clips": self._clips,
-            "examples": self._clips - len(self._rejections),
-            "left_out": self._left_out,
+            "examples": examples,
+            "left_out": dict(sorted(self._listing.left_out.items())),
+            "not_read": self.not_read(),
             "rejections": self._by_reason(),
             "rejected": self._rows(),
+            "warnings": self._warnings(class_names),
         }
+
+    def _warnings(self, class_names: Iterable[str]) -> dict[str, str]:
+        warnings = {what: printable(detail) for what, detail in self._listing.warnings.items()}
+        if missing := [name for name in class_names if name not in self._labels]:
+            warnings["Classes without examples"] = f"no clip of {', '.join(missing)} became an example"
+        if self._twins:
+            shown = "; ".join(" = ".join(ids) for ids in itertools.islice(self._twins.values(), SHOWN_TWINS))
+            more = f"; and {len(self._twins) - SHOWN_TWINS:,} more" if len(self._twins) > SHOWN_TWINS else ""
+            warnings["Same files"] = f"of several speakers or classes, though byte by byte alike: {shown}{more}"
+        return warnings
+
+    def not_read(self) -> dict[str, int]:
+        """The number of files where no clip of this corpus lies, by the uppermost folder of which that is true."""
+        clips = itertools.chain.from_iterable(self._listing.splits.values())
+        used = {path.parent for clip in clips for path in (clip.picture_path, clip.sound_path)}
+        used |= {rejection.path.parent for rejection in self._rejections}
+        used |= {parent for folder in used for parent in folder.parents}
+        places = collections.Counter(
+            next((parent for parent in reversed(path.parents) if parent not in used), path)
+            for path in self._listing.unread
+        )
+        counts = {self._place(path): count for path, count in places.most_common()}
+        return counts | {f"{self._place(path)}: {why}": 1 for path, why in sorted(self._listing.closed.items())}
+
+    def _place(self, path: Path) -> str:
+        return printable(os.path.relpath(path, self.corpus_dir))
 
     def _by_reason(self) -> dict[str, int]:
         return dict(collections.Counter(rejection.reason for rejection in self._rejections).most_common())
 
     def _rows(self) -> list[dict[str, str]]:
+        """In the order in which the files lie in the corpus."""
         return [
             {
-                "clip_id": rejection.clip_id,
-                "path": os.path.relpath(rejection.path, self.corpus_dir),
+                "clip_id": printable(rejection.clip_id),
+                "path": self._place(rejection.path),
                 "reason": rejection.reason,
-                "detail": rejection.detail.replace(f"{self.corpus_dir}{os.sep}", ""),
+                "detail": printable(rejection.detail.replace(f"{self.corpus_dir}{os.sep}", "")),
                 "key": rejection.key,
             }
-            for rejection in self._rejections
+            for rejection in sorted(self._rejections, key=lambda rejection: rejection.path)
         ]
 
     def _write_csv(self) -> None:

@@ -26,13 +26,13 @@ LEVEL = "level_dbfs"
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Anomaly:
-    """Something that the schema does not allow.
+    """Something that the schema does not allow, or that the build warned of.
 
     Attributes:
-        where: the split, or the other corpus that this one is compared with.
-        feature: the feature's name.
-        what: the kind of anomaly, in TFDV's words.
-        detail: TFDV's description, with figures.
+        where: the split, the other corpus that this one is compared with, or `corpus`.
+        feature: the feature's name; `clips` of what the build warned of.
+        what: the kind of anomaly, in TFDV's words or the build's.
+        detail: the description, with figures.
     """
 
     where: str
@@ -53,6 +53,8 @@ def anomalies(
 ) -> list[Anomaly]:
     """Checks every split against the schema and, where there are enough examples, against the other splits.
 
+    First comes what the build warned of.
+
     Args:
         builder: of the built dataset.
         facts: see `datasets.facts.read_facts`.
@@ -67,7 +69,8 @@ def anomalies(
     except (OSError, tf.errors.OpError, text_format.ParseError) as error:
         raise UserError(f"{path} is no schema of TensorFlow Data Validation: {error}") from error
     table = _table(builder, facts)
-    found = []
+    warned = builder.info.metadata["warnings"]
+    found = [Anomaly(where="corpus", feature="clips", what=what, detail=detail) for what, detail in warned.items()]
     for split in sorted(set(facts["split"])):
         here = table["split"] == split
         found += _check(schema, split, table[here], previous=table[~here])

@@ -7,6 +7,7 @@ import atexit
 import contextlib
 import errno
 import gc
+import io
 import logging
 import os
 import re
@@ -36,6 +37,8 @@ def run(main: Callable[[list[str]], None]) -> None:
     A UserError or a full disk is one line without frames, exit code 2. So is SIGTERM or Ctrl-C, exit code 143 or 130.
     """
     quiet()
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # for names that the terminal's encoding does not have
     app.define_help_flags()
     flags.DEFINE_flag(HelpFlag())  # instead of absl's
     atexit.register(gc.freeze)  # Python's last collection can take half a minute over many traced graphs, for nothing
@@ -101,7 +104,8 @@ def quiet() -> None:
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
     if sys.warnoptions:  # as the user wants it, or the process that started this one
         return
-    messages = "pkg_resources is deprecated", "IProgress not found"  # of tensorflow-hub and, in notebooks, tqdm
+    # Of tensorflow-hub, in notebooks tqdm, and matplotlib of names in other scripts.
+    messages = "pkg_resources is deprecated", "IProgress not found", "Glyph "
     for category in DEVELOPERS:
         warnings.simplefilter("ignore", category)
     for message in messages:

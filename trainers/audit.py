@@ -37,6 +37,7 @@ DISTRIBUTIONS = {
     "invented_share": "share of the face beyond the frame",
     "floor_share": "share of pixels at the floor",
 }
+COUNTS = ("synthetic", "clips", "examples", "left_out", "not_read", "rejections", "rejected")
 QUANTILES = (0, 0.05, 0.25, 0.5, 0.75, 0.95, 1)
 SHEET_CLIPS = 24
 SHOWN_REJECTIONS = 60
@@ -64,7 +65,7 @@ def write_audit(builder: PairsBuilder, facts: Facts, anomalies: Sequence[Anomaly
     write_atomically(folder / "statistics.pbtxt", text_format.MessageToString(statistics))
     summary = {
         "dataset": builder.info.full_name,
-        **{name: metadata[name] for name in ("synthetic", "clips", "examples", "left_out", "rejections", "rejected")},
+        **{name: metadata[name] for name in COUNTS},
         "anomalies": [dataclasses.asdict(anomaly) for anomaly in anomalies],
         "speakers": counts,
         "features": {feature.path.step[0]: _feature(feature) for feature in statistics.datasets[0].features},
@@ -150,8 +151,8 @@ def _count_figure(counts: Mapping[str, Mapping[str, int]]) -> Figure:
     figure = Figure(figsize=(max(2.5, 0.16 * len(table) + 1), 0.25 * len(names) + 1.1), dpi=120, layout="constrained")
     axes = figure.subplots()
     image = axes.imshow(table.T, cmap="Blues", vmin=0, aspect="auto")
-    axes.set_yticks(range(len(names)), names)
-    axes.set_xticks(range(len(table)), counts, rotation=90, fontsize=6)
+    axes.set_yticks(range(len(names)), names, parse_math=False)
+    axes.set_xticks(range(len(table)), counts, rotation=90, fontsize=6, parse_math=False)
     axes.tick_params(length=0)
     figure.colorbar(image, ax=axes, label="clips", ticks=MaxNLocator(5, integer=True))
     return figure

@@ -13,7 +13,7 @@ from matplotlib.patches import Rectangle
 from datasets import media
 from datasets.clips import Clip
 from datasets.extraction import extract, read_contents
-from datasets.files import MediaError
+from datasets.files import MediaError, printable
 from datasets.pairs import to_example
 from emogan import audio, drawing, faces
 from emogan.config import MediaConfig
@@ -36,6 +36,7 @@ def inspect(picture_path: Path, sound_path: Path, config: MediaConfig, output: P
     """
     clip = Clip(clip_id=picture_path.stem, speaker_id="", picture_path=picture_path, sound_path=sound_path)
     contents, fault = read_contents(clip)
+    name = printable(picture_path.name)
     with plots.theme("light"):
         figure = Figure(figsize=(12, 4), dpi=110, layout="constrained")
         frame, face, spectrogram = figure.subplots(1, 3, width_ratios=(1.6, 1, 1.4))
@@ -44,7 +45,7 @@ def inspect(picture_path: Path, sound_path: Path, config: MediaConfig, output: P
                 raise fault
             kept = extract(clip, contents, config.face, config.spectrogram.sample_rate)
         except MediaError as error:
-            verdict = f"{picture_path.name}: rejected: {error.reason}: {error.path.name}: {error.detail}"
+            verdict = f"{name}: rejected: {error.reason}: {printable(error.path.name)}: {error.detail}"
             figure.suptitle(verdict, color="tab:red", parse_math=False)
             face.set_axis_off()
             _draw_frame(frame, clip, contents, 0, config)
@@ -52,7 +53,7 @@ def inspect(picture_path: Path, sound_path: Path, config: MediaConfig, output: P
         else:
             example = to_example(clip, kept, config)
             verdict = (
-                f"{picture_path.name}: frame {kept.frame_index} ({kept.frame_offset:+d} from the middle), confidence "
+                f"{name}: frame {kept.frame_index} ({kept.frame_offset:+d} from the middle), confidence "
                 f"{kept.face_confidence:.3f}, face {kept.face_width:.0f} pixels wide, "
                 f"{kept.invented_share:.1%} of it beyond the frame, {example['sound_seconds']:.2f} s, "
                 f"{example['level_dbfs']:.1f} dBFS"

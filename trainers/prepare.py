@@ -6,6 +6,7 @@ python -m trainers.prepare --inspect=FILE [--sound=FILE] [--output=PNG]
 
 import contextlib
 import io
+import itertools
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -21,6 +22,9 @@ from emogan import command
 from emogan.config import MediaConfig, to_json
 from emogan.errors import UserError
 from emogan.path_flags import DEFINE_path
+
+SHOWN_COUNTS = 10
+"""Names that a line spells out, each with its count."""
 
 _DATASET = flags.DEFINE_enum("dataset", None, sorted(datasets.BUILDERS), "Dataset to build.")
 _MANUAL_DIR = DEFINE_path("manual_dir", None, "The corpus's folder, or the one that holds it.")
@@ -79,6 +83,12 @@ def main(_: list[str]) -> None:
             if builder.info.metadata["media"] != to_json(builder.builder_config.media):
                 raise UserError(
                     f"{builder.data_path} was built with other settings; give --overwrite to build it again"
+                )
+            if builder.differs_from(Path(_MANUAL_DIR.value)):
+                raise UserError(
+                    f"{builder.data_path} was built from other clips than {_MANUAL_DIR.value} holds: "
+                    f"{builder.info.metadata['clips']:,}, of the classes {', '.join(builder.info.features['label'].names)}; "
+                    "give another --data_dir to build this one beside it, or --overwrite to build it in its place"
                 )
             print(f"{builder.data_path} is there already; nothing was done (--overwrite builds it again)")
         else:
@@ -161,19 +171,21 @@ def _build(builder: PairsBuilder, manual_dir: Path) -> None:
 def summary(info: tfds.core.DatasetInfo) -> str:
     """Tells in a few lines what a built dataset holds, and what its corpus lost on the way."""
     metadata = info.metadata
+    rejected, left_out = metadata["rejected"], sum(metadata["left_out"].values())
+    counts = f"{metadata['examples']:,} examples + {len(rejected):,} rejected + {left_out:,} left out"
     splits = ", ".join(f"{name} {split.num_examples:,}" for name, split in sorted(info.splits.items()))
     lines = [
         f"{info.full_name} in {info.data_dir}{', of a synthetic corpus' if metadata['synthetic'] else ''}",
-        f"  clips     {metadata['clips']:,}",
+        f"  clips     {metadata['clips'] + left_out:,} = {counts}",
         f"  examples  {metadata['examples']:,} ({splits})",
-        f"  rejected  {len(metadata['rejected']):,}{_counts(metadata['rejections'])}",
+        f"  rejected  {len(rejected):,}{_counts(metadata['rejections'])}",
     ]
-    if len(metadata["rejected"]) <= SHOWN_REJECTIONS:
-        lines += [f"    {row['path']}: {row['reason']}: {row['detail']}" for row in metadata["rejected"]]
-    else:
-        lines.append(f"    listed in {Path(info.data_dir).parent / 'rejections.csv'}")
+    lines += [f"    {row['path']}: {row['reason']}: {row['detail']}" for row in rejected[:SHOWN_REJECTIONS]]
+    if (more := len(rejected) - SHOWN_REJECTIONS) > 0:
+        lines.append(f"    and {more:,} more, listed in {Path(info.data_dir).parent / 'rejections.csv'}")
     lines += [
-        f"  left out  {sum(metadata['left_out'].values()):,}{_counts(metadata['left_out'])}",
+        f"  left out  {left_out:,}{_counts(metadata['left_out'])}",
+        f"  not read  {sum(metadata['not_read'].values()):,}{_counts(metadata['not_read'])}",
         f"  pixels    {metadata['clipped_share']:.2%} at the ceiling, {metadata['floor_share']:.2%} at the floor",
     ]
     if "label" in info.features:
@@ -186,8 +198,10 @@ def summary(info: tfds.core.DatasetInfo) -> str:
     return "\n".join(lines)
 
 
-def _counts(by_reason: Mapping[str, int]) -> str:
-    return f" ({', '.join(f'{n:,} {reason}' for reason, n in by_reason.items())})" if by_reason else ""
+def _counts(by_name: Mapping[str, int]) -> str:
+    shown = [f"{n:,} {name}" for name, n in itertools.islice(by_name.items(), SHOWN_COUNTS)]
+    more = [f"and {len(by_name) - SHOWN_COUNTS:,} more"] if len(by_name) > SHOWN_COUNTS else []
+    return f" ({', '.join([*shown, *more])})" if shown else ""
 
 
 if __name__ == "__main__":

@@ -16,6 +16,10 @@ _EMOTIONS = {"ANG": "anger", "DIS": "disgust", "FEA": "fear", "HAP": "happy", "N
 _SENTENCES = ("IEO", "TIE", "IOM", "IWW", "TAI", "MTI", "IWL", "ITH", "DFA", "ITS", "TSI", "WSI")
 _NAME = re.compile(rf"(\d{{4}})_({'|'.join(_SENTENCES)})_({'|'.join(_EMOTIONS)})_(LO|MD|HI|XX)")
 _SPLITS = {actor: f"fold_{fold}" for fold, actors in enumerate(CREMA_D_FOLDS) for actor in actors}
+_PICTURES, _SOUNDS = "VideoFlash", "AudioWAV"
+_SUFFIXES = {_PICTURES: ".flv", _SOUNDS: ".wav"}
+_ODD_NAMES = {"1040_ITH_SAD_X": "1040_ITH_SAD_XX"}
+"""As AudioWAV has it, and as the tables do."""
 _KNOWN_BROKEN = {
     "1076_MTI_SAD_XX": "there is no sound, and the picture is an error message",
     "1076_MTI_NEU_XX": "the video has a few frames only, of another moment than the middle of the sound",
@@ -56,13 +60,13 @@ Clone https://github.com/CheyneyComputerScience/CREMA-D with Git LFS, then run `
         """Lists every recording of which there is a video or a sound; a missing counterpart shows when it is opened."""
         listing = Listing(splits={f"fold_{fold}": [] for fold in range(len(CREMA_D_FOLDS))})
         actors, votes = Actors(corpus_dir), Votes(corpus_dir)
-        for name in sorted(self._names(corpus_dir, listing)):
+        for name, paths in sorted(_find(corpus_dir, listing).items()):
             actor, _, emotion, _ = name.split("_")
             clip = Clip(
                 clip_id=name,
                 speaker_id=actor,
-                picture_path=corpus_dir / "VideoFlash" / f"{name}.flv",
-                sound_path=corpus_dir / "AudioWAV" / f"{name}.wav",
+                picture_path=paths.get(_PICTURES, corpus_dir / _PICTURES / f"{name}.flv"),
+                sound_path=paths.get(_SOUNDS, corpus_dir / _SOUNDS / f"{name}.wav"),
                 label=_EMOTIONS[emotion],
                 features={**votes.features(name), **actors.features(actor)},
             )
@@ -72,13 +76,18 @@ Clone https://github.com/CheyneyComputerScience/CREMA-D with Git LFS, then run `
                 listing.add(_SPLITS[actor], clip)
         return listing
 
-    def _names(self, corpus_dir: Path, listing: Listing) -> set[str]:
-        names = set()
-        for folder, suffix in (("VideoFlash", ".flv"), ("AudioWAV", ".wav")):
-            for path in media_files(corpus_dir / folder, "*"):
-                match = _NAME.fullmatch(path.stem)
-                if match and match[1] in _SPLITS and path.suffix == suffix:
-                    names.add(path.stem)
-                else:
-                    listing.bad_name(path, f"not <actor 1001-1091>_<sentence>_<emotion>_<level>{suffix} of CREMA-D")
-        return names
+
+def _find(corpus_dir: Path, listing: Listing) -> dict[str, dict[str, Path]]:
+    """The files of each clip: its name, a folder, a path."""
+    found: dict[str, dict[str, Path]] = {}
+    for path in sorted(media_files(corpus_dir, listing), key=lambda path: path.stem in _ODD_NAMES):
+        folder, name = path.parent.relative_to(corpus_dir).as_posix(), _ODD_NAMES.get(path.stem, path.stem)
+        match = _NAME.fullmatch(name)
+        if folder not in _SUFFIXES:
+            listing.unread.append(path)
+        elif match is None or match[1] not in _SPLITS or path.suffix != _SUFFIXES[folder]:
+            rule = f"not <actor 1001-1091>_<sentence>_<emotion>_<level>{_SUFFIXES[folder]} of CREMA-D"
+            listing.bad_name(path, rule)
+        elif found.setdefault(name, {}).setdefault(folder, path) is not path:
+            listing.left_out["there_twice"] += 1  # under its odd name and the right one
+    return found

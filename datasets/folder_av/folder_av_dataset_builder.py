@@ -1,25 +1,29 @@
 """The TFDS builder `folder_av`: labelled videos of one's own, listed in a table or sorted into folders."""
 
 import collections
-import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path, PurePosixPath
 from typing import ClassVar
 
 import tensorflow_datasets as tfds
 
 from datasets.builder import PairsBuilder, Variant, make_configs
-from datasets.clips import SOUND_SUFFIXES, Clip, Listing, media_files
+from datasets.clips import ARCHIVE_SUFFIX, SOUND_SUFFIXES, Clip, Listing, media_files
+from datasets.files import printable
 from datasets.folds import MIN_FOLDS
 from datasets.tables import Row, read_table
+from emogan.emotions import EMOTIONS
 from emogan.errors import UserError
 
 TABLE = "clips.csv"
 MAX_FOLDS = 5
 """Of speakers whose folds no table tells. Our choice, as in CREMA-D."""
-_EMOTION = re.compile(r"[\w-]+")  # it is part of file names, and of lists with commas
-_EMOTION_RULE = "letters, digits, _ and -"
+_EMOTION_RULE = "letters, digits, _ and -"  # it is part of file names, and of lists with commas
+_EMOTION_WORDS = {
+    *EMOTIONS, "angry", "calm", "contempt", "disgusted", "fearful", "happiness", "joy", "sadness", "surprise", "surprised"
+}  # fmt: skip
+"""By which folders are known that lie as <speaker>/<emotion>."""
 _ALL = "all"
 """The split of clips whose fold is not known yet."""
 
@@ -60,49 +64,72 @@ Two emotions at least, and three speakers: training, validation and test have sp
 
 def _list_table(corpus_dir: Path, listing: Listing) -> dict[str, int]:
     """Adds the clips of the table. Returns the fold of each speaker, if the table has such a column."""
+    present = _by_name(corpus_dir, _media(corpus_dir, listing))
     named: set[Path | None] = set()
     first: dict[str, Row] = {}
     for row in read_table(corpus_dir / TABLE, "file", ("speaker", "emotion")):
-        clip = _clip(row)
+        clip = _clip(row, present)
         named.update(clip.paths)
         listing.add(_ALL, clip)
         _check_speaker(row, first.setdefault(clip.speaker_id, row))
-    listing.left_out["not_in_the_table"] = len({*media_files(corpus_dir, "**/*")} - named)
+    listing.left_out["not_in_the_table"] = len({*present.values()} - named)
     listing.left_out = +listing.left_out
     return {speaker: int(row["fold"]) for speaker, row in first.items() if "fold" in row.cells}
 
 
-def _clip(row: Row) -> Clip:
-    picture = _path(row, "file")
+def _media(corpus_dir: Path, listing: Listing) -> list[Path]:
+    """All media files; archives are not read here."""
+    found = media_files(corpus_dir, listing)
+    listing.unread += [path for path in found if path.suffix.lower() == ARCHIVE_SUFFIX]
+    return [path for path in found if path.suffix.lower() != ARCHIVE_SUFFIX]
+
+
+def _by_name(corpus_dir: Path, paths: Iterable[Path]) -> dict[str, Path]:
+    """Files by their names in the folder, as they are written and in NFC: a table and a disk may differ in this."""
+    written = {path.relative_to(corpus_dir).as_posix(): path for path in paths}
+    return {_nfc(name): path for name, path in written.items()} | written
+
+
+def _nfc(name: str) -> str:
+    return unicodedata.normalize("NFC", name)
+
+
+def _is_emotion(name: str) -> bool:
+    return name != "" and all(sign in "_-" or unicodedata.category(sign)[0] in "LMN" for sign in name)
+
+
+def _clip(row: Row, present: Mapping[str, Path]) -> Clip:
+    picture = _path(row, "file", present)
     if not row["speaker"]:
         row.fail("speaker", "must not be empty")
-    if not _EMOTION.fullmatch(row["emotion"]):
+    if not _is_emotion(row["emotion"]):
         row.fail("emotion", f"must be made of {_EMOTION_RULE}")
     sex = row.cells.get("sex", "")
     if sex not in ("", "male", "female"):
         row.fail("sex", "must be male or female, or empty")
     return Clip(
         clip_id=_clip_id(picture, row.path.parent),
-        speaker_id=row["speaker"],
+        speaker_id=_nfc(row["speaker"]),
         picture_path=picture,
-        sound_path=_path(row, "sound") if row.cells.get("sound") else picture,
-        label=row["emotion"],
+        sound_path=_path(row, "sound", present) if row.cells.get("sound") else picture,
+        label=_nfc(row["emotion"]),
         features={"actor_sex": sex},
     )
 
 
-def _path(row: Row, column: str) -> Path:
+def _path(row: Row, column: str, present: Mapping[str, Path]) -> Path:
     """The file that a cell names. Like a name in an archive it must not lead out; what is a link in the folder may."""
     inner = PurePosixPath(row[column])
     if inner.is_absolute() or "\\" in row[column] or ".." in inner.parts or not inner.name:
         row.fail(
             column, "must lead from the table to a file beside or below it, as happy/ann/1.mp4; put the file there"
         )
-    return row.path.parent / inner
+    name = inner.as_posix()
+    return present.get(name) or present.get(_nfc(name)) or row.path.parent / inner
 
 
 def _clip_id(path: Path, corpus_dir: Path) -> str:
-    return path.relative_to(corpus_dir).with_suffix("").as_posix()
+    return _nfc(path.relative_to(corpus_dir).with_suffix("").as_posix())
 
 
 def _check_speaker(row: Row, first: Row) -> None:
@@ -115,28 +142,41 @@ def _check_speaker(row: Row, first: Row) -> None:
 
 
 def _list_folders(corpus_dir: Path, listing: Listing) -> None:
-    """Adds the clips that lie two folders deep, also where these folders are links."""
-    placed = {*media_files(corpus_dir, "*/*/*")}
-    for path in sorted({*placed, *media_files(corpus_dir, "**/*")}):
-        if path not in placed or not _EMOTION.fullmatch(path.parts[-3]):
+    """Adds the clips that lie two folders deep."""
+    found = _media(corpus_dir, listing)
+    videos = {path.with_suffix("") for path in found if path.suffix.lower() not in SOUND_SUFFIXES}
+    for path in found:
+        folders = [_nfc(name) for name in path.relative_to(corpus_dir).parts[:-1]]
+        if len(folders) != 2 or not _is_emotion(folders[0]):
             listing.bad_name(
                 path, f"not <emotion>/<speaker>/<file>, the emotion of {_EMOTION_RULE}, nor is there a {TABLE}"
             )
-            continue
-        if path.suffix.lower() in SOUND_SUFFIXES and any(
-            other.stem == path.stem and other.suffix.lower() not in SOUND_SUFFIXES for other in path.parent.iterdir()
-        ):
+        elif printable(path.name) != path.name or printable(folders[1]) != folders[1]:
+            listing.bad_name(path, "a name that is not UTF-8; rename it")
+        elif path.suffix.lower() in SOUND_SUFFIXES and path.with_suffix("") in videos:
             listing.left_out["sound_beside_its_video"] += 1
-            continue
-        clip = Clip(
-            clip_id=_clip_id(path, corpus_dir),
-            speaker_id=path.parts[-2],
-            picture_path=path,
-            sound_path=path,
-            label=path.parts[-3],
-            features={"actor_sex": ""},
+        else:
+            clip = Clip(
+                clip_id=_clip_id(path, corpus_dir),
+                speaker_id=folders[1],
+                picture_path=path,
+                sound_path=path,
+                label=folders[0],
+                features={"actor_sex": ""},
+            )
+            listing.add(_ALL, clip)
+    _warn_of_swapped_folders(corpus_dir, listing)
+
+
+def _warn_of_swapped_folders(corpus_dir: Path, listing: Listing) -> None:
+    clips = listing.splits[_ALL]
+    outer, inner = {clip.label for clip in clips if clip.label}, {clip.speaker_id for clip in clips}
+    words = {name for name in inner if name.casefold() in _EMOTION_WORDS}
+    if words and 2 * len(words) >= len(inner) and not any(name.casefold() in _EMOTION_WORDS for name in outer):
+        listing.warnings["Swapped folders"] = (
+            f"the folders of {corpus_dir} look like <speaker>/<emotion>, but are read as <emotion>/<speaker>: "
+            f"{', '.join(sorted(words))} are taken for speakers, {', '.join(sorted(outer)[:5])} for emotions"
         )
-        listing.add(_ALL, clip)
 
 
 def _check_names(corpus_dir: Path, speakers: Iterable[str]) -> None:

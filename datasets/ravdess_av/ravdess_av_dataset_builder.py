@@ -10,7 +10,7 @@ import tensorflow_datasets as tfds
 
 from datasets.builder import PairsBuilder, Variant, make_configs
 from datasets.checksums import check_md5
-from datasets.clips import Clip, Listing, is_synthetic, media_files, media_members
+from datasets.clips import ARCHIVE_SUFFIX, Clip, Listing, is_synthetic, media_files, media_members
 from datasets.folds import RAVDESS_FOLDS
 from emogan.emotions import EMOTIONS
 
@@ -83,8 +83,15 @@ Download them from https://zenodo.org/records/1188976; there is no need to unpac
 
     def _find(self, corpus_dir: Path, listing: Listing) -> tuple[list[Path], dict[str, Path]]:
         """The videos, by name, those in folders first; and the spoken sounds, by their names without the modality."""
-        archives = [path for path in sorted(corpus_dir.glob("*Actor*")) if path.suffix.lower() == ".zip"]
-        members = {path: media_members(path, listing) for path in archives if path.is_file()}
+        archives: list[Path] = []
+        unpacked: list[Path] = []
+        for path in media_files(corpus_dir, listing):
+            top, *deeper = path.relative_to(corpus_dir).parts
+            if "Actor" in top and (deeper or path.suffix.lower() == ARCHIVE_SUFFIX):
+                (unpacked if deeper else archives).append(path)
+            else:
+                listing.unread.append(path)
+        members = {path: media_members(path, listing) for path in archives}
         if not is_synthetic(corpus_dir):
             check_md5(
                 [archive for archive, paths in members.items() if paths],
@@ -94,7 +101,7 @@ Download them from https://zenodo.org/records/1188976; there is no need to unpac
             )
         videos: list[Path] = []
         sounds: dict[str, Path] = {}
-        for path in itertools.chain(media_files(corpus_dir, "*Actor*/**/*"), *members.values()):
+        for path in itertools.chain(unpacked, *members.values()):
             match = _NAME.fullmatch(path.stem)
             if path.suffix not in (".mp4", ".wav") or match is None or match[1] not in _SPLITS:
                 listing.bad_name(path, "not a name of RAVDESS, like 01-01-05-01-01-01-07.mp4 (the last number: 01-24)")

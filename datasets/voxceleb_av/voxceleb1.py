@@ -4,6 +4,7 @@ Public names: META, FACES, Choice, Crops, sound_folders, read_frame_list.
 """
 
 import re
+import unicodedata
 from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
@@ -58,14 +59,16 @@ class Crops:
         self._listing = listing
         lists = ("txt", "vox1_*_txt", "*/txt")  # the archives unpack into txt
         self._frame_lists = [path for pattern in lists for path in sorted(corpus_dir.glob(pattern)) if path.is_dir()]
+        # Some systems write accents in another way than the table.
+        self._faces = {unicodedata.normalize("NFC", path.name): path for path in corpus_dir.glob(f"{FACES}/*")}
         self._folder: Path | None = None
         self._crops: list[tuple[int, Path]] = []
 
     def folder(self, speaker_id: str, video: str) -> Path:
         """Where the crops of a video are, or should be. Some copies have names without the full stop at their end."""
         name = self._speakers.cell(speaker_id, "VGGFace1 ID")
-        faces = self._corpus_dir / FACES
-        return (faces / name if (faces / name).is_dir() else faces / name.rstrip(".")) / "1.6" / video
+        spelled = (self._faces.get(unicodedata.normalize("NFC", form)) for form in (name, name.rstrip(".")))
+        return next(filter(None, spelled), self._corpus_dir / FACES / name) / "1.6" / video
 
     def choose(self, speaker_id: str, video: str, clip_id: str) -> Choice:
         """The crops that go with an utterance.

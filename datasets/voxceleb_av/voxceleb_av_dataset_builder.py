@@ -1,20 +1,25 @@
 """The TFDS builder `voxceleb_av`: names and splits of VoxCeleb2, and of VoxCeleb1."""
 
+import collections
 import functools
 import hashlib
 import re
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import ClassVar
 
 import tensorflow_datasets as tfds
 
 from datasets.builder import PairsBuilder, Variant, make_configs
-from datasets.clips import Clip, Listing, media_files
+from datasets.clips import Clip, Listing, media_in
 from datasets.voxceleb_av import voxceleb1
 from datasets.voxceleb_av.speakers import Speakers
+from emogan.errors import UserError
 
 VALIDATION_PERCENT = 2
 """Share of the development speakers that validate. Our choice."""
+SHOWN_SPEAKERS = 10
+"""Speakers that a message names."""
 _NAME = re.compile(r"(id\d{5})/([\w-]{11})/\d{5}")
 """Of an utterance, in both corpora: speaker, YouTube id, number."""
 
@@ -61,9 +66,15 @@ Ask for them at https://mm.kaist.ac.kr/datasets/voxceleb/ and unpack the archive
 
     def _list_voxceleb2(self, corpus_dir: Path, listing: Listing) -> None:
         speakers = Speakers(corpus_dir / "vox2_meta.csv", "VoxCeleb2")
+        folders = [corpus_dir / part / kind for part in ("dev", "test") for kind in ("mp4", "aac")]
+        found = media_in(corpus_dir, folders, listing)
+        parts: dict[str, set[str]] = collections.defaultdict(set)
         for part in ("dev", "test"):
-            videos = corpus_dir / part / "mp4"
-            for path in media_files(videos, "**/*"):
+            videos, sounds = corpus_dir / part / "mp4", corpus_dir / part / "aac"
+            silent = {path.relative_to(sounds).with_suffix("") for path in found[sounds]}
+            silent.difference_update(path.relative_to(videos).with_suffix("") for path in found[videos])
+            listing.left_out["sound_without_video"] += len(silent)
+            for path in found[videos]:
                 clip_id = path.relative_to(videos).with_suffix("").as_posix()
                 match = _NAME.fullmatch(clip_id)
                 if match is None or path.suffix != ".mp4":
@@ -74,16 +85,19 @@ Ask for them at https://mm.kaist.ac.kr/datasets/voxceleb/ and unpack the archive
                     speaker_id=match[1],
                     picture_path=path,
                     sound_path=path,
-                    fallback_sound_path=corpus_dir / part / "aac" / f"{clip_id}.m4a",
+                    fallback_sound_path=sounds / f"{clip_id}.m4a",
                     features=_features("video", speakers.gender(match[1])),
                 )
                 listing.add(_split(match[1], part), clip)
+                parts[match[1]].add(part)
+        listing.left_out = +listing.left_out
+        _check_parts(corpus_dir, parts)
 
     def _list_voxceleb1(self, corpus_dir: Path, listing: Listing) -> None:
         speakers = Speakers(corpus_dir / voxceleb1.META, "VoxCeleb1", ("VGGFace1 ID", "Set"))
         crops = voxceleb1.Crops(corpus_dir, speakers, listing)
-        for sounds in voxceleb1.sound_folders(corpus_dir):
-            for path in media_files(sounds, "**/*"):
+        for sounds, paths in media_in(corpus_dir, voxceleb1.sound_folders(corpus_dir), listing).items():
+            for path in paths:
                 clip_id = path.relative_to(sounds).with_suffix("").as_posix()
                 match = _NAME.fullmatch(clip_id)
                 if match is None or path.suffix != ".wav":
@@ -103,6 +117,16 @@ Ask for them at https://mm.kaist.ac.kr/datasets/voxceleb/ and unpack the archive
                         features=_features(choice.pairing, speakers.gender(match[1])),
                     )
                     listing.add(_split(match[1], speakers.cell(match[1], "Set")), clip)
+
+
+def _check_parts(corpus_dir: Path, parts: Mapping[str, Collection[str]]) -> None:
+    """Raises UserError where a speaker is in both parts: the official ones share none."""
+    if both := sorted(speaker for speaker, seen in parts.items() if len(seen) > 1):
+        more = f" and {len(both) - SHOWN_SPEAKERS:,} more" if len(both) > SHOWN_SPEAKERS else ""
+        raise UserError(
+            f"{corpus_dir} has speakers in dev/mp4 and in test/mp4, so they would be trained on and tested on: "
+            f"{', '.join(both[:SHOWN_SPEAKERS])}{more}; remove them from one of the two (VoxCeleb2's parts share none)"
+        )
 
 
 def _split(speaker_id: str, part: str) -> str:

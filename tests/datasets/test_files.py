@@ -103,7 +103,9 @@ def test_files_that_may_not_be_read(archive):
     assert reason_of(files.read, archive / "Actor_01" / "a.mp4") == "no_permission"
 
 
-@pytest.mark.parametrize("name", ["../a.mp4", "Actor_01/../../a.mp4", "/etc/a.mp4", "..\\a.mp4"])
+@pytest.mark.parametrize(
+    "name", ["../a.mp4", "Actor_01/../../a.mp4", "/etc/a.mp4", "..\\a.mp4", "\\etc\\a.mp4", "Actor_01\\..\\..\\a.mp4"]
+)
 def test_a_name_that_climbs_out(tmp_path, name):
     path = tmp_path / "Actor_01.zip"
     with zipfile.ZipFile(path, "w") as file:
@@ -113,6 +115,28 @@ def test_a_name_that_climbs_out(tmp_path, name):
         file.writestr(info, b"not fine")
     with pytest.raises(MediaError, match=r"unsafe_name: the member .*download it again"):
         files.members(path)
+
+
+def test_backslashes_are_folders(tmp_path):
+    """As some programs for Windows write them, and folders as entries of their own."""
+    path = tmp_path / "Actor_01.zip"
+    with zipfile.ZipFile(path, "w") as file:
+        for name, data in (("Actor_01\\", b""), ("Actor_01\\a.mp4", LONG), ("./Actor_01/b.mp4", b"b")):
+            info = zipfile.ZipInfo("x")
+            info.filename = name
+            file.writestr(info, data)
+    assert files.members(path) == [path / "Actor_01" / "a.mp4", path / "Actor_01" / "b.mp4"]
+    assert files.read(path / "Actor_01" / "a.mp4") == LONG
+    assert files.read(path / "Actor_01" / "b.mp4") == b"b"
+    assert files.size(path / "Actor_01" / "a.mp4") == len(LONG)
+
+
+def test_size(archive, tmp_path):
+    (tmp_path / "a.mp4").write_bytes(LONG)
+    assert files.size(tmp_path / "a.mp4") == files.size(archive / "Actor_01" / "a.mp4") == len(LONG)
+    (tmp_path / "broken.zip").write_bytes(b"no archive")
+    for missing in (tmp_path / "b.mp4", archive / "Actor_01" / "c.mp4", tmp_path / "broken.zip" / "a.mp4"):
+        assert files.size(missing) is None
 
 
 def test_dots_within_a_name_are_harmless(tmp_path):
