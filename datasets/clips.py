@@ -112,14 +112,7 @@ class Listing:
     def digest(self) -> str:
         """A hash of all clips: their names, speakers, labels and splits, and the sizes of their files."""
         rows = [
-            [
-                split,
-                clip.clip_id,
-                clip.speaker_id,
-                clip.label,
-                files.size(clip.picture_path),
-                files.size(clip.sound_path),
-            ]
+            [split, clip.clip_id, clip.speaker_id, clip.label, *map(files.size, (clip.picture_path, clip.sound_path))]
             for split, clips in self.splits.items()
             for clip in clips
         ]

@@ -97,7 +97,7 @@ class Tally:
         """The number of files where no clip of this corpus lies, by the uppermost folder of which that is true."""
         clips = itertools.chain.from_iterable(self._listing.splits.values())
         used = {path.parent for clip in clips for path in (clip.picture_path, clip.sound_path)}
-        used |= {rejection.path.parent for rejection in self._rejections}
+        used |= {self.corpus_dir, *(rejection.path.parent for rejection in self._rejections)}
         used |= {parent for folder in used for parent in folder.parents}
         places = collections.Counter(
             next((parent for parent in reversed(path.parents) if parent not in used), path)

@@ -104,8 +104,7 @@ def quiet() -> None:
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
     if sys.warnoptions:  # as the user wants it, or the process that started this one
         return
-    # Of tensorflow-hub, in notebooks tqdm, and matplotlib of names in other scripts.
-    messages = "pkg_resources is deprecated", "IProgress not found", "Glyph "
+    messages = "pkg_resources is deprecated", "IProgress not found"  # of tensorflow-hub and, in notebooks, tqdm
     for category in DEVELOPERS:
         warnings.simplefilter("ignore", category)
     for message in messages:

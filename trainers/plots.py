@@ -6,7 +6,8 @@ Inside `theme(...)` figures take the colours of a light or a dark page. `sample_
 
 import contextlib
 import math
-from collections.abc import Mapping, Sequence
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import matplotlib
@@ -26,14 +27,18 @@ COLOURS = {
 """Colours of the report's page and of the figures on it."""
 
 
-def theme(name: str) -> contextlib.AbstractContextManager[None]:
+@contextlib.contextmanager
+def theme(name: str) -> Iterator[None]:
     """Draw and render inside this context to have the colours `light` or `dark`."""
     colours = COLOURS[name]
     ink, muted = dict.fromkeys(("text.color", "axes.titlecolor"), colours["ink"]), colours["muted"]
     muted_parts = dict.fromkeys(("axes.labelcolor", "xtick.labelcolor", "ytick.labelcolor"), muted)
     lines = dict.fromkeys(("axes.edgecolor", "xtick.color", "ytick.color", "grid.color"), colours["line"])
     paper = dict.fromkeys(("figure.facecolor", "axes.facecolor", "savefig.facecolor"), colours["paper"])
-    return matplotlib.rc_context({"font.size": 9, "axes.titlesize": 9, **ink, **muted_parts, **lines, **paper})
+    settings = {"font.size": 9, "axes.titlesize": 9, **ink, **muted_parts, **lines, **paper}
+    with matplotlib.rc_context(settings), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph ")  # boxes stand for letters that the font lacks
+        yield
 
 
 def draw_face(axes: Axes, face: np.ndarray, landmarks: np.ndarray) -> None:

@@ -2,6 +2,7 @@
 
 import random
 import shutil
+import unicodedata
 from pathlib import Path
 
 import pytest
@@ -338,6 +339,72 @@ def test_sound_beside_its_video_is_left_out(root, listed):
     assert [clip.picture_path.name for clip in clips(listing).values()] == ["1.mp4", "1.m4v", "1.wav"]
     assert listing.left_out == {"sound_beside_its_video": 1}
     assert listing.rejections == []
+
+
+def test_sound_beside_something_else_is_a_clip(root, listed):
+    touch(root, "happy/ann/1.wav", "happy/ann/1.txt", "sad/bob/1.wav", "sad/eve/1.wav")
+    listing = listed()
+    assert len(clips(listing)) == 3
+    assert listing.left_out == {}
+
+
+@pytest.mark.parametrize(("on_disk", "in_table"), [("NFD", "NFC"), ("NFC", "NFD"), ("NFD", "NFD")])
+def test_a_table_and_a_disk_may_write_accents_in_other_ways(root, listed, on_disk, in_table):
+    touch(root, *(unicodedata.normalize(on_disk, name) for name in ("Übung/José.mp4", "Übung/b.mp4", "c.mp4")))
+    rows = "Übung/José.mp4,José,Glück\nÜbung/b.mp4,Zoë,sad\nc.mp4,eve,sad\n"
+    listing = listed(f"{HEAD}\n{unicodedata.normalize(in_table, rows)}")
+    assert all(clip.picture_path.exists() for clip in clips(listing).values())
+    assert {(clip_id, clip.speaker_id, clip.label) for clip_id, clip in clips(listing).items()} == {
+        ("Übung/José", "José", "Glück"), ("Übung/b", "Zoë", "sad"), ("c", "eve", "sad")
+    }  # fmt: skip
+    assert listing.left_out == {}
+
+
+def test_one_name_in_two_forms_is_one_speaker_and_one_class(root, listed):
+    touch(root, *(unicodedata.normalize(form, "Glück/José") + "/1.mp4" for form in ("NFC", "NFD")))
+    touch(root, unicodedata.normalize("NFD", "übel/José/1.mp4"), "übel/ann/1.mp4", "übel/bob/1.mp4")
+    listing = listed()
+    assert listing.class_names == ("Glück", "übel")
+    assert {clip.speaker_id for clip in clips(listing).values()} == {"José", "ann", "bob"}
+    assert len(clips(listing)) == 4
+    assert listing.left_out == {"there_twice": 1}  # two folders that look alike, with a file of the same name
+
+
+def test_swapped_folders_are_told(root, listed):
+    swapped = [f"{name}/{emotion}/1.mp4" for name in ("ann", "bob", "eve") for emotion in ("Angry", "happy", "bored")]
+    touch(root, *swapped)
+    (warning,) = listed().warnings.values()
+    assert "Angry, happy are taken for speakers" in warning
+    for name in swapped:
+        speaker, emotion, file = name.split("/")
+        (root / name).unlink()
+        touch(root, f"{emotion}/{speaker}/{file}", f"{emotion}/Joy/{file}")  # who may well be a person
+    assert listed().warnings == {}
+
+
+def test_archives_are_not_read_and_named(root, listed):
+    touch(root, "happy/ann/1.mp4", "sad/bob/1.mp4", "sad/eve/1.mp4", "more.zip", "sad/eve/2.ZIP")
+    listing = listed()
+    assert len(clips(listing)) == 3
+    assert {path.name for path in listing.unread} == {"more.zip", "2.ZIP"}
+    assert (listing.rejections, listing.left_out) == ([], {})
+
+
+def test_a_class_without_examples_is_an_anomaly(own, tmp_path):
+    (own / "clips/sad/bob/1.mp4").write_text("404 not found\n" * 10)
+    builder = build(own, tmp_path, max_rejects=0.5)
+    (anomaly,) = anomalies(builder, read_facts(builder))
+    assert (anomaly.where, anomaly.what) == ("corpus", "Classes without examples")
+    assert "bored" in anomaly.detail
+
+
+def test_the_same_file_of_two_people_is_an_anomaly(own, tmp_path):
+    for copy in ("sad/bob/1.mp4", "neutral/ann/1.mp4"):  # the latter of the same speaker and class
+        shutil.copy(own / "clips/calm/ann/2.mp4", own / "clips" / copy)
+    builder = build(own, tmp_path)
+    (anomaly,) = anomalies(builder, read_facts(builder))
+    assert anomaly.what == "Same files"
+    assert anomaly.detail.endswith(": clips/neutral/ann/1 = clips/sad/bob/1")
 
 
 def test_all_folders_may_be_links(root, tmp_path, listed):

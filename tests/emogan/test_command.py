@@ -113,3 +113,12 @@ def test_warnings_of_libraries_are_not_shown_and_ours_are(tmp_path):
     warned = re.findall(r"\w*Warning: .*", done.stderr)
     assert warned == ["UserWarning: of ours, here", "UserWarning: of ours, there"]
     assert "WARNING" not in done.stderr
+
+
+@pytest.mark.parametrize(("encoding", "printed"), [("utf-8", "高兴 \\udcff"), ("ascii", r"\u9ad8\u5174 \udcff")])
+def test_names_that_the_terminal_cannot_show_are_escaped(encoding, printed):
+    """A name from a disk may be of any script, and may be bytes that are no text."""
+    code = "from emogan import command; command.run(lambda _: print('高兴 \\udcff'))"
+    environment = os.environ | {"PYTHONIOENCODING": encoding}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, env=environment, check=True)
+    assert done.stdout.decode(encoding).strip() == printed

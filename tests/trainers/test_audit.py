@@ -72,7 +72,7 @@ def test_statistics_are_those_of_the_examples(builder, tmp_path):
 
 def test_the_page_shows_the_evidence(builder, tmp_path):
     text = write_audit(builder, read_facts(builder), [ANOMALY], tmp_path).read_text()
-    assert "3 of 5 clips became examples; 2 were rejected; 1 anomalies" in text
+    assert "3 of 5 clips became examples; 2 were rejected, 0 left out; 1 anomalies" in text
     assert "Unexpectedly high value: 5&gt;0" in text
     assert "AudioWAV/1038_IEO_SAD_XX.wav" in text
     assert "VideoFlash/1039_IEO_SAD_XX.flv" in text

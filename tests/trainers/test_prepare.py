@@ -2,9 +2,11 @@
 
 import csv
 import json
+import os
 import shutil
 import subprocess
 import sys
+import unicodedata
 from pathlib import Path
 
 import pytest
@@ -13,6 +15,7 @@ from absl import flags
 from absl.testing import flagsaver
 
 import datasets
+from datasets.facts import read_facts
 from emogan.config import MediaConfig, from_json
 from emogan.errors import UserError
 from trainers import prepare
@@ -50,7 +53,8 @@ def test_build_then_find_it_built(corpus, tmp_path, capsys):
     }  # the folder above serves too
     run(**settings)
     output = capsys.readouterr().out
-    assert "clips     3\n  examples  3 (fold_0 2, fold_1 1)\n  rejected  0\n  left out  0\n" in output
+    counts = "clips     3 = 3 examples + 0 rejected + 0 left out\n"
+    assert f"{counts}  examples  3 (fold_0 2, fold_1 1)\n  rejected  0\n  left out  0\n  not read  0\n" in output
     assert "of a synthetic corpus" in output
     assert "  classes   anger, disgust, fear, happy, neutral, sad\n" in output
     assert "  to train  three folds with clips are needed, and there are 2; build more of the corpus\n" in output
@@ -66,6 +70,7 @@ def test_build_then_find_it_built(corpus, tmp_path, capsys):
     run(**{**settings, "manual_dir": tmp_path / "gone"})  # nothing is read again
     again = capsys.readouterr().out
     assert "is there already" in again
+    assert "Classes without examples: no clip of happy, neutral, sad " in output
     assert again.splitlines()[1:] == output[output.index(f"{info.full_name} in") :].splitlines()
     assert {path.name: (path.stat().st_mtime_ns, path.read_bytes()) for path in version.iterdir()} == before
 
@@ -107,27 +112,77 @@ def test_what_cannot_be_inspected_is_told_and_nothing_drawn(settings, message, t
 
 def test_rejections_are_listed_everywhere(corpus, tmp_path, capsys):
     (corpus / "VideoFlash" / "1001_IEO_ANG_LO.flv").write_text("404 not found\n" * 10)
-    (corpus / "VideoFlash" / "holiday.mp4").write_bytes(b"")
+    holidays = [f"VideoFlash/holiday_{number}.mp4" for number in range(10)]
+    for name in reversed(holidays):
+        (corpus / name).write_bytes(b"")
     (corpus / "AudioWAV" / "1019_MTI_FEA_XX.wav").unlink()
     (corpus / "VideoFlash" / "._1001_IEO_DIS_MD.flv").write_bytes(b"macOS")
     (corpus / "VideoFlash" / "readme.txt").write_text("not media by its name\n")
-    run(dataset="crema_d_av", manual_dir=corpus, data_dir=tmp_path, max_rejects=0.75)
+    (corpus / "AudioMP3").mkdir()
+    (corpus / "AudioMP3" / "1001_IEO_DIS_MD.mp3").touch()
+    run(dataset="crema_d_av", manual_dir=corpus, data_dir=tmp_path, max_rejects=0.95)
     output = capsys.readouterr().out
-    assert "clips     4\n  examples  1 (fold_0 1)\n  rejected  3 (" in output
-    assert "    VideoFlash/holiday.mp4: bad_name: not <actor 1001-1091>_" in output
+    listed_in = tmp_path / "crema_d_av" / "64" / "rejections.csv"
+    assert "clips     13 = 1 examples + 12 rejected + 0 left out\n  examples  1 (fold_0 1)\n  rejected  12 (" in output
+    assert "    VideoFlash/holiday_7.mp4: bad_name: not <actor 1001-1091>_" in output
     assert "    AudioWAV/1019_MTI_FEA_XX.wav: missing_sound_file: " in output
+    assert "holiday_8" not in output
+    assert f"    and 2 more, listed in {listed_in}\n" in output
+    assert "  not read  1 (1 AudioMP3)\n" in output
 
-    with (tmp_path / "crema_d_av" / "64" / "rejections.csv").open(newline="") as file:
+    with listed_in.open(newline="") as file:
         rows = list(csv.DictReader(file))
-    assert {(row["path"], row["reason"]) for row in rows} == {
-        ("VideoFlash/1001_IEO_ANG_LO.flv", "not_media"),
-        ("VideoFlash/holiday.mp4", "bad_name"),
+    assert [(row["path"], row["reason"]) for row in rows] == [
         ("AudioWAV/1019_MTI_FEA_XX.wav", "missing_sound_file"),
-    }
+        ("VideoFlash/1001_IEO_ANG_LO.flv", "not_media"),
+        *((name, "bad_name") for name in holidays),
+    ]
     metadata = tfds.builder("crema_d_av/64", data_dir=tmp_path).info.metadata
     assert metadata["rejected"] == rows
-    assert metadata["rejections"] == {"bad_name": 1, "not_media": 1, "missing_sound_file": 1}
-    assert (metadata["clips"], metadata["examples"]) == (4, 1)
+    assert metadata["rejections"] == {"bad_name": 10, "not_media": 1, "missing_sound_file": 1}
+    assert (metadata["clips"], metadata["examples"], metadata["not_read"]) == (13, 1, {"AudioMP3": 1})
+
+
+def test_names_of_any_script_and_any_bytes(tmp_path, capsys):
+    """In the examples, the list of rejections, the audit with its pictures, and where one clip is looked at."""
+    root, data_dir = tmp_path / "corpus", tmp_path / "tfds"
+    decomposed = unicodedata.normalize("NFD", "Glück/José")
+    good = ["高兴/José/Übung.mp4", "高兴/$x^{/1.mp4", f"{decomposed}/2.mp4", "खुशी/Ζωή/3.mp4"]
+    latin = [os.fsdecode(name) for name in (b"calm/M\xfcller/1.mp4", b"calm/ann/\xe9t\xe9.mp4")]
+    for name in (*good, *latin):
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(FOLDER / "folder_av" / "dummy_data" / "clips" / "calm" / "ann" / "2.mp4", root / name)
+    run(dataset="folder_av", manual_dir=root, data_dir=data_dir, max_rejects=0.5)
+    output = capsys.readouterr().out
+    assert "classes   Glück, खुशी, 高兴\n" in output
+    assert "    calm/M\\xfcller/1.mp4: bad_name: " in output
+
+    facts = read_facts(tfds.builder("folder_av/64", data_dir=data_dir))
+    assert set(facts["clip_id"]) == {"高兴/José/Übung", "高兴/$x^{/1", "Glück/José/2", "खुशी/Ζωή/3"}
+    assert set(facts["speaker_id"]) == {"José", "$x^{", "Ζωή"}  # José once, in whichever form a folder has the name
+    config_dir = data_dir / "folder_av" / "64"
+    with (config_dir / "rejections.csv").open(newline="", encoding="utf-8") as file:
+        assert [row["path"] for row in csv.DictReader(file)] == ["calm/M\\xfcller/1.mp4", "calm/ann/\\xe9t\\xe9.mp4"]
+    assert "calm/ann/\\xe9t\\xe9.mp4" in (config_dir / "audit.html").read_text(encoding="utf-8")
+    assert json.loads((config_dir / "audit.json").read_text())["speakers"]["Ζωή"]["खुशी"] == 1
+
+    run(inspect=root / latin[1], output=tmp_path / "a.png")
+    assert "\\xe9t\\xe9.mp4: frame " in capsys.readouterr().out
+
+
+def test_another_folder_of_ones_own_is_not_there_already(tmp_path, capsys):
+    first, second = tmp_path / "first", tmp_path / "second"
+    for folder in (first, second):
+        shutil.copytree(FOLDER / "folder_av" / "dummy_data", folder)
+    video = second / "clips" / "sad" / "bob" / "1.mp4"
+    video.write_bytes(video.read_bytes() + bytes(8))  # of the same name, as in any folder of trials
+    settings = {"dataset": "folder_av", "data_dir": tmp_path / "tfds"}
+    run(**settings, manual_dir=first)
+    for same in (first, tmp_path / "gone"):
+        run(**settings, manual_dir=same)
+        assert "is there already" in capsys.readouterr().out
+    with pytest.raises(UserError, match=rf"other clips than {second} holds: 4, .*--data_dir .*--overwrite"):
+        run(**settings, manual_dir=second)
 
 
 def test_too_many_rejections_leave_no_dataset(corpus, tmp_path):
