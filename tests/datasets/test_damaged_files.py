@@ -279,6 +279,8 @@ def test_each_damaged_clip_of_ravdess_has_its_reason(tmp_path):
         path.parent.mkdir(exist_ok=True)
         path.write_bytes(damaged[label][0] if label in damaged else sound[label])
     copy = shutil.copytree(corpus / "Actor_01", corpus / "Actor_01_copy")
+    for path in copy.iterdir():
+        path.write_bytes(path.read_bytes() + b"\0")  # of as many bytes they would be left out
     duplicates = {f"{copy.name}/{path.name}" for path in copy.iterdir()}
     first = "Actor_{}/01-01-05-01-01-01-{}.mp4"
     archive(
