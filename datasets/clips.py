@@ -13,17 +13,13 @@ from pathlib import Path
 from typing import Any
 
 from datasets import files
+from datasets.kinds import SOUND_SUFFIXES, VIDEO_SUFFIXES
 from emogan.emotions import EMOTIONS
 
 Example = dict[str, Any]
 """Values of the dataset's features by name; `datasets.pairs.to_example` describes them."""
 
-SOUND_SUFFIXES = {".aac", ".flac", ".m4a", ".mp3", ".ogg", ".opus", ".wav", ".wma"}
-"""How the names of files with sound alone end."""
-_VIDEO_SUFFIXES = {
-    ".3gp", ".avi", ".flv", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts", ".ts", ".webm", ".wmv",
-}  # fmt: skip
-_MEDIA_SUFFIXES = SOUND_SUFFIXES | _VIDEO_SUFFIXES
+_MEDIA_SUFFIXES = SOUND_SUFFIXES | VIDEO_SUFFIXES
 ARCHIVE_SUFFIX = ".zip"
 
 SYNTHETIC_MARK = "SYNTHETIC CORPUS"

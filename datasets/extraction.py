@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from datasets import files, media
+from datasets import files, media, sounds
 from datasets.clips import Clip
 from datasets.files import MediaError
 from emogan import faces
@@ -22,8 +22,6 @@ MIN_SOUND_SECONDS = 0.5
 """What AAC adds at the ends makes 0.2 s sound like 0.32 s."""
 MAX_LENGTH_DIFFERENCE_SECONDS = 1.0
 """Between pictures and sound of one clip: above it their middles are not the same moment. Our choice."""
-SILENCE = 2.0**-15
-"""Sound that stays below one step of 16 bits is none."""
 SOUND_STEPS = 2.0**23
 """Sound is kept with 24 bits, of which files of 16 or 24 bits lose none."""
 THUMBNAIL_SIDE = 160
@@ -90,9 +88,9 @@ def extract(clip: Clip, contents: Contents, face: FaceConfig, sample_rate: int) 
     Raises:
         MediaError: the clip cannot be used.
     """
-    samples = _sound(clip, contents, sample_rate)
+    samples, begin = _sound(clip, contents, sample_rate)
     tried = 0
-    for index, offset, picture in _pictures(clip, contents, len(samples) / sample_rate, face.search_frames):
+    for index, offset, picture in _pictures(clip, contents, len(samples) / sample_rate, begin, face.search_frames):
         tried += 1
         found = faces.detect(picture, face)
         if found:
@@ -127,24 +125,27 @@ def thumbnail(clip: Clip, contents: Contents) -> bytes:
     return buffer.getvalue()
 
 
-def _sound(clip: Clip, contents: Contents, sample_rate: int) -> np.ndarray:
+def _sound(clip: Clip, contents: Contents, sample_rate: int) -> tuple[np.ndarray, float | None]:
+    """The samples, and when the first one is heard by the clock of the pictures; None where that cannot be known."""
+    path = clip.sound_path
     try:
-        samples = media.read_sound(clip.sound_path, contents[clip.sound_path], sample_rate)
+        samples, begin = sounds.read_sound(path, contents[path], sample_rate)
     except MediaError as error:
         if error.reason != "no_sound" or clip.fallback_sound_path not in contents:
             raise
-        samples = media.read_sound(clip.fallback_sound_path, contents[clip.fallback_sound_path], sample_rate)
+        path = clip.fallback_sound_path
+        samples, begin = sounds.read_sound(path, contents[path], sample_rate)
     if len(samples) < MIN_SOUND_SECONDS * sample_rate:
         seconds = len(samples) / sample_rate
         raise MediaError(clip.sound_path, "too_short", f"{seconds:.2f} s of sound; at least {MIN_SOUND_SECONDS} s")
-    if np.abs(samples).max() < SILENCE:
+    if np.abs(samples).max() < sounds.SILENCE:
         raise MediaError(clip.sound_path, "silent", "every sample is zero")
     steps = np.round(samples * SOUND_STEPS).clip(-SOUND_STEPS, SOUND_STEPS - 1)
-    return (steps / SOUND_STEPS).astype(np.float32)
+    return (steps / SOUND_STEPS).astype(np.float32), begin if path == clip.picture_path else None
 
 
 def _pictures(
-    clip: Clip, contents: Contents, sound_seconds: float, search_frames: int
+    clip: Clip, contents: Contents, sound_seconds: float, sound_begin: float | None, search_frames: int
 ) -> Iterator[tuple[int, int, np.ndarray]]:
     """Yields (index, offset from the middle, picture) in the order in which a face is looked for."""
     if clip.picture_path.suffix.lower() in media.STILL_PICTURE_SUFFIXES:
@@ -156,6 +157,8 @@ def _pictures(
         if abs(video.seconds - sound_seconds) > MAX_LENGTH_DIFFERENCE_SECONDS:
             detail = f"{video.seconds:.2f} s of pictures, {sound_seconds:.2f} s of sound"
             raise MediaError(clip.picture_path, "wrong_length", detail)
+        if sound_begin is not None:
+            video.turn_to(sound_begin + sound_seconds / 2)
         around = itertools.chain.from_iterable((-k, k) for k in range(1, search_frames + 1))
         for offset, picture in video.frames([0, *around]):
             yield video.middle + offset, offset, picture

@@ -1,44 +1,33 @@
-"""Decodes media files held in memory: the pictures around a clip's middle, still pictures, and sound.
+"""Decodes pictures from files held in memory: those around the middle of a video, as they are to be shown, and still ones.
 
-Public names: Video, read_picture, read_sound. PyAV reads all but still pictures and WAV. Every fault of a file becomes a
-MediaError with a stable reason, and every size is bounded.
+Public names: Video, read_picture. PyAV reads videos, Pillow still pictures. Every fault of a file becomes a MediaError with a
+stable reason, and every size is bounded.
 """
 
+import bisect
 import contextlib
 import io
 import itertools
-import time
 import warnings
 from collections.abc import Iterable, Iterator
+from fractions import Fraction
 from pathlib import Path
-from typing import TypeVar
 
 import av
 import numpy as np
 from PIL import Image
 
+from datasets.containers import damage, decoder, in_time, open_file, packets, tracks
 from datasets.files import MediaError
-from emogan import audio
-from emogan.errors import UserError
 
 STILL_PICTURE_SUFFIXES = {".jpg", ".jpeg", ".png"}
 MAX_SIDE_PIXELS = 8192
 MAX_FRAME_PIXELS = 40_000_000
 MAX_FRAMES = 100_000
-MAX_SOUND_SECONDS = 300.0
-SAMPLE_RATES = range(1_000, 192_001)
-"""Hz; what lies outside is a damaged header."""
-MAX_WORK_SECONDS = 120.0
-"""On one file, more than a hundred times what the slowest sound clip takes: only files made to do harm take longer."""
-
-# A text file can be a playlist that names other files or addresses: only real containers, and nothing from elsewhere.
-_OPTIONS = {
-    "format_whitelist": "flv,mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mp3,aac,ogg,flac",
-    "protocol_whitelist": "",
-}
-
-
-T = TypeVar("T")
+SAME_MOMENT_SECONDS = 0.1
+"""Codecs add less at the ends of sound, so they do not change which frame is the middle one. Our choice."""
+_PIXEL_ASPECTS = (Fraction(1, 4), Fraction(4))
+"""Width to height; what lies outside is a damaged header."""
 
 
 class Video:
@@ -49,18 +38,15 @@ class Video:
     Attributes:
         path: the file.
         frame_count: n, the video packets demuxed that are to be shown.
-        middle: floor(n/2), the index of the middle frame in presentation order.
+        middle: floor(n/2), the index of the middle frame in presentation order; where frames last so differently that it is not
+            shown at half time, the frame that is. See `turn_to` too.
         seconds: how long the pictures last.
     """
 
     def __init__(self, path: Path, data: bytes) -> None:
         """Reads the packets of the file `path`, which holds `data`, and decodes none. Raises MediaError."""
         self.path = path
-        if data[:4] == b"RIFF" and data[8:12] == b"WAVE":
-            raise MediaError(path, "no_video", "the file holds sound alone")
-        if data[:3] == b"FLV" and not _is_whole_flv(data):
-            raise MediaError(path, "truncated", "the file ends within one of its tags")
-        self._container = _open(path, data)
+        self._container = open_file(path, data)
         try:
             self._read_packets()
         except BaseException:
@@ -74,34 +60,85 @@ class Video:
         self._container.close()
 
     def _read_packets(self) -> None:
-        if not self._container.streams.video:
-            raise MediaError(self.path, "no_video", "the file has no video stream")
-        stream = self._container.streams.video[0]
-        self._codec = _decoder(self.path, stream)
+        streams = tracks(self._container, "video")
+        if not streams:
+            cover = ", with a cover picture" if self._container.streams.video else ""
+            raise MediaError(self.path, "no_video", f"the file has no video stream{cover}")
+        stream = streams[0]
+        self._codec = decoder(self.path, stream)
         self._codec.thread_count = 1  # the clips themselves are worked on in parallel
         self._codec.options = {
             "max_pixels": str(MAX_FRAME_PIXELS)
         }  # also where the frames are larger than the file says
-        _check_size(self.path, self._codec.width, self._codec.height)
-        with _damage(self.path, "the pictures cannot be read"):
-            packets = (packet for packet in _packets(self.path, self._container, stream) if packet.size)
-            self._packets = list(itertools.islice(packets, MAX_FRAMES + 1))
+        self._aspect = _pixel_aspect(stream)
+        _check_size(self.path, *_shown_size(self._codec.width, self._codec.height, self._aspect))
+        with damage(self.path, "the pictures cannot be read"):
+            with_data = (packet for packet in packets(self.path, self._container, stream) if packet.size)
+            self._packets = list(itertools.islice(with_data, MAX_FRAMES + 1))
         if len(self._packets) > MAX_FRAMES:
             raise MediaError(self.path, "too_long", f"more than {MAX_FRAMES:,} frames")
-        if len(self._packets) < stream.frames or any(packet.is_corrupt for packet in self._packets):
+        if any(packet.is_corrupt for packet in self._packets):
             raise MediaError(self.path, "truncated", f"the file ends after {len(self._packets)} frames")
-        # Sorting is stable: packets without time stamps, or with the same one, stay in the order of the file.
-        ordered = sorted(self._packets, key=lambda packet: packet.pts or 0)
-        shown = [packet.pts or 0 for packet in ordered if not packet.is_discard]
+        self._time_base = stream.time_base or Fraction(0)
+        shown = self._in_order()
+        if len(self._packets) < stream.frames and "mp4" in self._container.format.name and stream.duration:
+            # What is missing an edit list leaves out, behind whose end FFmpeg gives one frame more.
+            end = (stream.start_time or 0) + stream.duration
+            shown = [packet for packet in shown if _time_stamp(packet) < end]
         if not shown:
             raise MediaError(self.path, "no_video", "the video stream holds no frames")
         self.frame_count = len(shown)
+        self._time_shown(shown)
+
+    def _in_order(self) -> list[av.Packet]:
+        """The packets that are to be shown, in presentation order."""
+        # Sorting is stable: packets without time stamps, or with the same one, stay in the order of the file.
+        ordered = sorted(self._packets, key=_time_stamp)
+        if not _has_presentation_times(self._container, self._packets):
+            times = [_time_stamp(packet) for packet in ordered]
+            ordered = self._order_of_decoding()
+            for packet, time in zip(ordered, times, strict=False):
+                packet.pts = time
+        return [packet for packet in ordered if not packet.is_discard]
+
+    def _order_of_decoding(self) -> list[av.Packet]:
+        """The packets as their frames come out of the decoder, which puts those in order that the file does not."""
+        for number, packet in enumerate(self._packets):
+            packet.pts = number
+        ranks: dict[int, None] = {}
+        for packet in in_time(self.path, [*self._packets, None]):
+            with contextlib.suppress(av.FFmpegError):  # what is damaged is not shown
+                ranks |= dict.fromkeys(frame.pts for frame in self._codec.decode(packet) if frame.pts is not None)
+        if self._packets and not ranks:
+            raise MediaError(self.path, "truncated", "no frame can be decoded")
+        return [self._packets[rank] for rank in ranks]
+
+    def _time_shown(self, shown: list[av.Packet]) -> None:
+        ticks = [_time_stamp(packet) for packet in shown]
+        usual = (ticks[-1] - ticks[0]) / max(len(ticks) - 1, 1)
+        last = max(usual, shown[-1].duration or 0)
+        self._times = [float(tick * self._time_base) for tick in ticks]
+        self._end = self._times[-1] + float(last * self._time_base)
+        self.seconds = self._end - self._times[0]
         self.middle = self.frame_count // 2
-        self.seconds = float((shown[-1] - shown[0]) * (stream.time_base or 0)) * len(shown) / max(len(shown) - 1, 1)
+        self.turn_to((self._times[0] + self._end) / 2)
         # From here on a packet's time stamp is its rank, which the decoder hands on to the frame.
-        for rank, packet in enumerate(ordered):
+        for rank, packet in enumerate(sorted(self._packets, key=_time_stamp)):
             packet.pts = rank
-        self._ranks = [packet.pts for packet in ordered if not packet.is_discard]
+        self._ranks = [packet.pts for packet in shown]
+
+    def turn_to(self, seconds: float) -> None:
+        """Takes for the middle the frame that is shown at a time of the file, unless the middle one nearly is.
+
+        Raises:
+            MediaError: `wrong_length` where no frame is shown then.
+        """
+        if not self._times[0] <= seconds <= self._end:
+            detail = f"pictures from {self._times[0]:.2f} to {self._end:.2f} s; the middle of the sound is at {seconds:.2f} s"
+            raise MediaError(self.path, "wrong_length", detail)
+        edges = [*self._times, self._end]
+        if not edges[self.middle] - SAME_MOMENT_SECONDS <= seconds < edges[self.middle + 1] + SAME_MOMENT_SECONDS:
+            self.middle = bisect.bisect(self._times, seconds) - 1
 
     def frames(self, offsets: Iterable[int]) -> Iterator[tuple[int, np.ndarray]]:
         """Decodes the frames at `offsets` from the middle, each when it is asked for.
@@ -110,25 +147,58 @@ class Video:
             offsets: distances from the middle frame in presentation order; those outside the clip are passed over.
 
         Yields:
-            (offset, picture uint8 RGB [H, W, 3]).
+            (offset, picture uint8 RGB [H, W, 3]), turned, mirrored and stretched as the file says that it is to be shown.
 
         Raises:
             MediaError: `truncated` where the data of a frame are damaged or missing.
         """
         for offset in offsets:
             if 0 <= self.middle + offset < self.frame_count:
-                with _damage(self.path, "a frame cannot be decoded"):
-                    picture = self._decode(self._ranks[self.middle + offset]).to_ndarray(format="rgb24")
+                with damage(self.path, "a frame cannot be decoded"):
+                    picture = _as_shown(self._decode(self._ranks[self.middle + offset]), self._aspect)
                 yield offset, picture
 
     def _decode(self, rank: int) -> av.VideoFrame:
         keys = (i for i, packet in enumerate(self._packets) if packet.is_keyframe and packet.pts <= rank)
         self._codec.flush_buffers()
-        for packet in _in_time(self.path, [*self._packets[max(keys, default=0) :], None]):
+        for packet in in_time(self.path, [*self._packets[max(keys, default=0) :], None]):
             for frame in self._codec.decode(packet):
                 if frame.pts == rank:
                     return frame
         raise MediaError(self.path, "truncated", f"frame {rank} of {self.frame_count} cannot be decoded")
+
+
+def _time_stamp(packet: av.Packet) -> int:
+    return next((time for time in (packet.pts, packet.dts) if time is not None), 0)
+
+
+def _has_presentation_times(container: av.container.InputContainer, packets: list[av.Packet]) -> bool:
+    """AVI has none, and FFmpeg then guesses them; but where each frame is a key frame, they are those of the file's order."""
+    guessed = container.format.name == "avi" or any(packet.pts is None for packet in packets)
+    return not guessed or all(packet.is_keyframe for packet in packets)
+
+
+def _pixel_aspect(stream: av.VideoStream) -> Fraction:
+    aspect = stream.sample_aspect_ratio or Fraction(1)
+    return aspect if _PIXEL_ASPECTS[0] <= aspect <= _PIXEL_ASPECTS[1] else Fraction(1)
+
+
+def _shown_size(width: int, height: int, aspect: Fraction) -> tuple[int, int]:
+    """Width and height in square pixels, of which none is smaller than before."""
+    return (round(width * aspect), height) if aspect > 1 else (width, round(height / aspect))
+
+
+def _as_shown(frame: av.VideoFrame, aspect: Fraction) -> np.ndarray:
+    """uint8 RGB [H, W, 3]. The display matrix is (a b u, c d v, x y w): x' = a x + c y, y' = b x + d y."""
+    width, height = _shown_size(frame.width, frame.height, aspect)
+    picture = frame.to_ndarray(format="rgb24", width=width, height=height)
+    matrix = frame.side_data.get("DISPLAYMATRIX")
+    if matrix is None:
+        return picture
+    a, b, _, c, d, *_ = np.frombuffer(matrix, np.int32).tolist()
+    if abs(b) + abs(c) > abs(a) + abs(d):
+        picture, a, d = picture.swapaxes(0, 1), c, b
+    return np.ascontiguousarray(picture[:: -1 if d < 0 else 1, :: -1 if a < 0 else 1])
 
 
 def read_picture(path: Path, data: bytes) -> np.ndarray:
@@ -152,115 +222,3 @@ def _check_size(path: Path, width: int, height: int) -> None:
     if max(width, height) > MAX_SIDE_PIXELS or width * height > MAX_FRAME_PIXELS:
         limit = f"at most {MAX_SIDE_PIXELS} a side and {MAX_FRAME_PIXELS:,} pixels"
         raise MediaError(path, "too_large", f"pictures of {width} x {height}; {limit}")
-
-
-def read_sound(path: Path, data: bytes, sample_rate: int) -> np.ndarray:
-    """Decodes the sound of a file; the channels are averaged.
-
-    Args:
-        path: of the file, for messages; the suffix .wav chooses the decoder.
-        data: the whole file: WAV, or any other media that PyAV opens.
-        sample_rate: samples per second of the result.
-
-    Returns:
-        float32 [n], mono, full scale [-1, 1].
-
-    Raises:
-        MediaError: the file has no sound, is damaged, or is longer than MAX_SOUND_SECONDS.
-    """
-    if path.suffix.lower() == ".wav":
-        return _read_wav(path, data, sample_rate)
-    native, native_rate = _decode_sound(path, data)
-    samples = audio.resample(native, native_rate, sample_rate)
-    if not np.isfinite(samples).all():
-        raise MediaError(path, "undecodable", "the sound holds values that are not numbers")
-    return samples
-
-
-def _read_wav(path: Path, data: bytes, sample_rate: int) -> np.ndarray:
-    declared = 8 + int.from_bytes(data[4:8], "little")  # RIFF: the size of all that follows the first 8 bytes
-    if data[:4] == b"RIFF" and len(data) < declared:
-        raise MediaError(path, "truncated", f"{len(data)} of {declared} bytes are there")
-    try:
-        _check_length(path, *audio.wav_length(data))
-        return audio.read_wav(data, sample_rate)
-    except UserError as error:
-        raise MediaError(path, "not_media", str(error)) from error
-
-
-def _decode_sound(path: Path, data: bytes) -> tuple[np.ndarray, int]:
-    with _open(path, data) as container:
-        if not container.streams.audio:
-            raise MediaError(path, "no_sound", "the file has no audio stream")
-        stream = container.streams.audio[0]
-        rate = _decoder(path, stream).sample_rate
-        # Only the sample format is converted: FFmpeg's own downmix of floats would add up to 3 dB.
-        resampler = av.AudioResampler(format="fltp")
-        blocks: list[np.ndarray] = []
-        length = 0
-        with _damage(path, "the sound cannot be decoded"):
-            for packet in _packets(path, container, stream):
-                for frame in packet.decode():
-                    length += frame.samples
-                    _check_length(path, length, rate)
-                    blocks += [part.to_ndarray().mean(axis=0) for part in resampler.resample(frame)]
-    if not blocks:
-        raise MediaError(path, "no_sound", "the audio stream holds no samples")
-    return np.concatenate(blocks).astype(np.float32, copy=False), rate
-
-
-def _check_length(path: Path, samples: int, rate: int) -> None:
-    if rate not in SAMPLE_RATES:
-        limits = f"{SAMPLE_RATES[0]:,} to {SAMPLE_RATES[-1]:,}"
-        raise MediaError(path, "undecodable", f"sound of {rate:,} samples per second; it must have {limits}")
-    if samples > MAX_SOUND_SECONDS * rate:
-        raise MediaError(path, "too_long", f"sound longer than {MAX_SOUND_SECONDS:.0f} s")
-
-
-def _decoder(path: Path, stream: av.stream.Stream) -> av.CodecContext:
-    if stream.codec_context is None:
-        raise MediaError(path, "undecodable", f"no decoder for the {stream.type} stream's codec, or for none at all")
-    return stream.codec_context
-
-
-def _packets(path: Path, container: av.container.InputContainer, stream: av.stream.Stream) -> Iterator[av.Packet]:
-    """The packets of one stream, and an empty one at the end."""
-    # PyAV reads behind the end of a list where further streams appeared on the way; then all packets have been given.
-    with contextlib.suppress(IndexError):
-        yield from _in_time(path, container.demux(stream))
-
-
-@contextlib.contextmanager
-def _damage(path: Path, what: str) -> Iterator[None]:
-    """Turns what PyAV raises for damaged data into a MediaError."""
-    try:
-        yield
-    except (av.FFmpegError, ValueError) as error:  # ValueError: the format changes on the way
-        raise MediaError(path, "truncated", f"{what}: {getattr(error, 'strerror', error)}") from error
-
-
-def _in_time(path: Path, work: Iterable[T]) -> Iterator[T]:
-    """Hands on the items of `work`; raises MediaError where they take longer than MAX_WORK_SECONDS."""
-    end = time.monotonic() + MAX_WORK_SECONDS
-    for item in work:
-        if time.monotonic() >= end:
-            raise MediaError(path, "too_slow", f"decoding takes longer than {MAX_WORK_SECONDS:.0f} s")
-        yield item
-
-
-def _is_whole_flv(data: bytes) -> bool:
-    """Tells whether the last tag of an FLV file is all there; FFmpeg leaves a torn one out and says nothing."""
-    position = int.from_bytes(data[5:9], "big") + 4  # behind the header: its length, and the size of no tag before
-    while position < len(data):  # a tag: type, 3 bytes of size, 7 of time and stream, data, 4 of the tag's size
-        position += 11 + int.from_bytes(data[position + 1 : position + 4], "big") + 4
-    return position == len(data)
-
-
-def _open(path: Path, data: bytes) -> av.container.InputContainer:
-    try:
-        return av.open(io.BytesIO(data), options=_OPTIONS, metadata_errors="replace")
-    except av.FFmpegError as error:
-        # The first bytes still say that this was media: an MP4 that lost its end lost its index too.
-        if data[:3] == b"FLV" or data[4:8] == b"ftyp":
-            raise MediaError(path, "truncated", f"the container is incomplete: {error.strerror}") from error
-        raise MediaError(path, "not_media", f"no media container: {error.strerror}") from error

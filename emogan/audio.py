@@ -1,7 +1,7 @@
 """Sound to spectrogram picture and back, the same code in the builders, the notebooks and the server.
 
-Public names: read_wav, wav_length, resample, centre, level_dbfs (NumPy, a clip); spectrogram, waveform (TensorFlow graph,
-batches).
+Public names: read_wav, can_read_wav, plain_wav, wav_length, resample, centre, level_dbfs (NumPy, a clip); spectrogram,
+waveform (TensorFlow graph, batches).
 """
 
 import functools
@@ -28,6 +28,7 @@ _WAV_KINDS = {  # (format tag, bits) -> the dtype tensorflow-io wants, its zero,
     (1, 32): (tf.float32, 0, 2**31),  # tensorflow-io takes every 32-bit sample for a float; `_decode` puts that right
     (3, 32): (tf.float32, 0, 1),
 }
+_PLACEHOLDERS = range(0x7FFF0000, 2**32)  # sizes that nobody has put right: 2 or 4 GiB, or a little less
 _RATES = range(1_000, 768_001)  # Hz; what lies outside is a damaged header
 
 
@@ -45,49 +46,67 @@ def read_wav(data: bytes, sample_rate: int) -> np.ndarray:
         UserError: `data` is no WAV file of these kinds, is cut short, or holds no sound.
     """
     chunks = _riff_chunks(data)
-    tag, bits, rate, _ = _wav_format(chunks)
+    tag, channels, rate, frame_bytes, bits = _wav_format(chunks)
+    if (tag, bits) not in _WAV_KINDS or channels == 0 or frame_bytes != channels * bits // 8:
+        raise UserError(
+            f"a WAV file of format {tag} with {bits} bits, {channels} channels and {frame_bytes} bytes a frame is not "
+            "supported; convert it to 16-bit PCM"
+        )
     samples = _decode(chunks, tag, bits)
     if not samples.size or not np.isfinite(samples).all():
         raise UserError("the WAV file holds no samples, or samples that are not numbers; fetch or convert it again")
     return np.clip(resample(samples, rate, sample_rate), -1, 1)
 
 
+def can_read_wav(data: bytes) -> bool:
+    """Tells whether a WAV file has a kind of samples that `read_wav` reads, and one or two channels, which can be averaged.
+
+    Raises:
+        UserError: `data` is no WAV file, or is cut short.
+    """
+    tag, channels, _, frame_bytes, bits = _wav_format(_riff_chunks(data))
+    return (tag, bits) in _WAV_KINDS and channels in (1, 2) and frame_bytes == channels * bits // 8
+
+
+def plain_wav(data: bytes) -> bytes:
+    """The WAV file of nothing but the format and the samples of another, with their true sizes. Raises UserError as above."""
+    return _plain(_riff_chunks(data))
+
+
 def wav_length(data: bytes) -> tuple[int, int]:
     """Reads in a WAV file's head how long its sound is, and decodes nothing.
 
     Returns:
-        The number of samples of each channel, and how many of them are a second: any number.
+        The number of samples of each channel, where they are not compressed, and how many are a second: any number.
 
     Raises:
-        UserError: see `read_wav`.
+        UserError: `data` is no WAV file, or is cut short.
     """
     chunks = _riff_chunks(data)
-    _, _, rate, frame_bytes = _wav_format(chunks)
-    return len(chunks[b"data"]) // frame_bytes, rate
+    _, _, rate, frame_bytes, _ = _wav_format(chunks)
+    return len(chunks[b"data"]) // max(frame_bytes, 1), rate
 
 
-def _wav_format(chunks: dict[bytes, memoryview]) -> tuple[int, int, int, int]:
-    """Format tag, bits of a sample, samples per second and bytes of a frame of all channels; UserError for other kinds."""
+def _wav_format(chunks: dict[bytes, memoryview]) -> tuple[int, int, int, int, int]:
+    """Format tag, channels, samples per second, bytes of a frame of all channels, bits of a sample."""
     tag, channels, rate, _, frame_bytes, bits = struct.unpack_from("<HHIIHH", chunks[b"fmt "])
     if tag == _EXTENSIBLE:
         (tag,) = struct.unpack_from("<H", bytes(chunks[b"fmt "]).ljust(26, b"\0"), 24)
-    if (tag, bits) not in _WAV_KINDS or channels == 0 or frame_bytes != channels * bits // 8:
-        raise UserError(
-            f"a WAV file of format {tag} with {bits} bits, {channels} channels and {frame_bytes} bytes a frame is not "
-            "supported; convert it to 16-bit PCM"
-        )
-    return tag, bits, rate, frame_bytes
+    return tag, channels, rate, frame_bytes, bits
+
+
+def _plain(chunks: dict[bytes, memoryview]) -> bytes:
+    sizes = {name: struct.pack("<I", len(chunks[name])) for name in (b"fmt ", b"data")}
+    body = [part for name, size in sizes.items() for part in (name, size, chunks[name])]
+    return b"".join([b"RIFF", struct.pack("<I", 4 + sum(map(len, body))), b"WAVE", *body])
 
 
 def _decode(chunks: dict[bytes, memoryview], tag: int, bits: int) -> np.ndarray:
     """The mean of the channels as float32 [n] in [-1, 1]."""
-    # The decoder fails on chunks behind the samples and finds no samples behind some others: it gets just these two.
-    sizes = {name: struct.pack("<I", len(chunks[name])) for name in (b"fmt ", b"data")}
-    body = [part for name, size in sizes.items() for part in (name, size, chunks[name])]
-    head = [b"RIFF", struct.pack("<I", 4 + sum(map(len, body))), b"WAVE"]
     dtype, zero, full_scale = _WAV_KINDS[tag, bits]
     try:
-        raw = tfio.audio.decode_wav(b"".join([*head, *body]), dtype=dtype).numpy()
+        # The decoder fails on chunks behind the samples and finds no samples behind some others: it gets just these two.
+        raw = tfio.audio.decode_wav(_plain(chunks), dtype=dtype).numpy()
     except tf.errors.OpError as error:
         raise UserError("a damaged WAV file: its samples cannot be decoded; fetch or convert it again") from error
     if (tag, bits) == (1, 32):
@@ -99,7 +118,11 @@ def _decode(chunks: dict[bytes, memoryview], tag: int, bits: int) -> np.ndarray:
 
 
 def _riff_chunks(data: bytes) -> dict[bytes, memoryview]:
-    """The chunks of a WAV file by name, `fmt ` and `data` among them; else UserError."""
+    """The chunks of a WAV file by name, `fmt ` and `data` among them; else UserError.
+
+    What cannot go back to a file's head, as a pipe or a browser, leaves sizes of 0 there, or of 2 or 4 GiB: the samples then go
+    on to the end. Others count the head too, so that a few bytes seem to be missing. RIFF's own size is not needed.
+    """
     if data.startswith(b"version https://git-lfs"):
         raise UserError("a Git LFS pointer instead of a WAV file; run `git lfs pull` in the corpus's clone")
     if data[:4] != b"RIFF" or data[8:12] != b"WAVE":
@@ -110,6 +133,9 @@ def _riff_chunks(data: bytes) -> dict[bytes, memoryview]:
     position = 12
     while position + 8 <= len(data) and b"data" not in chunks:
         name, size = struct.unpack_from("<4sI", data, position)
+        rest = len(data) - position - 8
+        if name == b"data" and (size == 0 or size in _PLACEHOLDERS or rest < size <= rest + position + 8):
+            size = rest
         chunks[name] = memoryview(data)[position + 8 : position + 8 + size]
         if len(chunks[name]) < size:
             missing = size - len(chunks[name])

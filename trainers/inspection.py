@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from datasets import media
+from datasets import media, sounds
 from datasets.clips import Clip
 from datasets.extraction import extract, read_contents
 from datasets.files import MediaError, printable
@@ -48,7 +48,7 @@ def inspect(picture_path: Path, sound_path: Path, config: MediaConfig, output: P
             verdict = f"{name}: rejected: {error.reason}: {printable(error.path.name)}: {error.detail}"
             figure.suptitle(verdict, color="tab:red", parse_math=False)
             face.set_axis_off()
-            _draw_frame(frame, clip, contents, 0, config)
+            _draw_frame(frame, clip, contents, None, config)
             _draw_sound(spectrogram, clip, contents, config)
         else:
             example = to_example(clip, kept, config)
@@ -59,7 +59,7 @@ def inspect(picture_path: Path, sound_path: Path, config: MediaConfig, output: P
                 f"{example['level_dbfs']:.1f} dBFS"
             )
             figure.suptitle(verdict, parse_math=False)
-            _draw_frame(frame, clip, contents, kept.frame_offset, config)
+            _draw_frame(frame, clip, contents, kept.frame_index, config)
             plots.draw_face(face, example["face"], example["landmarks"])
             face.set_title(f"aligned, {config.size} x {config.size}")
             drawing.draw_spectrogram(spectrogram, example["spectrogram"].astype(np.float32), config.spectrogram)
@@ -67,10 +67,10 @@ def inspect(picture_path: Path, sound_path: Path, config: MediaConfig, output: P
     return verdict
 
 
-def _draw_frame(axes: Axes, clip: Clip, contents: dict[Path, bytes], offset: int, config: MediaConfig) -> None:
+def _draw_frame(axes: Axes, clip: Clip, contents: dict[Path, bytes], index: int | None, config: MediaConfig) -> None:
     axes.set_axis_off()
     try:
-        picture = _frame(clip.picture_path, contents, offset)
+        picture = _frame(clip.picture_path, contents, index)
     except (MediaError, KeyError) as error:
         axes.text(0, 0.5, f"no picture: {getattr(error, 'detail', 'the file cannot be read')}", wrap=True)
         return
@@ -83,16 +83,17 @@ def _draw_frame(axes: Axes, clip: Clip, contents: dict[Path, bytes], offset: int
     axes.set_title(f"{picture.shape[1]} x {picture.shape[0]}, faces found: {len(found)}")
 
 
-def _frame(path: Path, contents: dict[Path, bytes], offset: int) -> np.ndarray:
+def _frame(path: Path, contents: dict[Path, bytes], index: int | None) -> np.ndarray:
+    """The frame of that index, or the middle one."""
     if path.suffix.lower() in media.STILL_PICTURE_SUFFIXES:
         return media.read_picture(path, contents[path])
     with media.Video(path, contents[path]) as video:
-        return next(video.frames([offset]))[1]
+        return next(video.frames([0 if index is None else index - video.middle]))[1]
 
 
 def _draw_sound(axes: Axes, clip: Clip, contents: dict[Path, bytes], config: MediaConfig) -> None:
     try:
-        samples = media.read_sound(clip.sound_path, contents[clip.sound_path], config.spectrogram.sample_rate)
+        samples, _ = sounds.read_sound(clip.sound_path, contents[clip.sound_path], config.spectrogram.sample_rate)
     except (MediaError, KeyError) as error:
         axes.set_axis_off()
         axes.text(0, 0.5, f"no sound: {getattr(error, 'detail', 'the file cannot be read')}", wrap=True)

@@ -9,9 +9,10 @@ from typing import ClassVar
 import tensorflow_datasets as tfds
 
 from datasets.builder import PairsBuilder, Variant, make_configs
-from datasets.clips import ARCHIVE_SUFFIX, SOUND_SUFFIXES, Clip, Listing, media_files
+from datasets.clips import ARCHIVE_SUFFIX, Clip, Listing, media_files
 from datasets.files import printable
 from datasets.folds import MIN_FOLDS
+from datasets.kinds import SOUND_SUFFIXES
 from datasets.tables import Row, read_table
 from emogan.emotions import EMOTIONS
 from emogan.errors import UserError

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 import datasets
-from datasets import clips
+from datasets import kinds
 from datasets.crema_d_av import crema_d_av_dataset_builder as crema_d
 from datasets.crema_d_av.tables import MAX_LEVEL
 from datasets.folder_av import folder_av_dataset_builder as folder
@@ -237,7 +237,7 @@ def test_columns_of_a_folders_table(listed):
 
 
 def test_files_of_a_folder(listed):
-    assert set(re.findall(r"`(\.\w+)`", page("folder_av"))) == clips._VIDEO_SUFFIXES
+    assert set(re.findall(r"`(\.\w+)`", page("folder_av"))) == kinds.VIDEO_SUFFIXES
     files = re.findall(r"(?m)^    (\S+\.mp4)", page("folder_av").partition("by emotion and speaker:")[2])
     third = "sad/eve/third"  # there must be three speakers
     found, listing = listed("folder_av", *files, f"{third}.mp4")

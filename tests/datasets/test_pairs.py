@@ -9,6 +9,7 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+from films import Track, film
 
 import datasets
 from datasets import pairs
@@ -117,6 +118,39 @@ def test_what_lies_beyond_the_frame_is_told(clip, tmp_path):
     shares = [make_pair(clip, MediaConfig.of_size(size), tmp_path)["invented_share"] for size in (64, 256)]
     assert shares == [pytest.approx(expected, abs=0.005)] * 2
     assert shares[0] == shares[1]
+
+
+def alone(path: Path, data: bytes) -> Clip:
+    """A clip of one file with picture and sound."""
+    path.write_bytes(data)
+    return Clip(clip_id=path.stem, speaker_id="1", picture_path=path, sound_path=path)
+
+
+@pytest.mark.parametrize(("begin", "samples", "index"), [(0.0, 38_400, 12), (0.35, 28_000, 19)])
+def test_sound_that_begins_late_is_paired_by_time(clip, begin, samples, index, tmp_path):
+    pictures = decode(clip.picture_path)  # 24 of them, in 0.8 s; the late sound has its middle at 0.64 s
+    voice = audio.read_wav(clip.sound_path.read_bytes(), 48_000)[:samples]
+    data = film(pictures, Track(samples=voice, begin=begin), rate=30, options={"g": "4"})
+    late = alone(tmp_path / "late.mp4", data)
+    example = make_pair(late, CONFIG, tmp_path)
+    assert (example["frame_index"], example["frame_offset"]) == (index, 0)
+    elsewhere = dataclasses.replace(late, sound_path=clip.sound_path)  # whose clock is another one
+    assert make_pair(elsewhere, CONFIG, tmp_path)["frame_index"] == 12
+
+
+def test_a_phone_video_that_lies_on_its_side(clip, tmp_path):
+    pictures = decode(clip.picture_path)
+    voice = Track(samples=audio.read_wav(clip.sound_path.read_bytes(), 48_000))
+    upright = make_pair(alone(tmp_path / "upright.mp4", film(pictures, voice, rate=30)), CONFIG, tmp_path)
+    lying = film(
+        [np.rot90(picture) for picture in pictures],
+        voice,
+        rate=30,
+        prepare=lambda stream: stream.set_display_rotation(270),
+    )
+    turned = make_pair(alone(tmp_path / "lying.mov", lying), CONFIG, tmp_path)
+    assert turned["face_width"] == pytest.approx(upright["face_width"], rel=0.03)
+    assert np.abs(turned["face"].astype(int) - upright["face"]).mean() < 8
 
 
 @pytest.mark.parametrize(("blank", "offset"), [([0], -1), ([0, -1], 1), ([0, -1, 1, -2, -3], 2)])

@@ -1,0 +1,131 @@
+"""The kinds of media files: those that are listed are those that are opened. And whether a file has its end.
+
+Public names: SOUND_SUFFIXES, VIDEO_SUFFIXES, DEMUXERS, is_cut_off.
+"""
+
+from collections.abc import Callable
+
+_SOUND_KINDS = {
+    ".aac": "aac", ".ac3": "ac3", ".aif": "aiff", ".aiff": "aiff", ".amr": "amr", ".caf": "caf", ".flac": "flac",
+    ".m4a": "mov", ".mka": "matroska", ".mp3": "mp3", ".oga": "ogg", ".ogg": "ogg", ".opus": "ogg", ".wav": "wav",
+    ".wma": "asf",
+}  # fmt: skip
+_VIDEO_KINDS = {
+    ".3g2": "mov", ".3gp": "mov", ".asf": "asf", ".avi": "avi", ".f4v": "mov", ".flv": "flv", ".m2ts": "mpegts",
+    ".m4v": "mov", ".mkv": "matroska", ".mov": "mov", ".mp4": "mov", ".mpeg": "mpeg", ".mpg": "mpeg", ".mts": "mpegts",
+    ".ogv": "ogg", ".ts": "mpegts", ".vob": "mpeg", ".webm": "matroska", ".wmv": "asf",
+}  # fmt: skip
+SOUND_SUFFIXES = frozenset(_SOUND_KINDS)
+"""How the names of files with sound alone end."""
+VIDEO_SUFFIXES = frozenset(_VIDEO_KINDS)
+"""How the names of files with pictures end."""
+DEMUXERS = frozenset((_SOUND_KINDS | _VIDEO_KINDS).values())
+"""FFmpeg's names of the containers, all of them real ones. (A text can be a playlist that names other files.)"""
+
+_FLV, _EBML, _SEGMENT = b"FLV", b"\x1aE\xdf\xa3", b"\x18S\x80g"
+_ASF_HEADER = bytes.fromhex("3026b2758e66cf11a6d900aa0062ce6c")
+_BOXES = {b"ftyp", b"moov", b"mdat", b"moof", b"wide", b"free", b"skip"}
+_PLACEHOLDERS = range(0x7FFF0000, 2**64)
+"""Sizes that nobody has put right: 2 or 4 GiB, or a little less."""
+
+
+def is_cut_off(data: bytes) -> bool:
+    """Tells whether a media file says itself that more should follow; FFmpeg leaves out what is torn and says nothing.
+
+    Where a file says nothing of its size, as a live recording, or is of another kind, it counts as whole.
+    """
+    if data[:3] == _FLV:
+        return not _is_whole_flv(data)
+    for is_kind, is_torn in _CHECKS:
+        if is_kind(data):
+            return is_torn(data)
+    return False
+
+
+def _is_whole_flv(data: bytes) -> bool:
+    position = int.from_bytes(data[5:9], "big") + 4  # behind the header: its length, and the size of no tag before
+    while position < len(data):  # a tag: type, 3 bytes of size, 7 of time and stream, data, 4 of the tag's size
+        position += 11 + int.from_bytes(data[position + 1 : position + 4], "big") + 4
+    return position == len(data)
+
+
+def _is_torn_mp4(data: bytes) -> bool:
+    position = 0
+    while position + 8 <= len(data):
+        size, kind = int.from_bytes(data[position : position + 4], "big"), data[position + 4 : position + 8]
+        if size == 1:
+            size = int.from_bytes(data[position + 8 : position + 16], "big")
+        if size < 8:  # 0: to the end of the file
+            return False
+        position += size
+        if kind in (b"mdat", b"moov", b"moof") and position > len(data):
+            return True
+    return False
+
+
+def _is_torn_avi(data: bytes) -> bool:
+    position = 12
+    while position + 8 <= len(data):
+        size, kind = int.from_bytes(data[position + 4 : position + 8], "little"), data[position + 8 : position + 12]
+        if kind == b"movi":
+            return size not in _PLACEHOLDERS and position + 8 + size > len(data)
+        position += 8 + size + size % 2
+    return position > len(data)
+
+
+def _is_torn_matroska(data: bytes) -> bool:
+    size, position, _ = _ebml_size(data, 4)
+    position += size
+    if data[position : position + 4] != _SEGMENT:
+        return False
+    size, position, known = _ebml_size(data, position + 4)
+    return known and position + size > len(data)
+
+
+def _ebml_size(data: bytes, position: int) -> tuple[int, int, bool]:
+    """A number of EBML, the place behind it, and whether it is not the one that stands for an unknown size."""
+    length = 9 - data[position : position + 1].rjust(1, b"\0")[0].bit_length()
+    number = int.from_bytes(data[position : position + length], "big") & (2 ** (7 * length) - 1)
+    return number, position + length, number != 2 ** (7 * length) - 1
+
+
+def _is_torn_asf(data: bytes) -> bool:
+    position = 0
+    for _ in ("header", "data"):
+        size = int.from_bytes(data[position + 16 : position + 24], "little")
+        position += size
+        if size < 24:  # the data of a live recording
+            return False
+    return position > len(data)
+
+
+def _is_torn_program_stream(data: bytes) -> bool:
+    position = 0
+    while position + 4 <= len(data) and data[position : position + 3] == b"\0\0\1":
+        code = data[position + 3]
+        if code == 0xBA:  # a pack's head, of MPEG-2 or MPEG-1
+            mpeg_2 = data[position + 4 : position + 5] >= b"\x40"
+            position += 14 + (data[position + 13 : position + 14] or b"\0")[0] % 8 if mpeg_2 else 12
+        elif code == 0xB9:  # the end
+            position += 4
+        elif code > 0xBA:
+            position += 6 + int.from_bytes(data[position + 4 : position + 6], "big")
+        else:
+            return False
+    return position > len(data)
+
+
+def _packet_bytes(data: bytes) -> int:
+    """Bytes of a packet of an MPEG transport stream, with or without the time before it; 0 for other files."""
+    return next((n for n in (188, 192) if len(data) > 3 * n and data[n - 188 : 4 * n : n] == b"GGGG"), 0)
+
+
+_CHECKS: tuple[tuple[Callable[[bytes], object], Callable[[bytes], bool]], ...] = (
+    (lambda data: data[4:8] in _BOXES, _is_torn_mp4),
+    (lambda data: data[:4] == b"RIFF" and data[8:12] == b"AVI ", _is_torn_avi),
+    (lambda data: data[:4] == _EBML, _is_torn_matroska),
+    (lambda data: data[:16] == _ASF_HEADER, _is_torn_asf),
+    (lambda data: data[:4] == b"\0\0\1\xba", _is_torn_program_stream),
+    (_packet_bytes, lambda data: len(data) % _packet_bytes(data) > 0),
+)
+"""How a kind of file is known, and how it is told that one is torn."""

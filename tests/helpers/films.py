@@ -1,0 +1,98 @@
+"""Makes small media files of any kind that PyAV can write: film, numbered, number_of, tone."""
+
+import dataclasses
+import io
+from collections.abc import Callable, Sequence
+from fractions import Fraction
+
+import av
+import numpy as np
+
+RATE = 48_000
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Track:
+    """Sound of a film: samples float32 [channels, n] or [n], the codec, the layout, and from when on it is heard, seconds."""
+
+    samples: np.ndarray
+    codec: str = "aac"
+    layout: str = "mono"
+    rate: int = RATE
+    begin: float = 0.0
+    disposition: int = 0
+
+
+def film(
+    pictures: Sequence[np.ndarray],
+    *tracks: Track,
+    container: str = "mp4",
+    codec: str = "libx264",
+    pix_fmt: str = "yuv420p",
+    rate: int = 25,
+    times: Sequence[float] | None = None,
+    cover: np.ndarray | None = None,
+    prepare: Callable[[av.VideoStream], None] = lambda stream: None,
+    options: dict[str, str] | None = None,
+    container_options: dict[str, str] | None = None,
+) -> bytes:
+    """A film of those pictures, uint8 RGB, shown at `times`, seconds, or `rate` a second; `prepare` sees its stream first."""
+    buffer = io.BytesIO()
+    with av.open(buffer, "w", format=container, options=container_options or {}) as file:
+        video = None
+        if len(pictures):
+            video = file.add_stream(codec, rate=Fraction(rate), options=options or {})
+            video.height, video.width = pictures[0].shape[:2]
+            video.pix_fmt = pix_fmt
+            prepare(video)
+        sounds = [(file.add_stream(one.codec, rate=one.rate, layout=one.layout), one) for one in tracks]
+        for stream, track in sounds:
+            stream.disposition = track.disposition
+        if cover is not None:
+            still = file.add_stream("mjpeg")
+            still.height, still.width, still.pix_fmt = *cover.shape[:2], "yuvj420p"
+            still.disposition = av.stream.Disposition.attached_pic
+        for number, picture in enumerate(pictures):
+            frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
+            if times is not None:
+                frame.time_base, frame.pts = Fraction(1, rate), round(times[number] * rate)
+            file.mux(video.encode(frame))
+        if video:
+            file.mux(video.encode(None))
+        for stream, track in sounds:
+            frame = av.AudioFrame.from_ndarray(
+                np.atleast_2d(track.samples).astype(np.float32), format="fltp", layout=track.layout
+            )
+            frame.sample_rate, frame.time_base, frame.pts = (
+                track.rate,
+                Fraction(1, track.rate),
+                round(track.begin * track.rate),
+            )
+            file.mux(stream.encode(frame))
+            file.mux(stream.encode(None))
+        if cover is not None:
+            file.mux(still.encode(av.VideoFrame.from_ndarray(cover, format="rgb24")))
+            file.mux(still.encode(None))
+    return buffer.getvalue()
+
+
+def numbered(count: int, height: int = 96, width: int = 128) -> list[np.ndarray]:
+    """Pictures that `number_of` can tell apart, up to 32: a bright block moves along a gradient."""
+    ramp = np.repeat(np.tile(np.linspace(0, 200, width, dtype=np.uint8), (height, 1))[:, :, None], 3, axis=2)
+    pictures = []
+    for number in range(count):
+        picture = ramp.copy()
+        picture[height // 3 : 2 * height // 3, 3 * number : 3 * number + 32] = 255
+        pictures.append(picture)
+    return pictures
+
+
+def number_of(picture: np.ndarray) -> int:
+    """Which one of the `numbered` pictures a decoded one is."""
+    bright = picture[picture.shape[0] // 2 - 8 : picture.shape[0] // 2 + 8].mean(axis=(0, 2)) > 225
+    return round(int(np.argmax(bright)) / 3)
+
+
+def tone(seconds: float, level: float = 0.25, rate: int = RATE, hertz: float = 440) -> np.ndarray:
+    """float32 [n]: a sine of that amplitude."""
+    return (level * np.sin(2 * np.pi * hertz * np.arange(round(seconds * rate)) / rate)).astype(np.float32)
