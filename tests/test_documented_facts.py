@@ -13,7 +13,7 @@ import yaml
 from documents import CODE, MAKEFILE, PAGES, ROOT, SETUP
 
 import datasets
-from datasets import files, media, workers
+from datasets import files, media, sounds, workers
 from datasets.builder import MAX_REJECTS
 from datasets.corpus import CACHE_BYTES
 from datasets.folds import FOLDS
@@ -201,7 +201,7 @@ STATED = {
         f"Its last network then looks {'twice' if faces._REFINEMENTS == 2 else faces._REFINEMENTS} more",
         f"takes longer than {NUMBERS[int(workers.MAX_ITEM_SECONDS / 60)]} minutes",
         f"read up to {files.MAX_FILE_BYTES >> 20} MiB, frames to {media.MAX_FRAME_PIXELS // 10**6} million pixels",
-        f"sound to {media.MAX_SOUND_SECONDS / 60:.0f} minutes",
+        f"sound to {sounds.MAX_SOUND_SECONDS / 60:.0f} minutes",
         f"keeps its {NUMBERS[checkpoints.LAST_KEPT]} newest checkpoints and its best one (lowest `{BEST_GAN}` of G, "
         f"highest `{BEST_CLASSIFIER}` of a classifier; on {stages.VALIDATION_EXAMPLES:,} validation examples at most)",
         f"`--precision={PRECISIONS[1]}` (or `{PRECISIONS[2]}`)",

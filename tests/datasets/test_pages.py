@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 import datasets
-from datasets import kinds
+from datasets import files, kinds, media, sounds
 from datasets.crema_d_av import crema_d_av_dataset_builder as crema_d
 from datasets.crema_d_av.tables import MAX_LEVEL
 from datasets.folder_av import folder_av_dataset_builder as folder
@@ -238,10 +238,12 @@ def test_columns_of_a_folders_table(listed):
 
 def test_files_of_a_folder(listed):
     assert set(re.findall(r"`(\.\w+)`", page("folder_av"))) == kinds.VIDEO_SUFFIXES
-    files = re.findall(r"(?m)^    (\S+\.mp4)", page("folder_av").partition("by emotion and speaker:")[2])
+    limits = files.MAX_FILE_BYTES >> 20, media.MAX_FRAME_PIXELS // 10**6, round(sounds.MAX_SOUND_SECONDS / 60)
+    assert re.search(r"{} MiB.*\b{} million pixels.*\b{} minutes".format(*limits), page("folder_av"))
+    videos = re.findall(r"(?m)^    (\S+\.mp4)", page("folder_av").partition("by emotion and speaker:")[2])
     third = "sad/eve/third"  # there must be three speakers
-    found, listing = listed("folder_av", *files, f"{third}.mp4")
-    assert {clip.clip_id for clip in found} == {third, *(file.removesuffix(".mp4") for file in files)}
+    found, listing = listed("folder_av", *videos, f"{third}.mp4")
+    assert {clip.clip_id for clip in found} == {third, *(file.removesuffix(".mp4") for file in videos)}
     assert listing.rejections == []
 
 
