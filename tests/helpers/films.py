@@ -1,7 +1,7 @@
 """Makes small media files of any kind that PyAV can write: film, numbered, number_of, tone."""
 
 import dataclasses
-import io
+import tempfile
 from collections.abc import Callable, Sequence
 from fractions import Fraction
 
@@ -37,43 +37,41 @@ def film(
     container_options: dict[str, str] | None = None,
 ) -> bytes:
     """A film of those pictures, uint8 RGB, shown at `times`, seconds, or `rate` a second; `prepare` sees its stream first."""
-    buffer = io.BytesIO()
-    with av.open(buffer, "w", format=container, options=container_options or {}) as file:
-        video = None
-        if len(pictures):
-            video = file.add_stream(codec, rate=Fraction(rate), options=options or {})
-            video.height, video.width = pictures[0].shape[:2]
-            video.pix_fmt = pix_fmt
-            prepare(video)
-        sounds = [(file.add_stream(one.codec, rate=one.rate, layout=one.layout), one) for one in tracks]
-        for stream, track in sounds:
-            stream.disposition = track.disposition
-        if cover is not None:
-            still = file.add_stream("mjpeg")
-            still.height, still.width, still.pix_fmt = *cover.shape[:2], "yuvj420p"
-            still.disposition = av.stream.Disposition.attached_pic
-        for number, picture in enumerate(pictures):
-            frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
-            if times is not None:
-                frame.time_base, frame.pts = Fraction(1, rate), round(times[number] * rate)
-            file.mux(video.encode(frame))
-        if video:
-            file.mux(video.encode(None))
-        for stream, track in sounds:
-            frame = av.AudioFrame.from_ndarray(
-                np.atleast_2d(track.samples).astype(np.float32), format="fltp", layout=track.layout
-            )
-            frame.sample_rate, frame.time_base, frame.pts = (
-                track.rate,
-                Fraction(1, track.rate),
-                round(track.begin * track.rate),
-            )
-            file.mux(stream.encode(frame))
-            file.mux(stream.encode(None))
-        if cover is not None:
-            file.mux(still.encode(av.VideoFrame.from_ndarray(cover, format="rgb24")))
-            file.mux(still.encode(None))
-    return buffer.getvalue()
+    with (
+        tempfile.NamedTemporaryFile() as target
+    ):  # not memory: FFmpeg opens it once more to bring an index to the front
+        with av.open(target.name, "w", format=container, options=container_options or {}) as file:
+            video = still = None
+            if len(pictures):
+                video = file.add_stream(codec, rate=Fraction(rate), options=options or {})
+                video.height, video.width, video.pix_fmt = *pictures[0].shape[:2], pix_fmt
+                prepare(video)
+            sounds = [file.add_stream(track.codec, rate=track.rate, layout=track.layout) for track in tracks]
+            if cover is not None:
+                still = file.add_stream("mjpeg")
+                still.height, still.width, still.pix_fmt = *cover.shape[:2], "yuvj420p"
+                still.disposition = av.stream.Disposition.attached_pic
+            for stream, track in zip(sounds, tracks, strict=True):
+                stream.disposition = track.disposition
+            frames = [av.VideoFrame.from_ndarray(picture, format="rgb24") for picture in pictures]
+            for frame, seconds in zip(frames, times or (), strict=False):
+                frame.time_base, frame.pts = Fraction(1, rate), round(seconds * rate)
+            _encode(file, video, frames)
+            for stream, track in zip(sounds, tracks, strict=True):
+                samples = np.atleast_2d(track.samples).astype(np.float32)
+                frame = av.AudioFrame.from_ndarray(samples, format="fltp", layout=track.layout)
+                frame.sample_rate, frame.time_base = track.rate, Fraction(1, track.rate)
+                frame.pts = round(track.begin * track.rate)
+                _encode(file, stream, [frame])
+            _encode(file, still, [] if cover is None else [av.VideoFrame.from_ndarray(cover, format="rgb24")])
+        return target.read()
+
+
+def _encode(
+    file: av.container.OutputContainer, stream: av.stream.Stream | None, frames: Sequence[av.frame.Frame]
+) -> None:
+    for frame in [*frames, None] if stream else ():
+        file.mux(stream.encode(frame))
 
 
 def numbered(count: int, height: int = 96, width: int = 128) -> list[np.ndarray]:
