@@ -55,12 +55,12 @@ def read_sound(path: Path, data: bytes, sample_rate: int) -> tuple[np.ndarray, f
 
 def _read_wav(path: Path, data: bytes, sample_rate: int) -> tuple[np.ndarray, float]:
     try:
-        length, rate = audio.wav_length(data)
+        length, rate, usual = audio.wav_head(data)
     except UserError as error:
         raise MediaError(path, "truncated", str(error)) from error
     if not length:
         raise MediaError(path, "no_sound", "the WAV file holds no samples")
-    if not audio.can_read_wav(data):
+    if not usual:
         return _read_tracks(path, audio.plain_wav(data), sample_rate)
     _check_length(path, length, rate)
     try:

@@ -1,7 +1,7 @@
 """Sound to spectrogram picture and back, the same code in the builders, the notebooks and the server.
 
-Public names: read_wav, can_read_wav, plain_wav, wav_length, resample, centre, level_dbfs (NumPy, a clip); spectrogram,
-waveform (TensorFlow graph, batches).
+Public names: read_wav, wav_head, plain_wav, resample, centre, level_dbfs (NumPy, a clip); spectrogram, waveform (TensorFlow
+graph, batches).
 """
 
 import functools
@@ -58,33 +58,25 @@ def read_wav(data: bytes, sample_rate: int) -> np.ndarray:
     return np.clip(resample(samples, rate, sample_rate), -1, 1)
 
 
-def can_read_wav(data: bytes) -> bool:
-    """Tells whether a WAV file has a kind of samples that `read_wav` reads, and one or two channels, which can be averaged.
-
-    Raises:
-        UserError: `data` is no WAV file, or is cut short.
-    """
-    tag, channels, _, frame_bytes, bits = _wav_format(_riff_chunks(data))
-    return (tag, bits) in _WAV_KINDS and channels in (1, 2) and frame_bytes == channels * bits // 8
-
-
-def plain_wav(data: bytes) -> bytes:
-    """The WAV file of nothing but the format and the samples of another, with their true sizes. Raises UserError as above."""
-    return _plain(_riff_chunks(data))
-
-
-def wav_length(data: bytes) -> tuple[int, int]:
-    """Reads in a WAV file's head how long its sound is, and decodes nothing.
+def wav_head(data: bytes) -> tuple[int, int, bool]:
+    """Reads the head of a WAV file and decodes nothing.
 
     Returns:
-        The number of samples of each channel, where they are not compressed, and how many are a second: any number.
+        The number of samples of each channel, where they are not compressed; how many are a second: any number; and whether
+        `read_wav` reads that kind and may: of more than two channels the mean is not the sound.
 
     Raises:
         UserError: `data` is no WAV file, or is cut short.
     """
     chunks = _riff_chunks(data)
-    _, _, rate, frame_bytes, _ = _wav_format(chunks)
-    return len(chunks[b"data"]) // max(frame_bytes, 1), rate
+    tag, channels, rate, frame_bytes, bits = _wav_format(chunks)
+    usual = (tag, bits) in _WAV_KINDS and channels in (1, 2) and frame_bytes == channels * bits // 8
+    return len(chunks[b"data"]) // max(frame_bytes, 1), rate, usual
+
+
+def plain_wav(data: bytes) -> bytes:
+    """The format and the samples of a WAV file alone, with their true sizes, as a WAV file. Raises UserError as `wav_head`."""
+    return _plain(_riff_chunks(data))
 
 
 def _wav_format(chunks: dict[bytes, memoryview]) -> tuple[int, int, int, int, int]:
