@@ -19,6 +19,7 @@ from PIL import Image
 
 from datasets.containers import damage, decoder, in_time, open_file, packets, tracks
 from datasets.files import MediaError
+from emogan import images
 
 STILL_PICTURE_SUFFIXES = {".jpg", ".jpeg", ".png"}
 MAX_SIDE_PIXELS = 8192
@@ -202,14 +203,14 @@ def _as_shown(frame: av.VideoFrame, aspect: Fraction) -> np.ndarray:
 
 
 def read_picture(path: Path, data: bytes) -> np.ndarray:
-    """Decodes the JPEG or PNG file `path`, which holds `data`, to uint8 RGB [H, W, 3]. Raises MediaError."""
+    """Decodes the JPEG or PNG file `path`, which holds `data`, to upright uint8 RGB [H, W, 3]. Raises MediaError."""
     try:
         with (
             warnings.catch_warnings(action="error", category=Image.DecompressionBombWarning),
             Image.open(io.BytesIO(data), formats=("JPEG", "PNG")) as picture,
         ):
             _check_size(path, *picture.size)
-            return np.asarray(picture.convert("RGB"))
+            return images.to_rgb(picture)
     except Image.UnidentifiedImageError as error:
         raise MediaError(path, "not_media", "neither a JPEG nor a PNG picture") from error
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
