@@ -1,20 +1,26 @@
 """From the face in a photograph to spectrograms and their sounds, by a model here or elsewhere.
 
-Public names: settings_of, ask, Answer, check_seeds, generate.
+Public names: aligned_face, settings_of, emotions_of, ask, Answer, check_seeds, generate.
 """
 
 import dataclasses
+import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
+from PIL import Image
 
-from emogan import drawing, faces
-from emogan.config import from_json
+from emogan import drawing, faces, images
+from emogan.config import FaceConfig, from_json
 from emogan.connections import Connection
 from emogan.errors import UserError, check
 from emogan.serving import ServedSettings
+
+_TURNED_SIDE = 1000  # pixels: about the longer side of an image that is looked at turned
+_STEM_CHARACTERS = 50  # of up to 4 bytes each; file systems allow 255 bytes
+_DIGEST_CHARACTERS = 8
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
@@ -36,6 +42,44 @@ class Answer:
         return drawing.to_png(drawing.spectrogram_figure(self.spectrogram))
 
 
+def aligned_face(path: Path, config: FaceConfig) -> np.ndarray:
+    """The largest face of a photograph, aligned: uint8 [S, S, 3].
+
+    Args:
+        path: a file of any format that Pillow reads.
+        config: how the face is found and aligned.
+
+    Raises:
+        UserError: where the file cannot be read as an image, or shows no upright face, or none of at least
+            `config.min_width`.
+    """
+    picture = images.read(path)
+    found = faces.detect(picture, config)
+    if not found:
+        degrees = _turned(picture, config)
+        raise UserError(
+            f"no upright face was found in {path}, but one when it is turned by {degrees} degrees clockwise; turn it, and "
+            "give it again"
+            if degrees
+            else f"no face was found in {path}; give a photograph in which a face is seen from the front"
+        )
+    width = found[0].box[2]
+    if width < config.min_width:
+        raise UserError(
+            f"the largest face in {path} is {width:.0f} pixels wide, and this model wants {config.min_width:g} at least; "
+            "give a photograph that shows it larger"
+        )
+    return faces.align(picture, found[0].landmarks, config)[0]
+
+
+def _turned(picture: np.ndarray, config: FaceConfig) -> int:
+    """By how many degrees clockwise an image must be turned for a face to be found, or 0 where that does not help."""
+    image = Image.fromarray(picture).reduce(max(1, max(picture.shape) // _TURNED_SIDE))
+    turns = (Image.Transpose.ROTATE_180, Image.Transpose.ROTATE_270, Image.Transpose.ROTATE_90)  # counter-clockwise
+    turned = zip((180, 90, 270), turns, strict=True)
+    return next((degrees for degrees, turn in turned if faces.detect(np.asarray(image.transpose(turn)), config)), 0)
+
+
 def settings_of(connection: Connection) -> ServedSettings:
     """What a served model says of itself.
 
@@ -44,6 +88,28 @@ def settings_of(connection: Connection) -> ServedSettings:
     """
     (text,) = connection.predict("settings", {"row": np.zeros(1, np.int64)})["settings"]
     return from_json(ServedSettings, text.decode())
+
+
+def emotions_of(asked: Sequence[str], class_names: Sequence[str]) -> list[str]:
+    """The emotions that a flag asks for.
+
+    Args:
+        asked: names of emotions, or `all` alone.
+        class_names: the emotions that the model knows.
+
+    Raises:
+        UserError: where a name is unknown or there twice, or none is given.
+    """
+    if list(asked) == ["all"]:
+        return list(class_names)
+    unknown = [emotion for emotion in asked or ("",) if emotion not in class_names]
+    if unknown:
+        raise UserError(
+            f"the model does not know the emotion {', '.join(map(repr, unknown))}; choose from {', '.join(class_names)}, or "
+            "say all"
+        )
+    check(len(set(asked)) == len(asked), f"{','.join(asked)}: an emotion is there twice; name each one once")
+    return list(asked)
 
 
 def ask(
@@ -96,8 +162,9 @@ def generate(
         draws: how many of each emotion, by different noise; at least 1.
 
     Returns:
-        The files written: the aligned face (PNG); for each draw and emotion the spectrogram (PNG) and its sound (WAV), named by
-        photograph, emotion and seed.
+        The files written: the aligned face (PNG); for each draw and emotion the spectrogram (PNG) and its sound (WAV). Their
+        names are those of the photograph's file, a digest of what it holds, the emotion and the seed: no other photograph's
+        files have the same.
 
     Raises:
         UserError: where the model does not answer, the photograph cannot be read, an emotion is unknown, there is no face, or
@@ -106,18 +173,15 @@ def generate(
     check(draws >= 1, f"draws is {draws}; it must be 1 or more")
     check_seeds(seed, draws)
     settings = settings_of(connection)
-    emotions = settings.class_names if list(emotions) == ["all"] else emotions
-    for emotion in emotions or ("",):
-        if emotion not in settings.class_names:
-            raise UserError(
-                f"--emotion={emotion} is unknown to this model; choose from {', '.join(settings.class_names)}"
-            )
-    face = faces.from_photo(photo, settings.media.face)
-    contents = {f"{photo.stem}_face.png": tf.io.encode_png(face).numpy()}
+    emotions = emotions_of(emotions, settings.class_names)
+    face = aligned_face(photo, settings.media.face)
+    digest = hashlib.sha256(photo.read_bytes()).hexdigest()[:_DIGEST_CHARACTERS]
+    stem = f"{photo.stem[:_STEM_CHARACTERS]}_{digest}"
+    contents = {f"{stem}_face.png": tf.io.encode_png(face).numpy()}
     for own in range(seed, seed + draws):
         for answer in ask(connection, face, emotions, own):
-            stem = f"{photo.stem}_{answer.emotion}_{own}"
-            contents |= {f"{stem}.png": answer.png(), f"{stem}.wav": answer.wav_bytes}
+            name = f"{stem}_{answer.emotion}_{own}"
+            contents |= {f"{name}.png": answer.png(), f"{name}.wav": answer.wav_bytes}
     output_dir.mkdir(parents=True, exist_ok=True)
     for name, content in contents.items():
         (output_dir / name).write_bytes(content)

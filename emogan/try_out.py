@@ -9,7 +9,7 @@ import gradio as gr
 import numpy as np
 from PIL import Image
 
-from emogan import faces, photos
+from emogan import photos
 from emogan.connections import Connection
 from emogan.errors import UserError
 
@@ -42,7 +42,7 @@ def build(connection: Connection) -> gr.Blocks:
                 raise UserError("the seed is missing; give a whole number")
             if photo is None:
                 raise UserError("there is no picture yet; choose a photograph, or take one with the webcam")
-            face = faces.from_photo(Path(photo), settings.media.face)
+            face = photos.aligned_face(Path(photo), settings.media.face)
             made = {answer.emotion: answer for answer in photos.ask(connection, face, chosen, int(seed))}
         except UserError as error:
             raise gr.Error(str(error), print_exception=False) from error

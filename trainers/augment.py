@@ -28,7 +28,12 @@ _TEST_FOLD = flags.DEFINE_integer(
     "without it all faces.",
     lower_bound=0,
 )
-_EMOTIONS = flags.DEFINE_list("emotions", [], "Ask these of each face; without it each clip's own label.")
+_EMOTIONS = flags.DEFINE_list(
+    "emotions",
+    [],
+    "Ask these of each face, with commas between them, or all; without it each clip's own label.",
+    allow_overwrite=False,
+)
 _DRAWS = flags.DEFINE_integer("draws", 1, "How many of each face and emotion, by different noise.", lower_bound=1)
 flags.DEFINE_alias("variants", "draws")  # its old name, for one release
 _SEED = flags.DEFINE_integer("seed", 1, "Seed of the first one's noise.")

@@ -59,7 +59,7 @@ class Order:
 
     Attributes:
         test_fold: only faces of this fold's training speakers are used; None for all faces.
-        emotions: for each face; empty for its clip's own label.
+        emotions: for each face, or `all` alone; empty for its clip's own label.
         draws: for each face and emotion, by different noise; at least 1.
         seed: of the first draw of the first face; the next draws, then faces, have the next numbers.
         wav: whether there are sounds.
@@ -73,8 +73,6 @@ class Order:
 
     def __post_init__(self) -> None:
         check(self.draws >= 1, f"draws is {self.draws}; it must be 1 or more")
-        if len(set(self.emotions)) < len(self.emotions) or "" in self.emotions:
-            raise UserError(f"--emotions={','.join(self.emotions)} must be different names with commas between them")
 
 
 def augment(model: LocalModel, corpus: Corpus, order: Order, output_dir: Path) -> int:
@@ -95,6 +93,9 @@ def augment(model: LocalModel, corpus: Corpus, order: Order, output_dir: Path) -
     """
     if output_dir.exists():
         raise UserError(f"{output_dir} is there already; choose another --output_dir")
+    if order.emotions:
+        asked = photos.emotions_of(order.emotions, model.settings.class_names)
+        order = dataclasses.replace(order, emotions=tuple(asked))
     _check(model, corpus, order)
     split = "+".join(corpus.splits)
     if order.test_fold is not None:
@@ -135,8 +136,8 @@ def _check(model: LocalModel, corpus: Corpus, order: Order) -> None:
         raise UserError(f"{corpus.name} was not built as the model wants it ({wrong}: wanted, there)")
     if not (order.emotions or corpus.class_names):
         raise UserError(f"{corpus.name} has no labels; say by --emotions what is asked for, of {', '.join(known)}")
-    unknown = sorted({*(order.emotions or corpus.class_names)} - {*known})
-    if unknown:
+    unknown = sorted({*corpus.class_names} - {*known})
+    if unknown and not order.emotions:
         raise UserError(f"the model does not know {', '.join(unknown)}; it knows {', '.join(known)}")
     if order.test_fold is not None:
         unseen = corpus.speakers(protocols.protocol(corpus, order.test_fold).test)
@@ -181,7 +182,7 @@ def _write_wav(path: Path, wav_bytes: bytes) -> None:
 
 
 def _write_table(items: Iterable[Item], path: Path) -> None:
-    with path.open("w", newline="") as file:
+    with path.open("w", newline="", encoding="utf-8") as file:
         table = csv.DictWriter(file, [field.name for field in dataclasses.fields(Item)])
         table.writeheader()
         table.writerows(map(dataclasses.asdict, items))

@@ -26,7 +26,7 @@ _OUTPUT_DIR = DEFINE_path("output_dir", None, "Where the PNGs and the WAV are wr
 
 
 def main(_: list[str]) -> None:
-    """Writes the aligned face, and <photo>_<emotion>_<seed>.png and .wav for each emotion and draw."""
+    """Writes <photo>_<digest>_face.png, and <photo>_<digest>_<emotion>_<seed>.png and .wav for each emotion and draw."""
     from emogan.photos import generate
     from emogan.serving import LocalModel
 

@@ -14,7 +14,7 @@ import skimage.data
 import soundfile
 from skimage.io import imread, imsave
 
-from emogan import faces, photos, serving
+from emogan import photos, serving
 from emogan.emotions import EMOTIONS
 
 SECONDS = 60
@@ -76,7 +76,7 @@ def test_a_face_becomes_the_sound_that_the_model_makes(page, exported, photo):
     names, (sound,) = shown(page)
     assert names == ["happy"]
     model = serving.LocalModel(exported)
-    face = faces.from_photo(photo, photos.settings_of(model).media.face)
+    face = photos.aligned_face(photo, photos.settings_of(model).media.face)
     (answer,) = photos.ask(model, face, ["happy"], 1)
     sounds = [soundfile.read(io.BytesIO(data))[0] for data in (sound, answer.wav_bytes)]
     np.testing.assert_allclose(*sounds, atol=1e-3)
