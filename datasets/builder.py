@@ -20,7 +20,7 @@ from tqdm.auto import tqdm
 from datasets.clips import Clip, Example, Listing, is_synthetic
 from datasets.facts import read_facts
 from datasets.tally import Tally
-from emogan.config import SIZES, MediaConfig, to_json
+from emogan.config import MIN_FACE_WIDTH, SIZES, MediaConfig, to_json
 from emogan.emotions import EMOTIONS
 from emogan.errors import UserError
 
@@ -87,7 +87,8 @@ class PairsBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):  # 
 
     VERSION = tfds.core.Version("1.2.0")
     RELEASE_NOTES: ClassVar[dict[str, str]] = {
-        "1.2.0": "The metadata tell what was not read, and what the build warned of.",
+        "1.2.0": "The feature face_count; clips whose faces are too small are rejected; the metadata tell what was not read, and "
+        "what the build warned of.",
         "1.1.0": "Faces are shown larger, from forehead to chin; the feature invented_share.",
         "1.0.0": "First release.",
     }
@@ -105,15 +106,17 @@ class PairsBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):  # 
         max_rejects: float = MAX_REJECTS,
         progress: bool = False,
         store_dir: Path | None = None,
+        min_face_width: float = MIN_FACE_WIDTH,
         **kwargs: Any,
     ) -> None:
-        """See `tfds.core.DatasetBuilder`; the settings named here do not change the dataset's bytes.
+        """See `tfds.core.DatasetBuilder`; of the settings named here `min_face_width` alone changes the dataset's bytes.
 
         Args:
             workers: number of processes; without effect where `beam_options` of the download config tell how to work.
             max_rejects: share of unusable clips above which the build fails.
             progress: whether to show progress bars.
             store_dir: where the clips are kept decoded, see `datasets.store`; by default `clips` in the data_dir.
+            min_face_width: of a face in its frame, pixels; clips without one that is as wide are rejected.
             **kwargs: of the base class: data_dir, config, version.
 
         Raises:
@@ -127,9 +130,11 @@ class PairsBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):  # 
         if not 0 <= max_rejects <= 1:
             raise UserError(f"max_rejects is {max_rejects}; it is a share, from 0 to 1")
         super().__init__(**kwargs)
+        media = self.builder_config.media
+        self.media = dataclasses.replace(media, face=dataclasses.replace(media.face, min_width=min_face_width))
         self.store_dir = Path(store_dir or self.data_dir_root / "clips")
         settings = {"workers": workers, "max_rejects": max_rejects, "progress": progress, "store_dir": store_dir}
-        self._original_state |= settings
+        self._original_state |= settings | {"min_face_width": min_face_width}
         self._workers = workers
         self._max_rejects = max_rejects
         self._progress = progress
@@ -180,6 +185,7 @@ class PairsBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):  # 
             "frame_offset": tfds.features.Scalar(dtype=np.int64),
             "face_confidence": tfds.features.Scalar(dtype=np.float32),
             "face_width": tfds.features.Scalar(dtype=np.float32),
+            "face_count": tfds.features.Scalar(dtype=np.int64),
             "invented_share": tfds.features.Scalar(dtype=np.float32),
             "landmarks": tfds.features.Tensor(shape=(5, 2), dtype=np.float32),
             "level_dbfs": tfds.features.Scalar(dtype=np.float32),
@@ -216,7 +222,7 @@ class PairsBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):  # 
             # Not by `names`, which cannot be changed: a dataset that is built again may have had other classes.
             self.info.features["label"].__init__(names=listing.class_names)
         self._synthetic = is_synthetic(corpus_dir)
-        store = ClipStore.of(self.store_dir, self.builder_config.media)
+        store = ClipStore.of(self.store_dir, self.media)
         # First every clip is decoded, then examples are written: TFDS has to know which splits will not be empty.
         clips = [(name, clip) for name, clips in listing.splits.items() for clip in clips]
         usable: dict[str, list[tuple[Clip, str]]] = collections.defaultdict(list)
@@ -246,10 +252,10 @@ class PairsBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):  # 
         if self._beam_options is not None:
             from datasets import distributed
 
-            return distributed.Examples(keyed, store, self.builder_config.media)
+            return distributed.Examples(keyed, store, self.media)
         from datasets import pairs
 
-        make = functools.partial(pairs.make_example, store=store, config=self.builder_config.media)
+        make = functools.partial(pairs.make_example, store=store, config=self.media)
         return self._written(self._pool.map(make, keyed), bar)
 
     def _written(self, examples: Iterator[Example], bar: tqdm) -> Iterator[tuple[str, Example]]:
@@ -273,7 +279,7 @@ class PairsBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):  # 
             class_names=self.info.features["label"].names if "label" in self.info.features else (),
         )
         self.info.metadata.update(
-            media=to_json(self.builder_config.media), synthetic=self._synthetic, listing=self._digest, **counts
+            media=to_json(self.media), synthetic=self._synthetic, listing=self._digest, **counts
         )
         facts = read_facts(self)
         self.info.metadata.update({name: float(facts[name].mean()) for name in ("clipped_share", "floor_share")})

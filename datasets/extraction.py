@@ -39,6 +39,7 @@ class Extract:
         landmarks: float32 [5, 2], (x, y) in pixels of `face`.
         face_confidence: MTCNN's, in [0, 1].
         face_width: of the face's box in the frame, pixels; below S the face was magnified.
+        face_count: faces found in the frame, of which this one is the largest; far smaller ones are not looked for.
         invented_share: of `face`, what lies beyond the frame, in [0, 1]; see `emogan.faces.invented_share`.
         frame_index: of the frame used, from the first one; of a still picture its place among the clip's pictures.
         frame_offset: of the frame used, from the middle one.
@@ -49,6 +50,7 @@ class Extract:
     landmarks: np.ndarray
     face_confidence: float
     face_width: float
+    face_count: int
     invented_share: float
     frame_index: int
     frame_offset: int
@@ -89,23 +91,29 @@ def extract(clip: Clip, contents: Contents, face: FaceConfig, sample_rate: int) 
         MediaError: the clip cannot be used.
     """
     samples, begin = _sound(clip, contents, sample_rate)
-    tried = 0
+    tried, widest = 0, 0.0
     for index, offset, picture in _pictures(clip, contents, len(samples) / sample_rate, begin, face.search_frames):
         tried += 1
         found = faces.detect(picture, face)
-        if found:
+        widest = max(widest, found[0].box[2] if found else 0.0)
+        if found and found[0].box[2] >= face.min_width:
             aligned, landmarks = faces.align(picture, found[0].landmarks, face)
             return Extract(
                 face=aligned,
                 landmarks=landmarks,
                 face_confidence=found[0].confidence,
                 face_width=found[0].box[2],
+                face_count=len(found),
                 invented_share=faces.invented_share(picture.shape, found[0].landmarks, face),
                 frame_index=index,
                 frame_offset=offset,
                 samples=samples,
             )
-    raise MediaError(clip.picture_path, "no_face", f"in {tried} pictures, the middle one and those around it")
+    where = f"in {tried} pictures, the middle one and those around it"
+    if widest:
+        detail = f"{where}, no face is {face.min_width:g} pixels wide; the widest has {widest:.1f}"
+        raise MediaError(clip.picture_path, "small_face", detail)
+    raise MediaError(clip.picture_path, "no_face", where)
 
 
 def thumbnail(clip: Clip, contents: Contents) -> bytes:

@@ -101,7 +101,8 @@ def to_example(clip: Clip, kept: Extract, config: MediaConfig) -> Example:
         `face`: uint8 [S, S, 3], RGB;
         `spectrogram`: float16 [S, S, 1] in [-1, 1], row 0 the lowest frequency;
         `landmarks`: float32 [5, 2], (x, y) in pixels of the face;
-        `frame_index`, `frame_offset`, `face_confidence`, `face_width`, `invented_share`: see `datasets.extraction.Extract`;
+        `frame_index`, `frame_offset`, `face_confidence`, `face_width`, `face_count`, `invented_share`: see
+        `datasets.extraction.Extract`;
         `sound_seconds`: of the whole clip;
         `level_dbfs`: of the sound that the spectrogram shows;
         `clipped_share`, `floor_share`: of the spectrogram's pixels, those at the ceiling, and at the floor;
@@ -115,6 +116,7 @@ def to_example(clip: Clip, kept: Extract, config: MediaConfig) -> Example:
         "landmarks": landmarks,
         "face_confidence": kept.face_confidence,
         "face_width": kept.face_width,
+        "face_count": kept.face_count,
         "invented_share": kept.invented_share,
         "frame_index": kept.frame_index,
         "frame_offset": kept.frame_offset,

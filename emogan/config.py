@@ -7,6 +7,7 @@ AugmentConfig, RecogniserConfig (BARE and STRONG), TrainConfig, the presets, the
 
 import dataclasses
 import json
+import math
 import typing
 from typing import Any, TypeVar
 
@@ -79,6 +80,8 @@ SPECTROGRAMS: dict[int, SpectrogramConfig] = {
 FACE_SCALE, FACE_SHIFT = 1.1, -0.14
 """The template of all datasets: forehead to chin, within VoxCeleb2's tracks, which end at the hairline. Our choice. (The
 defaults of `FaceConfig` are the template of models exported before 1.1, which reached above the tracks.)"""
+MIN_FACE_WIDTH = 32.0
+"""The narrowest face of a new dataset, pixels, unless another one is given. Our choice: BUILD.md has what it was chosen by."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -93,6 +96,8 @@ class FaceConfig:
         min_confidence: MTCNN's confidence below which a detection is not a face.
         detection_side: the longer side to which a larger frame is shrunk before detection, pixels.
         search_frames: how far from the middle frame a face is looked for, frames.
+        min_width: width of a face in its frame below which it is not used, pixels. It decides which clips there are and not
+            how they look, so settings that differ in it alone count as equal.
     """
 
     size: int
@@ -101,6 +106,7 @@ class FaceConfig:
     min_confidence: float = 0.9
     detection_side: int = 320
     search_frames: int = 10
+    min_width: float = dataclasses.field(default=0.0, compare=False)
 
     def __post_init__(self) -> None:
         check(self.size > 0, f"size is {self.size}; it must be positive")
@@ -112,6 +118,7 @@ class FaceConfig:
         check(0 < self.min_confidence < 1, f"min_confidence is {self.min_confidence}; it must lie between 0 and 1")
         check(self.detection_side >= 96, f"detection_side is {self.detection_side}; MTCNN needs at least 96 pixels")
         check(self.search_frames >= 0, f"search_frames is {self.search_frames}; it must not be negative")
+        check(0 <= self.min_width < math.inf, f"min_width is {self.min_width}; it must be 0 or more")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -136,9 +143,8 @@ class MediaConfig:
     def of_size(cls, size: int) -> "MediaConfig":
         """The standard settings of one of `SIZES`. Raises UserError for another size."""
         check(size in SPECTROGRAMS, f"size is {size}; it must be one of {', '.join(map(str, SIZES))}")
-        return cls(
-            spectrogram=SPECTROGRAMS[size], face=FaceConfig(size=size, scale=FACE_SCALE, vertical_shift=FACE_SHIFT)
-        )
+        face = FaceConfig(size=size, scale=FACE_SCALE, vertical_shift=FACE_SHIFT, min_width=MIN_FACE_WIDTH)
+        return cls(spectrogram=SPECTROGRAMS[size], face=face)
 
 
 GENERATORS = ("unet", "modulated")

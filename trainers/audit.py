@@ -34,6 +34,7 @@ DISTRIBUTIONS = {
     "level_dbfs": "level, dB against a full-scale sine",
     "face_confidence": "MTCNN's confidence",
     "face_width": "width of the face in the frame, pixels",
+    "face_count": "faces in the frame",
     "invented_share": "share of the face beyond the frame",
     "floor_share": "share of pixels at the floor",
 }

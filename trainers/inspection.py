@@ -54,9 +54,9 @@ def inspect(picture_path: Path, sound_path: Path, config: MediaConfig, output: P
             example = to_example(clip, kept, config)
             verdict = (
                 f"{name}: frame {kept.frame_index} ({kept.frame_offset:+d} from the middle), confidence "
-                f"{kept.face_confidence:.3f}, face {kept.face_width:.0f} pixels wide, "
-                f"{kept.invented_share:.1%} of it beyond the frame, {example['sound_seconds']:.2f} s, "
-                f"{example['level_dbfs']:.1f} dBFS"
+                f"{kept.face_confidence:.3f}, face {kept.face_width:.0f} pixels wide, the largest "
+                f"of {kept.face_count}, {kept.invented_share:.1%} of it beyond the frame, "
+                f"{example['sound_seconds']:.2f} s, {example['level_dbfs']:.1f} dBFS"
             )
             figure.suptitle(verdict, parse_math=False)
             _draw_frame(frame, clip, contents, kept.frame_index, config)

@@ -5,6 +5,7 @@ python -m trainers.prepare --inspect=FILE [--sound=FILE] [--output=PNG]
 """
 
 import contextlib
+import dataclasses
 import io
 import itertools
 from collections.abc import Mapping
@@ -19,7 +20,7 @@ from datasets.builder import MAX_REJECTS, PairsBuilder
 from datasets.folds import MIN_FOLDS
 from datasets.tally import SHOWN_REJECTIONS
 from emogan import command
-from emogan.config import MediaConfig, to_json
+from emogan.config import MIN_FACE_WIDTH, MediaConfig, to_json
 from emogan.errors import UserError
 from emogan.path_flags import DEFINE_path
 
@@ -44,6 +45,9 @@ _WORKERS = flags.DEFINE_integer(
 )
 _MAX_REJECTS = flags.DEFINE_float(
     "max_rejects", MAX_REJECTS, "Share of unusable clips above which the build fails.", 0.0, 1.0
+)
+_MIN_FACE_WIDTH = flags.DEFINE_float(
+    "min_face_width", MIN_FACE_WIDTH, "Pixels that a face has in its frame at least; other clips are rejected.", 0.0
 )
 _STORE_DIR = DEFINE_path(
     "store_dir",
@@ -77,10 +81,11 @@ def main(_: list[str]) -> None:
         max_rejects=_MAX_REJECTS.value,
         progress=True,
         store_dir=_STORE_DIR.value and Path(_STORE_DIR.value),
+        min_face_width=_MIN_FACE_WIDTH.value,
     )
     try:
         if builder.data_path.exists() and not _OVERWRITE.value:
-            if builder.info.metadata["media"] != to_json(builder.builder_config.media):
+            if builder.info.metadata["media"] != to_json(builder.media):
                 raise UserError(
                     f"{builder.data_path} was built with other settings; give --overwrite to build it again"
                 )
@@ -129,7 +134,7 @@ def _other_corpora(builder: PairsBuilder) -> dict[str, Mapping[str, np.ndarray]]
         other_class(data_dir=builder.data_dir_root, config=config.name)
         for name, other_class in datasets.BUILDERS.items()
         for config in other_class.BUILDER_CONFIGS
-        if name != builder.name and config.media == builder.builder_config.media
+        if name != builder.name and config.media == builder.media
     ]
     return {f"{o.name}/{o.builder_config.name}": read_facts(o) for o in others if o.data_path.exists()}
 
@@ -148,7 +153,9 @@ def _inspect() -> None:
     if picture == sound and picture.suffix.lower() in STILL_PICTURE_SUFFIXES:
         raise UserError(f"{picture} is a picture, which has no sound; name the file with its sound by --sound")
     size = int(_CONFIG.value) if _CONFIG.value.isdigit() else 0
-    print(inspect(picture, sound, MediaConfig.of_size(size), output))
+    media = MediaConfig.of_size(size)
+    face = dataclasses.replace(media.face, min_width=_MIN_FACE_WIDTH.value)
+    print(inspect(picture, sound, dataclasses.replace(media, face=face), output))
     print(f"drawn in {output}")
 
 

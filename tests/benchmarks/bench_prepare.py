@@ -117,17 +117,17 @@ def bench(form: str, folder: Path, count: int, rounds: int) -> None:
     context = multiprocessing.get_context("spawn")
     with concurrent.futures.ProcessPoolExecutor(PROCESSES, context, use_one_thread) as pool:
         for number in range(-1, rounds):  # the first round only warms up
-            store = ClipStore.of(folder / f"clips_{form}_{number}", builder.builder_config.media)
+            store = ClipStore.of(folder / f"clips_{form}_{number}", builder.media)
             ways = {
-                "ours": functools.partial(ours, store=store, media=builder.builder_config.media),
+                "ours": functools.partial(ours, store=store, media=builder.media),
                 "obvious": obvious,
             }
             for way, work in ways.items():
                 found = rate(pool, work, clips if number >= 0 else clips[: 4 * PROCESSES])
                 rates[way] += [found] * (number >= 0)
     with concurrent.futures.ProcessPoolExecutor(PROCESSES, context, use_one_thread) as pool:
-        store = ClipStore.of(folder / f"clips_{form}_memory", builder.builder_config.media)
-        rate(pool, functools.partial(ours, store=store, media=builder.builder_config.media), clips)
+        store = ClipStore.of(folder / f"clips_{form}_memory", builder.media)
+        rate(pool, functools.partial(ours, store=store, media=builder.media), clips)
         memory = max(pool.map(peak_mebibytes, range(4 * PROCESSES)))
     ratios = [mine / other for mine, other in zip(rates["ours"], rates["obvious"], strict=True)]
     print(f"{form}: {len(clips)} clips, {rounds} rounds, {PROCESSES} processes; median and range")

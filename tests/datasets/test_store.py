@@ -29,6 +29,7 @@ def extract(rng) -> Extract:
         landmarks=rng.uniform(0, 256, (5, 2)).astype(np.float32),
         face_confidence=0.9871,
         face_width=143.25,
+        face_count=2,
         invented_share=0.0125,
         frame_index=31,
         frame_offset=-1,
