@@ -60,7 +60,7 @@ def to_rgb(image: Image.Image) -> np.ndarray:
     image = _upright(image)
     if not image.mode.startswith(("I", "F")):
         return np.asarray(image.convert("RGB"))
-    values = np.nan_to_num(np.asarray(image, np.float64))
+    values = np.nan_to_num(np.asarray(image, np.float64), posinf=0, neginf=0)
     most = values.max()
     white = _WHITE[-1] if image.mode.startswith("I;16") else next((w for w in _WHITE if most < 2 * w), most)
     grey = np.round(values.clip(0, white) * (255 / white)).astype(np.uint8)

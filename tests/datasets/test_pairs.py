@@ -10,6 +10,7 @@ import av
 import numpy as np
 import pytest
 from films import Track, film
+from PIL import Image
 
 import datasets
 from datasets import pairs
@@ -103,6 +104,38 @@ def test_too_loud_sound_shows_at_the_ceiling(clip, tmp_path):
     time = np.arange(int(0.8 * 16_000)) / 16_000
     write_wav(clip.sound_path, 0.9 * np.sin(2 * np.pi * 300 * time))
     assert 0.001 < make_pair(clip, CONFIG, tmp_path)["clipped_share"] < 0.1
+
+
+def shrunk_into(frame: np.ndarray, side: int) -> np.ndarray:
+    """A frame of the same size, in which the whole frame is `side` pixels wide and high."""
+    small = np.full_like(frame, 90)
+    small[:side, :side] = Image.fromarray(frame).resize((side, side))
+    return small
+
+
+def test_a_face_that_is_too_small_is_no_example(clip, tmp_path):
+    """All of it shrunk to 24 pixels; that is one where so small ones are allowed."""
+    encode(clip.picture_path, [shrunk_into(frame, 56) for frame in decode(clip.picture_path)[:5]])
+    rejection = make_pair(clip, CONFIG, tmp_path)
+    assert (rejection.reason, rejection.path) == ("small_face", clip.picture_path)
+    assert f"{CONFIG.face.min_width:g} pixels" in rejection.detail
+    allowed = dataclasses.replace(CONFIG, face=dataclasses.replace(CONFIG.face, min_width=0))
+    example = make_pair(clip, allowed, tmp_path)
+    assert 16 < example["face_width"] < CONFIG.face.min_width
+
+
+def test_a_wider_face_beside_the_middle_frame_is_taken(clip, tmp_path):
+    frames = decode(clip.picture_path)[:5]
+    encode(clip.picture_path, [*[shrunk_into(frame, 56) for frame in frames[:4]], frames[4]])
+    example = make_pair(clip, CONFIG, tmp_path)
+    assert (example["frame_index"], example["frame_offset"]) == (4, 2)
+    assert example["face_width"] > CONFIG.face.min_width
+
+
+def test_the_faces_in_the_frame_are_counted(clip, tmp_path):
+    assert make_pair(clip, CONFIG, tmp_path)["face_count"] == 1
+    encode(clip.picture_path, [np.hstack([frame, frame]) for frame in decode(clip.picture_path)[:5]])
+    assert make_pair(clip, CONFIG, tmp_path)["face_count"] == 2
 
 
 def test_what_lies_beyond_the_frame_is_told(clip, tmp_path):

@@ -7,6 +7,7 @@ import pytest
 
 from emogan.config import (
     BARE,
+    MIN_FACE_WIDTH,
     PRESETS,
     SIZES,
     SPECTROGRAMS,
@@ -88,6 +89,7 @@ def test_model_presets():
         (lambda: FaceConfig(size=64, min_confidence=1), "min_confidence is 1; it must lie between 0 and 1"),
         (lambda: FaceConfig(size=64, detection_side=95), "detection_side is 95; MTCNN needs at least 96 pixels"),
         (lambda: FaceConfig(size=64, search_frames=-1), "search_frames is -1; it must not be negative"),
+        (lambda: FaceConfig(size=64, min_width=-1), "min_width is -1; it must be 0 or more"),
         (
             lambda: MediaConfig(spectrogram=SPECTROGRAMS[64], face=FaceConfig(size=128)),
             "spectrogram's size 64 and the face's size 128 must be the same",
@@ -186,6 +188,15 @@ def test_json_is_checked_in_depth():
     values["face"]["zoom"] = 2
     with pytest.raises(UserError, match="FaceConfig has no setting zoom"):
         from_json(MediaConfig, json.dumps(values))
+
+
+def test_the_least_width_decides_of_clips_and_not_of_pictures():
+    """Models and datasets that differ in it alone fit; it is kept with them all the same."""
+    any_width, wide = FaceConfig(size=64), FaceConfig(size=64, min_width=40)
+    assert any_width == wide
+    assert from_json(FaceConfig, to_json(wide)).min_width == 40
+    assert from_json(FaceConfig, '{"size": 64}').min_width == 0
+    assert MediaConfig.of_size(64).face.min_width == MIN_FACE_WIDTH
 
 
 def test_settings_cannot_be_changed():

@@ -50,6 +50,7 @@ def test_figures_are_those_of_the_examples(builder, tmp_path):
     levels = [float(example["level_dbfs"]) for example in examples]
     found = summary["distributions"]["level_dbfs"]["all"]
     assert (found["0%"], found["50%"], found["100%"]) == pytest.approx((min(levels), np.median(levels), max(levels)))
+    assert set(summary["distributions"]["face_count"]["all"].values()) == {1}
     offsets = collections.Counter(str(int(example["frame_offset"])) for example in examples)
     assert summary["frame_offsets"] == offsets
     assert summary["anomalies"] == [

@@ -185,6 +185,21 @@ def test_another_folder_of_ones_own_is_not_there_already(tmp_path, capsys):
         run(**settings, manual_dir=second)
 
 
+def test_the_least_width_of_a_face_is_a_setting_and_kept(corpus, tmp_path, capsys):
+    """The faces are 56, 55 and 42 pixels wide."""
+    settings = {"dataset": "crema_d_av", "manual_dir": corpus, "data_dir": tmp_path}
+    run(**settings, min_face_width=50.0, max_rejects=0.5)
+    assert "    VideoFlash/1019_MTI_FEA_XX.flv: small_face: " in capsys.readouterr().out
+    metadata = tfds.builder("crema_d_av/64", data_dir=tmp_path).info.metadata
+    assert from_json(MediaConfig, metadata["media"]).face.min_width == 50
+    assert metadata["examples"] == 2
+    with pytest.raises(UserError, match="--overwrite"):
+        run(**settings)
+    run(inspect=corpus / "VideoFlash" / "1019_MTI_FEA_XX.flv", output=tmp_path / "a.png", min_face_width=50.0,
+        sound=corpus / "AudioWAV" / "1019_MTI_FEA_XX.wav")  # fmt: skip
+    assert "rejected: small_face" in capsys.readouterr().out
+
+
 def test_too_many_rejections_leave_no_dataset(corpus, tmp_path):
     (corpus / "VideoFlash" / "1001_IEO_ANG_LO.flv").write_bytes(b"")
     with pytest.raises(
