@@ -139,6 +139,7 @@ STATED = {
         f"# all {NUMBERS[len(VARIANTS['ravdess_av'][-1].class_names)]} emotions",
         f"# VoxCeleb1: wav, {voxceleb1.FACES}, {voxceleb1.META},",
         f"more than {MAX_REJECTS:.0%} (`--max_rejects`)",
+        f"must be {MEDIA.min_width:g} pixels wide in its frame (`--min_face_width`)",
         f"at the presets {joined(name for name in PRESETS if (ROOT / f'trainers/configs/{name}.flags').exists())}.",
         f"{NUMBERS[len(NOTEBOOKS)].capitalize()} notebooks show",
         f"corpora, {TABLE_1.get('cases', 'every case and control')}, on {NUMBERS[STUDY_FOLDS]} folds; about four hours on "
@@ -178,6 +179,7 @@ STATED = {
         f"| L1 {LOSS.lambda_l1:g}, Q {LOSS.lambda_q:g} (of the U-Net) |",
         f"| the bare recogniser's weights | those of the {BARE.weights} {BEST_CLASSIFIER.replace('val_', 'validation ')}, with",
         f"| the strong recogniser's | the {STRONG.weights} ones, at the end of a falling learning rate |",
+        f"| {MEDIA.min_width:g} pixels; `--min_face_width` |",
         f"| ArcFace's five points, {MEDIA.scale:g} times as large and {-MEDIA.vertical_shift:g} of the side higher |",
         f"with its {RUN.requests} condition, {RUN.draws} draws of each; `--requests=all`",
         f"and mixup {STRONG.augment.mixup:g} instead of 0.3: **strong**",

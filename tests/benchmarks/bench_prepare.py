@@ -1,10 +1,10 @@
 """How fast clips become examples, against the obvious way: every frame decoded to RGB, MTCNN as it is, librosa.
 
-python tests/benchmarks/bench_prepare.py [--forms=crema_d,ravdess,voxceleb2] [--clips=96] [--rounds=3]
+python tests/benchmarks/bench_prepare.py [--forms=crema_d,ravdess,voxceleb2] [--clips=96] [--rounds=3] [--faces=1000,4000]
 
 Synthetic corpora in the official formats (RAVDESS in 1280 x 720) are made in a temporary folder first. Then two processes that
 have started already do the clips by one way and by the other in turn, with one TensorFlow thread each. Last comes a whole
-build by two workers, their start included.
+build by two workers, their start included. At last large faces are aligned, and by a Gaussian at full size in turn.
 """
 
 import argparse
@@ -26,7 +26,10 @@ import av
 import librosa
 import mtcnn
 import numpy as np
+import skimage.data
 import tensorflow_datasets as tfds
+from PIL import Image
+from skimage.filters import gaussian
 from skimage.transform import SimilarityTransform, warp
 
 import datasets
@@ -35,6 +38,7 @@ from datasets.clips import Clip
 from datasets.store import ClipStore
 from datasets.synthetic import make_corpus
 from datasets.workers import use_one_thread
+from emogan import faces
 from emogan.config import MediaConfig
 
 PROCESSES = 2
@@ -59,9 +63,9 @@ def obvious(clip: Clip) -> None:
     with av.open(clip.picture_path) as container:
         frames = [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
     picture = frames[len(frames) // 2]
-    faces = detector().detect_faces(picture)
-    if faces:
-        points = max(faces, key=lambda face: face["box"][2] * face["box"][3])["keypoints"]
+    found = detector().detect_faces(picture)
+    if found:
+        points = max(found, key=lambda face: face["box"][2] * face["box"][3])["keypoints"]
         names = ("left_eye", "right_eye", "nose", "mouth_left", "mouth_right")
         to_picture = SimilarityTransform.from_estimate(TEMPLATE, np.array([points[name] for name in names]))
         warp(picture, to_picture, output_shape=(64, 64))
@@ -144,17 +148,49 @@ def bench(form: str, folder: Path, count: int, rounds: int) -> None:
         print(f"  projected {corpus}, {clips_in_all:,} clips: {hours[0]:.2f} h by 2 workers, {hours[1]:.2f} h by 64")
 
 
+def align_exactly(picture: np.ndarray, landmarks: np.ndarray, aligned: np.ndarray) -> np.ndarray:
+    """The face by a Gaussian at full size; `aligned` are the landmarks in it."""
+    to_face = SimilarityTransform.from_estimate(landmarks, aligned)
+    sigma = max(0.0, (1 / to_face.scale - 1) / 2)
+    smooth = gaussian(picture.astype(np.float32), (sigma, sigma, 0), mode="nearest")
+    return warp(smooth, to_face.inverse, output_shape=(64, 64), order=1, mode="edge", preserve_range=True)
+
+
+def bench_alignment(width: int, rounds: int) -> None:
+    """Prints how long a face of that many pixels takes, and how far both ways differ."""
+    config, portrait = MediaConfig.of_size(64).face, skimage.data.astronaut()[20:200, 130:310]
+    (face,) = faces.detect(portrait, config)
+    scale = width / face.box[2]
+    picture = np.asarray(Image.fromarray(portrait).resize([round(180 * scale)] * 2))
+    landmarks = (face.landmarks + 0.5) * scale - 0.5
+    seconds: dict[str, list[float]] = {"ours": [], "exact": []}
+    for _ in range(rounds):
+        start = time.perf_counter()
+        ours, aligned = faces.align(picture, landmarks, config)
+        middle = time.perf_counter()
+        exact = align_exactly(picture, landmarks, aligned)
+        seconds["ours"].append(middle - start)
+        seconds["exact"].append(time.perf_counter() - middle)
+    print(f"a face of {width} pixels, {rounds} rounds; median and range")
+    for way, found in seconds.items():
+        print(f"  {way:8} {spread(found)} s")
+    print(f"  differing by {np.abs(ours - exact).max():.1f} of 255 at most")
+
+
 def main() -> None:
     """Reads the flags and runs the forms."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--forms", default=",".join(FORMS), help="comma-separated")
     parser.add_argument("--clips", type=int, default=96, help="of each form, in a round")
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--faces", default="1000,4000", help="widths of large faces, comma-separated")
     flags = parser.parse_args()
     tfds.disable_progress_bar()
     with tempfile.TemporaryDirectory() as folder:
-        for form in flags.forms.split(","):
+        for form in filter(None, flags.forms.split(",")):
             bench(form, Path(folder), flags.clips, flags.rounds)
+    for width in filter(None, flags.faces.split(",")):
+        bench_alignment(int(width), flags.rounds)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ import pytest
 HERE = Path(__file__).parent
 SMALL = {
     "bench_generators.py": ["--cases=tiny:4", "--rounds=1"],
-    "bench_prepare.py": ["--forms=voxceleb2", "--clips=2", "--rounds=1"],
+    "bench_prepare.py": ["--forms=voxceleb2", "--clips=2", "--rounds=1", "--faces=400"],
     "bench_input_pipeline.py": ["--presets=tiny", "--rounds=1"],
     "bench_serving.py": ["--presets=tiny", "--seconds=0.2", "--rounds=1"],
     "bench_training_step.py": ["--cases=tiny:2", "--rounds=1", "--seconds=0.2"],

@@ -14,7 +14,7 @@ from datasets.folds import CREMA_D_FOLDS, RAVDESS_FOLDS
 from datasets.ravdess_av import ravdess_av_dataset_builder as ravdess
 from datasets.voxceleb_av import voxceleb1
 from datasets.voxceleb_av import voxceleb_av_dataset_builder as voxceleb
-from emogan.config import SPECTROGRAMS, FaceConfig
+from emogan.config import MIN_FACE_WIDTH, SPECTROGRAMS, FaceConfig
 from emogan.emotions import EMOTIONS
 from emogan.errors import UserError
 
@@ -57,6 +57,7 @@ STATED = {
 ON_EACH_PAGE = [
     f"spectrogram shows {WINDOW:g} s around the middle of the same",
     f"the nearest one with a face, up to {NUMBERS[FaceConfig(size=64).search_frames]} frames away",
+    f"less than {MIN_FACE_WIDTH:g} pixels (`--min_face_width`)",
 ]
 
 
@@ -106,7 +107,10 @@ def test_numbers_and_codes(name, words):
 
 @pytest.mark.parametrize("name", datasets.BUILDERS)
 def test_names_are_those_of_the_code(name):
-    files = [*(FOLDER / name).glob("[!_]*.py"), *(FOLDER / file for file in ("builder.py", "clips.py", "files.py"))]
+    files = [
+        *(FOLDER / name).glob("[!_]*.py"),
+        *(FOLDER / file for file in ("builder.py", "clips.py", "extraction.py", "files.py")),
+    ]
     known = {*re.findall(r'"([\w.]+)"', "".join(file.read_text() for file in files).lower()), *EMOTIONS}
     stated = set(re.findall(r"`([a-z][a-z_]+(?:\.json)?)`", page(name)))
     assert stated <= known
