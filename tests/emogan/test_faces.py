@@ -355,7 +355,7 @@ def test_align_refuses_degenerate_landmarks(landmarks):
 
 
 @pytest.mark.parametrize("size", [64, 256])
-@pytest.mark.parametrize(("content", "most", "mean"), [("photograph", 3, 0.3), ("squares", 5, 1.5)])
+@pytest.mark.parametrize(("content", "most", "mean"), [("photograph", 3, 0.4), ("squares", 5, 1.0)])
 def test_align_averages_squares_first_with_little_difference(astronaut, size, content, most, mean):
     """The same as a Gaussian at full size, of a photograph and of squares of black and white, partly beyond the frame."""
     picture = scaled(astronaut[:300, 80:380], 2400, 2400)
@@ -374,5 +374,5 @@ def test_align_averages_squares_first_with_little_difference(astronaut, size, co
     smooth = gaussian(picture.astype(np.float32), (sigma, sigma, 0), mode="nearest")
     exact = warp(smooth, to_face.inverse, output_shape=(size, size), order=1, mode="edge", preserve_range=True)
     difference = np.abs(aligned - exact)
-    assert difference.max() <= most + 0.5  # of rounding
-    assert difference.mean() < mean
+    assert difference.max() <= most
+    assert difference.mean() < mean  # rounding alone makes 0.25
