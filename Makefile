@@ -3,6 +3,14 @@ PYTHON ?= python3.11
 BIN := .venv/bin
 INSTALLED := .venv/installed
 
+# Of pip's settings, in files or in the environment, only those are obeyed that say where packages come from and how to get there:
+# others would install them elsewhere (user, target), not as they are locked (no-binary, constraint), or not at all.
+SOURCES := index-url|extra-index-url|no-index|find-links|trusted-host|proxy|cert|client-cert|keyring-provider|timeout|default-timeout|retries|cache-dir|no-cache-dir
+pip_install = $(BIN)/pip -vvv config list | sed 's/^:env:/last/' | sort \
+	| sed -nE "s/^(global|install|last)\.($(SOURCES))=.(.*).$$/PIP_\2=\3/; T; s/\\\\n/ /g; p" | tr '\n' '\0' \
+	| xargs -0 sh -c 'env $(patsubst %,-u %,$(filter PIP_%,$(.VARIABLES))) PIP_CONFIG_FILE=/dev/null "$$@" \
+		$(BIN)/pip install --quiet --disable-pip-version-check --no-deps $(1)' sh
+
 .PHONY: demo table1 planted test test-all check format docs lock clean
 .DEFAULT_GOAL := demo
 
@@ -10,8 +18,8 @@ $(INSTALLED): requirements.lock setup.py
 	@command -v $(PYTHON) >/dev/null || { echo "emogan needs Python 3.11 (TensorFlow 2.15 runs on no newer one); install it, or name it with PYTHON=/path/to/python3.11"; exit 1; }
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || { echo "emogan needs Python 3.11, and $(PYTHON) is another version; name the right one with PYTHON=/path/to/python3.11"; exit 1; }
 	$(PYTHON) -m venv --clear .venv
-	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements.lock
-	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	$(call pip_install,--require-hashes -r requirements.lock)
+	$(call pip_install,--no-build-isolation -e .)
 	@touch $@
 
 DEMO := demo
