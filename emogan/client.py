@@ -11,7 +11,12 @@ from absl import flags
 from emogan import command
 from emogan.path_flags import DEFINE_path
 
-_SERVER = flags.DEFINE_string("server", None, "http://host:8501 for REST, or grpc://host:8500 for gRPC.", required=True)
+_SERVER = flags.DEFINE_string(
+    "server",
+    None,
+    "http://host:8501 or https://host for REST, or grpc://host:8500 for gRPC; never by a proxy.",
+    required=True,
+)
 _MODEL = flags.DEFINE_string("model", "emogan", "What the server calls the model.")
 _VERSION = flags.DEFINE_integer("version", 0, "The model's version; without it the newest.", lower_bound=0)
 _TIMEOUT = flags.DEFINE_float("timeout", 30.0, "Seconds that an answer may take, with all retries.", lower_bound=0.1)

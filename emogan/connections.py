@@ -1,5 +1,7 @@
 """Calls a served model over REST or gRPC, within a time limit: `connect`, which gives a Connection.
 
+The server is called directly, never by way of a proxy, whatever the environment says.
+
 The forms of requests and answers: rest_request, rest_response; grpc_request, fill.
 
 https://www.tensorflow.org/tfx/serving/api_rest, and tensorflow_serving/apis/prediction_service.proto
@@ -10,6 +12,7 @@ import contextlib
 import http.client
 import json
 import socket
+import ssl
 import threading
 import time
 import urllib.parse
@@ -56,7 +59,7 @@ def connect(server: str, model: str = "emogan", version: int = 0, timeout: float
     """Names a server; nothing is sent yet.
 
     Args:
-        server: `http://host:8501` or `https://...` for REST, `grpc://host:8500` for gRPC.
+        server: `http://host:8501` or `https://host` (port 443 unless it is named) for REST, `grpc://host:8500` for gRPC.
         model: what the server calls it.
         version: its number, or 0 for the newest.
         timeout: seconds that a call may take, with all its retries.
@@ -64,15 +67,18 @@ def connect(server: str, model: str = "emogan", version: int = 0, timeout: float
     Raises:
         UserError: where the address is neither.
     """
-    address = urllib.parse.urlsplit(server)
-    kinds: dict[str, type[_Rest] | type[_Grpc]] = {"http": _Rest, "https": _Rest, "grpc": _Grpc}
+    kinds: dict[str, tuple[type[_Rest] | type[_Grpc], int]] = {
+        "http": (_Rest, 0), "https": (_Rest, http.client.HTTPS_PORT), "grpc": (_Grpc, 0),
+    }  # fmt: skip
     try:
-        complete = bool(address.hostname and address.port)
-    except ValueError:
-        complete = False
-    if address.scheme not in kinds or not complete:
+        address = urllib.parse.urlsplit(server)
+        kind, usual_port = kinds[address.scheme]
+        host, port = (address.hostname or "").encode("idna").decode(), address.port or usual_port
+    except (ValueError, KeyError):
+        host = ""
+    if not host or not port or " " in host:
         raise UserError(f"{server!r} is no address of a server; give one such as http://host:8501 or grpc://host:8500")
-    return kinds[address.scheme](address, model, version, timeout)
+    return kind(address, host, port, model, version, timeout)
 
 
 class _Retriable(Exception):
@@ -82,8 +88,11 @@ class _Retriable(Exception):
 class _Retrying:
     """Calls again after growing pauses what fails in a way that may pass, until the time is over."""
 
-    def __init__(self, address: urllib.parse.SplitResult, model: str, version: int, timeout: float) -> None:
-        self.address, self.model, self.version, self.timeout = address, model, version, timeout
+    def __init__(
+        self, address: urllib.parse.SplitResult, host: str, port: int, model: str, version: int, timeout: float
+    ) -> None:
+        self.address, self.host, self.port = address, host, port
+        self.model, self.version, self.timeout = model, version, timeout
 
     def predict(self, signature: str, inputs: Arrays) -> dict[str, np.ndarray]:
         deadline = time.monotonic() + self.timeout
@@ -96,7 +105,10 @@ class _Retrying:
         try:
             return attempts(lambda: self._attempt(signature, inputs, deadline - time.monotonic()))
         except _Retriable as error:
-            raise UserError(f"{self.address.geturl()} is not ready ({error}); tried for {self.timeout:g} s") from error
+            raise UserError(
+                f"{self.address.geturl()} is not ready ({error}); tried for {self.timeout:g} s. Look whether the server runs, "
+                "and whether this is its address"
+            ) from error
         except TimeoutError as error:
             raise UserError(
                 f"{self.address.geturl()} did not answer within {self.timeout:g} s; raise the time-out, or look at the server"
@@ -117,7 +129,7 @@ class _Rest(_Retrying):
     def _attempt(self, signature: str, inputs: Arrays, seconds: float) -> dict[str, np.ndarray]:
         version = f"/versions/{self.version}" if self.version else ""
         status, text = self._post(
-            f"{self.address.path}/v1/models/{self.model}{version}:predict",
+            urllib.parse.quote(f"{self.address.path.rstrip('/')}/v1/models/{self.model}{version}:predict", safe="/:%"),
             json.dumps(rest_request(signature, inputs)),
             seconds,
         )
@@ -143,7 +155,7 @@ class _Rest(_Retrying):
         """Status and body of an answer. However slowly it comes in, it ends in time."""
         deadline = time.monotonic() + seconds
         kind = http.client.HTTPSConnection if self.address.scheme == "https" else http.client.HTTPConnection
-        connection = kind(str(self.address.hostname), self.address.port, timeout=max(seconds, 1e-3))
+        connection = kind(self.host, self.port, timeout=max(seconds, 1e-3))
         try:
             with contextlib.closing(connection):
                 connection.connect()
@@ -153,10 +165,24 @@ class _Rest(_Retrying):
                     answer = response.read(MAX_ANSWER + 1)
             if response.length and len(answer) <= MAX_ANSWER:
                 raise _Retriable("its answer broke off")
-        except (ConnectionError, socket.gaierror, http.client.IncompleteRead) as error:
+        except TimeoutError:
+            raise
+        except ssl.SSLCertVerificationError as error:
+            raise UserError(
+                f"the certificate of {self.address.geturl()} is not trusted ({error.verify_message}); if it is the right one, "
+                "name a file with it, or with that of who signed it, in the environment variable SSL_CERT_FILE"
+            ) from error
+        except ssl.SSLError as error:
+            raise UserError(
+                f"{self.address.geturl()} does not speak TLS ({error}); the address of a plain server begins with http://"
+            ) from error
+        except (OSError, http.client.IncompleteRead) as error:
             raise _Retriable(str(error)) from error
         except http.client.HTTPException as error:
-            raise UserError(f"{self.address.geturl()} does not speak HTTP: {error!r}") from error
+            raise UserError(
+                f"{self.address.geturl()} does not speak HTTP ({error!r}); look whether its address begins with https:// or "
+                "grpc://"
+            ) from error
         if len(answer) > MAX_ANSWER:
             raise UserError(
                 f"the answer of {self.address.geturl()} is larger than {MAX_ANSWER:,} bytes; ask for fewer rows"
@@ -237,9 +263,12 @@ class _Grpc(_Retrying):
         request = grpc_request(self.model, signature, inputs)
         if self.version:
             request.model_spec.version.value = self.version
-        options = [("grpc.max_receive_message_length", MAX_ANSWER), ("grpc.enable_retries", 0)]
+        options = [
+            ("grpc.max_receive_message_length", MAX_ANSWER), ("grpc.enable_retries", 0), ("grpc.enable_http_proxy", 0),
+        ]  # fmt: skip
+        host = f"[{self.host}]" if ":" in self.host else self.host
         try:
-            with grpc.insecure_channel(f"{self.address.hostname}:{self.address.port}", options) as channel:
+            with grpc.insecure_channel(f"{host}:{self.port}", options) as channel:
                 call: Callable[..., Any] = prediction_service_pb2_grpc.PredictionServiceStub(channel).Predict
                 answer = call(request, timeout=max(seconds, 1e-3))
             return {name: tf.make_ndarray(answer.outputs[name]) for name in serving.OUTPUTS[signature]}

@@ -5,6 +5,7 @@ python -m emogan.page --model=demo/run/serving/emogan
 
 import logging
 import os
+import re
 import signal
 import tempfile
 from pathlib import Path
@@ -16,8 +17,24 @@ from emogan.errors import Stopped, UserError
 from emogan.path_flags import DEFINE_path
 
 _MODEL = DEFINE_path("model", None, "Folder of an exported generator, or of its versions.", required=True)
-_HOST = flags.DEFINE_string("host", "127.0.0.1", "Address to listen at; 0.0.0.0 lets other machines use the page.")
+_HOST = flags.DEFINE_string(
+    "host",
+    "127.0.0.1",
+    "Address to listen at: by default only this machine can use the page; 0.0.0.0 lets every machine that reaches this one.",
+)
 _PORT = flags.DEFINE_integer("port", 7860, "Port to listen at.", lower_bound=1, upper_bound=65535)
+_SHARE = flags.DEFINE_bool(
+    "share",
+    False,
+    "Open a tunnel by way of Gradio's servers: for up to a week everybody who has its public address can use the page, and "
+    "all pictures and sounds pass through those servers.",
+)
+
+_NOT_OBEYED = re.compile(
+    r"GRADIO_|SYSTEM$|SPACES?_|KAGGLE_|OAUTH_|OPENID_|WEB_CONCURRENCY|FORWARDED_ALLOW_IPS|SSL_CERT_|\w+_PROXY$",
+    re.IGNORECASE,
+)
+"""Variables by which Gradio and what it is made of would open the page to others, or send its own calls to itself elsewhere."""
 
 
 def main(_: list[str]) -> None:
@@ -25,7 +42,7 @@ def main(_: list[str]) -> None:
     signal.signal(signal.SIGHUP, signal.getsignal(signal.SIGTERM))  # a terminal that is closed ends it as orderly
     logging.getLogger("httpx").setLevel(logging.WARNING)  # Gradio calls itself with it
     with tempfile.TemporaryDirectory(prefix="emogan-page-") as pictures:
-        os.environ |= _gradio_settings(pictures)
+        _settle_environment(pictures)
         from emogan.serving import LocalModel
 
         try:
@@ -33,18 +50,19 @@ def main(_: list[str]) -> None:
         except ModuleNotFoundError as error:
             raise UserError(f"the page needs Gradio ({error}); install it by `pip install -e .[page]`") from error
         try:
-            try_out.serve(LocalModel(Path(_MODEL.value)), _HOST.value, _PORT.value)
+            try_out.serve(LocalModel(Path(_MODEL.value)), _HOST.value, _PORT.value, share=_SHARE.value)
         except Stopped as stopped:
             raise Stopped("the page has ended", stopped.number) from stopped
 
 
-def _gradio_settings(pictures: str) -> dict[str, str]:
-    """What Gradio reads in the environment when it is imported: nothing goes out, and what it is shown it keeps in a folder."""
-    return {
+def _settle_environment(pictures: str) -> None:
+    """What Gradio reads when it is imported: nothing opens the page or goes out, and what it is shown it keeps in a folder."""
+    for name in filter(_NOT_OBEYED.match, [*os.environ]):
+        del os.environ[name]
+    os.environ |= {
         "GRADIO_TEMP_DIR": pictures,
         "GRADIO_ANALYTICS_ENABLED": "False",
         "HF_HUB_OFFLINE": "1",
-        "NO_PROXY": ",".join(filter(None, ("127.0.0.1", "localhost", os.environ.get("NO_PROXY")))),  # it calls itself
         # Never: its own statistics fail with the pandas of TensorFlow 2.15's time.
         "GRADIO_ANALYTICS_CACHE_FREQUENCY": str(10**9),
     }

@@ -88,20 +88,35 @@ def _enlarged(face: np.ndarray) -> Image.Image:
     return Image.fromarray(face).resize((side, side), Image.Resampling.NEAREST)
 
 
-def serve(connection: Connection, host: str, port: int) -> None:
-    """Serves the page until a signal ends it.
+def serve(connection: Connection, host: str, port: int, *, share: bool = False) -> None:
+    """Serves the page until a signal ends it. Of what Gradio may do beside that, only what is asked for here is done.
+
+    Args:
+        connection: the model.
+        host: address to listen at.
+        port: port to listen at.
+        share: whether to give the page a public address by way of Gradio's servers.
 
     Raises:
-        UserError: where the model does not answer, or the port is taken.
+        UserError: where the model does not answer, the port is taken, or there is no public address.
     """
     page = build(connection)
     try:
-        _, address, _ = page.launch(
-            server_name=host,
+        _, address, public = page.launch(
+            server_name=f"[{host}]" if ":" in host else host,
             server_port=port,
             max_file_size=_MAX_PHOTO_BYTES,
             footer_links=[],
+            share=share,
+            root_path="",
+            allowed_paths=[],
+            run_history=False,
+            enable_monitoring=False,
+            mcp_server=False,
+            num_workers=0,
+            pwa=False,
             ssr_mode=False,
+            inline=False,
             show_error=True,
             quiet=True,
             prevent_thread_lock=True,
@@ -110,5 +125,7 @@ def serve(connection: Connection, host: str, port: int) -> None:
         raise UserError(
             f"port {port} of {host} cannot be listened at ({error}); choose another --port or --host"
         ) from error
-    print(f"the page is at {address}; Ctrl-C ends it", flush=True)
+    if share and not public:
+        raise UserError("Gradio's servers gave the page no public address; leave --share out, or try again later")
+    print(f"the page is at {' and '.join(filter(None, (address, public)))}; Ctrl-C ends it", flush=True)
     signal.pause()

@@ -5,7 +5,12 @@ names the binary of a real tensorflow_model_server, all but the faults against t
 """
 
 import base64
+import contextlib
+import datetime
+import ipaddress
 import socket
+import ssl
+import threading
 import time
 
 import model_server
@@ -13,6 +18,9 @@ import numpy as np
 import pytest
 import requests
 import stand_in
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from emogan.connections import connect
 from emogan.errors import UserError
@@ -189,7 +197,103 @@ def test_a_model_that_is_not_there_is_told(addresses):
         ask(connect(addresses["rest"], "other"))
 
 
-@pytest.mark.parametrize("address", ["localhost:8501", "http://localhost", "ftp://localhost:1", "http://localhost:x"])
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory):
+    """A file with a key and the certificate for 127.0.0.1 that it signed itself."""
+    key, name = ec.generate_private_key(ec.SECP256R1()), x509.Name([])
+    here = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))])
+    now, day = datetime.datetime.now(datetime.UTC), datetime.timedelta(days=1)
+    builder = x509.CertificateBuilder(name, name, key.public_key(), 1, now - day, now + day)
+    signed = builder.add_extension(here, critical=True).sign(key, hashes.SHA256())
+    pem, plain = serialization.Encoding.PEM, serialization.NoEncryption()
+    path = tmp_path_factory.mktemp("tls") / "both.pem"
+    secret = key.private_bytes(pem, serialization.PrivateFormat.PKCS8, plain)
+    path.write_bytes(secret + signed.public_bytes(pem))
+    return path
+
+
+@contextlib.contextmanager
+def listening(serve):
+    """A server that calls `serve` with the socket of each connection, in turn; gives its port."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def run():
+            with contextlib.suppress(OSError):
+                while True:
+                    with server.accept()[0] as one, contextlib.suppress(OSError):
+                        serve(one)
+
+        threading.Thread(target=run, daemon=True).start()
+        yield server.getsockname()[1]
+        server.shutdown(socket.SHUT_RDWR)
+
+
+def test_a_certificate_is_told_of_and_trusted_where_it_is_named(certificate, monkeypatch):
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(certificate)
+
+    def refuse(connected):
+        with context.wrap_socket(connected, server_side=True) as secure:
+            secure.recv(1 << 16)
+            secure.sendall(b'HTTP/1.1 404 Not Found\r\n\r\n{"error": "none"}')
+
+    with listening(refuse) as port:
+        connection = connect(f"https://127.0.0.1:{port}", timeout=5)
+        with pytest.raises(UserError, match=r"https://127.0.0.1:\d+ .*SSL_CERT_FILE"):
+            ask(connection)
+        monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+        with pytest.raises(UserError, match="model emogan: none"):
+            ask(connection)
+
+
+def test_https_at_a_plain_server_is_told_at_once(server, addresses):
+    server.faults.clear()
+    with pytest.raises(UserError, match=r"https://127.0.0.1:\d+ .* http://"):
+        ask(connect(addresses["rest"].replace("http:", "https:")))
+
+
+def test_another_protocol_is_told_at_once(addresses):
+    with pytest.raises(UserError, match=r"http://127.0.0.1:\d+ .* grpc://"):
+        ask(connect(addresses["grpc"].replace("grpc:", "http:")))
+
+
+@pytest.mark.parametrize(
+    "address", ["http://255.255.255.255:81", "grpc://255.255.255.255:81", "http://gone.invalid:81"]
+)
+def test_what_cannot_be_reached_is_told_in_time(address):
+    with pytest.raises(UserError, match=rf"{address} is not ready"):
+        ask(connect(address, timeout=0.5))
+
+
+def test_a_connection_that_is_reset_is_told_in_time():
+    def reset(connected):
+        connected.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+        connected.recv(1)
+
+    with listening(reset) as port, pytest.raises(UserError, match=rf"127.0.0.1:{port} is not ready"):
+        ask(connect(f"http://127.0.0.1:{port}", timeout=0.5))
+
+
+def test_a_server_is_never_asked_by_a_proxy(wire, monkeypatch):
+    passed = []
+    with listening(lambda connected: passed.append(connected.recv(100))) as proxy:
+        for name in ("http_proxy", "https_proxy", "grpc_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY"):
+            monkeypatch.setenv(name, f"http://127.0.0.1:{proxy}")
+        assert ask(wire(timeout=5.0))[0].startswith(b"{")
+    assert passed == []
+
+
+def test_a_port_and_an_end_of_the_address_need_not_be_given(server, addresses):
+    assert connect("https://localhost").port == 443
+    server.faults.clear()
+    assert ask(connect(f"{addresses['rest']}/"))[0].startswith(b"{")
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["localhost:8501", "http://localhost", "ftp://localhost:1", "http://localhost:x", "https://", "http://[::1", "grpc://a b:1",
+     f"http://{'a' * 70}:1"],
+)  # fmt: skip
 def test_what_is_no_address_is_refused(address):
     with pytest.raises(UserError, match="is no address of a server; give one such as"):
         connect(address)
