@@ -8,6 +8,7 @@ import collections
 import contextlib
 import dataclasses
 import functools
+import os
 import warnings
 from collections.abc import Generator, Iterable, Iterator, Mapping
 from pathlib import Path
@@ -129,10 +130,13 @@ class PairsBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):  # 
             raise UserError(f"workers is {workers}; it must be at least 1")
         if not 0 <= max_rejects <= 1:
             raise UserError(f"max_rejects is {max_rejects}; it is a share, from 0 to 1")
+        data_dir = kwargs.get("data_dir")
+        if data_dir and "://" not in os.fspath(data_dir):  # workers elsewhere have a working folder of their own
+            kwargs["data_dir"] = Path(data_dir).expanduser().absolute()
         super().__init__(**kwargs)
         media = self.builder_config.media
         self.media = dataclasses.replace(media, face=dataclasses.replace(media.face, min_width=min_face_width))
-        self.store_dir = Path(store_dir or self.data_dir_root / "clips")
+        self.store_dir = Path(store_dir or self.data_dir_root / "clips").absolute()
         settings = {"workers": workers, "max_rejects": max_rejects, "progress": progress, "store_dir": store_dir}
         self._original_state |= settings | {"min_face_width": min_face_width}
         self._workers = workers
@@ -207,7 +211,7 @@ class PairsBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):  # 
     def _split_generators(self, dl_manager: tfds.download.DownloadManager) -> dict[str, Any]:
         from datasets.store import ClipStore
 
-        corpus_dir = self.find_corpus(Path(dl_manager.manual_dir))
+        corpus_dir = self.find_corpus(Path(dl_manager.manual_dir).absolute())
         listing = self.list_clips(corpus_dir)
         for warning in listing.warnings.values():
             warnings.warn(warning, stacklevel=2)
@@ -230,29 +234,35 @@ class PairsBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):  # 
             for (name, clip), outcome in zip(clips, outcomes, strict=True):
                 if self._tally.accepts(clip, outcome.key, outcome.rejection):
                     usable[name].append((clip, outcome.key))
-        bar = self._bar(sum(map(len, usable.values())), "writing examples")
-        return {name: self._generate_examples(keyed, store, bar) for name, keyed in usable.items()}
+        bar = self._shown.enter_context(self._bar(sum(map(len, usable.values())), "writing examples"))
+        noted = None
+        if self._beam_options is not None:
+            from datasets import distributed
+
+            noted = self._shown.enter_context(distributed.shown(bar, store))
+        return {name: self._generate_examples(keyed, store, bar, noted) for name, keyed in usable.items()}
 
     def _outcomes(self, clips: list[Clip], store: "ClipStore") -> "Generator[Outcome]":
         from datasets import pairs
 
         store.sweep()
         with self._bar(len(clips), "decoding clips") as bar:
-            if self._beam_options is None:
-                outcomes = self._pool.map(functools.partial(pairs.prepare_clip, store=store), clips, pairs.give_up)
-            else:
+            if self._beam_options is not None:
                 from datasets import distributed
 
-                outcomes = iter(distributed.prepare_clips(clips, store, self._beam_options))
-            for outcome in outcomes:
+                yield from distributed.prepare_clips(clips, store, self._beam_options, bar)
+                return
+            for outcome in self._pool.map(functools.partial(pairs.prepare_clip, store=store), clips, pairs.give_up):
                 bar.update()
                 yield outcome
 
-    def _generate_examples(self, keyed: list[tuple[Clip, str]], store: "ClipStore", bar: tqdm) -> Any:
-        if self._beam_options is not None:
+    def _generate_examples(
+        self, keyed: list[tuple[Clip, str]], store: "ClipStore", bar: tqdm, noted: Path | None
+    ) -> Any:
+        if noted:
             from datasets import distributed
 
-            return distributed.Examples(keyed, store, self.media)
+            return distributed.Examples(keyed, store, self.media, noted)
         from datasets import pairs
 
         make = functools.partial(pairs.make_example, store=store, config=self.media)
@@ -271,7 +281,7 @@ class PairsBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):  # 
         from datasets.workers import Workers
 
         self._beam_options = download_config.beam_options
-        with Workers(self._workers) as self._pool:
+        with Workers(self._workers) as self._pool, contextlib.ExitStack() as self._shown:
             super()._download_and_prepare(dl_manager, download_config)
         # Still within TFDS's temporary folder, so that an error leaves no dataset behind.
         counts = self._tally.finish(

@@ -1,6 +1,10 @@
 """Builds end in the same bytes however they were done, and decode no clip twice."""
 
+import contextlib
+import os
+import re
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -11,11 +15,12 @@ import pytest
 import tensorflow_datasets as tfds
 
 import datasets
-from datasets import workers
+from datasets import distributed, workers
 from datasets.distributed import pipeline_options
 from datasets.facts import read_facts
 from emogan.errors import UserError
 
+ROOT = Path(__file__).parent.parent.parent
 CLIPS = 30
 TWO_PROCESSES = "runner=DirectRunner,direct_num_workers=2,direct_running_mode=multi_processing"
 
@@ -66,6 +71,52 @@ def test_facts_are_the_scalars_of_all_examples(minute_data):
         if name != "split":
             expected = [row[name].decode() if isinstance(row[name], bytes) else row[name] for row in rows]
             np.testing.assert_array_equal(values, expected, err_msg=name)
+
+
+def free_port():
+    with socket.create_server(("localhost", 0)) as taken:
+        return taken.getsockname()[1]
+
+
+@pytest.fixture
+def pool(tmp_path):
+    """Beam's options for workers that run in a folder of their own."""
+    port, elsewhere = free_port(), tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    command = [sys.executable, "-m", "apache_beam.runners.worker.worker_pool_main", f"--service_port={port}"]
+    started = subprocess.Popen(command, cwd=elsewhere, env=os.environ | {"PATH": path, "PYTHONPATH": str(ROOT)})
+    while True:  # until it listens
+        assert started.poll() is None
+        with contextlib.suppress(ConnectionError), socket.create_connection(("localhost", port)):
+            break
+        time.sleep(0.2)
+    yield f"runner=PortableRunner,job_endpoint=embed,environment_type=EXTERNAL,environment_config=localhost:{port}"
+    started.terminate()
+    started.wait()
+    assert not [*elsewhere.iterdir()]
+
+
+@pytest.mark.slow
+def test_workers_elsewhere_find_what_is_named_relative_to_this_folder(
+    minute_corpora, built, tmp_path, pool, monkeypatch, capfd
+):
+    (tmp_path / "here").mkdir()
+    (tmp_path / "here" / "corpus").symlink_to(minute_corpora / "crema_d")
+    monkeypatch.chdir(tmp_path / "here")
+    assert build(Path("corpus"), Path("data"), beam=pool, progress=True) == built
+    assert len(kept_clips(tmp_path / "here" / "data")) == CLIPS
+    shown = capfd.readouterr().err
+    for what in ("decoding clips", "writing examples"):
+        assert re.search(rf"{what}: 100%.* {CLIPS}/{CLIPS} ", shown)
+
+
+def test_outcomes_that_workers_keep_for_themselves_are_named(minute_corpora, minute_data, tmp_path, monkeypatch):
+    """As where each worker has a disk of its own under that path."""
+    (tmp_path / "clips").symlink_to(minute_data / "clips")
+    monkeypatch.setattr(distributed._PrepareClip, "process", lambda self, numbered: iter(()))
+    with pytest.raises(UserError, match=rf"{CLIPS} of {CLIPS} clips, such as 10\d\d_\w+, in {tmp_path}/clips"):
+        build(minute_corpora / "crema_d", tmp_path, beam="runner=DirectRunner")
 
 
 def test_options_that_beam_does_not_know():
