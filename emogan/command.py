@@ -11,8 +11,10 @@ import io
 import logging
 import os
 import re
+import shutil
 import signal
 import sys
+import tempfile
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from importlib import resources
@@ -39,6 +41,7 @@ def run(main: Callable[[list[str]], None]) -> None:
     quiet()
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # for names that the terminal's encoding does not have
+    _give_place_for_caches()
     app.define_help_flags()
     flags.DEFINE_flag(HelpFlag())  # instead of absl's
     atexit.register(gc.freeze)  # Python's last collection can take half a minute over many traced graphs, for nothing
@@ -111,6 +114,28 @@ def quiet() -> None:
         warnings.filterwarnings("ignore", message=message)
     filters = [*(f"ignore::{category.__name__}" for category in DEVELOPERS), *(f"ignore:{one}" for one in messages)]
     os.environ["PYTHONWARNINGS"] = ",".join(filters)  # of processes that this one starts
+
+
+def _give_place_for_caches() -> None:
+    """Before libraries are imported that keep things at home: where there is no home that can be written to (a container with
+    another user, say), they get one until this process ends.
+    """
+    home = os.path.expanduser("~")  # noqa: PTH111, since pathlib raises where it is unknown
+    if home == "~" or not _takes_files(home):
+        os.environ["HOME"] = home = tempfile.mkdtemp(prefix="emogan-home-")
+        atexit.register(shutil.rmtree, home, ignore_errors=True)
+    caches = os.environ.get("XDG_CACHE_HOME") or f"{home}/.cache"
+    if os.path.lexists(caches) and not _takes_files(caches):
+        os.environ["XDG_CACHE_HOME"] = caches = tempfile.mkdtemp(prefix="emogan-caches-")
+        atexit.register(shutil.rmtree, caches, ignore_errors=True)
+
+
+def _takes_files(folder: str) -> bool:
+    try:
+        tempfile.TemporaryFile(dir=folder).close()
+    except OSError:
+        return False
+    return True
 
 
 def _stop(number: int, _: FrameType | None) -> None:

@@ -1,4 +1,4 @@
-"""What every command shares: how it takes paths, counts CPUs, finds flagfiles, and keeps libraries quiet."""
+"""What every command shares: how it takes paths, counts CPUs, finds flagfiles, keeps libraries quiet, and lends them a home."""
 
 import os
 import re
@@ -122,3 +122,44 @@ def test_names_that_the_terminal_cannot_show_are_escaped(encoding, printed):
     environment = os.environ | {"PYTHONIOENCODING": encoding}
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, env=environment, check=True)
     assert done.stdout.decode(encoding).strip() == printed
+
+
+CACHING = """
+import os
+from emogan import command
+
+def twice(number):
+    return 2 * number
+
+def main(_):
+    import numba
+    numba.njit(cache=True)(twice)
+    from matplotlib import get_cachedir
+    print(os.environ["HOME"], get_cachedir(), sep="\\n")
+
+command.run(main)
+"""
+
+
+@pytest.mark.parametrize("state", ["a home", "no folder", "read-only caches"])
+def test_libraries_that_cache_need_no_home_that_can_be_written_to(tmp_path, state):
+    """Of an installation that cannot be written to; the root user may write everywhere, so places are what is no folder."""
+    home = tmp_path / "home"
+    if state == "no folder":
+        home.write_text("")
+    else:
+        home.mkdir()
+    if state == "read-only caches":
+        (home / ".cache").write_text("")
+    script = tmp_path / "script.py"
+    script.write_text(CACHING)
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("XDG_", "MPL", "NUMBA"))}
+    environment |= {"HOME": str(home), "PYTHONPATH": str(ROOT), "NUMBA_CACHE_LOCATOR_CLASSES": "UserWideCacheLocator"}
+    environment["TMPDIR"] = str(tmp_path)
+    done = subprocess.run([sys.executable, script], env=environment, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+    used, caches = map(Path, done.stdout.splitlines())
+    assert (used == home) == (state != "no folder")
+    assert caches.is_relative_to(home) == (state == "a home")
+    assert caches.is_relative_to(tmp_path)
+    assert not [*tmp_path.glob("emogan-*")]  # what was lent is gone
