@@ -1,4 +1,4 @@
-"""On what a run computes: `make_strategy`, `is_chief`, `workers`, `check_batch`.
+"""On what a run computes: `make_strategy`, `processes`, `is_chief`, `workers`, `check_batch`.
 
 One process runs on all of its GPUs, or on the CPU. Several processes, on one host or on many, run together where the
 environment variable TF_CONFIG names them all, as TensorFlow documents it.
@@ -8,12 +8,14 @@ import contextlib
 import ctypes
 import json
 import os
+import signal
 
 import tensorflow as tf
 
 from emogan.command import cpu_count
 from emogan.config import TrainConfig
-from emogan.errors import UserError
+from emogan.errors import UserError, check
+from trainers import cluster
 
 
 def make_strategy() -> tf.distribute.Strategy:
@@ -22,24 +24,40 @@ def make_strategy() -> tf.distribute.Strategy:
     It has to be made before anything is computed. GPUs give memory as it is needed, instead of all at the start.
 
     Raises:
-        UserError: where TF_CONFIG cannot be used.
+        UserError: where TF_CONFIG cannot be used, or the processes that it names do not come together.
     """
     gpus = tf.config.list_physical_devices("GPU")
     for gpu in gpus:
         tf.config.experimental.set_memory_growth(gpu, True)
     if not gpus:
         _tune_cpu()
-    if "TF_CONFIG" not in os.environ:
+    if not os.environ.get("TF_CONFIG"):
         devices = tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("CPU")[:1]
         return tf.distribute.MirroredStrategy([device.name for device in devices])
+    cluster.meet(*_named_processes())
+    strategy = tf.distribute.MultiWorkerMirroredStrategy()
+    for number in (
+        signal.SIGTERM,
+        signal.SIGINT,
+    ):  # TensorFlow has put a handler of its own before ours, which ends nothing
+        signal.signal(number, signal.getsignal(number))
+    return strategy
+
+
+def _named_processes() -> tuple[list[str], int]:
+    """The addresses in TF_CONFIG, and which of them is this process's."""
     try:
-        json.loads(os.environ["TF_CONFIG"])["cluster"]["worker"]
-        return tf.distribute.MultiWorkerMirroredStrategy()
-    except (ValueError, KeyError, TypeError) as error:
+        settings = json.loads(os.environ["TF_CONFIG"])
+        hosts, task = [str(host) for host in settings["cluster"]["worker"]], settings["task"]
+        check(settings["cluster"].keys() == {"worker"} and task["type"] == "worker", "all processes are workers")
+        check(0 <= task["index"] < len(hosts), f"there is no worker {task['index']}")
+        check(all(host.rpartition(":")[2].isdecimal() for host in hosts), "each worker needs a port")
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise UserError(
             f'TF_CONFIG is not usable ({error}); it must be like {{"cluster": {{"worker": ["host1:2222", "host2:2222"]}}, '
             '"task": {"type": "worker", "index": 0}}'
         ) from error
+    return hosts, task["index"]
 
 
 def _tune_cpu() -> None:
@@ -55,17 +73,21 @@ def _tune_cpu() -> None:
             mallopt(parameter, 2**31 - 1)
 
 
+def processes(strategy: tf.distribute.Strategy) -> tuple[list[str], int]:
+    """The addresses of the processes that run together, and which of them this is; one that runs alone has none."""
+    resolver = strategy.cluster_resolver
+    spec = resolver and resolver.cluster_spec()
+    return (spec.job_tasks("worker"), resolver.task_id) if spec and "worker" in spec.jobs else ([], 0)
+
+
 def is_chief(strategy: tf.distribute.Strategy) -> bool:
     """Whether this process is the one that writes."""
-    resolver = strategy.cluster_resolver
-    return resolver is None or not resolver.cluster_spec() or resolver.task_id == 0
+    return processes(strategy)[1] == 0
 
 
 def workers(strategy: tf.distribute.Strategy) -> int:
     """The number of processes that run together."""
-    resolver = strategy.cluster_resolver
-    spec = resolver and resolver.cluster_spec()
-    return spec.num_tasks("worker") if spec and "worker" in spec.jobs else 1
+    return len(processes(strategy)[0]) or 1
 
 
 def check_batch(strategy: tf.distribute.Strategy, settings: TrainConfig) -> None:

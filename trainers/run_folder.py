@@ -7,7 +7,6 @@ import hashlib
 import json
 import logging
 import shutil
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -39,13 +38,22 @@ class RunFolder:
         config: the run's settings.
         flags: the command line's flags, for the record.
         writes: false in a process that works along, but leaves writing to the chief; see `trainers.devices`.
+        pause: what such a process does again and again while it waits for the chief.
 
     Raises:
         UserError: where the folder holds a run with other settings.
     """
 
-    def __init__(self, path: Path, config: RunConfig, flags: str = "", *, writes: bool = True) -> None:
-        self.path, self.config, self.writes = path, config, writes
+    def __init__(
+        self,
+        path: Path,
+        config: RunConfig,
+        flags: str = "",
+        *,
+        writes: bool = True,
+        pause: Callable[[], None] = lambda: None,
+    ) -> None:
+        self.path, self.config, self.writes, self._pause = path, config, writes, pause
         self._metrics = path / "metrics.jsonl"
         if not writes:
             return
@@ -92,7 +100,7 @@ class RunFolder:
             if together:
                 work(folder)
             while not done.exists():
-                time.sleep(0.2)
+                self._pause()
             return folder
         folder.mkdir(exist_ok=True)
         started = datetime.now(UTC)

@@ -20,6 +20,7 @@ from emogan.model import EmoGAN
 from emogan.serving import ServedSettings
 from trainers import (
     classifying,
+    cluster,
     devices,
     drawing,
     evaluation,
@@ -53,8 +54,10 @@ def run_all(job: Job, run_dir: Path, flags: str) -> Path:
         UserError: where the run folder holds another run, or a stage cannot be done.
         Stopped: after a signal.
     """
-    run = RunFolder(run_dir, job.config, flags, writes=devices.is_chief(job.strategy))
-    with run.logging():
+    processes = devices.processes(job.strategy)
+    pause = cluster.waiting_for_chief(*processes)
+    run = RunFolder(run_dir, job.config, flags, writes=devices.is_chief(job.strategy), pause=pause)
+    with run.logging(), cluster.lost_ones_named(*processes):
         if job.config.train_speakers:
             speakers = np.unique(job.labelled.column("speaker_id", job.protocol.train))
             log.info("speakers trained on: %s", ", ".join(speakers))

@@ -1,10 +1,13 @@
 """Two processes that train together, as on two hosts."""
 
+import contextlib
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
+import time
 
 import numpy as np
 import pytest
@@ -21,33 +24,104 @@ def free_ports(count):
     return ports
 
 
-def run_together(flags, processes=2):
+BRIEF = "import runpy; from trainers import cluster; cluster.MEETING_SECONDS = {seconds}; "
+BRIEF += "runpy.run_module('trainers.progressive', run_name='__main__', alter_sys=True)"
+
+
+def start(flags, hosts, index, *interpreted):
+    task = {"cluster": {"worker": hosts}, "task": {"type": "worker", "index": index}}
+    command = [sys.executable, *(interpreted or ("-m", "trainers.progressive")), *flags]
+    environment = {**os.environ, "TF_CONFIG": json.dumps(task)}
+    return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def together(flags, processes=2):
     hosts = [f"localhost:{port}" for port in free_ports(processes)]
-    started = []
-    for index in range(processes):
-        task = {"cluster": {"worker": hosts}, "task": {"type": "worker", "index": index}}
-        environment = {**os.environ, "TF_CONFIG": json.dumps(task)}
-        command = [sys.executable, "-m", "trainers.progressive", *flags]
-        started.append(
-            subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-        )
-    outputs = [process.communicate(timeout=400) for process in started]
-    return [(process.returncode, *output) for process, output in zip(started, outputs, strict=True)]
+    return hosts, [start(flags, hosts, index) for index in range(processes)]
+
+
+def ended(process):
+    """Its exit code, what it printed, and its last line of errors."""
+    output, errors = process.communicate(timeout=400)
+    assert "Traceback" not in errors
+    return process.returncode, output, errors.splitlines()[-1:]
+
+
+def assert_same_weights(run, other):
+    for name in ("pretrain/generator", "calibrate/generator", "calibrate/discriminator", "calibrate/classifier"):
+        alone, both = (load_network(folder / name) for folder in (run, other))
+        for expected, found in zip(alone.variables, both.variables, strict=True):
+            np.testing.assert_allclose(found, expected, atol=1e-5, err_msg=f"{name}: {expected.name}")
 
 
 @pytest.mark.slow
 def test_two_processes_give_what_one_gives(minute_run, minute_flags, tmp_path):
-    flags = [*minute_flags, f"--run_dir={tmp_path / 'run'}"]
-    results = run_together(flags)
+    _, started = together([*minute_flags, f"--run_dir={tmp_path / 'run'}"])
+    results = [ended(process) for process in started]
     assert [code for code, *_ in results] == [0, 0], results
     assert "Bare accuracy" in results[0][1]
     assert results[1][1] == ""  # only the first one speaks
-    for name in ("pretrain/generator", "calibrate/generator", "calibrate/discriminator", "calibrate/classifier"):
-        alone, together = (load_network(run / name) for run in (minute_run, tmp_path / "run"))
-        for expected, found in zip(alone.variables, together.variables, strict=True):
-            np.testing.assert_allclose(found, expected, atol=1e-5, err_msg=f"{name}: {expected.name}")
+    assert_same_weights(minute_run, tmp_path / "run")
     rows = [[row for row in read_metrics(run) if row["stage"] == "calibrate"] for run in (minute_run, tmp_path / "run")]
     for expected, found in zip(*rows, strict=True):
         assert found["step"] == expected["step"]
         assert found["g_l1_loss"] == pytest.approx(expected["g_l1_loss"], abs=1e-4)
         assert found["val_g_l1_loss"] == pytest.approx(expected["val_g_l1_loss"], abs=1e-4)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("index", [0, 1])
+def test_one_that_comes_alone_says_for_whom_it_waited(minute_flags, tmp_path, index):
+    hosts = [f"localhost:{port}" for port in free_ports(2)]
+    flags = [*minute_flags, f"--run_dir={tmp_path / 'run'}"]
+    code, _, (line,) = ended(start(flags, hosts, index, "-c", BRIEF.format(seconds=1)))
+    assert code == 2
+    assert line.startswith("error: ")
+    assert hosts[1 - index] in line
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_one_that_waits_for_the_others_can_be_stopped(minute_flags, tmp_path, number):
+    hosts = [f"localhost:{port}" for port in free_ports(2)]
+    process = start([*minute_flags, f"--run_dir={tmp_path / 'run'}"], hosts, 0)
+    while True:  # until it waits
+        with contextlib.suppress(ConnectionError), socket.create_connection(("localhost", hosts[0].split(":")[1])):
+            break
+        time.sleep(0.2)
+    process.send_signal(number)
+    since = time.monotonic()
+    code, _, (line,) = ended(process)
+    assert (code, number.name in line) == (128 + number, True)
+    assert time.monotonic() - since < 30
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("lost", "number"),
+    [(1, signal.SIGKILL), (0, signal.SIGKILL), (1, signal.SIGSTOP), (0, signal.SIGSTOP), (1, signal.SIGTERM)],
+)
+def test_a_lost_process_is_named_and_a_new_start_ends_in_the_same_weights(
+    minute_run, minute_flags, tmp_path, lost, number
+):
+    flags = [*minute_flags, f"--run_dir={tmp_path / 'run'}"]
+    hosts, started = together(flags)
+    while not read_metrics(tmp_path / "run"):  # until the first interval is over
+        assert [process.poll() for process in started] == [None, None]
+        time.sleep(0.1)
+    started[lost].send_signal(number)
+    since = time.monotonic()
+    code, _, (line,) = ended(started[1 - lost])
+    assert time.monotonic() - since < 90
+    assert code == 2
+    assert line.startswith(f"error: {hosts[lost]} ")
+    if number == signal.SIGTERM:
+        code, _, (line,) = ended(started[lost])
+        assert (code, "SIGTERM" in line) == (128 + number, True)
+    else:
+        started[lost].kill()
+        started[lost].communicate()
+    _, started = together(flags)
+    assert [ended(process)[0] for process in started] == [0, 0]
+    assert_same_weights(minute_run, tmp_path / "run")
