@@ -36,11 +36,8 @@ def make_strategy() -> tf.distribute.Strategy:
         return tf.distribute.MirroredStrategy([device.name for device in devices])
     cluster.meet(*_named_processes())
     strategy = tf.distribute.MultiWorkerMirroredStrategy()
-    for number in (
-        signal.SIGTERM,
-        signal.SIGINT,
-    ):  # TensorFlow has put a handler of its own before ours, which ends nothing
-        signal.signal(number, signal.getsignal(number))
+    # TensorFlow has put a handler before ours that ends nothing.
+    signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGTERM))
     return strategy
 
 

@@ -23,9 +23,9 @@ def free_port(host):
 
 
 @contextlib.contextmanager
-def page(exported, *flags, port, **environment):
+def page(exported, *flags, port, interpreted=("-m", "emogan.page"), **environment):
     """The process of a page that is served; gives it and the line that it printed."""
-    command = [sys.executable, "-m", "emogan.page", f"--model={exported}", f"--port={port}", *flags]
+    command = [sys.executable, *interpreted, f"--model={exported}", f"--port={port}", *flags]
     settings = {"env": os.environ | environment, "text": True, "start_new_session": True}
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **settings) as process:
         try:
@@ -86,3 +86,33 @@ def test_the_flag_says_who_may_come(exported, host):
         assert f":{port}/" in line
         (here,) = {here for here, there in sockets_of(process) if there.endswith(":0000")}
         assert here == {"0.0.0.0": "00000000", "::1": "0" * 24 + "01000000"}[host] + f":{port:04X}"
+
+
+WITH_TUNNEL = """
+import runpy, sys
+from gradio import networking
+
+def tunnel(**_):
+    print("a tunnel")
+    {what}
+
+networking.setup_tunnel = tunnel
+runpy.run_module("emogan.page", run_name="__main__", alter_sys=True)
+"""
+
+
+def test_a_public_address_is_told_where_it_is_asked_for_and_given(exported):
+    """Gradio's servers are not called by tests; what they give is put in their place."""
+    port, script = free_port("127.0.0.1"), WITH_TUNNEL.format(what="return 'http://public.invalid'")
+    with page(exported, "--share", port=port, interpreted=("-c", script)) as (process, line):
+        assert line == "a tunnel\n"
+        assert any("https://public.invalid" in process.stdout.readline() for _ in range(2))
+
+
+def test_no_public_address_is_one_line(exported):
+    script = WITH_TUNNEL.format(what="raise OSError('no network')")
+    command = [sys.executable, "-c", script, f"--model={exported}", f"--port={free_port('127.0.0.1')}", "--share"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr
+    assert "--share" in done.stderr.splitlines()[-1]

@@ -27,7 +27,26 @@ def test_a_batch_that_cannot_be_shared_out_is_refused(monkeypatch, small):
         devices.check_batch(strategy, dataclasses.replace(small.steps, accumulate=4))
 
 
-@pytest.mark.parametrize("text", ["host1,host2", "{}", json.dumps({"cluster": {"ps": ["a:1"]}}), "[]"])
+def cluster_of(workers, task=None, **more):
+    return json.dumps({"cluster": {"worker": workers, **more}} | ({"task": task} if task else {}))
+
+
+TASK = {"type": "worker", "index": 0}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "host1,host2",
+        "{}",
+        json.dumps({"cluster": {"ps": ["a:1"]}}),
+        "[]",
+        cluster_of(["a:1", "b:1"]),
+        cluster_of(["a:1", "b:1"], TASK | {"index": 2}),
+        cluster_of(["a:1", "b:1"], TASK, chief=["c:1"]),
+        cluster_of(["a:1", "b"], TASK),
+    ],
+)
 def test_an_unusable_tf_config_is_refused_with_an_example(monkeypatch, text):
     monkeypatch.setenv("TF_CONFIG", text)
     with pytest.raises(UserError, match=r'TF_CONFIG is not usable .* must be like \{"cluster": \{"worker"'):
