@@ -122,12 +122,18 @@ def _give_place_for_caches() -> None:
     """
     home = os.path.expanduser("~")  # noqa: PTH111, since pathlib raises where it is unknown
     if home == "~" or not _takes_files(home):
-        os.environ["HOME"] = home = tempfile.mkdtemp(prefix="emogan-home-")
-        atexit.register(shutil.rmtree, home, ignore_errors=True)
+        os.environ["HOME"] = home = _lent_folder()
     caches = os.environ.get("XDG_CACHE_HOME") or f"{home}/.cache"
-    if os.path.lexists(caches) and not _takes_files(caches):
-        os.environ["XDG_CACHE_HOME"] = caches = tempfile.mkdtemp(prefix="emogan-caches-")
-        atexit.register(shutil.rmtree, caches, ignore_errors=True)
+    with contextlib.suppress(OSError):
+        Path(caches).mkdir(parents=True, exist_ok=True)
+    if not _takes_files(caches):
+        os.environ["XDG_CACHE_HOME"] = _lent_folder()
+
+
+def _lent_folder() -> str:
+    folder = tempfile.mkdtemp(prefix="emogan-home-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
 
 
 def _takes_files(folder: str) -> bool:

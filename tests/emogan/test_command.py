@@ -141,7 +141,7 @@ command.run(main)
 """
 
 
-@pytest.mark.parametrize("state", ["a home", "no folder", "read-only caches"])
+@pytest.mark.parametrize("state", ["a home", "no folder", "read-only caches", "no place for caches"])
 def test_libraries_that_cache_need_no_home_that_can_be_written_to(tmp_path, state):
     """Of an installation that cannot be written to; the root user may write everywhere, so places are what is no folder."""
     home = tmp_path / "home"
@@ -156,6 +156,8 @@ def test_libraries_that_cache_need_no_home_that_can_be_written_to(tmp_path, stat
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("XDG_", "MPL", "NUMBA"))}
     environment |= {"HOME": str(home), "PYTHONPATH": str(ROOT), "NUMBA_CACHE_LOCATOR_CLASSES": "UserWideCacheLocator"}
     environment["TMPDIR"] = str(tmp_path)
+    if state == "no place for caches":
+        environment["XDG_CACHE_HOME"] = "/dev/null/caches"
     done = subprocess.run([sys.executable, script], env=environment, capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (0, "")
     used, caches = map(Path, done.stdout.splitlines())
