@@ -88,8 +88,7 @@ class PairsBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):  # 
 
     VERSION = tfds.core.Version("1.2.0")
     RELEASE_NOTES: ClassVar[dict[str, str]] = {
-        "1.2.0": "The feature face_count; clips whose faces are too small are rejected; the metadata tell what was not read, and "
-        "what the build warned of.",
+        "1.2.0": "The feature face_count; faces that are too small are rejected; the metadata tell what was not read.",
         "1.1.0": "Faces are shown larger, from forehead to chin; the feature invented_share.",
         "1.0.0": "First release.",
     }
@@ -288,9 +287,7 @@ class PairsBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):  # 
             examples=sum(split.num_examples for split in self.info.splits.values()),
             class_names=self.info.features["label"].names if "label" in self.info.features else (),
         )
-        self.info.metadata.update(
-            media=to_json(self.media), synthetic=self._synthetic, listing=self._digest, **counts
-        )
+        self.info.metadata.update(media=to_json(self.media), synthetic=self._synthetic, listing=self._digest, **counts)
         facts = read_facts(self)
         self.info.metadata.update({name: float(facts[name].mean()) for name in ("clipped_share", "floor_share")})
         if self.info.metadata["clipped_share"] > MAX_CLIPPED_SHARE:
