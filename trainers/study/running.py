@@ -6,6 +6,7 @@ Public names: run_study, done_so_far, describe, why_no_result.
 import gc
 import itertools
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -28,6 +29,8 @@ from trainers.study.sharing import held, take
 
 NO_RESULT = "no_result.txt"
 """Where a run's folder says why the run has no result."""
+RUNS_A_PROCESS = 20
+"""After these a study goes on in a new process: TensorFlow keeps some 70 MiB of a run for as long as its process lasts."""
 
 
 def run_study(
@@ -55,12 +58,15 @@ def run_study(
     wanted = [run for run in runs if not only or run.part in ("", only)]
     _check(wanted, data_dir)
     _claim(study, folder)
-    alone = [run for run in wanted if not (side_by_side and run.part)]
+    alone, done = [run for run in wanted if not (side_by_side and run.part)], 0
     for number, planned in enumerate(alone):
+        if done == RUNS_A_PROCESS:
+            _go_on_in_a_new_process()
         with held(folder, planned.part):
             if not is_done(planned, folder):
                 title = f"run {number + 1} of {len(alone)}, {planned.path}{_time_left(alone, folder)}"
                 _do(planned, data_dir, folder, flags, title)
+                done += 1
     if side_by_side:
         undone = dict.fromkeys(run.part for run in runs if run.part and not is_done(run, folder))
         _side_by_side(list(undone), folder, workers)
@@ -83,6 +89,12 @@ def _check(runs: Sequence[PlannedRun], data_dir: Path) -> list[str]:
         different[config.dataset, config.test_fold, speakers, needed, config.strong.balance_classes] = config
     gaps = [needs.gaps(open_job(config, data_dir)) for config in different.values()]
     return list(dict.fromkeys(itertools.chain.from_iterable(gaps)))
+
+
+def _go_on_in_a_new_process() -> None:
+    """Starts this command anew in the place of this process; what is done lies in the study's folder."""
+    sys.stdout.flush()
+    os.execv(sys.executable, sys.orig_argv)
 
 
 def _time_left(runs: Sequence[PlannedRun], folder: Path) -> str:

@@ -178,6 +178,24 @@ def test_every_generator_use_and_way_without_generation_runs_to_its_end(study_fl
 
 
 @pytest.mark.slow
+def test_a_long_study_goes_on_in_a_new_process(study_flags, tmp_path):
+    launcher = f"""
+import pathlib, runpy
+from trainers.study import running
+running.RUNS_A_PROCESS = 2
+with pathlib.Path({str(tmp_path / "starts")!r}).open("a") as starts:
+    starts.write("start ")
+runpy.run_module("trainers.table1", run_name="__main__", alter_sys=True)
+"""
+    flags = [*study_flags, "--workers=1", "--folds=0", f"--study_dir={tmp_path / 'study'}"]
+    result = subprocess.run([sys.executable, "-c", launcher, *flags], capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
+    assert (tmp_path / "starts").read_text() == 2 * "start "  # four runs, pretraining included
+    assert len(read_metrics(tmp_path / "study")) >= 4
+    assert (tmp_path / "study" / "report.html").is_file()
+
+
+@pytest.mark.slow
 def test_a_study_on_left_out_speakers_has_its_ceiling(study_flags, run_command, tmp_path):
     folder = tmp_path / "study"
     flags = [
