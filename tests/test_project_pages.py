@@ -91,7 +91,10 @@ def test_the_reference_describes_what_goes_in_and_out(reference):
         "Mao et al. 2017",
     ):
         assert words in re.sub(" +", " ", text).replace("&#39;", "'")
-    assert "&lt;photo&gt;_&lt;emotion&gt;_&lt;seed&gt;.png" in (reference / "emogan.client.html").read_text()
+    assert (
+        "&lt;photo&gt;_&lt;digest&gt;_&lt;emotion&gt;_&lt;seed&gt;.png"
+        in (reference / "emogan.client.html").read_text()
+    )
 
 
 def test_the_reference_opens_from_the_disk_and_asks_nothing_of_the_network(reference, browser):

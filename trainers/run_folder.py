@@ -7,6 +7,7 @@ import hashlib
 import json
 import logging
 import shutil
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -51,7 +52,7 @@ class RunFolder:
         flags: str = "",
         *,
         writes: bool = True,
-        pause: Callable[[], None] = lambda: None,
+        pause: Callable[[], None] = lambda: time.sleep(0.2),
     ) -> None:
         self.path, self.config, self.writes, self._pause = path, config, writes, pause
         self._metrics = path / "metrics.jsonl"
@@ -59,9 +60,8 @@ class RunFolder:
             return
         holds_run(path, config)
         path.mkdir(parents=True, exist_ok=True)
-        write_atomically(
-            path / "config.json", to_json(config)
-        )  # first, so that a run which is stopped here is known as one
+        # First, so that a run which is stopped here is known as one.
+        write_atomically(path / "config.json", to_json(config))
         (path / "pictures").mkdir(exist_ok=True)
         (path / "flags.txt").write_text(flags)
 

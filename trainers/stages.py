@@ -127,11 +127,8 @@ def calibrate(job: Job, run: RunFolder, folder: Path) -> None:
         if config.use_classifier:
             classifier = networks.build_classifier(config.model)
             networks.standardise_by(classifier, job.target, pictures(corpus, protocol.train, job.target.name))
-        start, taken, known = (
-            saved_networks.start_folder(run),
-            [],
-            corpus.speakers(f"{protocol.train}+{protocol.validation}"),
-        )
+        start, taken = saved_networks.start_folder(run), []
+        known = corpus.speakers(f"{protocol.train}+{protocol.validation}")
         if config.schedule == "progressive":
             taken = saved_networks.start_from(generator, discriminator, config, start, corpus.class_names)
             known |= saved_networks.seen_speakers(start / "generator")
