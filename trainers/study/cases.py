@@ -147,6 +147,13 @@ def _unlabelled(name: str, title: str, about: str, **changes: Any) -> Case:
     )  # fmt: skip
 
 
+def _of_the_unet(name: str, like: str, **changes: Any) -> Case:
+    return Case(
+        name=name, title=f"U-Net, {like}", group="generators", generator="unet", changes=changes,
+        about=f"{like}, but with the paper's U-Net and the losses that are usual with it, whatever flags say of those",
+    )  # fmt: skip
+
+
 def _spoilt(control: str, title: str, about: str) -> Case:
     changes = {"schedule": "moderate", "control": control}
     return Case(name=control, title=title, group="spoilt", changes=changes, about=about)
@@ -165,12 +172,9 @@ _ALL = [
         "would bring",
     ),
     *_gan_cases(),
-    Case(
-        name="unet", title="U-Net, progressive supervised", group="generators", generator="unet",
-        changes={"schedule": "progressive", "condition": "label", "use_classifier": True},
-        about="progressive supervised, but with the paper's U-Net and the losses that are usual with it, whatever flags say of "
-        "those",
-    ),
+    _of_the_unet("unet", "progressive supervised", schedule="progressive", condition="label", use_classifier=True),
+    _of_the_unet("unet_moderate", "moderate supervised", schedule="moderate", condition="label", use_classifier=True),
+    _of_the_unet("unet_no_face", "no face (label only)", schedule="moderate", control="no_face"),
     _use("lighter", "generated ones at a third", "generated examples weigh a third", generated_weight=1 / 3),
     _use("first", "generated ones first", "the second half of the updates sees real ones alone", generated_until=0.5),
     _use(

@@ -1,10 +1,9 @@
 """Pictures of a study, in the colours of `trainers.plots.theme`.
 
-Public names: differences, side_by_side, speakers, shares, low_data, flattened, feature_map.
+Public names: differences, speakers, shares, low_data, flattened, feature_map.
 """
 
 from collections.abc import Mapping, Sequence
-from itertools import cycle
 
 import numpy as np
 from matplotlib import colormaps
@@ -27,55 +26,39 @@ _GROUP_COLOURS = dict(
 )
 
 
-def differences(results: Sequence[CaseResult]) -> Figure:
+def differences(studies: Mapping[str, Sequence[CaseResult]]) -> Figure:
     """Each row's difference to what it is compared with, in points, 95% intervals over speakers; marks are folds and seeds.
 
-    What is on top of the strong recogniser, and so is compared with it, is drawn as a square.
+    What is on top of the strong recogniser, and so is compared with it, is drawn as a square. Studies, given by name, stand
+    side by side.
     """
-    shown = [result for result in results if result.comparison]
-    figure = Figure(figsize=(8, 0.3 * len(shown) + 0.9), dpi=DPI, layout="constrained")
-    axes = figure.subplots()
-    for row, result in enumerate(shown):
-        colour = _GROUP_COLOURS[CASES[result.place.case].group]
-        found = result.comparison
-        assert found
-        single = [100 * difference for difference in result.run_differences.values()]
-        axes.plot(single, [row + 0.28] * len(single), "|", color=colour, alpha=0.6)
-        if found.low is not None and found.high is not None:
-            axes.plot([100 * found.low, 100 * found.high], [row, row], color=colour, linewidth=2)
-        axes.plot(100 * found.difference, row, _marker(result), color=colour, markersize=5)
-    axes.axvline(0, color=axes.yaxis.label.get_color(), linewidth=0.8)
-    axes.set_yticks(range(len(shown)), [result.title for result in shown])
-    axes.set(xlabel="difference of accuracy, points", ylim=(len(shown) - 0.4, -0.6))
-    _plain(axes, "x")
-    return figure
-
-
-def side_by_side(studies: Mapping[str, Sequence[CaseResult]]) -> Figure:
-    """Each row's difference to what it is compared with in its study, in points, with 95% intervals; a place a study."""
     found = {name: [one for one in results if one.comparison] for name, results in studies.items()}
     titles = list(dict.fromkeys(one.title for results in found.values() for one in results))
-    figure = Figure(figsize=(8, 3.4), dpi=DPI, layout="constrained")
-    axes = figure.subplots()
-    cases = dict.fromkeys(_case(title) for title in titles)
-    colours = dict(zip(cases, cycle(_CASE_COLOURS), strict=False))
-    for place, results in enumerate(found.values()):
+    size = (4.8 + 3.2 * len(found), 0.3 * len(titles) + 0.9)
+    figure = Figure(figsize=size, dpi=DPI, layout="constrained")
+    places = figure.subplots(1, len(found), sharey=True, squeeze=False)[0]
+    for axes, (name, results) in zip(places, found.items(), strict=True):
         for result in results:
-            x = place + 0.7 * ((titles.index(result.title) + 0.5) / len(titles) - 0.5)
-            _errorbar(axes, x, result, colours[_case(result.title)])
-    for title in titles:
-        axes.plot([], [], "s" if title.endswith("+ strong") else "o", color=colours[_case(title)], label=title)
-    axes.axhline(0, color=axes.yaxis.label.get_color(), linewidth=0.8)
-    axes.set_xticks(range(len(found)), list(found))
-    axes.set(ylabel="difference of accuracy, points")
-    figure.legend(loc="outside right upper", frameon=False)
-    _plain(axes, "y")
+            _difference(axes, titles.index(result.title), result)
+        axes.axvline(0, color=axes.yaxis.label.get_color(), linewidth=0.8)
+        axes.set_yticks(range(len(titles)), titles)
+        axes.set(xlabel="difference of accuracy, points", ylim=(len(titles) - 0.4, -0.6), title=name)
+        _plain(axes, "x")
     return figure
 
 
-def _case(title: str) -> str:
-    """What a row and the same on top of the strong recogniser, a square, have their colour for."""
-    return title.removesuffix("+ strong").strip()
+def _difference(axes: Axes, row: int, result: CaseResult) -> None:
+    colour, found = _GROUP_COLOURS[CASES[result.place.case].group], result.comparison
+    assert found
+    single = [100 * difference for difference in result.run_differences.values()]
+    axes.plot(single, [row + 0.28] * len(single), "|", color=colour, alpha=0.6)
+    if found.low is not None and found.high is not None:
+        axes.plot([100 * found.low, 100 * found.high], [row, row], color=colour, linewidth=2)
+    axes.plot(100 * found.difference, row, _marker(result), color=colour, markersize=5)
+
+
+def _marker(result: CaseResult) -> str:
+    return "s" if CASES[result.place.case].against(result.place.recogniser) == "strong" else "o"
 
 
 def speakers(baseline: CaseResult, case: CaseResult) -> Figure:
@@ -99,7 +82,11 @@ def shares(results: Sequence[CaseResult]) -> Figure:
     for title, colour in zip(titles, _CASE_COLOURS, strict=False):
         own = sorted((r for r in results if r.title == title and r.comparison), key=lambda r: r.place.share)
         for result in own:
-            _errorbar(axes, 100 * result.place.share, result, colour)
+            found, x = result.comparison, 100 * result.place.share
+            assert found
+            if found.low is not None and found.high is not None:
+                axes.plot([x, x], [100 * found.low, 100 * found.high], color=colour, alpha=0.5, linewidth=2)
+            axes.plot(x, 100 * found.difference, _marker(result), color=colour, markersize=5)
         values = [100 * result.comparison.difference for result in own if result.comparison]
         axes.plot([100 * result.place.share for result in own], values, color=colour, label=title)
     axes.legend(frameon=False)
@@ -107,18 +94,6 @@ def shares(results: Sequence[CaseResult]) -> Figure:
     axes.set(xlabel="generated, % of each batch", ylabel="difference of accuracy, points")
     _plain(axes, "y")
     return figure
-
-
-def _errorbar(axes: Axes, x: float, result: CaseResult, colour: str | tuple[float, ...]) -> None:
-    found = result.comparison
-    assert found
-    if found.low is not None and found.high is not None:
-        axes.plot([x, x], [100 * found.low, 100 * found.high], color=colour, alpha=0.5, linewidth=2)
-    axes.plot(x, 100 * found.difference, _marker(result), color=colour, markersize=5)
-
-
-def _marker(result: CaseResult) -> str:
-    return "s" if CASES[result.place.case].against(result.place.recogniser) == "strong" else "o"
 
 
 def low_data(curves: dict[str, list[tuple[int, CaseResult]]]) -> Figure:

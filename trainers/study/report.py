@@ -130,7 +130,7 @@ def _corpus(
         "speakers": len(results[0].speakers),
         "rows": {group: [row for row in rows if row.group == group] for group in GROUPS},
         "differences": pages.picture(
-            functools.partial(study_plots.differences, results), f"{title}: every row's difference"
+            functools.partial(study_plots.differences, {"": results}), f"{title}: every row's difference"
         ),
         "confusions": [
             {

@@ -20,6 +20,8 @@ INCREMENTS = {
     "the face": ("no_face", "moderate_supervised"),
     "unlabelled clips": ("moderate_supervised", "progressive_supervised"),
     "unlabelled clips, semi-supervised": ("moderate_semi_supervised", "progressive_semi_supervised"),
+    "the face, U-Net": ("unet_no_face", "unet_moderate"),
+    "unlabelled clips, U-Net": ("unet_moderate", "unet"),
 }
 """Parts of the method, each with a case that lacks it and the case that has it and nothing else more. Unlabelled clips are for
 pretraining, and for what share of each batch of calibration the settings say."""
@@ -40,7 +42,7 @@ def write(folders: Sequence[Path], output_dir: Path) -> str:
     text = _markdown(studies)
     output_dir.mkdir(parents=True, exist_ok=True)
     write_atomically(output_dir / "comparison.md", text)
-    (output_dir / "comparison.png").write_bytes(drawing.to_png(study_plots.side_by_side(studies)))
+    (output_dir / "comparison.png").write_bytes(drawing.to_png(study_plots.differences(studies)))
     return text
 
 

@@ -111,9 +111,9 @@ def test_a_study_whose_strong_recogniser_starts_from_d_pretrains_for_it(study, p
     ("changes", "missing"),
     [
         ({}, set()),
-        ({"generator": "unet"}, {"unet", "use_revoiced"}),
+        ({"generator": "unet"}, {"unet", "unet_moderate", "unet_no_face", "use_revoiced"}),
         ({"direction": "sound_to_face"}, {"use_revoiced", "consistent"}),
-        ({"pretrained": "runs/other/pretrain"}, {"unet"}),
+        ({"pretrained": "runs/other/pretrain"}, {"unet", "unet_moderate", "unet_no_face"}),
     ],
 )
 def test_the_cases_that_a_study_can_have(base, changes, missing):
@@ -203,7 +203,7 @@ def test_the_papers_generator_is_compared_with_its_own_settings(study):
     assert (base.loss.lambda_l1, base.model.d_sees_source, base.calibrate.g_ema) == (0, True, 0.998)
     runs = [run for run in plan(study) if run.config.model.generator == "unet"]
     assert {run.path for run in runs if run.place is None} == {"pretrained_unet"}
-    assert {run.place.case for run in runs if run.place} == {"unet"}
+    assert {run.place.case for run in runs if run.place} == {"unet", "unet_moderate", "unet_no_face"}
     for run in runs:
         unet = base.with_generator("unet")
         assert (run.config.model, run.config.loss) == (unet.model, LossConfig())

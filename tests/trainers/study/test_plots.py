@@ -26,7 +26,7 @@ def found(result):
 
 
 def test_every_case_has_its_difference_interval_and_runs(found):
-    axes = plots.differences(found).axes[0]
+    axes = plots.differences({"": found}).axes[0]
     assert [label.get_text() for label in axes.get_yticklabels()] == ["mixup", "progressive supervised"]
     assert points(axes, "o") == [(pytest.approx(-2), 0), (pytest.approx(5), 1)]
     (runs,) = [line.get_xdata() for line in axes.lines if line.get_marker() == "|" and len(line.get_xdata())]
@@ -37,14 +37,25 @@ def test_every_case_has_its_difference_interval_and_runs(found):
 
 def test_squares_are_what_is_compared_with_the_strong_recogniser(result):
     rows = [result("baseline", 0.1, 0.01, "strong"), result("moderate_supervised", 0.02, 0.3, "gan_strong")]
-    axes = plots.differences(rows).axes[0]
+    axes = plots.differences({"": rows}).axes[0]
     assert points(axes, "o") == [(pytest.approx(10), 0)]  # strong itself is compared with bare
     assert points(axes, "s") == [(pytest.approx(2), 1)]
 
 
+def test_studies_stand_side_by_side_with_a_row_for_each_case(result):
+    studies = {
+        "face_0": [result("baseline"), result("moderate_supervised", 0.01, 0.5)],
+        "face_1": [result("progressive_supervised", 0.05, 0.1), result("moderate_supervised", 0.03, 0.5)],
+    }
+    first, second = plots.differences(studies).axes
+    assert (first.get_title(), second.get_title()) == ("face_0", "face_1")
+    assert points(first, "o") == [(pytest.approx(1), 0)]
+    assert points(second, "o") == [(pytest.approx(5), 1), (pytest.approx(3), 0)]
+
+
 def test_without_an_interval_there_is_but_a_point(found):
     alone = dataclasses.replace(found[1].comparison, low=None, high=None)
-    axes = plots.differences([dataclasses.replace(found[1], comparison=alone)]).axes[0]
+    axes = plots.differences({"": [dataclasses.replace(found[1], comparison=alone)]}).axes[0]
     assert len(points(axes, "o")) == 1
     assert not [line for line in axes.lines if line.get_linewidth() == 2]
 

@@ -7,8 +7,7 @@ import pytest
 from scipy import stats
 
 from emogan.errors import UserError
-from trainers.study import plots, results
-from trainers.study.cases import CASES
+from trainers.study import results
 from trainers.study.side_by_side import increments, write
 
 SPEAKERS = {
@@ -81,28 +80,6 @@ def test_the_table_has_every_case_of_every_study_and_the_picture_is_there(result
     assert rows[5][:3] == ["face_1", "CREMA-D", "the face, on bare"]
     assert rows[5][3].startswith("+3.3 (")
     assert (tmp_path / "out" / "comparison.png").read_bytes().startswith(b"\x89PNG")
-
-
-def test_the_picture_has_a_place_for_each_study_and_a_colour_for_each_case(result):
-    studies = {
-        "face_0": [result("baseline"), result("moderate_supervised", 0.01, 0.5)],
-        "face_1": [result("moderate_supervised", 0.03, 0.5), result("progressive_supervised", 0.05, 0.1)],
-    }
-    axes = plots.side_by_side(studies).axes[0]
-    assert [label.get_text() for label in axes.get_xticklabels()] == ["face_0", "face_1"]
-    dots = [line for line in axes.lines if line.get_marker() == "o" and len(line.get_xdata())]
-    assert [float(dot.get_ydata()[0]) for dot in dots] == pytest.approx([1, 3, 5])
-    assert [round(float(dot.get_xdata()[0])) for dot in dots] == [0, 1, 1]
-    assert dots[0].get_color() == dots[1].get_color() != dots[2].get_color()
-
-
-def test_each_mark_in_the_picture_is_of_one_row(result):
-    cases = [case for case in CASES if CASES[case].recognisers == ("gan", "gan_strong")]
-    rows = [result(case, 0.01, 0.5, recogniser=name) for case in cases for name in CASES[case].recognisers]
-    handles, titles = plots.side_by_side({"one": rows}).axes[0].get_legend_handles_labels()
-    marks = dict(zip(titles, ((line.get_marker(), line.get_color()) for line in handles), strict=True))
-    assert len({*marks.values()}) == len(marks) == len(rows)
-    assert marks["moderate supervised + strong"] == ("s", marks["moderate supervised"][1])
 
 
 def test_results_of_an_earlier_version_are_refused(tmp_path):
