@@ -4,6 +4,7 @@ Public names: MediaError, archive_of, exists, size, read, members, walk, printab
 archive and the member's name within it: `Video_Speech_Actor_01.zip/Actor_01/01-01-01-01-01-01-01.mp4`.
 """
 
+import errno
 import lzma
 import os
 import struct
@@ -86,14 +87,21 @@ def walk(folder: Path, suffixes: Collection[str], pass_over: Callable[[Path, str
             path = here / entry.name
             if entry.name.startswith("."):
                 continue
-            if path.is_dir() if entry.is_symlink() else entry.is_dir():
+            try:
+                is_folder = entry.is_dir()
+            except OSError as error:
+                if error.errno != errno.ELOOP:
+                    pass_over(path, f"cannot be followed: {error.strerror}")
+                    continue
+                is_folder = False  # a link to itself
+            if is_folder:
                 if entry.is_symlink() and _leads_back(path, folder):
                     pass_over(path, "a link to a folder that it lies in")
                 else:
                     ways.append(path)
             elif path.suffix.lower() in suffixes:
                 yield path
-            elif entry.is_symlink() and not path.exists():
+            elif entry.is_symlink() and not os.path.exists(path):  # noqa: PTH110, since pathlib raises
                 pass_over(path, "a link that leads nowhere")
 
 

@@ -22,10 +22,11 @@ SILENCE = 2.0**-15
 """Sound that stays below one step of 16 bits is none."""
 
 _SHARES = {
-    "FC": 1.0, **dict.fromkeys(("FL", "FR", "FLC", "FRC"), 0.5**0.5), **dict.fromkeys(("BL", "BR", "BC", "SL", "SR"), 0.5),
-    "LFE": 0.0,
+    "FC": 1.0, **dict.fromkeys(("FL", "FR", "FLC", "FRC", "WL", "WR"), 0.5**0.5),
+    **dict.fromkeys(("BL", "BR", "BC", "SL", "SR", "TC", "TFL", "TFC", "TFR", "TBL", "TBC", "TBR", "TSL", "TSR"), 0.5),
+    "LFE": 0.0, "LFE2": 0.0,
 }  # fmt: skip
-"""Of a channel in mono, by its place (ITU-R BS.775)."""
+"""Of a channel in mono, by its place (ITU-R BS.775; those above the listener as those behind)."""
 _USUAL = {5: "5.0", 6: "5.1", 7: "6.1", 8: "7.1"}
 """The layout of channels that have no names, by their number; of fewer nobody says where they belong."""
 

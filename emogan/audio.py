@@ -29,6 +29,7 @@ _WAV_KINDS = {  # (format tag, bits) -> the dtype tensorflow-io wants, its zero,
     (3, 32): (tf.float32, 0, 1),
 }
 _PLACEHOLDERS = range(0x7FFF0000, 2**32)  # sizes that nobody has put right: 2 or 4 GiB, or a little less
+_HEAD_BYTES = 128  # of a usual head at most: a file that lacks more is cut off
 _RATES = range(1_000, 768_001)  # Hz; what lies outside is a damaged header
 
 
@@ -126,8 +127,10 @@ def _riff_chunks(data: bytes) -> dict[bytes, memoryview]:
     while position + 8 <= len(data) and b"data" not in chunks:
         name, size = struct.unpack_from("<4sI", data, position)
         rest = len(data) - position - 8
-        if name == b"data" and (size == 0 or size in _PLACEHOLDERS or rest < size <= rest + position + 8):
-            size = rest
+        if name == b"data" and (
+            size == 0 or size in _PLACEHOLDERS or 0 < size - rest <= min(position + 8, _HEAD_BYTES)
+        ):
+            size = rest - rest % (int.from_bytes(chunks.get(b"fmt ", b"")[12:14], "little") or 1)  # whole frames
         chunks[name] = memoryview(data)[position + 8 : position + 8 + size]
         if len(chunks[name]) < size:
             missing = size - len(chunks[name])

@@ -63,7 +63,7 @@ class RunFolder:
         # First, so that a run which is stopped here is known as one.
         write_atomically(path / "config.json", to_json(config))
         (path / "pictures").mkdir(exist_ok=True)
-        (path / "flags.txt").write_text(flags)
+        (path / "flags.txt").write_text(flags, encoding="utf-8")
 
     @contextmanager
     def logging(self) -> Iterator[None]:
@@ -72,7 +72,10 @@ class RunFolder:
             log.setLevel(logging.ERROR)
             yield
             return
-        handlers: list[logging.Handler] = [logging.StreamHandler(), logging.FileHandler(self.path / "log.txt")]
+        handlers: list[logging.Handler] = [
+            logging.StreamHandler(),
+            logging.FileHandler(self.path / "log.txt", encoding="utf-8"),
+        ]
         handlers[1].setFormatter(logging.Formatter("%(asctime)s %(message)s"))
         log.setLevel(logging.INFO)
         log.propagate = False
@@ -115,7 +118,7 @@ class RunFolder:
         """Adds a line to metrics.jsonl."""
         if not self.writes:
             return
-        with self._metrics.open("a") as file:
+        with self._metrics.open("a", encoding="utf-8") as file:
             file.write(json.dumps(values | {"time": _now()}) + "\n")
 
     def summary_writer(self, stage: str) -> tf.summary.SummaryWriter:
@@ -189,7 +192,7 @@ def read_metrics(run_dir: Path) -> list[dict[str, Any]]:
 def write_atomically(path: Path, text: str) -> None:
     """Writes a text file whole or not at all."""
     part = path.with_name(path.name + ".part")
-    part.write_text(text)
+    part.write_text(text, encoding="utf-8")
     part.replace(path)
 
 

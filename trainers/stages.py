@@ -138,7 +138,7 @@ def calibrate(job: Job, run: RunFolder, folder: Path) -> None:
     for network, lines in itertools.groupby(taken, key=lambda line: line.split()[0]):
         log.info("taken over: %d layers of the %s of %s", len(list(lines)), network, start)
     if run.writes:
-        (folder / "taken_over.txt").write_text("".join(f"{line}\n" for line in taken))
+        (folder / "taken_over.txt").write_text("".join(f"{line}\n" for line in taken), encoding="utf-8")
     splits = protocol.train, protocol.validation
     condition = job.condition(run)
     _fit_gan(gan, job, settings, corpus, splits, condition, run, folder, known, balance=config.balance_classes)

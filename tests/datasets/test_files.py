@@ -1,5 +1,7 @@
 """Files on disk and members of zip archives are read alike, and whatever is wrong with them has a reason."""
 
+import contextlib
+import errno
 import io
 import os
 import random
@@ -201,3 +203,29 @@ def test_an_archive_within_an_archive_is_a_member_like_others(tmp_path):
         file.writestr("inner.zip", inner.getvalue())
     assert files.members(tmp_path / "outer.zip") == [tmp_path / "outer.zip" / "inner.zip"]
     assert not files.exists(tmp_path / "outer.zip" / "inner.zip" / "a.mp4")
+
+
+def test_a_link_that_may_not_be_followed_is_passed_over(tmp_path, monkeypatch):
+    """As it is for other users than root, who may follow all."""
+    (tmp_path / "a.mp4").touch()
+    (tmp_path / "b").symlink_to(tmp_path / "a.mp4")
+    look = os.scandir
+
+    class Refused:
+        name = "b"
+
+        def is_symlink(self):
+            return True
+
+        def is_dir(self):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+    @contextlib.contextmanager
+    def scandir(folder):
+        with look(folder) as found:
+            yield [Refused() if entry.name == "b" else entry for entry in found]
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    passed = {}
+    assert list(files.walk(tmp_path, {".mp4"}, passed.__setitem__)) == [tmp_path / "a.mp4"]
+    assert [*passed] == [tmp_path / "b"]

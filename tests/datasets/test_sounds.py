@@ -187,6 +187,23 @@ def test_sizes_that_count_the_head_too(place, more):
     np.testing.assert_array_equal(heard(bytes(data)), heard(WAV))
 
 
+@pytest.mark.parametrize("subtype", ["PCM_16", "PCM_24"])
+@pytest.mark.parametrize("size", [0, 0xFFFFFFFF])
+def test_what_is_no_whole_frame_at_the_end_is_left_out(subtype, size):
+    buffer = io.BytesIO()
+    soundfile.write(buffer, np.stack([VOICE, VOICE], axis=1), RATE, format="WAV", subtype=subtype)
+    data, expected = bytearray(buffer.getvalue()), heard(buffer.getvalue())
+    place = data.index(b"data") + 4
+    data[place : place + 4] = struct.pack("<I", size)
+    np.testing.assert_array_equal(heard(bytes(data) + b"\0"), expected)
+
+
+def test_a_large_head_does_not_make_a_cut_off_file_whole():
+    whole = riff((b"fmt ", WAV[20:36]), (b"JUNK", bytes(40_000)), (b"data", WAV[44:]))
+    np.testing.assert_array_equal(heard(whole), heard(WAV))
+    assert reason_of(whole[: -len(WAV) // 4]) == "truncated"
+
+
 @pytest.mark.parametrize("subtype", ["PCM_16", "ULAW", "DOUBLE"])
 def test_a_wav_file_that_is_cut_off_stays_so(subtype):
     buffer = io.BytesIO()

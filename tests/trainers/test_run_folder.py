@@ -1,5 +1,8 @@
 import dataclasses
 import json
+import os
+import subprocess
+import sys
 
 import pytest
 
@@ -62,3 +65,15 @@ def test_the_name_of_a_run_tells_its_settings_and_is_the_same_for_the_same(small
     assert run_name(dataclasses.replace(config)) == name
     assert run_name(dataclasses.replace(config, loss=LossConfig(lambda_l1=50)))[:-6] == name[:-6]
     assert run_name(dataclasses.replace(config, loss=LossConfig(lambda_l1=50))) != name
+
+
+def test_names_of_any_script_are_written_whatever_the_locale(tmp_path):
+    script = f"""
+import pathlib
+from trainers import run_folder
+folder = pathlib.Path({str(tmp_path)!r})
+run_folder.write_atomically(folder / "a.txt", "Jos\\u00e9 \\u9ad8\\u5174")
+"""
+    latin = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    subprocess.run([sys.executable, "-c", script], check=True, env={**os.environ, **latin})
+    assert (tmp_path / "a.txt").read_text(encoding="utf-8") == "José 高兴"

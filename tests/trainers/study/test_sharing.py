@@ -28,7 +28,7 @@ def refuse(monkeypatch):
 
 
 @pytest.fixture
-def shared(tmp_path):
+def run_and_target(tmp_path):
     (tmp_path / "one" / "pretrain" / "generator").mkdir(parents=True)
     (tmp_path / "one" / "pretrain" / "generator" / "weights").write_text("w")
     (tmp_path / "other").mkdir()
@@ -36,8 +36,8 @@ def shared(tmp_path):
 
 
 @pytest.mark.parametrize("links", [True, False])
-def test_a_shared_stage_is_a_link_or_a_copy(shared, refuse, links):
-    stage, target = shared
+def test_a_shared_stage_is_a_link_or_a_copy(run_and_target, refuse, links):
+    stage, target = run_and_target
     if not links:
         refuse(os, "symlink")
     for _ in range(2):
@@ -47,24 +47,24 @@ def test_a_shared_stage_is_a_link_or_a_copy(shared, refuse, links):
     assert not list(stage.parent.glob("*.part"))
 
 
-def test_a_study_that_was_copied_without_its_links_goes_on(shared):
-    stage, target = shared
+def test_a_study_that_was_copied_without_its_links_goes_on(run_and_target):
+    stage, target = run_and_target
     stage.mkdir()
     take(stage, target)
     assert not stage.is_symlink()
 
 
-def test_what_has_no_result_is_not_copied(shared, refuse):
+def test_what_has_no_result_is_not_copied(run_and_target, refuse):
     refuse(os, "symlink", errno.EOPNOTSUPP)
-    stage, target = shared
+    stage, target = run_and_target
     take(stage, target.with_name("nothing"))
     assert not stage.exists()
 
 
-def test_other_faults_are_not_taken_for_a_file_system_without_links(shared, refuse):
+def test_other_faults_are_not_taken_for_a_file_system_without_links(run_and_target, refuse):
     refuse(os, "symlink", errno.EIO)
     with pytest.raises(OSError, match=os.strerror(errno.EIO)):
-        take(*shared)
+        take(*run_and_target)
 
 
 @pytest.mark.parametrize("locks", [True, False])
