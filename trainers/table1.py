@@ -108,13 +108,25 @@ def main(_: list[str]) -> None:
         runs = running.done_so_far(study, folder)
     else:
         runs = running.run_study(
-            study, data_dir, folder, flags.FLAGS.flags_into_string(), only=_ONLY.value, workers=_WORKERS.value
+            study,
+            data_dir,
+            folder,
+            flags.FLAGS.flags_into_string(),
+            only=_ONLY.value,
+            workers=_WORKERS.value,
+            start_anew=_start_anew,
         )
     if _ONLY.value:
         return
     found = results.collect(runs, folder)
     print(tables.text_table(found))
     print(f"report: {report.write(study, runs, found, folder)}")
+
+
+def _start_anew() -> None:
+    """Starts this command again in the place of this process; what is done lies in the study's folder."""
+    sys.stdout.flush()
+    os.execv(sys.executable, sys.orig_argv)
 
 
 def _cases(base: RunConfig) -> tuple[str, ...]:

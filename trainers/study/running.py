@@ -6,12 +6,11 @@ Public names: run_study, done_so_far, describe, why_no_result.
 import gc
 import itertools
 import json
-import os
 import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import tensorflow as tf
@@ -34,7 +33,14 @@ RUNS_A_PROCESS = 20
 
 
 def run_study(
-    study: Study, data_dir: Path, folder: Path, flags: str, *, only: str = "", workers: int = 1
+    study: Study,
+    data_dir: Path,
+    folder: Path,
+    flags: str,
+    *,
+    only: str = "",
+    workers: int = 1,
+    start_anew: Callable[[], None] = lambda: None,
 ) -> list[PlannedRun]:
     """Does all runs of a study that are not done yet; returns the plan.
 
@@ -45,6 +51,7 @@ def run_study(
         flags: the command's, for the record.
         only: the part that is done, and what it needs; all if it is empty.
         workers: number of parts that are worked on at the same time, each by this command in a process of its own.
+        start_anew: called once after `RUNS_A_PROCESS` runs; a command goes on in a new process then.
 
     Raises:
         UserError: where the folder holds another study, there is no such part, or a run cannot be done.
@@ -61,7 +68,7 @@ def run_study(
     alone, done = [run for run in wanted if not (side_by_side and run.part)], 0
     for number, planned in enumerate(alone):
         if done == RUNS_A_PROCESS:
-            _go_on_in_a_new_process()
+            start_anew()
         with held(folder, planned.part):
             if not is_done(planned, folder):
                 title = f"run {number + 1} of {len(alone)}, {planned.path}{_time_left(alone, folder)}"
@@ -89,12 +96,6 @@ def _check(runs: Sequence[PlannedRun], data_dir: Path) -> list[str]:
         different[config.dataset, config.test_fold, speakers, needed, config.strong.balance_classes] = config
     gaps = [needs.gaps(open_job(config, data_dir)) for config in different.values()]
     return list(dict.fromkeys(itertools.chain.from_iterable(gaps)))
-
-
-def _go_on_in_a_new_process() -> None:
-    """Starts this command anew in the place of this process; what is done lies in the study's folder."""
-    sys.stdout.flush()
-    os.execv(sys.executable, sys.orig_argv)
 
 
 def _time_left(runs: Sequence[PlannedRun], folder: Path) -> str:
