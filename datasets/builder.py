@@ -133,8 +133,7 @@ class PairsBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):  # 
         if data_dir and "://" not in os.fspath(data_dir):  # workers elsewhere have a working folder of their own
             kwargs["data_dir"] = Path(data_dir).expanduser().absolute()
         super().__init__(**kwargs)
-        media = self.builder_config.media
-        self.media = dataclasses.replace(media, face=dataclasses.replace(media.face, min_width=min_face_width))
+        self.media = self.builder_config.media.with_min_face_width(min_face_width)
         self.store_dir = Path(store_dir or self.data_dir_root / "clips").absolute()
         settings = {"workers": workers, "max_rejects": max_rejects, "progress": progress, "store_dir": store_dir}
         self._original_state |= settings | {"min_face_width": min_face_width}

@@ -13,12 +13,10 @@ from typing import Any
 
 from datasets.clips import Clip, Listing, Rejection
 from datasets.files import printable
-from emogan.errors import UserError
+from emogan.errors import UserError, first_ones
 
 SHOWN_REJECTIONS = 10
 """Rejections that a message spells out."""
-SHOWN_TWINS = 10
-"""Groups of clips with the same bytes that a message spells out."""
 PATIENCE = 20
 """Rejections gathered before a build is given up, so that its message shows what they have in common."""
 
@@ -88,9 +86,8 @@ class Tally:
         if missing := [name for name in class_names if name not in self._labels]:
             warnings["Classes without examples"] = f"no clip of {', '.join(missing)} became an example"
         if self._twins:
-            shown = "; ".join(" = ".join(ids) for ids in itertools.islice(self._twins.values(), SHOWN_TWINS))
-            more = f"; and {len(self._twins) - SHOWN_TWINS:,} more" if len(self._twins) > SHOWN_TWINS else ""
-            warnings["Same files"] = f"of several speakers or classes, though byte by byte alike: {shown}{more}"
+            groups = first_ones([" = ".join(ids) for ids in self._twins.values()], between="; ")
+            warnings["Same files"] = f"of several speakers or classes, though byte by byte alike: {groups}"
         return warnings
 
     def not_read(self) -> dict[str, int]:

@@ -139,6 +139,10 @@ class MediaConfig:
         """S, the side of faces and spectrograms, pixels."""
         return self.face.size
 
+    def with_min_face_width(self, pixels: float) -> "MediaConfig":
+        """The same with another `FaceConfig.min_width`. Raises UserError where it is negative."""
+        return dataclasses.replace(self, face=dataclasses.replace(self.face, min_width=pixels))
+
     @classmethod
     def of_size(cls, size: int) -> "MediaConfig":
         """The standard settings of one of `SIZES`. Raises UserError for another size."""

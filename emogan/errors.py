@@ -1,5 +1,10 @@
 """What ends a command without a stack of frames: `UserError`, of which `NoResult` and `Diverged` are two, and `Stopped`;
-`check` raises."""
+`check` raises, `first_ones` is for messages."""
+
+from collections.abc import Sequence
+
+SHOWN = 10
+"""What a message spells out of a long list."""
 
 
 class UserError(ValueError):
@@ -36,3 +41,9 @@ def check(condition: bool, message: str) -> None:
     """Raises UserError with the message unless the condition holds."""
     if not condition:
         raise UserError(message)
+
+
+def first_ones(names: Sequence[str], between: str = ", ") -> str:
+    """The first `SHOWN` names, and how many more there are."""
+    more = [f"and {len(names) - SHOWN:,} more"] if len(names) > SHOWN else []
+    return between.join([*names[:SHOWN], *more])

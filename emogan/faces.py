@@ -171,7 +171,7 @@ def align(picture: np.ndarray, landmarks: np.ndarray, config: FaceConfig) -> tup
     The template is ArcFace's, scaled about the middle of the face picture and shifted as `config` says. Beyond the frame its
     edge pixels are repeated; `invented_share` says how many there are.
 
-    What is shrunk is smoothed by a Gaussian before. A wide one would take minutes on a large photograph, so that squares of
+    What is shrunk is smoothed by a Gaussian before. A wide one takes long on a large photograph, so that squares of
     pixels are averaged first and the Gaussian does the rest: then pixels of a photograph differ by up to 3 of 255, and by 5 at
     edges from black to white.
 

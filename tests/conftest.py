@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -99,6 +100,23 @@ def minute_data(minute_corpora, shared) -> Path:
             datasets.BUILDERS[name](data_dir=data_dir, config="64").download_and_prepare(download_config=manual)
 
     return shared("tfds", build)
+
+
+@pytest.fixture(scope="session")
+def fewer_clips(minute_corpora, minute_data, tmp_path_factory) -> Callable[..., Path]:
+    """Builds crema_d_av/64 of the minute corpus without files that match patterns, from decoded clips; gives the data_dir."""
+
+    def build(*patterns: str) -> Path:
+        folder = tmp_path_factory.mktemp("fewer")
+        shutil.copytree(minute_corpora / "crema_d", folder / "corpus")
+        for pattern in patterns:
+            for path in (folder / "corpus").glob(f"*/{pattern}"):
+                path.unlink()
+        builder = datasets.BUILDERS["crema_d_av"](data_dir=folder, config="64", store_dir=minute_data / "clips")
+        builder.download_and_prepare(download_config=tfds.download.DownloadConfig(manual_dir=folder / "corpus"))
+        return folder
+
+    return build
 
 
 @pytest.fixture(scope="session")

@@ -5,9 +5,7 @@ python -m trainers.prepare --inspect=FILE [--sound=FILE] [--output=PNG]
 """
 
 import contextlib
-import dataclasses
 import io
-import itertools
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -21,11 +19,8 @@ from datasets.folds import MIN_FOLDS
 from datasets.tally import SHOWN_REJECTIONS
 from emogan import command
 from emogan.config import MIN_FACE_WIDTH, MediaConfig, to_json
-from emogan.errors import UserError
+from emogan.errors import UserError, first_ones
 from emogan.path_flags import DEFINE_path
-
-SHOWN_COUNTS = 10
-"""Names that a line spells out, each with its count."""
 
 _DATASET = flags.DEFINE_enum("dataset", None, sorted(datasets.BUILDERS), "Dataset to build.")
 _MANUAL_DIR = DEFINE_path("manual_dir", None, "The corpus's folder, or the one that holds it.")
@@ -153,9 +148,7 @@ def _inspect() -> None:
     if picture == sound and picture.suffix.lower() in STILL_PICTURE_SUFFIXES:
         raise UserError(f"{picture} is a picture, which has no sound; name the file with its sound by --sound")
     size = int(_CONFIG.value) if _CONFIG.value.isdigit() else 0
-    media = MediaConfig.of_size(size)
-    face = dataclasses.replace(media.face, min_width=_MIN_FACE_WIDTH.value)
-    print(inspect(picture, sound, dataclasses.replace(media, face=face), output))
+    print(inspect(picture, sound, MediaConfig.of_size(size).with_min_face_width(_MIN_FACE_WIDTH.value), output))
     print(f"drawn in {output}")
 
 
@@ -206,9 +199,7 @@ def summary(info: tfds.core.DatasetInfo) -> str:
 
 
 def _counts(by_name: Mapping[str, int]) -> str:
-    shown = [f"{n:,} {name}" for name, n in itertools.islice(by_name.items(), SHOWN_COUNTS)]
-    more = [f"and {len(by_name) - SHOWN_COUNTS:,} more"] if len(by_name) > SHOWN_COUNTS else []
-    return f" ({', '.join([*shown, *more])})" if shown else ""
+    return f" ({first_ones([f'{n:,} {name}' for name, n in by_name.items()])})" if by_name else ""
 
 
 if __name__ == "__main__":

@@ -14,12 +14,10 @@ from datasets.builder import PairsBuilder, Variant, make_configs
 from datasets.clips import Clip, Listing, media_in
 from datasets.voxceleb_av import voxceleb1
 from datasets.voxceleb_av.speakers import Speakers
-from emogan.errors import UserError
+from emogan.errors import UserError, first_ones
 
 VALIDATION_PERCENT = 2
 """Share of the development speakers that validate. Our choice."""
-SHOWN_SPEAKERS = 10
-"""Speakers that a message names."""
 _NAME = re.compile(r"(id\d{5})/([\w-]{11})/\d{5}")
 """Of an utterance, in both corpora: speaker, YouTube id, number."""
 
@@ -122,10 +120,9 @@ Ask for them at https://mm.kaist.ac.kr/datasets/voxceleb/ and unpack the archive
 def _check_parts(corpus_dir: Path, parts: Mapping[str, Collection[str]]) -> None:
     """Raises UserError where a speaker is in both parts: the official ones share none."""
     if both := sorted(speaker for speaker, seen in parts.items() if len(seen) > 1):
-        more = f" and {len(both) - SHOWN_SPEAKERS:,} more" if len(both) > SHOWN_SPEAKERS else ""
         raise UserError(
             f"{corpus_dir} has speakers in dev/mp4 and in test/mp4, so they would be trained on and tested on: "
-            f"{', '.join(both[:SHOWN_SPEAKERS])}{more}; remove them from one of the two (VoxCeleb2's parts share none)"
+            f"{first_ones(both)}; remove them from one of the two (VoxCeleb2's parts share none)"
         )
 
 

@@ -1,4 +1,4 @@
-"""A generator and a classifier with random weights, exported as two versions of a served model."""
+"""A batch for small GANs; a generator and a classifier with random weights, exported as two versions of a served model."""
 
 import dataclasses
 
@@ -7,10 +7,25 @@ import pytest
 import skimage.data
 import tensorflow as tf
 from skimage.io import imsave
+from small_gans import BATCH, SMALL
 
 from emogan import networks, serving
 from emogan.config import PRESETS, MediaConfig
 from emogan.emotions import EMOTIONS
+
+
+@pytest.fixture
+def batch(rng):
+    source = rng.uniform(-1, 1, (BATCH, 16, 16, 3)).astype("f")
+    return {
+        "source": source,
+        "target": rng.uniform(-1, 1, (BATCH, 16, 16, 1)).astype("f"),
+        "condition": np.eye(6, dtype="f")[[0, 3, 5, 1]],
+        "noise": rng.uniform(-1, 1, (BATCH, SMALL.noise_dim)).astype("f"),
+        "key": np.array([[1, number] for number in range(BATCH)], np.int64),
+        "other_source": np.roll(source, 1, 0),
+        "other_speaker": np.array([1, 1, 0, 1], np.float32),
+    }
 
 
 @pytest.fixture(scope="session")

@@ -1,89 +1,15 @@
+"""A training step of G, D and Q: who moves, by which losses, and what each option changes."""
+
 import dataclasses
 
 import numpy as np
 import pytest
 import tensorflow as tf
-from tensorflow.python.distribute import mirrored_run, mirrored_strategy
+from small_gans import BATCH, MODULATED, SMALL, endless, largest_difference, make_gan, moved, weights
 
 from emogan import networks
-from emogan.config import ADVERSARIAL_FORMS, GENERATORS, LossConfig, ModelConfig, TrainConfig
+from emogan.config import ADVERSARIAL_FORMS, GENERATORS, LossConfig, TrainConfig
 from emogan.model import EmoGAN
-
-SMALL = ModelConfig(size=16, base_filters=4, noise_dim=8)
-MODULATED = dataclasses.replace(SMALL, generator="modulated", d_sees_source=True)
-BATCH = 4
-EVERYTHING = [
-    (SMALL, LossConfig(adversarial="wasserstein", instance_noise=0.1, diff_augment=True)),
-    (
-        MODULATED,
-        LossConfig(
-            lambda_code=5.0,
-            lambda_mismatch=0.5,
-            other_requests=0.5,
-            r1_gamma=0.2,
-            r1_interval=2,
-            diff_augment=True,
-            q_augment=True,
-        ),
-    ),
-]
-"""All that draws or averages, for each generator."""
-
-
-@pytest.fixture
-def batch(rng):
-    source = rng.uniform(-1, 1, (BATCH, 16, 16, 3)).astype("f")
-    return {
-        "source": source,
-        "target": rng.uniform(-1, 1, (BATCH, 16, 16, 1)).astype("f"),
-        "condition": np.eye(6, dtype="f")[[0, 3, 5, 1]],
-        "noise": rng.uniform(-1, 1, (BATCH, SMALL.noise_dim)).astype("f"),
-        "key": np.array([[1, number] for number in range(BATCH)], np.int64),
-        "other_source": np.roll(source, 1, 0),
-        "other_speaker": np.array([1, 1, 0, 1], np.float32),
-    }
-
-
-def make_gan(*, classifier=True, loss=None, model=SMALL, frozen=(), rate=1e-3, eager=True, **train):
-    tf.keras.utils.set_random_seed(5)
-    train = TrainConfig(**{"steps": 10, "interval": 5, "batch_size": BATCH} | train)
-    gan = EmoGAN(
-        generator=networks.build_generator(model),
-        discriminator=networks.build_discriminator(model),
-        classifier=networks.build_classifier(model) if classifier else None,
-        loss=loss or LossConfig(),
-        train=train,
-    )
-    if gan.code:
-        rng = np.random.default_rng(7)
-        gan.code.adapt(rng.uniform(-1, 1, (20, 16, 16, 1)).astype("f"), np.eye(6, dtype="f")[np.arange(20) % 6])
-    adam = tf.keras.optimizers.legacy.Adam
-    optimizers = {player: adam(0.0 if player in frozen else rate, 0.5) for player in "gdq"}
-    if train.precision == "mixed_float16":
-        optimizers = {
-            player: tf.keras.mixed_precision.LossScaleOptimizer(optimizer) for player, optimizer in optimizers.items()
-        }
-    gan.compile(
-        g_optimizer=optimizers["g"],
-        d_optimizer=optimizers["d"],
-        q_optimizer=optimizers["q"] if classifier else None,
-        jit_compile=train.xla,
-    )
-    gan.run_eagerly = eager  # tracing costs more than a few small steps
-    return gan
-
-
-def endless(batch):
-    return tf.data.Dataset.from_tensors(batch).repeat()
-
-
-def weights(gan):
-    made = {"g": gan.generator, "d": gan.discriminator, "q": gan.classifier}
-    return {name: [v.numpy() for v in network.trainable_variables] for name, network in made.items() if network}
-
-
-def moved(before, after):
-    return {name for name in before if any((a != b).any() for a, b in zip(before[name], after[name], strict=True))}
 
 
 @pytest.mark.parametrize("frozen", ["", "g", "d", "q", "gd", "dq"])
@@ -192,68 +118,6 @@ def test_training_on_one_batch_learns_it(batch):
     assert history["q_accuracy"][-1] == 1.0
 
 
-@pytest.mark.parametrize(
-    ("model", "loss", "reduction"),
-    [(SMALL, LossConfig(), None), (*EVERYTHING[1], tf.distribute.ReductionToOneDevice())],
-    ids=GENERATORS,
-)
-def test_two_replicas_equal_one(batch, model, loss, reduction):
-    """TensorFlow's own reduction mixes up two models of different shape in one process, so one of them has another."""
-    cpus = [device.name for device in tf.config.list_logical_devices("CPU")]
-    assert len(cpus) == 2
-    results = []
-    for devices in (cpus[:1], cpus):
-        with tf.distribute.MirroredStrategy(devices, reduction).scope():
-            gan = make_gan(rate=2e-4, eager=False, model=model, loss=loss, g_ema=0.9)
-        logs = gan.fit(endless(batch), steps_per_epoch=5, verbose=0).history
-        results.append((weights(gan), logs))
-    (one, one_logs), (two, two_logs) = results
-    assert moved(weights(make_gan(model=model)), one) == set("gdq")
-    for player in "gdq":
-        difference = max(np.abs(a - b).max() for a, b in zip(one[player], two[player], strict=True))
-        assert difference < 1e-5, (player, difference)
-    for name in one_logs:
-        assert two_logs[name][0] == pytest.approx(one_logs[name][0], rel=1e-4, abs=1e-5), name
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    ("model", "loss"),
-    [
-        (SMALL, LossConfig()),
-        (MODULATED, LossConfig(lambda_code=5.0, lambda_mismatch=0.5, r1_gamma=0.2, r1_interval=2)),
-    ],
-    ids=GENERATORS,
-)
-def test_a_step_compiled_by_xla_is_the_same_step(batch, model, loss):
-    """But for what is drawn in it: XLA draws other numbers from the same key."""
-    plain, compiled = (
-        make_gan(rate=2e-4, eager=False, xla=xla, model=model, loss=loss, g_ema=0.9) for xla in (False, True)
-    )
-    logs = [gan.fit(endless(batch), steps_per_epoch=2, verbose=0).history for gan in (plain, compiled)]
-    for name, values in logs[0].items():
-        assert logs[1][name] == pytest.approx(values, rel=1e-4), name
-    for player, expected in weights(plain).items():
-        for one, other in zip(weights(compiled)[player], expected, strict=True):
-            np.testing.assert_allclose(one, other, atol=1e-5)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(("model", "loss"), EVERYTHING, ids=GENERATORS)
-def test_xla_can_trace_the_step_for_several_gpus(batch, model, loss, monkeypatch):
-    """There, but not on CPUs, TensorFlow refuses what replicas would do together, but for sums."""
-    monkeypatch.setattr(mirrored_strategy, "_is_gpu_device", lambda device: True)
-    monkeypatch.setattr(mirrored_run, "_is_gpu_device", lambda device: True)
-    with tf.distribute.MirroredStrategy([device.name for device in tf.config.list_logical_devices("CPU")]).scope():
-        gan = make_gan(eager=False, xla=True, model=model, loss=loss, g_ema=0.9)
-    batches = iter(gan.distribute_strategy.experimental_distribute_dataset(endless(batch)))
-    assert gan.make_train_function().get_concrete_function(batches).graph
-
-
-def make_gan_weights():
-    return weights(make_gan(rate=2e-4))
-
-
 def test_compile_wants_an_optimizer_for_every_player_and_no_more(batch):
     gan = make_gan()
     adam = tf.keras.optimizers.legacy.Adam
@@ -275,10 +139,6 @@ def test_a_checkpoint_and_a_saved_model_carry_training_on_bit_for_bit(batch, tmp
     tf.train.Checkpoint(model=resumed).restore(path)
     resumed.fit(endless(batch), steps_per_epoch=2, verbose=0)
     assert moved(weights(straight), weights(resumed)) == set()
-
-
-def largest_difference(one, two):
-    return max(np.abs(a - b).max() for player in "gdq" for a, b in zip(one[player], two[player], strict=True))
 
 
 OPTIONS = {
@@ -399,71 +259,6 @@ def test_instance_noise_fades_to_nothing(batch):
         gan.d_optimizer.iterations.assign(step)
         changes.append(np.std(gan._shown(tensors["target"], tensors, "real", training=True) - tensors["target"]))
     np.testing.assert_allclose(changes, [0.5, 0.25, 0], rtol=0.1, atol=1e-7)
-
-
-@pytest.mark.parametrize(("model", "loss"), EVERYTHING)
-def test_parts_one_after_the_other_equal_the_whole(batch, model, loss):
-    model = dataclasses.replace(model, spectral_norm=True)
-    results = []
-    for accumulate in (1, 2):
-        gan = make_gan(rate=2e-4, model=model, loss=loss, g_ema=0.9, accumulate=accumulate)
-        logs = gan.fit(endless(batch), steps_per_epoch=5, verbose=0).history
-        results.append(({**weights(gan), "q": gan.averaged_generator.get_weights()}, logs))
-    (whole, whole_logs), (parts, parts_logs) = results
-    assert largest_difference(whole, parts) < 1e-5
-    for name in whole_logs:
-        assert parts_logs[name][0] == pytest.approx(whole_logs[name][0], rel=1e-4, abs=1e-5), name
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("spectral", [False, True])
-@pytest.mark.parametrize(("model", "loss"), EVERYTHING)
-def test_options_agree_on_two_replicas_and_in_parts(batch, model, loss, spectral):
-    cpus = [device.name for device in tf.config.list_logical_devices("CPU")]
-    model = dataclasses.replace(model, spectral_norm=spectral)
-    results = []
-    for devices, accumulate in ((cpus[:1], 1), (cpus, 2)):
-        with tf.distribute.MirroredStrategy(devices, tf.distribute.ReductionToOneDevice()).scope():
-            gan = make_gan(rate=2e-4, eager=False, accumulate=accumulate, g_ema=0.9, loss=loss, model=model)
-        gan.fit(endless(batch), steps_per_epoch=5, verbose=0)
-        results.append((weights(gan), {**weights(gan), "q": gan.averaged_generator.get_weights()}))
-    (one, one_mean), (two, two_mean) = results
-    assert largest_difference(one, two) < 1e-5
-    assert largest_difference(one_mean, two_mean) < 1e-5
-
-
-@pytest.fixture
-def precision(request):
-    tf.keras.mixed_precision.set_global_policy(request.param)
-    yield request.param
-    tf.keras.mixed_precision.set_global_policy("float32")
-
-
-@pytest.mark.parametrize(("model", "loss"), EVERYTHING)
-@pytest.mark.parametrize("precision", ["mixed_float16", "mixed_bfloat16"], indirect=True)
-def test_half_precision_trains_all_players_on_float32_weights(batch, precision, model, loss):
-    model = dataclasses.replace(model, spectral_norm=True)
-    gan = make_gan(eager=False, precision=precision, model=model, loss=loss, g_ema=0.9, accumulate=2)
-    before = weights(gan)
-    logs = gan.fit(endless(batch), steps_per_epoch=6, verbose=0).history
-    after = weights(gan)
-    assert {values.dtype for player in after.values() for values in player} == {np.dtype("float32")}
-    assert moved(before, after) == set("gdq")
-    assert np.isfinite([values[-1] for values in logs.values()]).all()
-    assert gan.generator.compute_dtype != "float32"
-    for network in (gan.generator, gan.discriminator, gan.classifier):
-        assert network.output.dtype == tf.float32
-
-
-@pytest.mark.parametrize("precision", ["mixed_float16"], indirect=True)
-def test_loss_scaling_skips_a_step_whose_gradients_overflow(batch, precision):
-    gan = make_gan(precision=precision)
-    assert gan.g_optimizer.loss_scale == 2**15
-    before = weights(gan)
-    batch["target"][:] = np.inf
-    gan.fit(endless(batch), steps_per_epoch=1, verbose=0)
-    assert moved(before, weights(gan)) == set()
-    assert float(gan.g_optimizer.loss_scale) < 2**15
 
 
 def test_lazy_r1_weighs_as_much_as_it_is_rare(batch):

@@ -1,12 +1,9 @@
 """What a run lacks is told before anything is trained, by name."""
 
 import dataclasses
-import shutil
 
 import pytest
-import tensorflow_datasets as tfds
 
-import datasets
 from emogan.config import PRESETS, LossConfig, RecogniserConfig, TrainConfig
 from emogan.errors import UserError
 from trainers import needs, plan
@@ -23,28 +20,17 @@ CONFIG = RunConfig(
 )  # fmt: skip
 
 
-def built(minute_corpora, minute_data, folder, *missing):
-    """crema_d_av of the minute corpus without some files; every clip is decoded already."""
-    shutil.copytree(minute_corpora / "crema_d", folder / "corpus")
-    for pattern in missing:
-        for path in (folder / "corpus").glob(f"*/{pattern}"):
-            path.unlink()
-    builder = datasets.BUILDERS["crema_d_av"](data_dir=folder, config="64", store_dir=minute_data / "clips")
-    builder.download_and_prepare(download_config=tfds.download.DownloadConfig(manual_dir=folder / "corpus"))
-    return folder
-
-
 @pytest.fixture(scope="module")
-def uneven(minute_corpora, minute_data, tmp_path_factory):
+def uneven(fewer_clips):
     """Fear is in folds 0 and 1 alone, fold 1 has no disgust, and fold 3 has three clips: anger, happy, neutral."""
     missing = [f"{actor}_*_FEA_*" for actor in (1037, 1055, 1073)]
     missing += ["1019_*_DIS_*", "1055_*_DIS_*", "1055_*_SAD_*"]
-    return built(minute_corpora, minute_data, tmp_path_factory.mktemp("uneven"), *missing)
+    return fewer_clips(*missing)
 
 
 @pytest.fixture(scope="module")
-def without_fear(minute_corpora, minute_data, tmp_path_factory):
-    return built(minute_corpora, minute_data, tmp_path_factory.mktemp("without_fear"), "*_FEA_*")
+def without_fear(fewer_clips):
+    return fewer_clips("*_FEA_*")
 
 
 def test_a_run_that_lacks_nothing_is_opened_and_its_gaps_are_told(uneven):
