@@ -1,4 +1,4 @@
-# make demo | table1 | planted | test | test-all | check | format | docs | lock | clean. Each sets up what it needs in .venv, once.
+# make demo | table1 | evidence | test | test-all | check | format | docs | lock | clean. Each sets up what it needs in .venv, once.
 PYTHON ?= python3.11
 BIN := .venv/bin
 INSTALLED := .venv/installed
@@ -11,7 +11,7 @@ pip_install = $(BIN)/pip -vvv config list | sed 's/^:env:/last/' | sort \
 	| xargs -0 sh -c 'env $(patsubst %,-u %,$(filter PIP_%,$(.VARIABLES))) PIP_CONFIG_FILE=/dev/null "$$@" \
 		$(BIN)/pip install --quiet --disable-pip-version-check --no-deps $(1)' sh
 
-.PHONY: demo table1 planted test test-all check format docs lock clean
+.PHONY: demo table1 evidence test test-all check format docs lock clean
 .DEFAULT_GOAL := demo
 
 $(INSTALLED): requirements.lock setup.py
@@ -46,32 +46,20 @@ table1: $(CORPORA)/voxceleb2.done $(CORPORA)/crema_d.done $(CORPORA)/ravdess.don
 	$(PREPARE) --dataset=ravdess_av --manual_dir=$(CORPORA)/ravdess
 	$(BIN)/python -m trainers.table1 --flagfile=trainers/configs/table1_demo.flags --data_dir=$(DEMO)/tfds --study_dir=$(DEMO)/table1
 
-# Whether GANs help where they could, in studies on corpora whose truth is known, since dials of the synthesis set it. Hours.
-SUPERVISED := no_face,moderate_supervised,progressive_supervised
-CASES_no_cues := $(SUPERVISED)
-DIALS_no_cues := --face_emotion=0 --face_voice=0
-CASES_face_0 := progressive_semi_supervised
-DIALS_face_0 := --face_emotion=0
-CASES_face_1 := $(SUPERVISED),moderate_semi_supervised,progressive_semi_supervised
-CASES_face_1.5 := progressive_semi_supervised
-DIALS_face_1.5 := --face_emotion=1.5
-COMMA := ,
-PLANTED := no_cues face_0 face_1 face_1.5
+# What generated speech is worth, on a synthetic corpus whose ceiling is known. Hours.
+EVIDENCE := $(DEMO)/evidence
+EVIDENCE_CASES := baseline,oracle,no_face,moderate_supervised,progressive_supervised,generators,use_first,unlabelled
 
-planted: $(PLANTED:%=$(DEMO)/planted/%/report.html)
-	$(BIN)/python -m trainers.compare_studies --studies=$(subst $() ,$(COMMA),$(^D)) --output_dir=$(DEMO)/planted
-
-.PRECIOUS: $(DEMO)/planted/corpora/%.done
-$(DEMO)/planted/corpora/%.done: | $(INSTALLED)
-	$(BIN)/python -m datasets.synthetic --corpus=voxceleb2 --output_dir=$(@D)/$*/voxceleb2 --speakers=160 --clips_per_speaker=6 --seed=6 $(DIALS_$*)
-	$(BIN)/python -m datasets.synthetic --corpus=crema_d --output_dir=$(@D)/$*/crema_d --speakers=60 --clips_per_speaker=12 --seed=6 $(DIALS_$*)
-	$(BIN)/python -m trainers.prepare --data_dir=$(@D)/$*/tfds --config=64 --dataset=voxceleb_av --manual_dir=$(@D)/$*/voxceleb2
-	$(BIN)/python -m trainers.prepare --data_dir=$(@D)/$*/tfds --config=64 --dataset=crema_d_av --manual_dir=$(@D)/$*/crema_d
+$(EVIDENCE)/corpora.done: | $(INSTALLED)
+	$(BIN)/python -m datasets.synthetic --corpus=voxceleb2 --output_dir=$(@D)/voxceleb2 --speakers=160 --clips_per_speaker=6 --seed=300
+	$(BIN)/python -m datasets.synthetic --corpus=crema_d --output_dir=$(@D)/crema_d --speakers=60 --clips_per_speaker=12 --seed=300
+	$(BIN)/python -m trainers.prepare --data_dir=$(@D)/tfds --config=64 --dataset=voxceleb_av --manual_dir=$(@D)/voxceleb2
+	$(BIN)/python -m trainers.prepare --data_dir=$(@D)/tfds --config=64 --dataset=crema_d_av --manual_dir=$(@D)/crema_d
 	@touch $@
 
-$(DEMO)/planted/%/report.html: $(DEMO)/planted/corpora/%.done
-	$(BIN)/python -m trainers.table1 --flagfile=trainers/configs/table1_planted.flags --cases=baseline,$(CASES_$*) \
-		--data_dir=$(DEMO)/planted/corpora/$*/tfds --study_dir=$(@D)
+evidence: $(EVIDENCE)/corpora.done
+	$(BIN)/python -m trainers.table1 --flagfile=trainers/configs/table1_evidence.flags --cases=$(EVIDENCE_CASES) \
+		--data_dir=$(EVIDENCE)/tfds --study_dir=$(EVIDENCE)/synthetic
 
 # Two processes; the tests of a file share what they build, so a file goes to one of them.
 PYTEST := $(BIN)/pytest --numprocesses=2 --dist=loadfile --no-loadscope-reorder

@@ -4,6 +4,9 @@ python -m trainers.compare_studies --studies=studies/one,studies/other --output_
 
 Writes comparison.md and comparison.png: each case of each study, with its difference to bare or strong; and what each
 part of the method adds to the case without it. Every figure is made from the summaries in the studies' metrics.jsonl.
+
+Folders of one name, such as here/study,there/study, are parts of one study, for example folds that machines without a common
+folder worked on; they are put together in --output_dir.
 """
 
 from pathlib import Path

@@ -48,12 +48,14 @@ _LOW_DATA = flags.DEFINE_list(
 _WORKERS = flags.DEFINE_integer(
     "workers",
     1,
-    "Folds that are worked on at the same time, each in a process of its own; on CPUs as many as cores pay.",
+    "Folds that are worked on at the same time, each in a process of its own, or seeds of a fold where --train_speakers gives "
+    "each its own speakers; on CPUs as many as cores pay.",
 )
 _ONLY = flags.DEFINE_string(
     "only",
     "",
-    "Do this fold of the study alone, such as crema_d_av/fold_0, without a report; several machines can share a study.",
+    "Do this fold of the study alone, such as crema_d_av/fold_0, or a part of it that --dry_run names, without a report; "
+    "several machines can share a study.",
 )
 _END_WITH_STDIN = flags.DEFINE_bool(
     "end_with_stdin", False, "Stop when standard input closes; what --workers starts does."

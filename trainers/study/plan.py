@@ -94,7 +94,8 @@ class PlannedRun:
         stages: those that it does.
         links: stages that another run has done, with their folders within the study's.
         place: where it stands; None where it only does what others share.
-        part: the folder of a fold, whose runs share nothing but the pretraining with those of other folds.
+        part: the folder of runs that share nothing but the pretraining with others: of a fold, or of one seed of it where each
+            seed has training speakers of its own.
     """
 
     path: str
@@ -124,7 +125,11 @@ def plan(study: Study) -> list[PlannedRun]:
                     ]
                 )
                 of_fold = _fold(study, dataset, fold, train_speakers, folder)
-                runs += [dataclasses.replace(run, part=folder) for run in of_fold]
+                own_speakers = _own_speakers(study, train_speakers)
+                runs += [
+                    dataclasses.replace(run, part=run.path.rpartition("/")[0] if own_speakers else folder)
+                    for run in of_fold
+                ]
     return runs
 
 
@@ -139,13 +144,16 @@ def _pretraining(generator: str) -> str:
     return f"pretrained_{generator}" if generator else "pretrained"
 
 
+def _own_speakers(study: Study, train_speakers: int) -> bool:
+    """Whether each seed has training speakers of its own."""
+    return bool(study.base.train_speakers or train_speakers)
+
+
 def _fold(study: Study, dataset: str, fold: int, train_speakers: int, folder: str) -> Iterator[PlannedRun]:
     """The runs of one fold: all seeds, and before the first of them that needs it what several cases share."""
     names = [name for name in CASES if name in study.cases and (not train_speakers or name in LOW_DATA_CASES)]
     reads_faces = any(CASES[name].config(study.base).reads_faces for name in names)
-    own_speakers = bool(
-        study.base.train_speakers or train_speakers
-    )  # of each seed, so that each needs an f_S that knows no others
+    own_speakers = _own_speakers(study, train_speakers)  # so that each seed needs an f_S that knows no others
 
     def shared(folder: str, stage: str, case: str, seed: int) -> PlannedRun:
         config = _config(study, CASES[case], dataset, fold, seed, train_speakers)

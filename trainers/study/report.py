@@ -17,8 +17,8 @@ from emogan.metrics.comparison import holm
 from trainers import pages, plots
 from trainers import report as run_report
 from trainers.run_folder import read_metrics
+from trainers.study import ceiling, tables
 from trainers.study import plots as study_plots
-from trainers.study import tables
 from trainers.study.cases import CASES, GROUPS, SWEPT_CASE, WHOLE_CASE
 from trainers.study.plan import PlannedRun, Study, plan
 from trainers.study.results import CaseResult
@@ -89,6 +89,8 @@ def write(study: Study, runs: Sequence[PlannedRun], found: Sequence[CaseResult],
         synthetic=any(line.get("synthetic") for line in lines if line["stage"] == "data"),
         study=study,
         columns=tables.COLUMNS[1:],
+        ceiling_columns=ceiling.HEAD,
+        about_ceilings=ceiling.ABOUT,
         paper_columns=tables.PAPER_COLUMNS,
         not_comparable=tables.NOT_COMPARABLE,
         whole=CASES[WHOLE_CASE].title,
@@ -154,6 +156,7 @@ def _corpus(
             for result in results
             if result.by_sex
         ],
+        "ceilings": [ceiling.cells(one) for one in ceiling.ceilings(results)],
         "lacking": _lacking(results),
         "quality": _quality(results),
         "shares": _shares(study, found, dataset),

@@ -1,6 +1,6 @@
 """From the runs' metrics.jsonl to the study's: what each case reaches, and whether it differs from the baseline.
 
-Public names: Measured, CaseResult, collect, read.
+Public names: Measured, CaseResult, collect, put_together, measured, summarise, read.
 """
 
 import dataclasses
@@ -23,6 +23,8 @@ from trainers.study.running import why_no_result
 
 RECOGNITION = ("accuracy", "uar", "macro_f1")
 """The measures of a recogniser; accuracy is the paper's."""
+_OF_A_RUN = ("evaluate", "recognised", "data")
+"""Stages of a run's metrics.jsonl that the study's takes over."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -105,20 +107,59 @@ def collect(runs: Sequence[PlannedRun], folder: Path) -> list[CaseResult]:
 
     Of a run without a result there is a line that says so, and nothing else.
     """
-    measured, lines = [], []
+    lines = []
     for run in runs:
         if run.place is None:
             continue
         if why := why_no_result(folder / run.path):
             lines.append({"run": run.path, **dataclasses.asdict(run.place), "stage": "no_result", "why": why})
             continue
-        own = [line for line in read_metrics(folder / run.path) if line["stage"] in ("evaluate", "recognised", "data")]
+        own = [line for line in read_metrics(folder / run.path) if line["stage"] in _OF_A_RUN]
         lines += [{"run": run.path, **dataclasses.asdict(run.place), **line} for line in own]
-        places = [dataclasses.replace(run.place, recogniser=name) for name in CASES[run.place.case].recognisers]
-        measured += [_measured(place, own) for place in places]
-    found = summarise(measured)
-    lines += [{"stage": "summary", **_as_line(result)} for result in found]
-    write_atomically(folder / "metrics.jsonl", "".join(json.dumps(line) + "\n" for line in lines))
+    return _write(lines, folder)
+
+
+def put_together(folders: Sequence[Path], output: Path) -> list[CaseResult]:
+    """Makes one study of several that are parts of it, such as folds that machines without a common folder worked on.
+
+    Args:
+        folders: of the parts, in each of which `collect` has written metrics.jsonl.
+        output: receives the whole one's metrics.jsonl.
+
+    Raises:
+        UserError: where a part has no results, or a run is in two of them.
+    """
+    lines: list[dict[str, Any]] = []
+    for folder in folders:
+        read(folder)
+        own = [line for line in read_metrics(folder) if line["stage"] != "summary"]
+        both = sorted({line["run"] for line in own} & {line["run"] for line in lines})
+        if both:
+            raise UserError(
+                f"{folder} and another part both have the run {both[0]}; give parts that have nothing in common"
+            )
+        lines += own
+    output.mkdir(parents=True, exist_ok=True)
+    return _write(lines, output)
+
+
+def _write(lines: list[dict[str, Any]], folder: Path) -> list[CaseResult]:
+    found = summarise(measured(lines))
+    summary = [{"stage": "summary", **_as_line(result)} for result in found]
+    write_atomically(folder / "metrics.jsonl", "".join(json.dumps(line) + "\n" for line in [*lines, *summary]))
+    return found
+
+
+def measured(lines: Sequence[dict[str, Any]]) -> list[Measured]:
+    """What the lines of a study's metrics.jsonl say of each run and each recogniser of its case; summaries are passed over."""
+    by_run: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    for line in lines:
+        if line["stage"] in _OF_A_RUN:
+            by_run[line["run"]].append(line)
+    found = []
+    for own in by_run.values():
+        place = Place(**{field.name: own[0][field.name] for field in dataclasses.fields(Place)})
+        found += [_measured(dataclasses.replace(place, recogniser=name), own) for name in CASES[place.case].recognisers]
     return found
 
 

@@ -49,7 +49,7 @@ def run_study(
         data_dir: the built datasets.
         folder: the study's.
         flags: the command's, for the record.
-        only: the part that is done, and what it needs; all if it is empty.
+        only: the part that is done, or a fold of several parts, and what it needs; all if it is empty.
         workers: number of parts that are worked on at the same time, each by this command in a process of its own.
         start_anew: called once after `RUNS_A_PROCESS` runs; a command goes on in a new process then.
 
@@ -59,10 +59,10 @@ def run_study(
     """
     runs = plan(study)
     parts = {run.part for run in runs if run.part}
-    if only and only not in parts:
+    wanted = [run for run in runs if not only or not run.part or f"{run.part}/".startswith(f"{only}/")]
+    if only and not any(run.part for run in wanted):
         raise UserError(f"--only={only} is no part of this study; its parts are {', '.join(sorted(parts))}")
     side_by_side = workers > 1 and not only
-    wanted = [run for run in runs if not only or run.part in ("", only)]
     _check(wanted, data_dir)
     _claim(study, folder)
     alone, done = [run for run in wanted if not (side_by_side and run.part)], 0
@@ -110,7 +110,7 @@ def _side_by_side(parts: Sequence[str], folder: Path, workers: int) -> None:
     """Gives each part to a process with this one's command line; what it prints goes to output.txt in the part's folder."""
     waiting, working = list(parts), dict[str, subprocess.Popen[bytes]]()
     try:
-        with tqdm(total=len(parts), unit="fold", desc="folds") as bar:
+        with tqdm(total=len(parts), unit="part", desc="parts") as bar:
             while waiting or working:
                 while waiting and len(working) < workers:
                     part = waiting.pop(0)

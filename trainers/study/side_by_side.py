@@ -12,9 +12,9 @@ from emogan import drawing
 from emogan.errors import UserError
 from emogan.metrics.comparison import Comparison, compare, holm
 from trainers.run_folder import write_atomically
+from trainers.study import ceiling, tables
 from trainers.study import plots as study_plots
-from trainers.study import tables
-from trainers.study.results import CaseResult, read
+from trainers.study.results import CaseResult, put_together, read
 
 INCREMENTS = {
     "the face": ("no_face", "moderate_supervised"),
@@ -32,13 +32,18 @@ ON = {"gan": "bare", "gan_strong": "strong"}
 def write(folders: Sequence[Path], output_dir: Path) -> str:
     """Writes comparison.md and comparison.png; returns the first one's text.
 
+    Studies of one name are parts of one, whose metrics.jsonl is then written to a folder of that name in `output_dir`.
+
     Raises:
-        UserError: where two studies have one name, or one has no results.
+        UserError: where a study has no results, or two of one name have a run in common.
     """
-    names = [folder.resolve().name for folder in folders]
-    if len(set(names)) < len(names):
-        raise UserError(f"the studies' folders are named {', '.join(names)}; give each another name")
-    studies = {name: read(folder) for name, folder in zip(names, folders, strict=True)}
+    by_name: dict[str, list[Path]] = {}
+    for folder in folders:
+        by_name.setdefault(folder.resolve().name, []).append(folder)
+    studies = {
+        name: read(parts[0]) if len(parts) == 1 else put_together(parts, output_dir / name)
+        for name, parts in by_name.items()
+    }
     text = _markdown(studies)
     output_dir.mkdir(parents=True, exist_ok=True)
     write_atomically(output_dir / "comparison.md", text)
@@ -69,6 +74,7 @@ def _markdown(studies: Mapping[str, Sequence[CaseResult]]) -> str:
     columns = ("study", "corpus", "folds x seeds", *tables.COLUMNS[:6])
     lines = [tables.markdown_line(columns), tables.markdown_line(["---"] * len(columns))]
     added: list[tuple[tuple[str, str, str], Comparison]] = []
+    reached: list[tuple[str, ...]] = []
     for name, found in studies.items():
         for dataset in tables.datasets_of(found):
             results = tables.main_results(found, dataset)
@@ -76,6 +82,12 @@ def _markdown(studies: Mapping[str, Sequence[CaseResult]]) -> str:
             for result, row in zip(results, tables.rows(results), strict=True):
                 lines.append(tables.markdown_line([name, corpus, str(result.runs), *row.cells[:6]]))
             added += [((name, corpus, part), gain) for part, gain in increments(results).items()]
+            reached += [(name, corpus, *ceiling.cells(one)) for one in ceiling.ceilings(results)]
+    if reached:
+        lines += ["", ceiling.ABOUT, ""]
+        columns = ("study", "corpus", *ceiling.HEAD)
+        lines += [tables.markdown_line(columns), tables.markdown_line(["---"] * len(columns))]
+        lines += [tables.markdown_line(row) for row in reached]
     if added:
         adjusted = holm([gain.p for _, gain in added])
         lines += [

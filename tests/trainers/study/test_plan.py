@@ -260,12 +260,17 @@ def test_an_oracle_without_left_out_speakers_is_refused(study):
         plan(dataclasses.replace(study, cases=("baseline", "oracle"), shares=()))
 
 
-def test_folds_are_parts_that_share_nothing_but_the_pretraining(study):
+def test_folds_and_seeds_with_speakers_of_their_own_are_parts_that_share_nothing_but_the_pretraining(study):
     runs = plan(study)
     part_of = {f"{run.path}/{stage}": run.part for run in runs for stage in run.stages}
     for run in runs:
         assert all(part_of[target] in ("", run.part) for target in run.links.values())
         assert run.path.startswith(run.part)
+    of_crema_d = {run.part for run in runs if run.part.startswith("crema_d_av")}
+    few = {
+        f"crema_d_av/{count}_speakers/fold_{fold}/seed_{seed}" for count in (3, 6) for fold in (0, 1) for seed in (1, 2)
+    }
+    assert of_crema_d == {"crema_d_av/fold_0", "crema_d_av/fold_1"} | few
 
 
 @pytest.mark.parametrize(

@@ -88,9 +88,53 @@ def test_results_of_an_earlier_version_are_refused(tmp_path):
         results.read(tmp_path)
 
 
-@pytest.mark.parametrize(
-    ("names", "message"), [(("one", "one"), "folders are named one, one"), (("none",), "has no results")]
-)
-def test_what_cannot_be_put_side_by_side_is_refused(tmp_path, names, message):
-    with pytest.raises(UserError, match=message):
-        write([tmp_path / name for name in names], tmp_path / "out")
+def test_a_study_without_results_is_refused(tmp_path):
+    with pytest.raises(UserError, match="has no results"):
+        write([tmp_path / "none"], tmp_path / "out")
+
+
+@pytest.fixture
+def part(tmp_path):
+    """Makes a part of a study: one fold with its two test speakers and both recognisers of the baseline."""
+
+    def make(name, fold):
+        folder = tmp_path / name / "study"
+        folder.mkdir(parents=True)
+        path = f"crema_d_av/fold_{fold}/seed_1/baseline"
+        place = {
+            "dataset": "crema_d_av",
+            "fold": fold,
+            "seed": 1,
+            "case": "baseline",
+            "train_speakers": 0,
+            "share": 0.0,
+        }
+        lines = []
+        for recogniser, right in (("bare", 4), ("strong", 6)):
+            own = {"run": path, **place, "recogniser": recogniser}
+            speakers = [f"{fold}a", f"{fold}b"]
+            lines += [
+                {**own, "stage": "recognised", "speaker": s, "sex": "", "right": right, "n": 10} for s in speakers
+            ]
+            lines.append({**own, "stage": "recognised", "classes": ["sad"], "confusion": [[20]]})
+            for measure in results.RECOGNITION:
+                figure = {"name": f"{recogniser}_{measure}", "value": right / 10, "n": 20}
+                lines.append({**own, "recogniser": "", "stage": "evaluate", **figure})
+        results._write(lines, folder)
+        return folder
+
+    return make
+
+
+def test_studies_of_one_name_are_put_together(part, tmp_path):
+    text = write([part("here", 0), part("there", 1), part("elsewhere", 2)], tmp_path / "out")
+    assert "| study | CREMA-D | 3 | bare | 40.0" in text
+    bare, strong = results.read(tmp_path / "out" / "study")
+    assert set(bare.speakers) == {"0a", "0b", "1a", "1b", "2a", "2b"}
+    assert strong.comparison.difference == pytest.approx(0.2)
+    assert (strong.comparison.speakers, strong.runs) == (6, 3)
+
+
+def test_parts_that_overlap_are_refused(part, tmp_path):
+    with pytest.raises(UserError, match="both have the run crema_d_av/fold_1/seed_1/baseline"):
+        write([part("here", 1), part("there", 1)], tmp_path / "out")
