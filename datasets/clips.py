@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from datasets import files
-from datasets.kinds import SOUND_SUFFIXES, VIDEO_SUFFIXES
 from emogan.emotions import EMOTIONS
+from emogan.media.kinds import SOUND_SUFFIXES, VIDEO_SUFFIXES
 
 Example = dict[str, Any]
 """Values of the dataset's features by name; `datasets.pairs.to_example` describes them."""

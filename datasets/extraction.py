@@ -12,11 +12,12 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from datasets import files, media, sounds
+from datasets import files, media
 from datasets.clips import Clip
-from datasets.files import MediaError
 from emogan import faces
 from emogan.config import FaceConfig
+from emogan.errors import MediaError
+from emogan.media import sounds
 
 MIN_SOUND_SECONDS = 0.5
 """What AAC adds at the ends makes 0.2 s sound like 0.32 s."""

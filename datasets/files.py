@@ -1,6 +1,6 @@
 """Reads the files of a corpus, also those that still lie in a zip archive.
 
-Public names: MediaError, archive_of, exists, size, read, members, walk, printable. The path of a member is that of the
+Public names: archive_of, exists, size, read, members, walk, printable. The path of a member is that of the
 archive and the member's name within it: `Video_Speech_Actor_01.zip/Actor_01/01-01-01-01-01-01-01.mp4`.
 """
 
@@ -13,6 +13,8 @@ import zlib
 from collections.abc import Callable, Collection, Iterator
 from pathlib import Path, PurePosixPath
 
+from emogan.errors import MediaError
+
 MAX_FILE_BYTES = 128 * 2**20
 
 _LFS_POINTER = b"version https://git-lfs"
@@ -20,22 +22,6 @@ _LFS_POINTER = b"version https://git-lfs"
 _DAMAGED = (
     zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error, EOFError, NotImplementedError, RuntimeError, ValueError
 )  # fmt: skip
-
-
-class MediaError(Exception):
-    """A file that cannot be used.
-
-    Attributes:
-        path: the file.
-        reason: a stable snake_case word, the key under which the clip is counted.
-        detail: what exactly is wrong, for people; it holds no path.
-    """
-
-    def __init__(self, path: Path, reason: str, detail: str) -> None:
-        super().__init__(f"{path}: {reason}: {detail}")
-        self.path = path
-        self.reason = reason
-        self.detail = detail
 
 
 def archive_of(path: Path) -> Path | None:

@@ -17,9 +17,9 @@ import av
 import numpy as np
 from PIL import Image
 
-from datasets.containers import damage, decoder, in_time, open_file, packets, tracks
-from datasets.files import MediaError
 from emogan import images
+from emogan.errors import MediaError
+from emogan.media.containers import damage, decoder, in_time, open_file, packets, tracks
 
 STILL_PICTURE_SUFFIXES = {".jpg", ".jpeg", ".png"}
 MAX_SIDE_PIXELS = 8192

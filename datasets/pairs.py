@@ -12,11 +12,10 @@ import tensorflow as tf
 
 from datasets.clips import Clip, Example, Rejection
 from datasets.extraction import Contents, Extract, extract, read_contents, thumbnail
-from datasets.files import MediaError
 from datasets.store import ClipStore, Rejected
 from emogan import audio, faces
 from emogan.config import MediaConfig, SpectrogramConfig
-from emogan.errors import UserError
+from emogan.errors import MediaError, UserError
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)

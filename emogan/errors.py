@@ -1,7 +1,10 @@
-"""What ends a command without a stack of frames: `UserError`, of which `NoResult` and `Diverged` are two, and `Stopped`;
-`check` raises, `first_ones` is for messages."""
+"""What ends a command without a stack of frames: `UserError`, of which `NoResult` and `Diverged` are two, and `Stopped`.
+
+`MediaError` is a file that cannot be used; `check` raises; `first_ones` is for messages.
+"""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 SHOWN = 10
 """What a message spells out of a long list."""
@@ -20,6 +23,22 @@ class NoResult(UserError):
 
 class Diverged(NoResult):
     """A figure of a training is not a number any more, so that going on makes no sense."""
+
+
+class MediaError(Exception):
+    """A file that cannot be used.
+
+    Attributes:
+        path: the file.
+        reason: a stable snake_case word, the key under which the clip is counted.
+        detail: what exactly is wrong, for people; it holds no path.
+    """
+
+    def __init__(self, path: Path, reason: str, detail: str) -> None:
+        super().__init__(f"{path}: {reason}: {detail}")
+        self.path = path
+        self.reason = reason
+        self.detail = detail
 
 
 class Stopped(BaseException):

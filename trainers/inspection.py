@@ -10,13 +10,15 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from datasets import media, sounds
+from datasets import media
 from datasets.clips import Clip
 from datasets.extraction import extract, read_contents
-from datasets.files import MediaError, printable
+from datasets.files import printable
 from datasets.pairs import to_example
 from emogan import audio, drawing, faces
 from emogan.config import MediaConfig
+from emogan.errors import MediaError
+from emogan.media import sounds
 from trainers import plots
 
 

@@ -12,10 +12,10 @@ from datasets.builder import PairsBuilder, Variant, make_configs
 from datasets.clips import ARCHIVE_SUFFIX, Clip, Listing, media_files
 from datasets.files import printable
 from datasets.folds import MIN_FOLDS
-from datasets.kinds import SOUND_SUFFIXES
 from datasets.tables import Row, read_table
 from emogan.emotions import EMOTIONS
 from emogan.errors import UserError
+from emogan.media.kinds import SOUND_SUFFIXES
 
 TABLE = "clips.csv"
 MAX_FOLDS = 5

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from datasets import files
-from datasets.files import MediaError
+from emogan.errors import MediaError
 
 POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n"
 LONG = bytes(range(256)) * 40

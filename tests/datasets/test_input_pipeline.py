@@ -277,7 +277,7 @@ def test_two_replicas_evaluate_every_example_once(corpus, replicas, batch_size, 
 
 
 def test_a_replica_without_a_share_of_the_last_batch_changes_no_figure(rng, replicas):
-    model, settings = ModelConfig(size=16, base_filters=4, noise_dim=8), TrainConfig(steps=100, batch_size=4)
+    model, settings = ModelConfig(size=16, base_filters=4, noise_dim=8), TrainConfig(steps=500, batch_size=4)
     examples = {
         "face": rng.integers(0, 256, (5, 16, 16, 3), np.uint8),
         "spectrogram": rng.uniform(-1, 1, (5, 16, 16, 1)),

@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from datasets import containers, media, sounds
+from datasets import media
+from emogan.media import containers, sounds
 
 FRAMES = 30
 RATE = 48_000

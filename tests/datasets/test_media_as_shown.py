@@ -12,8 +12,9 @@ import pytest
 from films import Track, film, number_of, numbered, tone
 from PIL import Image
 
-from datasets import media, sounds
-from datasets.files import MediaError
+from datasets import media
+from emogan.errors import MediaError
+from emogan.media import sounds
 
 
 def reason_of(action: Callable[[], object]) -> str:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 import datasets
-from datasets import files, kinds, media, sounds
+from datasets import files, media
 from datasets.crema_d_av import crema_d_av_dataset_builder as crema_d
 from datasets.crema_d_av.tables import MAX_LEVEL
 from datasets.folder_av import folder_av_dataset_builder as folder
@@ -17,6 +17,7 @@ from datasets.voxceleb_av import voxceleb_av_dataset_builder as voxceleb
 from emogan.config import MIN_FACE_WIDTH, SPECTROGRAMS, FaceConfig
 from emogan.emotions import EMOTIONS
 from emogan.errors import UserError
+from emogan.media import kinds, sounds
 
 FOLDER = Path(datasets.__file__).parent
 NUMBERS = ("none", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")

@@ -10,10 +10,9 @@ from pathlib import Path
 import av
 import numpy as np
 
-from datasets.containers import damage, decoder, open_file, packets, tracks
-from datasets.files import MediaError
 from emogan import audio
-from emogan.errors import UserError
+from emogan.errors import MediaError, UserError
+from emogan.media.containers import damage, decoder, open_file, packets, tracks
 
 MAX_SOUND_SECONDS = 300.0
 SAMPLE_RATES = range(1_000, 192_001)
@@ -31,7 +30,9 @@ _USUAL = {5: "5.0", 6: "5.1", 7: "6.1", 8: "7.1"}
 """The layout of channels that have no names, by their number; of fewer nobody says where they belong."""
 
 
-def read_sound(path: Path, data: bytes, sample_rate: int) -> tuple[np.ndarray, float]:
+def read_sound(
+    path: Path, data: bytes, sample_rate: int, *, max_seconds: float = MAX_SOUND_SECONDS
+) -> tuple[np.ndarray, float]:
     """Decodes the sound of a file.
 
     Of several tracks the first one is taken that is not silent; commentary and the like only where there is nothing else. One
@@ -42,19 +43,20 @@ def read_sound(path: Path, data: bytes, sample_rate: int) -> tuple[np.ndarray, f
         path: of the file, for messages.
         data: the whole file: WAV, or any other media that PyAV opens. What it is shows in its first bytes, not in its name.
         sample_rate: samples per second of the result.
+        max_seconds: how long it may be.
 
     Returns:
         float32 [n], mono, full scale [-1, 1]; and the time of its begin, seconds by the file's clock.
 
     Raises:
-        MediaError: the file has no sound, is damaged, or is longer than MAX_SOUND_SECONDS.
+        MediaError: the file has no sound, is damaged, or is longer than `max_seconds`.
     """
     if data[:4] == b"RIFF" and data[8:12] == b"WAVE":
-        return _read_wav(path, data, sample_rate)
-    return _read_tracks(path, data, sample_rate)
+        return _read_wav(path, data, sample_rate, max_seconds)
+    return _read_tracks(path, data, sample_rate, max_seconds)
 
 
-def _read_wav(path: Path, data: bytes, sample_rate: int) -> tuple[np.ndarray, float]:
+def _read_wav(path: Path, data: bytes, sample_rate: int, max_seconds: float) -> tuple[np.ndarray, float]:
     try:
         length, rate, usual = audio.wav_head(data)
     except UserError as error:
@@ -62,20 +64,20 @@ def _read_wav(path: Path, data: bytes, sample_rate: int) -> tuple[np.ndarray, fl
     if not length:
         raise MediaError(path, "no_sound", "the WAV file holds no samples")
     if not usual:
-        return _read_tracks(path, audio.plain_wav(data), sample_rate)
-    _check_length(path, length, rate)
+        return _read_tracks(path, audio.plain_wav(data), sample_rate, max_seconds)
+    _check_length(path, length, rate, max_seconds)
     try:
         return audio.read_wav(data, sample_rate), 0.0
     except UserError as error:
         raise MediaError(path, "undecodable", str(error)) from error
 
 
-def _read_tracks(path: Path, data: bytes, sample_rate: int) -> tuple[np.ndarray, float]:
+def _read_tracks(path: Path, data: bytes, sample_rate: int, max_seconds: float) -> tuple[np.ndarray, float]:
     with open_file(path, data) as container:
         numbers = [stream.index for stream in tracks(container, "audio")]
     if not numbers:
         raise MediaError(path, "no_sound", "the file has no audio stream")
-    decoded = (_decode_track(path, data, number) for number in numbers)
+    decoded = (_decode_track(path, data, number, max_seconds) for number in numbers)
     first = next(decoded)
     native, rate, begin = next(filter(_is_heard, itertools.chain([first], decoded)), first)
     if not native.size:
@@ -90,7 +92,7 @@ def _is_heard(track: tuple[np.ndarray, int, float]) -> bool:
     return bool(np.abs(track[0]).max(initial=0) >= SILENCE)
 
 
-def _decode_track(path: Path, data: bytes, number: int) -> tuple[np.ndarray, int, float]:
+def _decode_track(path: Path, data: bytes, number: int, max_seconds: float) -> tuple[np.ndarray, int, float]:
     """float32 [n], mono; samples per second; seconds at which it begins."""
     with open_file(path, data) as container:
         stream = container.streams[number]
@@ -107,7 +109,7 @@ def _decode_track(path: Path, data: bytes, number: int) -> tuple[np.ndarray, int
                     if not length and frame.time is not None:
                         begin = frame.time
                     length += frame.samples
-                    _check_length(path, length, rate)
+                    _check_length(path, length, rate, max_seconds)
                     shares = _mix(frame.layout)
                     blocks += [part.to_ndarray().reshape(-1, len(shares)) @ shares for part in floats.resample(frame)]
     return np.concatenate(blocks).astype(np.float32, copy=False), rate, begin
@@ -124,9 +126,9 @@ def _mix(layout: av.AudioLayout) -> np.ndarray:
     return shares if "FC" in names else shares * np.float32(_SHARES["FL"])
 
 
-def _check_length(path: Path, samples: int, rate: int) -> None:
+def _check_length(path: Path, samples: int, rate: int, max_seconds: float) -> None:
     if rate not in SAMPLE_RATES:
         limits = f"{SAMPLE_RATES[0]:,} to {SAMPLE_RATES[-1]:,}"
         raise MediaError(path, "undecodable", f"sound of {rate:,} samples per second; it must have {limits}")
-    if samples > MAX_SOUND_SECONDS * rate:
-        raise MediaError(path, "too_long", f"sound longer than {MAX_SOUND_SECONDS:.0f} s")
+    if samples > max_seconds * rate:
+        raise MediaError(path, "too_long", f"sound longer than {max_seconds:.0f} s")

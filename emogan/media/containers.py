@@ -13,8 +13,8 @@ from typing import Literal, TypeVar
 import av
 from av.stream import Disposition
 
-from datasets import kinds
-from datasets.files import MediaError
+from emogan.errors import MediaError
+from emogan.media import kinds
 
 MAX_WORK_SECONDS = 120.0
 """On one file, more than a hundred times what the slowest sound clip takes: only files made to do harm take longer."""

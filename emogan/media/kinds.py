@@ -1,6 +1,6 @@
 """The kinds of media files: those that are listed are those that are opened. And whether a file has its end.
 
-Public names: SOUND_SUFFIXES, VIDEO_SUFFIXES, DEMUXERS, is_cut_off.
+Public names: SOUND_SUFFIXES, VIDEO_SUFFIXES, SUFFIXES, DEMUXERS, is_cut_off.
 """
 
 from collections.abc import Callable
@@ -19,6 +19,7 @@ SOUND_SUFFIXES = frozenset(_SOUND_KINDS)
 """How the names of files with sound alone end."""
 VIDEO_SUFFIXES = frozenset(_VIDEO_KINDS)
 """How the names of files with pictures end."""
+SUFFIXES = SOUND_SUFFIXES | VIDEO_SUFFIXES
 DEMUXERS = frozenset((_SOUND_KINDS | _VIDEO_KINDS).values())
 """FFmpeg's names of the containers, all of them real ones. (A text can be a playlist that names other files.)"""
 

@@ -11,8 +11,8 @@ import soundfile
 from av.stream import Disposition
 from films import RATE, Track, film, numbered, tone
 
-from datasets import sounds
-from datasets.files import MediaError
+from emogan.errors import MediaError
+from emogan.media import sounds
 
 LEVEL = 0.25
 COMMENTARY = tone(1.2, LEVEL, hertz=880)

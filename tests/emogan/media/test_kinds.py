@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 from films import Track, film, number_of, numbered, tone
 
-from datasets import kinds, media, sounds
+from datasets import media
 from datasets.clips import Listing, media_files
-from datasets.files import MediaError
+from emogan.errors import MediaError
+from emogan.media import kinds, sounds
 
 VIDEOS = {  # suffix -> container, pictures, sound
     ".3g2": ("3g2", "mpeg4", "aac"), ".3gp": ("3gp", "libx264", "aac"), ".asf": ("asf", "mpeg4", "libmp3lame"),
