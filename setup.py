@@ -19,6 +19,7 @@ REQUIRED = [
     "mlcroissant>=1.0",  # the command tfds needs it and tensorflow-datasets does not say so
     "mtcnn>=1.0,<1.1",
     "numpy>=1.26,<2",
+    "pandas>=1.5",
     "Pillow>=10",
     "scikit-image>=0.26",
     "scikit-learn>=1.4",

@@ -1,1 +1,37 @@
-"""The library: pictures of sound and of faces, the networks, their training step, and what is measured."""
+"""From faces to speech spectrograms, and from speech to emotion: the library, and its few names for scripts and notebooks.
+
+    model = emogan.load("runs/first")
+    for made in model.generate("photo.jpg", emotions=["happy", "sad"], draws=3, seed=1):
+        made.save("out")
+    recogniser = emogan.load_recogniser("runs/first")
+    recogniser.predict("speech.wav")
+
+Importing it loads no TensorFlow; using one of its names does.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from emogan.errors import UserError
+    from emogan.generation import Generated, Generator, load
+    from emogan.recogniser import Recogniser, load_recogniser
+    from emogan.speech import spectrogram, waveform
+
+_HOMES = {
+    "load": "generation", "Generator": "generation", "Generated": "generation",
+    "load_recogniser": "recogniser", "Recogniser": "recogniser",
+    "spectrogram": "speech", "waveform": "speech",
+    "UserError": "errors",
+}  # fmt: skip
+__all__ = ["Generated", "Generator", "Recogniser", "UserError", "load", "load_recogniser", "spectrogram", "waveform"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

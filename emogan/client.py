@@ -1,7 +1,8 @@
-r"""A spectrogram and its sound from the face in a photograph, by a model that TensorFlow Serving runs elsewhere.
+r"""Asks a model that TensorFlow Serving runs elsewhere: for speech from the face in a photograph, or for emotion in speech.
 
 python -m emogan.client --server=http://localhost:8501 --face=photo.jpg --emotion=happy --output_dir=out
 python -m emogan.client --server=grpc://localhost:8500 --face=photo.jpg --emotion=happy --output_dir=out
+python -m emogan.client --server=http://localhost:8501 --recognise=speech.wav
 """
 
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 from absl import flags
 
 from emogan import command
+from emogan.errors import UserError
 from emogan.path_flags import DEFINE_path
 
 _SERVER = flags.DEFINE_string(
@@ -20,27 +22,40 @@ _SERVER = flags.DEFINE_string(
 _MODEL = flags.DEFINE_string("model", "emogan", "What the server calls the model.")
 _VERSION = flags.DEFINE_integer("version", 0, "The model's version; without it the newest.", lower_bound=0)
 _TIMEOUT = flags.DEFINE_float("timeout", 30.0, "Seconds that an answer may take, with all retries.", lower_bound=0.1)
-_FACE = DEFINE_path("face", None, "A photograph with a face: any format that Pillow reads.", required=True)
+_FACE = DEFINE_path("face", None, "A photograph with a face: any format that Pillow reads.")
 _EMOTION = flags.DEFINE_list(
     "emotion",
     None,
     "What to ask for, one or several with commas between them, or all; the model knows which there are.",
-    required=True,
     allow_overwrite=False,
 )
 _DRAWS = flags.DEFINE_integer("draws", 1, "How many of each emotion, by different noise.", lower_bound=1)
 _SEED = flags.DEFINE_integer("seed", 1, "Seed of the first draw's noise; the next draws have the next numbers.")
-_OUTPUT_DIR = DEFINE_path("output_dir", None, "Where the PNGs and the WAV are written.", required=True)
+_OUTPUT_DIR = DEFINE_path("output_dir", None, "Where the PNGs and the WAVs are written.")
+_RECOGNISE = DEFINE_path(
+    "recognise", None, "A file of sound or video, or a folder of them, whose emotion is asked for, instead of --face."
+)
 
 
 def main(_: list[str]) -> None:
-    """Writes <photo>_<digest>_face.png, and <photo>_<digest>_<emotion>_<seed>.png and .wav for each emotion and draw."""
+    """Writes <photo>_<digest>_face.png, and <photo>_<digest>_<emotion>_<seed>.png and .wav for each emotion and draw; or prints
+    how probable each emotion is in a recording.
+    """
+    to_generate = [f"--{flag.name}" for flag in (_FACE, _EMOTION, _OUTPUT_DIR) if not flag.value]
+    if len(to_generate) < 3 if _RECOGNISE.value else to_generate:
+        raise UserError("give --face, --emotion and --output_dir, all three; or --recognise alone")
     from emogan.connections import connect
-    from emogan.photos import generate
+    from emogan.generation import Generator
+    from emogan.recogniser import Recogniser, files_of
 
     connection = connect(_SERVER.value, _MODEL.value, _VERSION.value, _TIMEOUT.value)
-    asked = Path(_FACE.value), _EMOTION.value, _SEED.value, Path(_OUTPUT_DIR.value)
-    for path in generate(connection, *asked, draws=_DRAWS.value):
+    if _RECOGNISE.value:
+        recogniser = Recogniser(connection)
+        print(recogniser.probabilities(files_of(_RECOGNISE.value)).to_string(float_format="{:.2f}".format))
+        print(recogniser.about())
+        return
+    found = Generator(connection).generate(Path(_FACE.value), _EMOTION.value, draws=_DRAWS.value, seed=_SEED.value)
+    for path in dict.fromkeys(path for made in found for path in made.save(_OUTPUT_DIR.value)):
         print(path)
 
 

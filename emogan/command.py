@@ -33,8 +33,8 @@ DEVELOPERS = (DeprecationWarning, PendingDeprecationWarning, FutureWarning)
 """Warnings for those who develop with a library."""
 
 
-def run(main: Callable[[list[str]], None]) -> None:
-    """Parses the command line and calls `main`.
+def run(main: Callable[[list[str]], None], *, arguments: bool = False) -> None:
+    """Parses the command line and calls `main`; where it takes `arguments` behind the flags, they follow the command's name.
 
     A UserError or a full disk is one line without frames, exit code 2. So is SIGTERM or Ctrl-C, exit code 143 or 130.
     """
@@ -47,7 +47,7 @@ def run(main: Callable[[list[str]], None]) -> None:
     atexit.register(gc.freeze)  # Python's last collection can take half a minute over many traced graphs, for nothing
 
     def guarded(argv: list[str]) -> None:
-        if len(argv) > 1:
+        if len(argv) > 1 and not arguments:
             sys.exit(_complain(f"unexpected argument {argv[1]!r}; every setting is a flag, see --help"))
         for number in _SIGNALS:
             signal.signal(number, _stop)

@@ -81,7 +81,7 @@ FACE_SCALE, FACE_SHIFT = 1.1, -0.14
 """The template of all datasets: forehead to chin, within VoxCeleb2's tracks, which end at the hairline. Our choice. (The
 defaults of `FaceConfig` are the template of models exported before 1.1, which reached above the tracks.)"""
 MIN_FACE_WIDTH = 32.0
-"""The narrowest face of a new dataset, pixels, unless another one is given. Our choice: BUILD.md has what it was chosen by."""
+"""The narrowest face of a new dataset, pixels, unless another one is given. Our choice; docs/decisions.md tells how."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -391,7 +391,7 @@ class TrainConfig:
     d_learning_rate: float = 0.0
     beta_1: float = 0.5
     seed: int = 1
-    interval: int = 100
+    interval: int = 500
     accumulate: int = 1
     g_ema: float = 0.0
     precision: str = "float32"
@@ -450,4 +450,9 @@ def _from_dict(cls: type[T], values: dict[str, Any]) -> T:
     check(not unknown, f"{cls.__name__} has no setting {', '.join(sorted(unknown))}; it was made by another version")
     missing = {f.name for f in dataclasses.fields(cls) if f.default is dataclasses.MISSING} - set(values)  # type: ignore[arg-type]
     check(not missing, f"{cls.__name__} lacks the setting {', '.join(sorted(missing))}; it was made by another version")
-    return cls(**{k: _from_dict(hints[k], v) if dataclasses.is_dataclass(hints[k]) else v for k, v in values.items()})
+    return cls(**{name: _value(hints[name], value) for name, value in values.items()})
+
+
+def _value(hint: Any, value: Any) -> Any:
+    inner = [one for one in (hint, *typing.get_args(hint)) if isinstance(one, type) and dataclasses.is_dataclass(one)]
+    return _from_dict(inner[0], value) if inner and value is not None else value

@@ -1,4 +1,6 @@
-"""Calls a served model over REST or gRPC, within a time limit: `connect`, which gives a Connection.
+"""Calls a served model over REST or gRPC, within a time limit, or in this process.
+
+Public names: Connection; connect, connection_to, settings_of.
 
 The server is called directly, never by way of a proxy, whatever the environment says.
 
@@ -17,6 +19,7 @@ import threading
 import time
 import urllib.parse
 from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 from typing import Any, Protocol
 
 import grpc
@@ -26,6 +29,7 @@ import tensorflow as tf
 from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
 
 from emogan import serving
+from emogan.config import from_json
 from emogan.errors import UserError
 
 MAX_ANSWER = 1 << 28
@@ -79,6 +83,25 @@ def connect(server: str, model: str = "emogan", version: int = 0, timeout: float
     if not host or not port or " " in host:
         raise UserError(f"{server!r} is no address of a server; give one such as http://host:8501 or grpc://host:8500")
     return kind(address, host, port, model, version, timeout)
+
+
+def connection_to(
+    source: str | Path, *, model: str = "emogan", version: int = 0, timeout_seconds: float = 30.0
+) -> Connection:
+    """A model on a server, or in this process.
+
+    Args:
+        source: a server's address, as for `connect`; or a folder, as for `emogan.serving.LocalModel`.
+        model: of a server, as for `connect`.
+        version: likewise.
+        timeout_seconds: likewise.
+
+    Raises:
+        UserError: where it is no such address or folder.
+    """
+    if "://" in str(source):
+        return connect(str(source), model, version, timeout_seconds)
+    return serving.LocalModel(Path(source))
 
 
 class _Retriable(Exception):
@@ -213,6 +236,16 @@ def _watched(connected: socket.socket, seconds: float) -> Iterator[None]:
         timer.cancel()
     if over.is_set():
         raise TimeoutError
+
+
+def settings_of(connection: Connection) -> serving.ServedSettings:
+    """What a served model says of itself.
+
+    Raises:
+        UserError: where the model does not answer.
+    """
+    (text,) = connection.predict("settings", {"row": np.zeros(1, np.int64)})["settings"]
+    return from_json(serving.ServedSettings, text.decode())
 
 
 def rest_request(signature: str, inputs: Arrays) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""A spectrogram as a picture for people: `draw_spectrogram`, `spectrogram_figure`; `to_png` renders any figure.
+"""Pictures for people: `draw_spectrogram`, `spectrogram_figure`, `over_time_figure`; `to_png` renders any figure.
 
 By matplotlib's Agg renderer without pyplot's global state.
 """
@@ -8,6 +8,7 @@ import math
 
 import librosa
 import numpy as np
+import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -59,6 +60,23 @@ def spectrogram_figure(spectrogram: np.ndarray) -> Figure:
     """One spectrogram, float [S, S, 1] in [-1, 1], with its axes."""
     figure = Figure(figsize=(2.6, 2.1), dpi=DPI, layout="constrained")
     draw_spectrogram(figure.subplots(), spectrogram)
+    return figure
+
+
+def over_time_figure(windows: pd.DataFrame) -> Figure:
+    """The probability of each emotion over time: a line for each, with a mark at the middle of every window.
+
+    Args:
+        windows: as `emogan.recogniser.Recogniser.windows` gives them.
+    """
+    figure = Figure(figsize=(7.2, 2.8), dpi=DPI, layout="constrained")
+    axes = figure.subplots()
+    middle = (windows["start"] + windows["end"]) / 2
+    for name in windows.columns.drop(["start", "end"]):
+        axes.plot(middle, windows[name], "o-", markersize=3, linewidth=1.3, label=name)
+    axes.set(xlabel="s", ylabel="probability", ylim=(-0.02, 1.02), xlim=(0, windows["end"].max()))
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.legend(frameon=False, loc="center left", bbox_to_anchor=(1, 0.5))
     return figure
 
 

@@ -283,7 +283,7 @@ class EmoGAN(tf.keras.Model):
     def _judge_both(
         self, batch: Batch, request: tf.Tensor, real: tf.Tensor, made: tf.Tensor, training: bool
     ) -> tuple[tf.Tensor, tf.Tensor]:
-        """The logits of both. Where D's weights outweigh its maps, they go through memory once: BUILD.md has the figures."""
+        """The logits of both. Where D's weights outweigh its maps, they go through memory once (docs/performance.md)."""
         asked: Batch = {**batch, "condition": request}
         if not self.judges_in_one_pass:
             return self._judge([batch], training)(real), self._judge([asked], training)(made)

@@ -1,4 +1,4 @@
-r"""A web page to try a model: a photograph or a webcam's picture, an emotion or all side by side, spectrograms and sounds.
+r"""A web page to try a model: spectrograms and sounds from a photograph or a webcam's picture; emotion in what is said to it.
 
 python -m emogan.page --model=demo/run/serving/emogan
 """
@@ -16,7 +16,7 @@ from emogan import command
 from emogan.errors import Stopped, UserError
 from emogan.path_flags import DEFINE_path
 
-_MODEL = DEFINE_path("model", None, "Folder of an exported generator, or of its versions.", required=True)
+_MODEL = DEFINE_path("model", None, "Folder of an exported model, of its versions, or of a run.", required=True)
 _HOST = flags.DEFINE_string(
     "host",
     "127.0.0.1",

@@ -1,6 +1,6 @@
-"""The generator as TensorFlow Serving runs it.
+"""The generator and the recogniser as TensorFlow Serving runs them.
 
-Public names: ServedGenerator, ServedSettings, OUTPUTS, save_served, versions, LocalModel.
+Public names: ServedModel, ServedSettings, RecogniserCard, OUTPUTS, save_served, versions, LocalModel.
 """
 
 import dataclasses
@@ -23,9 +23,12 @@ OUTPUTS = {
     "audio": ("wav_bytes", "error"),
     "tensors": ("spectrogram",),
     "classify": ("emotion_probabilities",),
+    "recognise": ("emotion_probabilities",),
     "settings": ("settings",),
 }
 """What each signature gives."""
+OF_A_RUN = Path("serving", "emogan")
+"""Where in its folder a run leaves the versions of its model."""
 EXTRA = "assets.extra"
 """The folder within a SavedModel whose files a server leaves alone."""
 MAX_BYTES = 1 << 23
@@ -33,6 +36,31 @@ MAX_BYTES = 1 << 23
 MAX_PIXELS = 1 << 24
 """Of a face."""
 _ROUNDING = 1e-3
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class RecogniserCard:
+    """What a served recogniser is, and how often it is right.
+
+    Attributes:
+        name: of the run's recognisers, such as `gan_strong`.
+        trained_on: what spectrograms, in words.
+        speakers: how many people it was trained or selected on.
+        validation_accuracy: by which it was chosen among the run's, share of clips.
+        accuracy: on the test fold, whose speakers nothing was trained or selected on: mean over speakers, and over the
+            trainings of that recogniser where there are several; None where none was measured.
+        low, high: the ends of its 95% interval over speakers; None where there is none.
+        test_speakers: how many these are.
+    """
+
+    name: str
+    trained_on: str
+    speakers: int
+    validation_accuracy: float
+    accuracy: float | None
+    low: float | None
+    high: float | None
+    test_speakers: int
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -46,6 +74,8 @@ class ServedSettings:
         dataset: the corpus of the calibration.
         synthetic: whether that corpus was a synthetic one.
         licences: of every corpus that was trained on, by the name of its dataset.
+        generates: whether there is a generator.
+        recogniser: what the recogniser is; None where there is none.
     """
 
     media: MediaConfig
@@ -54,26 +84,32 @@ class ServedSettings:
     dataset: str
     synthetic: bool
     licences: dict[str, str]
+    generates: bool = True
+    recogniser: RecogniserCard | None = None
 
 
-class ServedGenerator(tf.Module):
-    """The signatures of a served G, and of a recogniser where there is one. All inputs of a signature are needed, batch first.
+class ServedModel(tf.Module):
+    """The signatures of a served G, of a recogniser, or of both. All inputs of a signature are needed, batch first.
 
     A server may merge requests into one batch. So nothing that a row holds raises, which would fail its neighbours: the output
     `error` says what is wrong with a row, and its spectrogram is silence.
 
     Args:
-        generator: G, see `emogan.networks.build_generator`.
-        classifier: a recogniser of emotion in spectrograms, or None.
+        generator: G, see `emogan.networks.build_generator`; or None.
+        classifier: a recogniser of emotion in spectrograms; or None.
         settings: what the signatures need to know.
     """
 
-    def __init__(self, generator: tf.keras.Model, classifier: tf.keras.Model | None, settings: ServedSettings) -> None:
+    def __init__(
+        self, generator: tf.keras.Model | None, classifier: tf.keras.Model | None, settings: ServedSettings
+    ) -> None:
         super().__init__()
         # Behind plain functions: a Keras network that TensorFlow finds here is traced and saved again, layer by layer.
-        self._generate = functools.partial(generator, training=False)
+        self._generate = None if generator is None else functools.partial(generator, training=False)
         self._classify = None if classifier is None else functools.partial(classifier, training=False)
-        self._weights = generator.variables + ([] if classifier is None else classifier.variables)
+        self._weights = [
+            weight for network in (generator, classifier) if network is not None for weight in network.variables
+        ]
         self._size, self._classes = settings.model.size, settings.model.num_classes
         self._noise_dim = settings.model.noise_dim
         self._class_names = tf.constant(settings.class_names)
@@ -91,15 +127,22 @@ class ServedGenerator(tf.Module):
             tf.TensorSpec([None, self._classes], tf.float32, "condition"),
             tf.TensorSpec([None, self._noise_dim], tf.float32, "noise"),
         ]
+        samples = tf.TensorSpec([None, self._sound.clip_samples], tf.float32, "samples")
         taken: dict[str, tuple[Callable[..., dict[str, tf.Tensor]], list[tf.TensorSpec]]] = {
-            "serving_default": (self.serving_default, [face, emotion, seed]),
-            "probabilities": (self.probabilities, [face, probabilities, seed]),
-            "audio": (self.audio, [face, emotion, seed]),
-            "tensors": (self.tensors, tensors),
             "settings": (self.settings, [tf.TensorSpec([None], tf.int64, "row")]),
         }
+        if self._generate is not None:
+            taken |= {
+                "serving_default": (self.serving_default, [face, emotion, seed]),
+                "probabilities": (self.probabilities, [face, probabilities, seed]),
+                "audio": (self.audio, [face, emotion, seed]),
+                "tensors": (self.tensors, tensors),
+            }
         if self._classify is not None:
-            taken["classify"] = (self.classify, [tf.TensorSpec([*picture, 1], tf.float32, "spectrogram")])
+            taken |= {
+                "classify": (self.classify, [tf.TensorSpec([*picture, 1], tf.float32, "spectrogram")]),
+                "recognise": (self.recognise, [samples]),
+            }
         return {name: tf.function(call, input_signature=specs) for name, (call, specs) in taken.items()}
 
     def serving_default(
@@ -142,12 +185,18 @@ class ServedGenerator(tf.Module):
 
     def tensors(self, face: tf.Tensor, condition: tf.Tensor, noise: tf.Tensor) -> dict[str, tf.Tensor]:
         """G as it is: float32 [B, S, S, 3] in [-1, 1], [B, num_classes], [B, noise_dim] -> `spectrogram`, as above."""
+        assert self._generate is not None
         return {"spectrogram": self._generate([face, condition, noise])}
 
     def classify(self, spectrogram: tf.Tensor) -> dict[str, tf.Tensor]:
         """The recogniser: float32 [B, S, S, 1] in [-1, 1] -> `emotion_probabilities`, float32 [B, num_classes]."""
         assert self._classify is not None
         return {"emotion_probabilities": tf.nn.softmax(self._classify(spectrogram))}
+
+    def recognise(self, samples: tf.Tensor) -> dict[str, tf.Tensor]:
+        """The recogniser from sound: float32 [B, clip_samples], mono, [-1, 1] -> as `classify`; no numbers are silence."""
+        heard = tf.clip_by_value(tf.where(tf.math.is_finite(samples), samples, 0.0), -1.0, 1.0)
+        return self.classify(audio.spectrogram(heard, self._sound))
 
     def settings(self, row: tf.Tensor) -> dict[str, tf.Tensor]:
         """`settings`, string [B]: the JSON of the model's `ServedSettings`, once for each of `row`, int64 [B]."""
@@ -163,6 +212,7 @@ class ServedGenerator(tf.Module):
         error = tf.where(refused == "", unread, refused)
         good = (error == "")[:, tf.newaxis, tf.newaxis, tf.newaxis]
         condition = tf.where(error[:, tf.newaxis] == "", condition, 0.0)
+        assert self._generate is not None
         made = self._generate([faces, condition, noise])
         return {"spectrogram": tf.where(good, made, -1.0), "error": error}
 
@@ -206,10 +256,10 @@ def _png_shape(data: tf.Tensor) -> list[tf.Tensor]:
 
 
 def save_served(
-    generator: tf.keras.Model, classifier: tf.keras.Model | None, settings: ServedSettings, path: Path
+    generator: tf.keras.Model | None, classifier: tf.keras.Model | None, settings: ServedSettings, path: Path
 ) -> None:
-    """Writes the SavedModel of a served generator, and of a recogniser where there is one, with its settings."""
-    served = ServedGenerator(generator, classifier, settings)
+    """Writes the SavedModel of a served generator, of a recogniser, or of both, with its settings."""
+    served = ServedModel(generator, classifier, settings)
     tf.saved_model.save(served, str(path), signatures=served.signatures())
     extra = path / EXTRA
     extra.mkdir()
@@ -231,7 +281,7 @@ class LocalModel:
     """A served model in this process, called as `emogan.connections.Connection` is; needs no Keras.
 
     Args:
-        path: `save_served`'s folder, or one of such folders by version, of which it is the newest.
+        path: `save_served`'s folder, or one of such folders by version, of which it is the newest; or a run's folder.
 
     Attributes:
         signatures: TensorFlow's functions, by name.
@@ -243,11 +293,12 @@ class LocalModel:
     """
 
     def __init__(self, path: Path) -> None:
-        folder = _newest_version(path)
+        of_run = path / OF_A_RUN
+        folder = _newest_version(of_run if of_run.exists() else path)
         settings, provenance = folder / EXTRA / "emogan.json", folder / EXTRA / "provenance.json"
         if not settings.exists():
             raise UserError(
-                f"{path} holds no exported generator; give the folder that `python -m trainers.export` or a run wrote, such as "
+                f"{path} holds no exported model; give the folder that `python -m trainers.export` or a run wrote, such as "
                 "<run_dir>/serving/emogan"
             )
         try:

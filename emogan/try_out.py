@@ -1,22 +1,30 @@
 """The page of `emogan.page`: `build`, by Gradio, and `serve`."""
 
+import contextlib
 import io
 import signal
-from pathlib import Path
+from collections.abc import Iterator
 from typing import Any
 
 import gradio as gr
 import numpy as np
 from PIL import Image
 
-from emogan import photos
-from emogan.connections import Connection
+from emogan import drawing
+from emogan.connections import Connection, settings_of
 from emogan.errors import UserError
+from emogan.generation import Generator
+from emogan.photos import aligned_face
+from emogan.recogniser import Recogniser
 
 _ABOUT = """# From a face to speech
 A generator makes the spectrogram of an utterance from a face and an emotion; what you hear is that spectrogram made audible. It
 was calibrated on {data}. **What it makes is generated: it is nobody's voice, and does not tell what the person feels.** Use
 pictures of people who agree. They stay on the machine that runs this page, and are deleted when it ends.
+"""
+_ABOUT_RECOGNISER = """# From speech to emotion
+Record yourself or upload sound or video. Of up to 5 seconds the middle is listened to, of more all of it. {about} Recordings
+stay on the machine that runs this page, and are deleted when it ends.
 """
 _MAX_PHOTO_BYTES = 1 << 25
 _COLUMN_WIDTH = 150  # pixels that an emotion takes at least
@@ -24,7 +32,8 @@ _FACE_SIDE = 256  # pixels that the aligned face is shown with at least
 
 
 def build(connection: Connection) -> gr.Blocks:
-    """A page on which a photograph, or a webcam's picture, and an emotion become a spectrogram and its sound.
+    """A page on which a photograph and an emotion become a spectrogram and its sound, and sound becomes probabilities of
+    emotions, each where the model has that part.
 
     Args:
         connection: the model.
@@ -32,20 +41,29 @@ def build(connection: Connection) -> gr.Blocks:
     Raises:
         UserError: where the model does not answer.
     """
-    settings = photos.settings_of(connection)
-    emotions = settings.class_names
+    settings = settings_of(connection)
+    with gr.Blocks(title="emogan", analytics_enabled=False) as page:
+        if settings.generates:
+            with gr.Tab("Face to speech"):
+                _generation(Generator(connection))
+        if settings.recogniser:
+            with gr.Tab("Speech to emotion"):
+                _recognition(Recogniser(connection))
+    return page
+
+
+def _generation(generator: Generator) -> None:
+    settings, emotions = generator.settings, list(generator.class_names)
 
     def show(photo: str | None, seed: float | None, *chosen: str) -> list[Any]:
         """The aligned face; and for each emotion its column, picture and sound."""
-        try:
+        with _told():
             if seed is None:
                 raise UserError("the seed is missing; give a whole number")
             if photo is None:
                 raise UserError("there is no picture yet; choose a photograph, or take one with the webcam")
-            face = photos.aligned_face(Path(photo), settings.media.face)
-            made = {answer.emotion: answer for answer in photos.ask(connection, face, chosen, int(seed))}
-        except UserError as error:
-            raise gr.Error(str(error), print_exception=False) from error
+            face = aligned_face(photo, settings.media.face)
+            made = {one.emotion: one for one in generator.of_face(face, chosen, int(seed))}
         outputs: list[Any] = [_enlarged(face)]
         for emotion in emotions:
             answer = made.get(emotion)
@@ -58,29 +76,52 @@ def build(connection: Connection) -> gr.Blocks:
 
     data = f"{settings.dataset}, a synthetic corpus" if settings.synthetic else settings.dataset
     shown: dict[str, Any] = {"interactive": False, "format": "png"}
-    with gr.Blocks(title="emogan", analytics_enabled=False) as page:
-        gr.Markdown(_ABOUT.format(data=data))
-        with gr.Row():
-            photo = gr.Image(
-                label="Picture", sources=["upload", "webcam"], type="filepath", image_mode=None, height=300
-            )
-            with gr.Column():
-                emotion = gr.Radio(emotions, value=emotions[0], label="Emotion")
-                seed = gr.Number(1, label="Seed: another one gives another variant", precision=0)
-                one = gr.Button("Generate", variant="primary")
-                every = gr.Button("All emotions side by side")
-            face = gr.Image(label="The face that the model sees", height=300, buttons=[], **shown)
-        outputs: list[Any] = [face]
-        with gr.Row():
-            for name in emotions:
-                with gr.Column(visible=False, min_width=_COLUMN_WIDTH) as column:
-                    gr.Markdown(f"### {name}")
-                    picture = gr.Image(show_label=False, alt_text=f"spectrogram, {name}", buttons=["download"], **shown)
-                    sound = gr.Audio(label="generated", buttons=["download"], interactive=False)
-                outputs += [column, picture, sound]
-        one.click(show, [photo, seed, emotion], outputs)
-        every.click(lambda photo, seed: show(photo, seed, *emotions), [photo, seed], outputs)
-    return page
+    gr.Markdown(_ABOUT.format(data=data))
+    with gr.Row():
+        photo = gr.Image(label="Picture", sources=["upload", "webcam"], type="filepath", image_mode=None, height=300)
+        with gr.Column():
+            emotion = gr.Radio(emotions, value=emotions[0], label="Emotion")
+            seed = gr.Number(1, label="Seed: another one gives another variant", precision=0)
+            one = gr.Button("Generate", variant="primary")
+            every = gr.Button("All emotions side by side")
+        face = gr.Image(label="The face that the model sees", height=300, buttons=[], **shown)
+    outputs: list[Any] = [face]
+    with gr.Row():
+        for name in emotions:
+            with gr.Column(visible=False, min_width=_COLUMN_WIDTH) as column:
+                gr.Markdown(f"### {name}")
+                picture = gr.Image(show_label=False, alt_text=f"spectrogram, {name}", buttons=["download"], **shown)
+                sound = gr.Audio(label="generated", buttons=["download"], interactive=False)
+            outputs += [column, picture, sound]
+    one.click(show, [photo, seed, emotion], outputs)
+    every.click(lambda photo, seed: show(photo, seed, *emotions), [photo, seed], outputs)
+
+
+def _recognition(recogniser: Recogniser) -> None:
+    def show(recording: str | None) -> list[Any]:
+        """The probability of each emotion, and a picture of them over time."""
+        with _told():
+            if recording is None:
+                raise UserError("there is no recording yet; record one, or upload a file")
+            windows = recogniser.windows(recording)
+            found = recogniser.probabilities([recording]).iloc[0]
+        return [found.to_dict(), Image.open(io.BytesIO(drawing.to_png(drawing.over_time_figure(windows))))]
+
+    gr.Markdown(_ABOUT_RECOGNISER.format(about=recogniser.about().replace("\n", " ")))
+    with gr.Row():
+        recording = gr.Audio(label="Recording", sources=["microphone", "upload"], type="filepath")
+        found = gr.Label(label="Emotion")
+    over_time = gr.Image(label="Over time", interactive=False, format="png", buttons=["download"])
+    gr.Button("Recognise", variant="primary").click(show, recording, [found, over_time])
+
+
+@contextlib.contextmanager
+def _told() -> Iterator[None]:
+    """Shows a user's mistake on the page."""
+    try:
+        yield
+    except UserError as error:
+        raise gr.Error(str(error), print_exception=False) from error
 
 
 def _enlarged(face: np.ndarray) -> Image.Image:

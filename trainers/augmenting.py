@@ -18,7 +18,7 @@ from tqdm.auto import tqdm
 
 from datasets import protocols
 from datasets.corpus import Corpus
-from emogan import photos
+from emogan import generation
 from emogan.config import differences
 from emogan.errors import UserError, check
 from emogan.serving import LocalModel
@@ -94,14 +94,14 @@ def augment(model: LocalModel, corpus: Corpus, order: Order, output_dir: Path) -
     if output_dir.exists():
         raise UserError(f"{output_dir} is there already; choose another --output_dir")
     if order.emotions:
-        asked = photos.emotions_of(order.emotions, model.settings.class_names)
+        asked = generation.emotions_of(order.emotions, model.settings.class_names)
         order = dataclasses.replace(order, emotions=tuple(asked))
     _check(model, corpus, order)
     split = "+".join(corpus.splits)
     if order.test_fold is not None:
         split = protocols.protocol(corpus, order.test_fold).train
     count = corpus.count(split) * max(1, len(order.emotions)) * order.draws
-    photos.check_seeds(order.seed, count)
+    generation.check_seeds(order.seed, count)
     size, class_names = corpus.media.size, model.settings.class_names
     about = {
         "generated": MARK,
@@ -151,12 +151,13 @@ def _check(model: LocalModel, corpus: Corpus, order: Order) -> None:
             )
 
 
-def _made(model: LocalModel, corpus: Corpus, split: str, order: Order) -> Iterator[tuple[Item, photos.Answer]]:
+def _made(model: LocalModel, corpus: Corpus, split: str, order: Order) -> Iterator[tuple[Item, generation.Generated]]:
     class_names, seed, number = model.settings.class_names, order.seed, 0
+    generator = generation.Generator(model)
     for example in corpus.examples(split, pictures=["face"]).as_numpy_iterator():
         emotions = order.emotions or (corpus.class_names[example["label"]],)
         for _ in range(order.draws):
-            for answer in photos.ask(model, example["face"], emotions, seed, sound=order.wav):
+            for answer in generator.of_face(example["face"], emotions, seed, sound=order.wav):
                 yield (
                     Item(
                         item=number,

@@ -15,13 +15,13 @@ import tensorflow as tf
 from datasets import input_pipeline, streams
 from datasets.corpus import Corpus
 from emogan import networks
-from emogan.config import BARE, AugmentConfig, RecogniserConfig, TrainConfig
+from emogan.config import BARE, AugmentConfig, RecogniserConfig, TrainConfig, to_json
 from emogan.consistency import ConsistentClassifier
 from emogan.metrics import recognition
 from trainers import drawing, readings, training
-from trainers.job import Job, pictures
+from trainers.job import Job, pictures, served_settings
 from trainers.recognisers import RECOGNISERS
-from trainers.run_folder import RunFolder, log
+from trainers.run_folder import RunFolder, log, write_atomically
 from trainers.saved_networks import load_network, save_network, seen_speakers, start_folder, take_over_trunk
 
 MUCH = AugmentConfig(
@@ -122,6 +122,7 @@ def recognise(job: Job, run: RunFolder, folder: Path) -> None:
                 job, run, path, job.target, split, functools.partial(batches, settings), settings, regularised
             )
             save_network(network, config.model, path, known)
+    write_atomically(folder / "served.json", to_json(served_settings(job, known)))
 
 
 def cross_fitted(job: Job, run: RunFolder, folder: Path, left_out: str) -> tf.keras.Model:

@@ -27,12 +27,12 @@ _OUTPUT_DIR = DEFINE_path("output_dir", None, "Where the PNGs and the WAV are wr
 
 def main(_: list[str]) -> None:
     """Writes <photo>_<digest>_face.png, and <photo>_<digest>_<emotion>_<seed>.png and .wav for each emotion and draw."""
-    from emogan.photos import generate
-    from emogan.serving import LocalModel
+    from emogan import generation
 
-    model = LocalModel(Path(_MODEL.value))
-    asked = Path(_FACE.value), _EMOTION.value, _SEED.value, Path(_OUTPUT_DIR.value)
-    for path in generate(model, *asked, draws=_DRAWS.value):
+    found = generation.load(_MODEL.value).generate(
+        Path(_FACE.value), _EMOTION.value, draws=_DRAWS.value, seed=_SEED.value
+    )
+    for path in dict.fromkeys(path for made in found for path in made.save(_OUTPUT_DIR.value)):
         print(path)
 
 

@@ -1,4 +1,4 @@
-"""What every stage of a run works on. Public names: Job, open_job."""
+"""What every stage of a run works on. Public names: Job, open_job, pictures, served_settings."""
 
 import dataclasses
 from collections.abc import Iterator
@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
+import datasets
 from datasets import input_pipeline, protocols
 from datasets.corpus import Corpus, open_corpus
 from datasets.input_pipeline import Condition
@@ -14,6 +15,7 @@ from datasets.protocols import Protocol
 from emogan import networks
 from emogan.config import differences
 from emogan.errors import UserError
+from emogan.serving import ServedSettings
 from trainers import devices, needs, readings, saved_networks
 from trainers.readings import Readings
 from trainers.run_config import FORMAT, LEFT_OUT, RunConfig
@@ -199,3 +201,24 @@ def pictures(corpus: Corpus, split: str, kind: str) -> Iterator[np.ndarray]:
     """Up to `STATISTICS_EXAMPLES` pictures of a split in batches, as networks see them, for `networks.standardise_by`."""
     taken = corpus.examples(split, pictures=[kind]).take(STATISTICS_EXAMPLES)
     return taken.map(lambda e: input_pipeline.to_input(e[kind])).batch(256).as_numpy_iterator()
+
+
+def served_settings(job: Job, known: frozenset[str]) -> ServedSettings:
+    """What a served model of a run says of itself; `known` are all speakers that it was trained or selected on."""
+    corpus = job.labelled
+    return ServedSettings(
+        media=corpus.media,
+        model=job.config.model,
+        class_names=list(corpus.class_names),
+        dataset=corpus.name,
+        synthetic=corpus.synthetic,
+        licences=_licences(corpus, job.unlabelled, known),
+    )
+
+
+def _licences(labelled: Corpus, unlabelled: Corpus | None, known: frozenset[str]) -> dict[str, str]:
+    """Of all corpora that are trained on, those of a run that networks were taken over from included."""
+    names = {speaker.partition(":")[0] for speaker in known}
+    here = {one.name: one.licence for one in (labelled, unlabelled) if one and one.name.partition("/")[0] in names}
+    others = names - {name.partition("/")[0] for name in here}
+    return here | {name: datasets.BUILDERS[name].LICENSE for name in sorted(others)}

@@ -98,21 +98,26 @@ def example_rows(model: serving.LocalModel) -> Rows:
         By signature and input: an array whose first axis has an entry for each class.
     """
     settings = model.settings
-    classes, size = settings.model.num_classes, settings.model.size
-    photograph = skimage.data.astronaut()
-    face, _ = faces.align(photograph, faces.detect(photograph, settings.media.face)[0].landmarks, settings.media.face)
+    classes, size, sound = settings.model.num_classes, settings.model.size, settings.media.spectrogram
     rng = np.random.default_rng(1)
-    inputs = {
-        "aligned_face_bytes": np.array([tf.io.encode_png(face).numpy()] * classes, object),
-        "emotion": np.array([name.encode() for name in settings.class_names], object),
-        "emotion_probabilities": np.eye(classes, dtype=np.float32),
-        "seed": np.arange(classes, dtype=np.int64),
-        "face": np.tile(face.astype(np.float32) / 127.5 - 1, (classes, 1, 1, 1)),
-        "condition": np.eye(classes, dtype=np.float32),
-        "noise": rng.uniform(-1, 1, (classes, settings.model.noise_dim)).astype(np.float32),
+    inputs: dict[str, np.ndarray] = {
         "spectrogram": rng.uniform(-1, 1, (classes, size, size, 1)).astype(np.float32),
+        "samples": rng.uniform(-0.1, 0.1, (classes, sound.clip_samples)).astype(np.float32),
         "row": np.arange(classes, dtype=np.int64),
     }
+    if settings.generates:
+        photograph = skimage.data.astronaut()
+        landmarks = faces.detect(photograph, settings.media.face)[0].landmarks
+        face, _ = faces.align(photograph, landmarks, settings.media.face)
+        inputs |= {
+            "aligned_face_bytes": np.array([tf.io.encode_png(face).numpy()] * classes, object),
+            "emotion": np.array([name.encode() for name in settings.class_names], object),
+            "emotion_probabilities": np.eye(classes, dtype=np.float32),
+            "seed": np.arange(classes, dtype=np.int64),
+            "face": np.tile(face.astype(np.float32) / 127.5 - 1, (classes, 1, 1, 1)),
+            "condition": np.eye(classes, dtype=np.float32),
+            "noise": rng.uniform(-1, 1, (classes, settings.model.noise_dim)).astype(np.float32),
+        }
     return {
         name: {key: inputs[key] for key in signature.structured_input_signature[1]}
         for name, signature in model.signatures.items()

@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-import datasets
 from datasets import input_pipeline
 from datasets.controls import spoilt_sources
 from datasets.corpus import Corpus
@@ -17,7 +16,6 @@ from emogan import audio, networks
 from emogan.codes import EXAMPLES, PictureCode, averaged_down
 from emogan.config import LossConfig, TrainConfig, to_json
 from emogan.model import EmoGAN
-from emogan.serving import ServedSettings
 from trainers import (
     classifying,
     cluster,
@@ -33,7 +31,7 @@ from trainers import (
     saved_networks,
     training,
 )
-from trainers.job import Job, pictures
+from trainers.job import Job, pictures, served_settings
 from trainers.plan import phases_table
 from trainers.recognisers import recognisers
 from trainers.run_config import RunConfig
@@ -72,7 +70,7 @@ def run_all(job: Job, run_dir: Path, flags: str) -> Path:
 def stages_of(config: RunConfig) -> list[str]:
     """The names of a run's stages, in their order."""
     made = config.schedule != "none"
-    served = made and config.model.direction == "face_to_sound"
+    served = config.model.direction == "face_to_sound"
     return [
         *(["pretrain"] if config.pretrains else []),
         *(["face_classifier"] if config.reads_faces else []),
@@ -142,26 +140,10 @@ def calibrate(job: Job, run: RunFolder, folder: Path) -> None:
     splits = protocol.train, protocol.validation
     condition = job.condition(run)
     _fit_gan(gan, job, settings, corpus, splits, condition, run, folder, known, balance=config.balance_classes)
-    served = ServedSettings(
-        media=corpus.media,
-        model=config.model,
-        class_names=list(corpus.class_names),
-        dataset=corpus.name,
-        synthetic=corpus.synthetic,
-        licences=_licences(corpus, job.unlabelled, known),
-    )
     if run.writes:
         if gan.code:
             np.savez(folder / "code.npz", means=gan.code.means.numpy(), components=gan.code.components.numpy())
-        write_atomically(folder / "served.json", to_json(served))
-
-
-def _licences(labelled: Corpus, unlabelled: Corpus | None, known: frozenset[str]) -> dict[str, str]:
-    """Of all corpora that G was trained on, those of a run that it was taken over from included."""
-    names = {speaker.partition(":")[0] for speaker in known}
-    here = {one.name: one.licence for one in (labelled, unlabelled) if one and one.name.partition("/")[0] in names}
-    others = names - {name.partition("/")[0] for name in here}
-    return here | {name: datasets.BUILDERS[name].LICENSE for name in sorted(others)}
+        write_atomically(folder / "served.json", to_json(served_settings(job, known)))
 
 
 def _fresh(job: Job, corpus: Corpus, split: str) -> tuple[tf.keras.Model, tf.keras.Model]:

@@ -37,7 +37,11 @@ def settings():
         dataset="crema_d_av/64",
         synthetic=True,
         licences={"crema_d_av/64": "ODbL"},
-    )
+        recogniser=serving.RecogniserCard(
+            name="strong", trained_on="real, regularised", speakers=24, validation_accuracy=0.6, accuracy=0.5, low=0.45,
+            high=0.55, test_speakers=12,
+        ),
+    )  # fmt: skip
 
 
 @pytest.fixture(scope="session")
@@ -54,10 +58,12 @@ def classifier(settings):
 
 @pytest.fixture(scope="session")
 def exported(generator, classifier, settings, shared):
-    """Version 9 without a classifier, version 10 with one."""
+    """Version 8 without a generator, version 9 without a classifier, version 10 with both."""
+    alone = dataclasses.replace(settings, generates=False), dataclasses.replace(settings, recogniser=None)
 
     def build(folder):
-        serving.save_served(generator, None, settings, folder / "9")
+        serving.save_served(None, classifier, alone[0], folder / "8")
+        serving.save_served(generator, None, alone[1], folder / "9")
         serving.save_served(generator, classifier, settings, folder / "10")
 
     return shared("exported", build)
@@ -77,6 +83,7 @@ def inputs_of(exported):
         "condition": np.eye(6, dtype=np.float32)[:2],
         "noise": rng.uniform(-1, 1, (2, PRESETS["tiny"].noise_dim)).astype(np.float32),
         "spectrogram": rng.uniform(-1, 1, (2, 64, 64, 1)).astype(np.float32),
+        "samples": rng.uniform(-0.5, 0.5, (2, 40_960)).astype(np.float32),
         "row": np.zeros(2, np.int64),
     }
     signatures = serving.LocalModel(exported).signatures

@@ -8,15 +8,20 @@ import soundfile
 import stand_in
 from skimage.io import imread
 
-from emogan import photos, serving
+import emogan
 from emogan.emotions import EMOTIONS
 from emogan.errors import UserError
+from emogan.generation import check_seeds
 
 
 @pytest.fixture(scope="module")
 def stem(photo):
     """How the names of a photograph's files begin."""
     return f"photo_{hashlib.sha256(photo.read_bytes()).hexdigest()[:8]}"
+
+
+def saved(found, folder):
+    return list(dict.fromkeys(path for made in found for path in made.save(folder)))
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +37,7 @@ def test_the_command_writes_what_the_model_gives_here(run_command, addresses, ex
         "--draws=2", f"--output_dir={tmp_path / 'there'}",
     )  # fmt: skip
     assert result.returncode == 0, result.stderr
-    here = photos.generate(serving.LocalModel(exported), photo, ["happy", "sad"], 3, tmp_path / "here", draws=2)
+    here = saved(emogan.load(exported).generate(photo, ["happy", "sad"], seed=3, draws=2), tmp_path / "here")
     assert result.stdout.split() == [str(tmp_path / "there" / path.name) for path in here]
     assert [path.name for path in here] == [
         f"{stem}_face.png", f"{stem}_happy_3.png", f"{stem}_happy_3.wav", f"{stem}_sad_3.png", f"{stem}_sad_3.wav",
@@ -46,7 +51,7 @@ def test_the_command_writes_what_the_model_gives_here(run_command, addresses, ex
 
 
 def test_all_emotions_can_be_asked_for_in_a_word(exported, photo, stem, tmp_path):
-    written = photos.generate(serving.LocalModel(exported), photo, ["all"], 1, tmp_path)
+    written = saved(emogan.load(exported).generate(photo, ["all"]), tmp_path)
     assert {path.stem for path in written} == {f"{stem}_face", *(f"{stem}_{emotion}_1" for emotion in EMOTIONS)}
 
 
@@ -59,7 +64,7 @@ def test_draws_have_the_next_seeds_and_differ(run_command, exported, photo, stem
     assert [line.split("/")[-1] for line in result.stdout.splitlines()] == [
         f"{stem}_face.png", f"{stem}_sad_4.png", f"{stem}_sad_4.wav", f"{stem}_sad_5.png", f"{stem}_sad_5.wav",
     ]  # fmt: skip
-    photos.generate(serving.LocalModel(exported), photo, ["sad"], 5, tmp_path / "alone")
+    saved(emogan.load(exported).generate(photo, "sad", seed=5), tmp_path / "alone")
     first, second = (soundfile.read(tmp_path / "several" / f"{stem}_sad_{seed}.wav")[0] for seed in (4, 5))
     alone, _ = soundfile.read(tmp_path / "alone" / f"{stem}_sad_5.wav")
     np.testing.assert_allclose(second, alone, atol=1e-3)
@@ -68,19 +73,34 @@ def test_draws_have_the_next_seeds_and_differ(run_command, exported, photo, stem
 
 def test_an_emotion_that_the_model_does_not_know_is_refused_with_those_it_does(exported, photo, tmp_path):
     with pytest.raises(UserError, match=r"bored.*anger, disgust, fear"):
-        photos.generate(serving.LocalModel(exported), photo, ["happy", "bored"], 1, tmp_path)
+        emogan.load(exported).generate(photo, ["happy", "bored"])
 
 
 @pytest.mark.parametrize(("seed", "draws", "message"), [(1, 0, "draws is 0"), (2**63 - 1, 2, "seed is 9,223,372")])
-def test_draws_that_cannot_be_are_refused_before_anything_is_written(exported, photo, tmp_path, seed, draws, message):
+def test_draws_that_cannot_be_are_refused(exported, photo, seed, draws, message):
     with pytest.raises(UserError, match=message):
-        photos.generate(serving.LocalModel(exported), photo, ["happy"], seed, tmp_path / "none", draws=draws)
-    assert not (tmp_path / "none").exists()
+        emogan.load(exported).generate(photo, ["happy"], seed=seed, draws=draws)
 
 
 def test_seeds_go_to_the_ends_of_int64():
-    photos.check_seeds(2**63 - 2, 2)
-    photos.check_seeds(-(2**63), 2)
+    check_seeds(2**63 - 2, 2)
+    check_seeds(-(2**63), 2)
+
+
+@pytest.mark.parametrize("wire", ["rest", "grpc"])
+def test_the_command_recognises(run_command, addresses, exported, tmp_path, rng, wire):
+    soundfile.write(tmp_path / "speech.wav", rng.uniform(-0.3, 0.3, 48_000), 16_000)
+    result = run_command("emogan.client", f"--server={addresses[wire]}", f"--recognise={tmp_path / 'speech.wav'}")
+    assert result.returncode == 0, result.stderr
+    found = emogan.load_recogniser(exported).predict_proba(tmp_path / "speech.wav")
+    assert f"{found['anger']:.2f}" in result.stdout
+    assert "acted" in result.stdout
+
+
+@pytest.mark.parametrize("given", [[], ["--face=a.png"], ["--recognise=a.wav", "--face=a.png"]])
+def test_what_is_asked_for_must_be_one_thing(run_command, given):
+    result = run_command("emogan.client", "--server=http://127.0.0.1:9", *given)
+    assert (result.returncode, "--recognise alone" in result.stderr) == (2, True)
 
 
 def test_no_server_is_one_line(run_command, photo, tmp_path):

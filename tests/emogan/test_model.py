@@ -42,7 +42,7 @@ def test_judges_in_one_pass_where_the_weights_outweigh_the_maps(size, base_filte
         discriminator=networks.build_discriminator(model),
         classifier=None,
         loss=LossConfig(),
-        train=TrainConfig(steps=100, batch_size=batch_size),
+        train=TrainConfig(steps=500, batch_size=batch_size),
     )
     assert gan.judges_in_one_pass == one_pass
 

@@ -10,9 +10,9 @@ import skimage.data
 from PIL import Image
 from skimage.io import imread
 
-from emogan import faces, photos, serving
+import emogan
+from emogan import faces, photos
 from emogan.config import MIN_FACE_WIDTH, MediaConfig
-from emogan.emotions import EMOTIONS
 from emogan.errors import UserError
 
 PORTRAIT = skimage.data.astronaut()[:256, 96:352]
@@ -53,28 +53,17 @@ def test_a_face_that_is_too_small_is_refused(tmp_path):
         assert photos.aligned_face(photo, dataclasses.replace(CONFIG, min_width=least)).shape == (64, 64, 3)
 
 
-def test_the_emotions_that_are_asked_for():
-    assert photos.emotions_of(["all"], EMOTIONS) == list(EMOTIONS)
-    assert photos.emotions_of(["sad", "fear"], EMOTIONS) == ["sad", "fear"]
-
-
-@pytest.mark.parametrize("asked", [[], [""], ["sad", "bored"], ["sad", "all"], ["sad", "sad"]])
-def test_emotions_that_cannot_be_asked_for(asked):
-    with pytest.raises(UserError):
-        photos.emotions_of(asked, EMOTIONS)
-
-
 def test_photographs_of_one_name_do_not_replace_each_other(exported, tmp_path):
-    model, out = serving.LocalModel(exported), tmp_path / "out"
+    model, out = emogan.load(exported), tmp_path / "out"
     (tmp_path / "other").mkdir()
     darker = [saved(tmp_path / name, PORTRAIT // (2 + number)) for number, name in enumerate(["test.jpg", "test.png"])]
     taken = [*darker, saved(tmp_path / "other" / "test.png", PORTRAIT)]
-    written = [photos.generate(model, photo, ["sad"], 1, out) for photo in taken]
+    written = [model.generate(photo, "sad")[0].save(out) for photo in taken]
     assert {path.name for paths in written for path in paths} == {path.name for path in out.iterdir()}
     assert len(list(out.iterdir())) == 9
     for photo, (face, *_) in zip(taken, written, strict=True):
         np.testing.assert_array_equal(imread(face), photos.aligned_face(photo, CONFIG))
-    assert photos.generate(model, taken[0], ["sad"], 1, out) == written[0]  # the same names again
+    assert model.generate(taken[0], "sad")[0].save(out) == written[0]  # the same names again
 
 
 @pytest.mark.parametrize("name", [b"\xff\xfe.png", "高兴 \N{GRINNING FACE}".encode() * 12 + b".png", b"-.png"])

@@ -12,7 +12,7 @@ import model_server
 import pytest
 import stand_in
 
-from emogan import photos, serving
+from emogan import connections, serving
 from emogan.connections import connect
 from emogan.errors import UserError
 
@@ -47,7 +47,7 @@ def add(version, folder):
 def ask_until(connection, is_enough):
     """Asks again and again."""
     end = time.monotonic() + SECONDS
-    while not is_enough(photos.settings_of(connection).dataset):
+    while not is_enough(connections.settings_of(connection).dataset):
         assert time.monotonic() < end
         time.sleep(0.1)
 
@@ -67,14 +67,14 @@ def test_a_newer_version_that_is_cut_off_leaves_the_one_before(served, newer, tm
     add(cut, folder)
     end = time.monotonic() + 5
     ask_until(connect(addresses["rest"]), lambda dataset: dataset != "crema_d_av/64" or time.monotonic() > end)
-    assert photos.settings_of(connect(addresses["grpc"])).dataset == "crema_d_av/64"
+    assert connections.settings_of(connect(addresses["grpc"])).dataset == "crema_d_av/64"
 
 
 @pytest.mark.parametrize("wire", ["rest", "grpc"])
 def test_a_version_that_is_removed_is_missed_in_one_message(served, wire):
     folder, addresses = served
     connection = connect(addresses[wire])
-    assert photos.settings_of(connection).dataset == "crema_d_av/64"
+    assert connections.settings_of(connection).dataset == "crema_d_av/64"
     shutil.rmtree(folder / "10")
     with pytest.raises(UserError, match="refused the request to model emogan: Servable not found for request: Latest"):
         ask_until(connection, lambda _: False)

@@ -141,7 +141,23 @@ def test_tensors_and_classify_are_the_networks_themselves(served, generator, cla
 
 
 def test_without_q_there_is_nothing_to_classify_with(exported):
-    assert "classify" not in serving.LocalModel(exported / "9").signatures
+    assert not {"classify", "recognise"} & set(serving.LocalModel(exported / "9").signatures)
+
+
+def test_sound_is_recognised_as_its_spectrogram_is(served, settings, rng):
+    samples = rng.uniform(-0.3, 0.3, (3, settings.media.spectrogram.clip_samples)).astype(np.float32)
+    samples[1, :100], samples[2] = np.nan, 0
+    silent = np.where(np.isnan(samples), 0, samples)
+    found = served["recognise"](samples=tf.constant(samples))["emotion_probabilities"]
+    pictures = audio.spectrogram(tf.constant(silent), settings.media.spectrogram)
+    np.testing.assert_allclose(found, served["classify"](spectrogram=pictures)["emotion_probabilities"], atol=1e-5)
+    assert np.abs(found[0] - found[2]).max() > 1e-3
+
+
+def test_a_model_without_a_generator_recognises(exported):
+    served = serving.LocalModel(exported / "8")
+    assert set(served.signatures) == {"classify", "recognise", "settings"}
+    assert not served.settings.generates
 
 
 def test_the_newest_version_is_taken_by_number(exported, tmp_path):

@@ -14,7 +14,7 @@ import skimage.data
 import soundfile
 from skimage.io import imread, imsave
 
-from emogan import photos, serving
+import emogan
 from emogan.emotions import EMOTIONS
 
 SECONDS = 60
@@ -75,11 +75,24 @@ def test_a_face_becomes_the_sound_that_the_model_makes(page, exported, photo):
     page.get_by_alt_text("spectrogram, happy").wait_for()
     names, (sound,) = shown(page)
     assert names == ["happy"]
-    model = serving.LocalModel(exported)
-    face = photos.aligned_face(photo, photos.settings_of(model).media.face)
-    (answer,) = photos.ask(model, face, ["happy"], 1)
+    (answer,) = emogan.load(exported).generate(photo, "happy", seed=1)
     sounds = [soundfile.read(io.BytesIO(data))[0] for data in (sound, answer.wav_bytes)]
     np.testing.assert_allclose(*sounds, atol=1e-3)
+
+
+def test_sound_becomes_probabilities(page, exported, tmp_path, rng):
+    soundfile.write(tmp_path / "speech.wav", rng.uniform(-0.3, 0.3, 48_000), 16_000)
+    page.get_by_role("tab", name="Speech to emotion").click()
+    page.locator("input[type=file]:visible, [role=tabpanel]:visible input[type=file]").last.set_input_files(
+        tmp_path / "speech.wav"
+    )
+    page.locator("audio[src], .waveform-container").first.wait_for(state="attached")
+    page.get_by_role("button", name="Recognise").click()
+    found = emogan.load_recogniser(exported).predict_proba(tmp_path / "speech.wav")
+    page.get_by_text(f"{found.max():.0%}").first.wait_for()
+    assert page.locator("[data-testid=label-output-value]").inner_text().strip() == found.idxmax()
+    page.screenshot(path=tmp_path / "page.png", full_page=True)
+    assert imread(tmp_path / "page.png").std() > 10
 
 
 def test_all_emotions_stand_side_by_side(page, photo, tmp_path):

@@ -11,7 +11,7 @@ import soundfile
 import tensorflow_datasets as tfds
 
 from datasets.corpus import open_corpus
-from emogan import photos, serving
+from emogan import generation, serving
 from emogan.emotions import EMOTIONS
 from emogan.errors import UserError
 from trainers.augmenting import Order, augment
@@ -57,7 +57,7 @@ def test_the_model_gives_each_again_for_its_face_and_seed(items, generated, minu
     assert spectrograms.shape == (72, 64, 64, 1)
     for number in (0, 2, 43):  # the first face's two draws, and another's second
         item = items[number]
-        (answer,) = photos.ask(model, faces[item["clip_id"]], [item["emotion"]], int(item["seed"]))
+        (answer,) = generation.Generator(model).of_face(faces[item["clip_id"]], [item["emotion"]], int(item["seed"]))
         np.testing.assert_allclose(spectrograms[number], answer.spectrogram, atol=1e-6)
         (generated / "again.wav").write_bytes(answer.wav_bytes)
         sounds = [soundfile.read(generated / name)[0] for name in ("again.wav", f"wav/{number:06d}.wav")]

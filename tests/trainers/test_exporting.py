@@ -13,7 +13,11 @@ from tensorflow_serving.apis import predict_pb2, prediction_log_pb2, prediction_
 from tensorflow_serving.config import model_server_config_pb2
 
 from emogan import serving
-from trainers import server_files
+from emogan.config import from_json
+from trainers import exporting, server_files
+from trainers.classifying import recogniser_path
+from trainers.run_config import RunConfig
+from trainers.run_folder import read_metrics
 from trainers.saved_networks import layer_digests, load_network
 
 
@@ -31,6 +35,31 @@ def test_a_model_says_where_it_comes_from(minute_run, model):
     assert set(about["digests"]) == {"generator", "classifier"}
     assert about["licences"]["crema_d_av/64"].startswith("Open Database License")
     assert about["licences"]["voxceleb_av/64"].startswith("Creative Commons")
+
+
+def test_a_model_has_the_recogniser_that_is_best_on_validation_and_says_how_good_it_is(minute_run, model):
+    config = from_json(RunConfig, (minute_run / "config.json").read_text())
+    name, number, accuracy = exporting.best_recogniser(minute_run, config)
+    lines = read_metrics(minute_run)
+    kept = {}
+    for line in lines:
+        stage = line["stage"].removeprefix("recognise_").partition("/")[0]
+        if "val_accuracy" in line and stage in ("bare", "strong", "gan", "gan_strong"):
+            of_stage = kept.setdefault(line["stage"], [])
+            of_stage.append(line["val_accuracy"])
+    values = {stage: max(of) if "strong" not in stage else of[-1] for stage, of in kept.items()}
+    assert accuracy == max(values.values()) == values[f"recognise_{name}/{number}"]
+    card = serving.LocalModel(model).settings.recogniser
+    assert (card.name, card.validation_accuracy) == (name, accuracy)
+    tested = [
+        line for line in lines if line["stage"] == "recognised" and line["recogniser"] == name and "speaker" in line
+    ]
+    shares = [line["right"] / line["n"] for line in tested]
+    assert (card.test_speakers, card.accuracy) == (len(shares), pytest.approx(np.mean(shares)))
+    classifier = load_network(recogniser_path(minute_run, name, number))
+    pictures = np.random.default_rng(1).uniform(-1, 1, (3, 64, 64, 1)).astype(np.float32)
+    found = serving.LocalModel(model).predict("classify", {"spectrogram": pictures})["emotion_probabilities"]
+    np.testing.assert_allclose(found, tf.nn.softmax(classifier(pictures)), atol=1e-5)
 
 
 def test_the_warm_up_can_be_played_and_calls_every_signature(model):

@@ -214,7 +214,7 @@ def test_export_refuses_a_version_that_is_there_and_a_run_that_is_not(minute_run
     assert (again.returncode, "is there already; leave out --version" in again.stderr) == (2, True)
     refused = run_command("trainers.export", f"--run_dir={tmp_path}", f"--output_dir={tmp_path / 'n'}")
     assert refused.returncode == 2
-    assert "no calibrated generator" in refused.stderr
+    assert "no trained recogniser" in refused.stderr
 
 
 def generate(run_command, run, photo, out, emotion="happy"):
