@@ -1,13 +1,15 @@
-"""The settings of a whole run: `RunConfig`, the values that each of them can have, and `recipe`, a generator's own."""
+"""The settings of a whole run: `RunConfig`, what each of them can be, `DEFAULTS`, and `recipe`, a generator's own."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from emogan.config import (
     CONTROLS,
+    PRESETS,
     SELECTIONS,
     STRONG,
+    AugmentConfig,
     LossConfig,
     ModelConfig,
     RecogniserConfig,
@@ -30,8 +32,13 @@ DRAWN_FROM = ("labelled", "unlabelled")
 """What clips something is generated from for the recognisers."""
 TARGETS = ("requests", "readings")
 """What recognisers learn of a generated example."""
+PRESET = "64"
+"""The preset of a run where none is named."""
 LEFT_OUT = "left_out"
 """As `pretrain_dataset`: the speakers of the training folds that are not trained on, without their labels."""
+_LOSS = LossConfig()
+_PRETRAIN, _CALIBRATE = TrainConfig(steps=100_000), TrainConfig(steps=50_000)
+_RECOGNISE = TrainConfig(steps=5_000, batch_size=32, learning_rate=1e-3, beta_1=0.9)
 SEED_STEP = 1_000
 """Between the seeds of a recogniser's trainings, so that those of runs with other seeds are others."""
 
@@ -86,9 +93,9 @@ class RunConfig:
         format: `FORMAT` of the version that wrote it.
     """
 
-    pretrain_dataset: str
-    dataset: str
-    test_fold: int
+    pretrain_dataset: str = "voxceleb_av"
+    dataset: str = "crema_d_av"
+    test_fold: int = 0
     schedule: str = "progressive"
     pretrained: str = ""
     condition: str = "label"
@@ -97,10 +104,10 @@ class RunConfig:
     freeze_encoder: bool = False
     keep: str = "last"
     model: ModelConfig
-    loss: LossConfig
-    pretrain: TrainConfig
-    calibrate: TrainConfig
-    recognise: TrainConfig
+    loss: LossConfig = _LOSS
+    pretrain: TrainConfig = _PRETRAIN
+    calibrate: TrainConfig = _CALIBRATE
+    recognise: TrainConfig = _RECOGNISE
     recognise_seeds: int = 3
     strong: RecogniserConfig = STRONG
     generated_share: float = 0.5
@@ -123,6 +130,46 @@ class RunConfig:
     inception: str = ""
     control: str = "none"
     format: int = FORMAT
+
+    @classmethod
+    def from_preset(cls, preset: str = PRESET, **settings: Any) -> "RunConfig":
+        """The settings that `python -m trainers.progressive --preset=...` makes of the same flags.
+
+        Args:
+            preset: one of `emogan.config.PRESETS`.
+            settings: others than `DEFAULTS`, by name; None stands for the default.
+
+        Raises:
+            UserError: where there is no such preset or setting, or they contradict each other.
+        """
+        unknown = sorted(settings.keys() - DEFAULTS.keys())
+        check(not unknown, f"there is no setting {', '.join(unknown)}; the names are those of the flags")
+        check(preset in PRESETS, f"there is no preset {preset}; the presets are {', '.join(PRESETS)}")
+        given = {name: value for name, value in settings.items() if value is not None}
+        values = {**DEFAULTS, **given}
+        values |= {name: value for name, value in _usual(values, given).items() if name not in given}
+
+        def of(kind: Any) -> dict[str, Any]:
+            return {field.name: values[field.name] for field in dataclasses.fields(kind) if field.name in values}
+
+        def stage(name: str) -> TrainConfig:
+            shared = ("interval", "seed") if name == "recognise" else _SHARED
+            own = {key: values[f"{name}_{key}"] for key in _OF_STAGES[name]}
+            return dataclasses.replace(getattr(cls, name), **{key: values[key] for key in shared}, **own)
+
+        return cls(
+            **of(cls),
+            model=dataclasses.replace(PRESETS[preset], **of(ModelConfig)),
+            loss=LossConfig(**of(LossConfig)),
+            pretrain=stage("pretrain"),
+            calibrate=stage("calibrate"),
+            recognise=stage("recognise"),
+            strong=RecogniserConfig(
+                augment=AugmentConfig(**of(AugmentConfig)),
+                balance_classes=values["balance_classes"],
+                **{name: values[f"recognise_{name}"] for name in _REGULARISED},
+            ),
+        )
 
     @property
     def pretrains(self) -> bool:
@@ -297,6 +344,56 @@ class RunConfig:
             )
 
 
+_OF_STAGES = {
+    "pretrain": ("steps",), "calibrate": ("steps",), "recognise": ("steps", "batch_size", "learning_rate"),
+}  # fmt: skip
+"""Settings of a stage's training that are its own."""
+_SHARED = (
+    "interval", "seed", "batch_size", "accumulate", "learning_rate", "d_learning_rate", "g_ema", "precision", "xla",
+)  # fmt: skip
+"""Settings that both stages of GAN training share."""
+_REGULARISED = ("smoothing", "decay", "weights", "start", "consistency", "certainty")
+"""Settings of the strong recogniser whose names as settings of a run begin with `recognise_`."""
+
+
+def _defaults() -> dict[str, Any]:
+    parts = {"model", "loss", "strong", "format", *_OF_STAGES}
+
+    def of(kind: Any, names: Collection[str] | None = None) -> dict[str, Any]:
+        return {
+            field.name: field.default
+            for field in dataclasses.fields(kind)
+            if (field.name not in parts if names is None else field.name in names)
+        }
+
+    return {
+        **of(RunConfig),
+        **of(ModelConfig, {"noise_dim", "spectral_norm", "d_sees_source", "direction"}),
+        "generator": "modulated",
+        **of(LossConfig),
+        **of(TrainConfig, _SHARED),
+        **{
+            f"{name}_{key}": getattr(getattr(RunConfig, name), key) for name, keys in _OF_STAGES.items() for key in keys
+        },
+        **vars(STRONG.augment),
+        **{f"recognise_{name}": getattr(STRONG, name) for name in _REGULARISED},
+    }
+
+
+DEFAULTS: Mapping[str, Any] = _defaults()
+"""The settings of a run by the names that flags have, and their values where nothing is said; those of `RECIPES` depend on the
+generator."""
+
+
+def _usual(values: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    """The generator's own settings, but for those that others leave without a use."""
+    shared = values["schedule"] == "progressive" and not values["pretrained"] and values["batch_size"] >= 4
+    usual = recipe(values["generator"], pretrains=shared, direction=values["direction"])
+    if given.get("d_sees_source") is False or values["batch_size"] < 2:
+        usual["lambda_mismatch"] = 0.0
+    return usual
+
+
 RECIPES: Mapping[str, Mapping[str, Any]] = {
     "unet": {},
     "modulated": {
@@ -318,7 +415,7 @@ RECIPES: Mapping[str, Mapping[str, Any]] = {
     },
 }
 """What a run with that generator sets, unless it is told otherwise, where the defaults of the settings' classes, which are the
-paper's or near it, do not suit it. Chosen on validation folds; BUILD.md tells how."""
+paper's or near it, do not suit it. Chosen on validation folds; docs/results.md tells how."""
 
 
 def recipe(generator: str, *, pretrains: bool = True, direction: str = "face_to_sound") -> dict[str, Any]:

@@ -12,6 +12,7 @@ import tensorflow as tf
 
 from emogan import networks
 from emogan.config import PRESETS, STRONG, LossConfig, TrainConfig, from_json
+from emogan.errors import UserError
 from emogan.model import Batch, EmoGAN
 from trainers import training
 from trainers.run_config import RECIPES, RunConfig, recipe
@@ -41,12 +42,31 @@ print(to_json(run_config()))
 
 def test_flags_have_the_defaults_of_the_settings():
     config = settings_of("--generator=unet")
-    stage = TrainConfig(steps=1, interval=1)
+    stage = TrainConfig(steps=500)
     assert (config.loss, config.strong, config.model) == (LossConfig(), STRONG, PRESETS["64"])
-    assert config.calibrate == dataclasses.replace(stage, steps=50_000, interval=500)
+    assert config.calibrate == dataclasses.replace(stage, steps=50_000)
     for field in dataclasses.fields(RunConfig):
         if field.default is not dataclasses.MISSING:
             assert getattr(config, field.name) == field.default, field.name
+
+
+def test_in_python_a_preset_makes_what_the_flags_make():
+    assert RunConfig.from_preset() == settings_of()
+    for given in (
+        {"dataset": "ravdess_av", "test_fold": 2, "calibrate_steps": 1000, "draws": 3},
+        {"generator": "unet", "mixup": 0.0, "recognise_consistency": 1.0, "precision": "mixed_bfloat16"},
+        {"schedule": "none", "batch_size": 2, "lambda_q": 2.0},
+    ):  # fmt: skip
+        flags = [f"--{name}={value}" for name, value in given.items()]
+        assert RunConfig.from_preset("128", **given) == settings_of("--preset=128", *flags)
+
+
+@pytest.mark.parametrize(
+    ("preset", "given", "message"), [("64", {"speed": 1}, "no setting speed"), ("65", {}, "no preset 65")]
+)
+def test_presets_and_settings_that_there_are_not_are_refused(preset, given, message):
+    with pytest.raises(UserError, match=message):
+        RunConfig.from_preset(preset, **given)
 
 
 def test_a_generator_has_settings_of_its_own_but_for_what_is_given():

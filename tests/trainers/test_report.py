@@ -85,7 +85,7 @@ def make_run(run_dir):
     rng = np.random.default_rng(3)
     evaluation = run_dir / "evaluate"
     (evaluation / "audio").mkdir(parents=True)
-    stage = TrainConfig(steps=200, seed=41)
+    stage = TrainConfig(steps=500, seed=41)
     config = RunConfig(
         pretrain_dataset="voxceleb_av", dataset="crema_d_av", test_fold=0, model=PRESETS["64"], loss=LossConfig(),
         pretrain=stage, calibrate=stage, recognise=stage,

@@ -30,7 +30,7 @@ REVERSE = dataclasses.replace(PRESETS["tiny"], direction="sound_to_face")
 
 
 def run(**settings) -> RunConfig:
-    stage = TrainConfig(steps=200)
+    stage = TrainConfig(steps=500)
     defaults = {
         "pretrain_dataset": "voxceleb_av",
         "dataset": "crema_d_av",
@@ -57,7 +57,7 @@ def strong(**augment) -> RecogniserConfig:
         (lambda: run(draws=0), "draws is 0"),
         (lambda: run(recognise_seeds=0), "recognise_seeds is 0"),
         (
-            lambda: run(recognise_seeds=2, recognise=TrainConfig(steps=100, seed=2**32 - 1)),
+            lambda: run(recognise_seeds=2, recognise=TrainConfig(steps=500, seed=2**32 - 1)),
             "the last recogniser would be 4,294,968,295",
         ),
         (lambda: run(pretrain_dataset="left_out"), "pretrain_dataset left_out needs speakers"),
@@ -111,7 +111,7 @@ def strong(**augment) -> RecogniserConfig:
         ),
         (lambda: run(control="no_voice"), "control is 'no_voice'; it must be one of none, shuffled_faces, no_face"),
         (
-            lambda: run(control="shuffled_faces", calibrate=TrainConfig(steps=100, batch_size=1)),
+            lambda: run(control="shuffled_faces", calibrate=TrainConfig(steps=500, batch_size=1)),
             "control shuffled_faces shuffles the labelled examples of a batch, and there is one; raise batch_size",
         ),
         (
@@ -157,7 +157,7 @@ def test_where_no_face_is_shown_none_is_anothers():
 
 
 def test_runs_with_other_seeds_share_no_training_of_a_recogniser():
-    seeds = [run(recognise=TrainConfig(steps=200, seed=seed)).recogniser_seeds for seed in range(1, 100)]
+    seeds = [run(recognise=TrainConfig(steps=500, seed=seed)).recogniser_seeds for seed in range(1, 100)]
     assert len({seed for of_run in seeds for seed in of_run}) == 99 * 3
 
 

@@ -3,22 +3,25 @@
 from absl import flags
 
 from trainers.flags.networks import by_generator
+from trainers.run_config import DEFAULTS
 
 flags.DEFINE_string(
     "pretrain_dataset",
-    "voxceleb_av",
+    DEFAULTS["pretrain_dataset"],
     "Unlabelled dataset of the first stage; of several variants for example voxceleb_av/64_vox1. Or left_out: the speakers of "
     "the training folds that --train_speakers leaves out, whose labels are then not read.",
 )
 flags.DEFINE_string(
     "dataset",
-    "crema_d_av",
+    DEFAULTS["dataset"],
     "Labelled dataset: crema_d_av, ravdess_av, folder_av, or a variant such as ravdess_av/64_eight.",
 )
-flags.DEFINE_integer("test_fold", 0, "Fold of speakers that is held out; the next one is for validation.")
+flags.DEFINE_integer(
+    "test_fold", DEFAULTS["test_fold"], "Fold of speakers that is held out; the next one is for validation."
+)
 flags.DEFINE_integer(
     "train_speakers",
-    0,
+    DEFAULTS["train_speakers"],
     "Low data: number of speakers of the labelled corpus that are trained on, 0 for all. --seed chooses them, as many men as "
     "women; those of a smaller number are among those of a larger one. Validation and test stay whole.",
 )
@@ -30,11 +33,13 @@ flags.DEFINE_float(
     "cases: 0.",
 )
 flags.DEFINE_bool(
-    "balance_classes", False, "Draw all emotions equally often in calibration and by the strong recogniser."
+    "balance_classes",
+    DEFAULTS["balance_classes"],
+    "Draw all emotions equally often in calibration and by the strong recogniser.",
 )
 flags.DEFINE_bool(
     "flip_faces",
-    False,
+    DEFAULTS["flip_faces"],
     "Mirror half of the faces that G is trained on, by chance.",
 )
 flags.DEFINE_bool(

@@ -4,9 +4,10 @@ from absl import flags
 
 from emogan.config import ADVERSARIAL_FORMS
 from trainers.flags.networks import by_generator
+from trainers.run_config import DEFAULTS
 
 flags.DEFINE_enum(
-    "adversarial", "non_saturating", ADVERSARIAL_FORMS, "The game of D and G; minimax is the paper's Eq. 3."
+    "adversarial", DEFAULTS["adversarial"], ADVERSARIAL_FORMS, "The game of D and G; minimax is the paper's Eq. 3."
 )
 flags.DEFINE_float("lambda_l1", None, f"Weight of the L1 distance in G's loss. {by_generator('lambda_l1')}")
 flags.DEFINE_float(
@@ -28,7 +29,9 @@ flags.DEFINE_float(
     "Share of labelled examples for whose draws G is asked for an emotion by lot, not their own; D does not see their source. "
     f"{by_generator('other_requests')}",
 )
-flags.DEFINE_float("gradient_penalty", 10.0, "Weight of D's gradient penalty; of wasserstein only.")
+flags.DEFINE_float(
+    "gradient_penalty", DEFAULTS["gradient_penalty"], "Weight of D's gradient penalty; of wasserstein only."
+)
 flags.DEFINE_float(
     "r1_gamma", None, f"Weight of R1, the penalty on D's gradient at real pictures. {by_generator('r1_gamma')}"
 )
@@ -37,8 +40,14 @@ flags.DEFINE_integer(
     None,
     f"Steps from one such penalty to the next, which weighs as much more. {by_generator('r1_interval')}",
 )
-flags.DEFINE_float("label_smoothing", 0.0, "By how much the label of real pictures is less than 1.")
-flags.DEFINE_float("instance_noise", 0.0, "Deviation of the noise on all that D judges, at first; it fades to nothing.")
+flags.DEFINE_float(
+    "label_smoothing", DEFAULTS["label_smoothing"], "By how much the label of real pictures is less than 1."
+)
+flags.DEFINE_float(
+    "instance_noise",
+    DEFAULTS["instance_noise"],
+    "Deviation of the noise on all that D judges, at first; it fades to nothing.",
+)
 flags.DEFINE_bool(
     "diff_augment",
     None,

@@ -3,7 +3,7 @@
 from absl import flags
 
 from emogan.config import DIRECTIONS, GENERATORS, PRESETS
-from trainers.run_config import recipe
+from trainers.run_config import DEFAULTS, PRESET, recipe
 
 
 def by_generator(name: str) -> str:
@@ -16,16 +16,20 @@ def by_generator(name: str) -> str:
     return f"Default: {', '.join(found)}."
 
 
-flags.DEFINE_enum("preset", "64", list(PRESETS), "Shape of G, D and Q, and the picture size.")
-flags.DEFINE_enum("direction", "face_to_sound", DIRECTIONS, "What is generated from what.")
+flags.DEFINE_enum("preset", PRESET, list(PRESETS), "Shape of G, D and Q, and the picture size.")
+flags.DEFINE_enum("direction", DEFAULTS["direction"], DIRECTIONS, "What is generated from what.")
 flags.DEFINE_enum(
     "generator",
-    "modulated",
+    DEFAULTS["generator"],
     GENERATORS,
     "The paper's U-Net, or one that is made for many different draws of one face; other settings depend on it.",
 )
 flags.DEFINE_integer("noise_dim", None, f"Length of the noise. {by_generator('noise_dim')}")
-flags.DEFINE_bool("spectral_norm", False, "Divide the kernels of D's convolutions by their largest singular values.")
+flags.DEFINE_bool(
+    "spectral_norm",
+    DEFAULTS["spectral_norm"],
+    "Divide the kernels of D's convolutions by their largest singular values.",
+)
 flags.DEFINE_bool(
     "d_sees_source",
     None,
