@@ -8,8 +8,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import skimage.data
+import soundfile
 import stand_in
 from skimage.io import imsave
 
@@ -18,15 +20,16 @@ from datasets.synthetic import make_corpus
 ROOT = Path(__file__).parent.parent
 BLOCKS = [
     block
-    for page in ("README.md", "SERVING.md")
+    for page in ("README.md", "SERVING.md", *(f"docs/{name}.md" for name in ("data", "training", "studies")))
     for block in re.findall(r"```sh\n(.*?)```", (ROOT / page).read_text(), re.S)
 ]
 LINES = [
     line for block in BLOCKS for line in block.replace("\\\n", " ").splitlines() if line and not line.startswith("#")
 ]
+EVIDENCE = ROOT / "docs" / "results" / "evidence" / "synthetic"
 PYTHON = ".venv/bin/python -m "
 OURS = [line.removeprefix(PYTHON) for line in LINES if line.startswith(PYTHON)]
-OTHERS = ("make ", "docker run ", "tensorflow_model_server ", "curl ", "EMOGAN_MODEL_SERVER=")
+OTHERS = ("make ", "pip install ", "docker run ", "tensorflow_model_server ", "curl ", "EMOGAN_MODEL_SERVER=")
 """How commands begin that are not run here: the demo, the tests, and what needs a server."""
 SMALLER = {
     "trainers.prepare": ["--data_dir=built", "--workers=1"],  # tfds has these datasets already
@@ -53,10 +56,16 @@ def place(minute_corpora, minute_data, minute_run, tmp_path_factory):
         "clip.mp4": next(minute_corpora.glob("voxceleb2/**/*.mp4")),
         "tfds": minute_data,
         "trainers": ROOT / "trainers",
+        "studies/one": EVIDENCE,
+        "studies/other": EVIDENCE,
     }
+    (folder / "studies").mkdir()
     for name, target in links.items():
         (folder / name).symlink_to(target)
     imsave(folder / "photo.jpg", skimage.data.astronaut())
+    noise = np.random.default_rng(1).uniform(-0.3, 0.3, 9 * 16_000)
+    for name, seconds in (("speech.wav", 3), ("interview.wav", 9)):
+        soundfile.write(folder / name, noise[: seconds * 16_000], 16_000)
     for run in ("runs/first", "demo/run"):
         shutil.copytree(minute_run, folder / run)
     return folder
@@ -91,3 +100,10 @@ def test_command_runs(line, place, addresses, minute_flags):
         return
     done = subprocess.run(command, cwd=place, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("code", re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.S))
+def test_the_example_in_python_runs(code, place):
+    done = subprocess.run([sys.executable, "-c", code], cwd=place, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert len(list((place / "out").glob("photo_*_sad_*.wav"))) == 3

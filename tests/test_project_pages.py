@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from documents import PAGES, ROOT
+from documents import MAKEFILE, PAGES, ROOT
 
 import datasets
 from emogan.config import GENERATORS, PRESETS
@@ -111,3 +111,15 @@ def test_what_the_pages_name_is_in_the_reference(reference, name):
     known = {found for page in reference.glob("*.html") for found in re.findall(r'id="([\w.]+)"', page.read_text())}
     named = re.findall(r"`((?:emogan|datasets|trainers)(?:\.\w+)+)`", PAGES[name])
     assert {word for word in named if not word.endswith(".json")} <= known
+
+
+def test_continuous_integration_runs_the_tests_and_hooks_the_checks():
+    workflow = yaml.safe_load((ROOT / ".github" / "workflows" / "tests.yml").read_text())
+    steps = [step.get("run", "") for job in workflow["jobs"].values() for step in job["steps"]]
+    assert ".ci/run" in steps
+    assert any("pip-audit" in step and "requirements.lock" in step for step in steps)
+    checks = re.search(r"(?m)^check:.*\n((?:\t.+\n)+)", MAKEFILE)[1].replace("$(BIN)", ".venv/bin")
+    (hooks,) = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text())["repos"]
+    assert [hook["entry"] for hook in hooks["hooks"]] == [line.strip("\t@ ") for line in checks.splitlines()]
+    for path in (ROOT / ".github" / "ISSUE_TEMPLATE").iterdir():
+        assert {"name", "description", "body"} == set(yaml.safe_load(path.read_text()))

@@ -58,7 +58,7 @@ def _named_processes() -> tuple[list[str], int]:
 
 
 def _tune_cpu() -> None:
-    """Takes less of the time of a step on CPUs; BUILD.md has the figures. What is set already stays."""
+    """Takes less of the time of a step on CPUs; docs/performance.md has the figures. What is set already stays."""
     with contextlib.suppress(RuntimeError):  # TensorFlow has started
         if not (tf.config.threading.get_intra_op_parallelism_threads() or "TF_NUM_INTRAOP_THREADS" in os.environ):
             # G, D and Q are worked on side by side, so that an operation does best with half of the cores.

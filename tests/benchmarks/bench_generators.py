@@ -28,7 +28,7 @@ class Side:
     """One generator's GAN and a batch of noise to train it on."""
 
     def __init__(self, generator: str, preset: str, batch_size: int) -> None:
-        stage = TrainConfig(steps=100, batch_size=batch_size)
+        stage = TrainConfig(steps=500, batch_size=batch_size)
         config = RunConfig(
             pretrain_dataset="voxceleb_av", dataset="crema_d_av", test_fold=0, model=PRESETS[preset], loss=LossConfig(),
             pretrain=stage, calibrate=stage, recognise=stage,

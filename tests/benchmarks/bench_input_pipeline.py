@@ -77,7 +77,7 @@ def make_batches(corpus: Corpus, model: ModelConfig, batch_size: int, way: str) 
 
 def measure(corpus: Corpus, model: ModelConfig, batch_size: int, steps: int, rounds: int) -> dict[str, np.ndarray]:
     """Seconds [rounds, steps, 2] of waiting and of the whole step, for each way to feed it."""
-    gan = make_gan(model, TrainConfig(steps=100, batch_size=batch_size))
+    gan = make_gan(model, TrainConfig(steps=500, batch_size=batch_size))
     step = tf.function(gan.train_step)
 
     def timed_step(batches: Iterator) -> tuple[float, float]:

@@ -41,7 +41,7 @@ _CHECK = flags.DEFINE_bool("check", False, "Compare losses and weights instead o
 TIMED, CHECKED = ["64:16", "128:4", "paper:1", "paper:4"], ["tiny:4", "64:4"]
 OVERHEAD_PRESET = "64"
 LIMIT, TRIES = 1e-4, 5
-USUAL_ADAM = {"learning_rate": TrainConfig(steps=100).learning_rate, "beta_1": 0.5, "epsilon": 1e-7}
+USUAL_ADAM = {"learning_rate": TrainConfig(steps=500).learning_rate, "beta_1": 0.5, "epsilon": 1e-7}
 CHECKED_ADAM = {"learning_rate": 2e-3, "beta_1": 0.5, "epsilon": 1e-3}
 """With the usual epsilon the first steps are the gradients' signs, and rounding would decide on those of the smallest."""
 SIDES = ("TensorFlow", "PyTorch")

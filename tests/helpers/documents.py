@@ -4,9 +4,10 @@ import re
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent.parent
+_NAMES = ("README.md", "BUILD.md", "SERVING.md", "MODEL_CARD.md", "CONTRIBUTING.md")
 PAGES = {
-    name: (ROOT / name).read_text()
-    for name in ("README.md", "BUILD.md", "SERVING.md", "MODEL_CARD.md", "CONTRIBUTING.md")
+    path.relative_to(ROOT).as_posix(): path.read_text()
+    for path in (*(ROOT / name for name in _NAMES), *sorted((ROOT / "docs").glob("*.md")))
 }
 TEXT = "".join(PAGES.values())
 COMMANDS = sorted(set(re.findall(r"python -m ([a-z0-9_.]+)([^`\n]*)", TEXT.replace("\\\n", ""))))
