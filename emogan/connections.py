@@ -36,6 +36,8 @@ MAX_ANSWER = 1 << 28
 """Bytes of an answer beyond which it is not read."""
 _RETRIABLE_STATUS = (http.HTTPStatus.TOO_MANY_REQUESTS, http.HTTPStatus.SERVICE_UNAVAILABLE)
 _RETRIABLE_CODES = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.RESOURCE_EXHAUSTED)
+_NO_ANSWER = (ValueError, TypeError, LookupError, AttributeError, OverflowError, RecursionError)
+"""What taking apart an answer raises that has another form than it should."""
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 2.0  # seconds
 
 Arrays = Mapping[str, np.ndarray]
@@ -166,7 +168,7 @@ class _Rest(_Retrying):
             return {name: _from_json(outputs[name]) for name in serving.OUTPUTS[signature]}
         except UserError:
             raise
-        except (ValueError, TypeError, KeyError) as error:
+        except _NO_ANSWER as error:
             if status in _RETRIABLE_STATUS:  # of a proxy before the server
                 raise _Retriable(f"HTTP status {status}") from error
             raise UserError(
@@ -186,7 +188,9 @@ class _Rest(_Retrying):
                     connection.request("POST", path, body, {"Content-Type": "application/json"})
                     response = connection.getresponse()
                     answer = response.read(MAX_ANSWER + 1)
-            if response.length and len(answer) <= MAX_ANSWER:
+            if (response.length and len(answer) <= MAX_ANSWER) or (
+                response.status == http.HTTPStatus.OK and not answer
+            ):
                 raise _Retriable("its answer broke off")
         except TimeoutError:
             raise
@@ -215,7 +219,10 @@ class _Rest(_Retrying):
 
 @contextlib.contextmanager
 def _watched(connected: socket.socket, seconds: float) -> Iterator[None]:
-    """Ends whatever a socket does when the time is over, with TimeoutError. (Its own time-out begins anew with every byte.)"""
+    """Ends whatever a socket does when the time is over, with TimeoutError. (Its own time-out begins anew with every byte.)
+
+    What TLS says of a connection that broke off is a ConnectionError: that the server speaks it is known by now.
+    """
     over = threading.Event()
 
     def end() -> None:
@@ -231,6 +238,8 @@ def _watched(connected: socket.socket, seconds: float) -> Iterator[None]:
     except (OSError, http.client.HTTPException) as error:
         if over.is_set():
             raise TimeoutError from error
+        if isinstance(error, ssl.SSLError):
+            raise ConnectionError(str(error)) from error
         raise
     finally:
         timer.cancel()
@@ -282,6 +291,8 @@ def _to_json(name: str, values: np.ndarray) -> Any:
 
 
 def _from_json(values: Any) -> np.ndarray:
+    if not isinstance(values, list):
+        raise TypeError(f"{type(values).__name__} is no list")
     if values and isinstance(values[0], dict):
         return np.array([base64.b64decode(value["b64"]) for value in values], object)
     if values and isinstance(values[0], str):
@@ -311,5 +322,5 @@ class _Grpc(_Retrying):
             if error.code() in _RETRIABLE_CODES:
                 raise _Retriable(error.details()) from error
             raise self._refused(str(error.details())) from error
-        except (TypeError, KeyError) as error:
+        except _NO_ANSWER as error:
             raise UserError(f"{self.address.geturl()} gave no such outputs as {serving.OUTPUTS[signature]}") from error

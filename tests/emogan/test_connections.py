@@ -8,19 +8,24 @@ import base64
 import contextlib
 import datetime
 import ipaddress
+import json
 import socket
 import ssl
 import threading
 import time
+from concurrent import futures
 
+import grpc
 import model_server
 import numpy as np
 import pytest
 import requests
 import stand_in
+import tensorflow as tf
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
+from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
 
 from emogan.connections import connect
 from emogan.errors import UserError
@@ -178,8 +183,56 @@ def test_another_kind_of_server_is_told_at_once(server, addresses):
         ask(connect(addresses["rest"]))
 
 
+@pytest.mark.parametrize(
+    "outputs",
+    [
+        ["a", 1], [1, "a"], [{"b64": "eA=="}, "a"], [{"b64": 5}], [{"b64": "a"}], [[1], [2, 3]], [10**400], "text", 5,
+        {"settings": ["a"]},
+    ],
+)  # fmt: skip
+def test_outputs_of_another_form_are_told_at_once(server, addresses, outputs):
+    server.faults.append(lambda where: where.answer(200, json.dumps({"outputs": outputs}).encode()))
+    with pytest.raises(UserError, match="HTTP status 200 and what is not an answer of TensorFlow Serving"):
+        ask(connect(addresses["rest"]))
+    server.faults.append(lambda where: where.answer(200, b'{"outputs": ["a", "b"]}'))
+    assert list(ask(connect(addresses["rest"]))) == [b"a", b"b"]
+
+
+def test_json_that_is_nested_without_end_is_told_at_once(server, addresses):
+    server.faults.append(lambda where: where.answer(200, b"[" * 100_000))
+    with pytest.raises(UserError, match="what is not an answer of TensorFlow Serving"):
+        ask(connect(addresses["rest"]))
+
+
+def test_a_tensor_of_another_size_than_it_says_is_told_at_once(server, addresses):
+    def answer(request, _):
+        answer = predict_pb2.PredictResponse()
+        answer.outputs["settings"].CopyFrom(tf.make_tensor_proto([1.0, 2.0]))
+        answer.outputs["settings"].tensor_shape.dim[0].size = size
+        return answer
+
+    grpc_server = grpc.server(futures.ThreadPoolExecutor(1))
+    servicer = prediction_service_pb2_grpc.PredictionServiceServicer()
+    servicer.Predict = answer
+    prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(servicer, grpc_server)
+    port = grpc_server.add_insecure_port("127.0.0.1:0")
+    grpc_server.start()
+    connection = connect(f"grpc://127.0.0.1:{port}", timeout=5)
+    size = 2
+    assert list(ask(connection)) == [1.0, 2.0]
+    size = 3
+    with pytest.raises(UserError, match="gave no such outputs"):
+        ask(connection)
+    grpc_server.stop(0)
+
+
 def test_an_answer_that_is_torn_off_is_asked_for_again(server, addresses):
     server.faults.append(stand_in.torn)
+    assert ask(connect(addresses["rest"]))[0].startswith(b"{")
+
+
+def test_an_answer_that_is_torn_off_in_its_head_is_asked_for_again(server, addresses):
+    server.faults.append(lambda where: where.wfile.write(b"HTTP/1.1 200 OK\r\nContent-"))
     assert ask(connect(addresses["rest"]))[0].startswith(b"{")
 
 
@@ -244,6 +297,32 @@ def test_a_certificate_is_told_of_and_trusted_where_it_is_named(certificate, mon
         monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
         with pytest.raises(UserError, match="model emogan: none"):
             ask(connection)
+
+
+def test_a_secure_connection_that_breaks_off_is_made_again(certificate, monkeypatch):
+    """While the request is sent, and while the answer comes in: there TLS has words of its own for it."""
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(certificate)
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+    begins = []
+
+    def serve(connected):
+        with context.wrap_socket(connected, server_side=True) as secure:
+            begins.append(secure.recv(100))
+            if len(begins) == 1:
+                return
+            while not begins[-1].endswith(b"0]}}"):
+                begins[-1] += secure.recv(1 << 16)
+            if len(begins) == 2:
+                with socket.socket(fileno=secure.detach()) as plain:
+                    plain.sendall(b"\x17\x03\x03\x00\x20" + bytes(32))  # a record that cannot be deciphered
+                return
+            secure.sendall(b'HTTP/1.1 200 OK\r\nContent-Length: 18\r\n\r\n{"outputs": ["a"]}')
+
+    with listening(serve) as port:
+        many = {"row": np.zeros(3_000_000, np.int64)}
+        assert connect(f"https://127.0.0.1:{port}", timeout=20).predict("settings", many)["settings"] == [b"a"]
+    assert len(begins) == 3
 
 
 def test_https_at_a_plain_server_is_told_at_once(server, addresses):
