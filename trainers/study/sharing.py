@@ -7,6 +7,7 @@ import os
 import shutil
 import socket
 import time
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,6 +15,8 @@ from trainers.run_folder import folder_atomically
 
 _UNKNOWN = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL, errno.EPERM}
 """What file systems say that have no locks, or no symbolic links (exFAT, SMB, some NFS and FUSE)."""
+_NOT_EMPTY = {errno.ENOTEMPTY, errno.EEXIST, errno.EACCES, errno.EPERM}
+"""What they say where a folder would be moved to one that is not empty: POSIX, and SMB and SFTP in their own words."""
 _SECONDS = 0.5
 """Between two looks at a lock."""
 
@@ -22,8 +25,8 @@ _SECONDS = 0.5
 def held(folder: Path, part: str) -> Iterator[None]:
     """Keeps other processes out of a part of a study while this one works on it, and waits for one that does.
 
-    Where the file system has no locks, a file stands for one that says who made it. What is left of a process that was killed
-    is passed over on its own host; on another one somebody has to delete it.
+    Where the file system has no locks, a folder stands for one that says who made it. What is left of a process that was
+    killed is passed over on its own host; on another one, or in another container, somebody has to delete it.
 
     Args:
         folder: the study's.
@@ -41,37 +44,72 @@ def held(folder: Path, part: str) -> Iterator[None]:
         except OSError as error:
             if error.errno not in _UNKNOWN:
                 raise
-            files.enter_context(_held_by_file(path.with_name(f"{path.name}.held"), what))
+            files.enter_context(_held_by_folder(path.with_name(f"{path.name}.taken"), what))
         yield
 
 
 @contextlib.contextmanager
-def _held_by_file(path: Path, what: str) -> Iterator[None]:
-    mine, told = f"{os.getpid()} {socket.gethostname()}", ""
-    while True:
-        try:
-            with path.open("x") as file:
-                file.write(mine)
-            break
-        except FileExistsError:
-            with contextlib.suppress(FileNotFoundError):  # it has ended just now
-                owner = path.read_text()
-                if _is_gone(owner):
-                    path.unlink()
-                elif owner != told:
-                    print(f"waits for another process that works on {what}; if none does, delete {path}", flush=True)
-                    told = owner
-            time.sleep(_SECONDS)
+def _held_by_folder(path: Path, what: str) -> Iterator[None]:
+    """The lock is a folder with one file, whose name says who holds it. No name is ever used again, so that nobody can delete
+    the file of another one by mistake; and a folder comes to its place with the file in it, unless it holds one there already.
+    """
+    mine, told = f"{os.getpid()}_{uuid.uuid4().hex}_{_where()}", ""
+    while not _get(path, mine):
+        owner = _owner(path)
+        if _is_gone(owner):
+            (path / owner).unlink(missing_ok=True)
+            continue
+        if owner and owner != told:
+            print(f"waits for another process that works on {what}; if none does, delete {path}", flush=True)
+            told = owner
+        time.sleep(_SECONDS)
     try:
         yield
     finally:
-        path.unlink(missing_ok=True)
+        (path / mine).unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # the next one has it already
+            path.rmdir()
+
+
+def _get(path: Path, mine: str) -> bool:
+    """Whether the lock was free, and now is `mine`."""
+    with contextlib.suppress(OSError):
+        path.rmdir()  # what somebody left who was killed as he gave it up
+    if _owner(path):
+        return False
+    own = path.with_name(f"{path.name}.{mine}")
+    own.mkdir()
+    (own / mine).touch()
+    try:
+        own.rename(path)
+    except OSError as error:
+        shutil.rmtree(own)
+        if error.errno not in _NOT_EMPTY:
+            raise
+        return False
+    return True
+
+
+def _owner(path: Path) -> str:
+    """The name of the file in the folder; nothing where there is none."""
+    try:
+        return next((file.name for file in path.iterdir()), "")
+    except FileNotFoundError:
+        return ""
+
+
+def _where() -> str:
+    """Where process numbers mean the same: the host and, where there are such, its namespace of processes."""
+    with contextlib.suppress(OSError):
+        return f"{Path('/proc/self/ns/pid').stat().st_ino}_{socket.gethostname()}"
+    return socket.gethostname()
 
 
 def _is_gone(owner: str) -> bool:
-    """Whether it was a process of this host, and has ended."""
-    number, _, host = owner.partition(" ")
-    if host != socket.gethostname():
+    """Whether it was a process that could be seen from here, and has ended."""
+    number, _, rest = owner.partition("_")
+    where = rest.partition("_")[2]
+    if where != _where():
         return False
     try:
         os.kill(int(number), 0)

@@ -2,11 +2,14 @@
 
 import errno
 import fcntl
+import itertools
 import os
+import shutil
 import socket
 import subprocess
 import sys
 import threading
+import time
 
 import pytest
 
@@ -88,28 +91,91 @@ def test_a_part_is_held_by_one_at_a_time(tmp_path, refuse, monkeypatch, capsys, 
     thread.join()
     assert order == ["this", "other"]
     assert "waits for another process that works on crema_d_av/fold_0" in capsys.readouterr().out
-    assert not list(tmp_path.rglob("*.held"))
+    assert not list(tmp_path.rglob("*.taken*"))
 
 
-def test_a_process_that_was_killed_holds_nothing(tmp_path, refuse):
+def test_what_holds_nobody_can_be_taken(tmp_path, refuse):
+    """A folder without a file: its owner was killed as he gave it up."""
     refuse(fcntl, "flock", errno.ENOLCK)
-    dead = subprocess.Popen([sys.executable, "-c", ""])
-    dead.wait()
-    (tmp_path / "locks").mkdir()
-    (tmp_path / "locks" / "pretrained.held").write_text(f"{dead.pid} {socket.gethostname()}")
+    (tmp_path / "locks" / "pretrained.taken").mkdir(parents=True)
     with held(tmp_path, ""):
         pass
+    assert not list(tmp_path.rglob("*.taken*"))
 
 
-def test_one_on_another_host_is_waited_for_and_its_file_named(tmp_path, refuse, monkeypatch, capsys):
-    monkeypatch.setattr(sharing, "_SECONDS", 0.01)
+RACE = """
+import contextlib, errno, fcntl, os, random, sys, time
+from pathlib import Path
+from trainers.study import sharing
+
+def fail(*_):
+    raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+def look_slowly(*what, look=os.kill):
+    try:
+        look(*what)
+    finally:
+        time.sleep(random.uniform(0, 0.01))  # much can happen between looking whether a process lives and what follows
+
+fcntl.flock, os.kill, sharing._SECONDS, folder = fail, look_slowly, 0.0005, Path(sys.argv[1])
+parts = [str(number) for number in range(50)]
+
+def start(work):
+    child = os.fork()
+    if child:
+        return child
+    try:
+        work()
+        os._exit(0)
+    finally:
+        os._exit(1)
+
+def hold_all_and_end():
+    with contextlib.ExitStack() as stack:
+        for part in parts:
+            stack.enter_context(sharing.held(folder, part))
+        os._exit(0)  # as one that is killed
+
+def hold_each():
+    for part in parts:
+        with sharing.held(folder, part):
+            inside = folder / f"{part}.inside"
+            os.close(os.open(inside, os.O_CREAT | os.O_EXCL))
+            with (folder / f"{part}.log").open("a") as log:
+                log.write("x")
+            time.sleep(0.002)
+            inside.unlink()
+
+os.waitpid(start(hold_all_and_end), 0)
+print(*sorted(path.name for path in folder.glob("locks/*.taken/*")), sep="\\n")
+sys.exit(any([os.waitpid(child, 0)[1] for child in [start(hold_each) for _ in range(4)]]))
+"""
+
+
+def test_processes_that_take_over_from_a_killed_one_never_meet(tmp_path):
+    result = subprocess.run([sys.executable, "-c", RACE, tmp_path], capture_output=True, text=True, timeout=300)
+    assert result.returncode == 0, result.stderr
+    assert len(result.stdout.splitlines()) >= 50  # that many were left by the killed one
+    assert [path.read_text() for path in tmp_path.glob("*.log")] == 50 * [4 * "x"]
+    assert not list((tmp_path / "locks").glob("*.taken*"))
+
+
+@pytest.mark.parametrize("where", ["elsewhere.invalid", f"1_{socket.gethostname()}"])
+def test_one_on_another_host_or_in_another_container_is_waited_for_and_its_folder_named(
+    tmp_path, refuse, monkeypatch, capsys, where
+):
     refuse(fcntl, "flock", errno.ENOLCK)
-    (tmp_path / "locks").mkdir()
-    file = tmp_path / "locks" / "pretrained.held"
-    file.write_text("1 elsewhere.invalid")
-    threading.Timer(0.2, file.unlink).start()
+    folder, looks = tmp_path / "locks" / "pretrained.taken", itertools.count(1)
+    folder.mkdir(parents=True)
+    (folder / f"{2**22 + 1}_a_{where}").touch()  # a greater number than processes have
+
+    def look(_):
+        if next(looks) == 3:
+            shutil.rmtree(folder)
+
+    monkeypatch.setattr(time, "sleep", look)
     with held(tmp_path, ""):
-        assert capsys.readouterr().out.count(f"delete {file}") == 1
+        assert capsys.readouterr().out.count(f"delete {folder}") == 1
 
 
 @pytest.mark.slow
