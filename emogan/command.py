@@ -1,6 +1,6 @@
 """What every command shares: `run`, which starts a main and shows a user's mistake, a full disk or a stop as one line.
 
-Public names: run, quiet, cpu_count, postponed_stop, is_full_disk.
+Public names: run, start_anew, quiet, cpu_count, postponed_stop, is_full_disk.
 """
 
 import atexit
@@ -41,7 +41,6 @@ def run(main: Callable[[list[str]], None], *, arguments: bool = False) -> None:
     quiet()
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # for names that the terminal's encoding does not have
-    _give_place_for_caches()
     app.define_help_flags()
     flags.DEFINE_flag(HelpFlag())  # instead of absl's
     atexit.register(gc.freeze)  # Python's last collection can take half a minute over many traced graphs, for nothing
@@ -52,6 +51,7 @@ def run(main: Callable[[list[str]], None], *, arguments: bool = False) -> None:
         for number in _SIGNALS:
             signal.signal(number, _stop)
         try:
+            _give_place_for_caches()
             main(argv)
         except Stopped as stopped:
             sys.stderr.write(f"\n{stopped}\n")
@@ -116,27 +116,73 @@ def quiet() -> None:
     os.environ["PYTHONWARNINGS"] = ",".join(filters)  # of processes that this one starts
 
 
+_before: dict[str, str | None] = {}
+"""What variables of the environment were before this process was given folders by them."""
+_lent: list[str] = []
+"""Folders that last as long as this process."""
+
+
 def _give_place_for_caches() -> None:
     """Before libraries are imported that keep things at home: where there is no home that can be written to (a container with
     another user, say), they get one until this process ends.
+
+    Raises:
+        UserError: where there is no place for temporary files, which checkpoints need too.
     """
+    try:
+        tempfile.gettempdir()
+    except FileNotFoundError as error:
+        raise UserError(
+            f"temporary files cannot be written anywhere ({error.strerror}); name a folder for them in the environment "
+            "variable TMPDIR"
+        ) from error
+    atexit.register(_take_back)
     home = os.path.expanduser("~")  # noqa: PTH111, since pathlib raises where it is unknown
     if home == "~" or not _takes_files(home):
-        os.environ["HOME"] = home = _lent_folder()
+        home = _use("HOME", _lend())
     caches = os.environ.get("XDG_CACHE_HOME") or f"{home}/.cache"
-    with contextlib.suppress(OSError):
-        Path(caches).mkdir(parents=True, exist_ok=True)
     if not _takes_files(caches):
-        os.environ["XDG_CACHE_HOME"] = _lent_folder()
+        caches = _use("XDG_CACHE_HOME", _lend())
+    settings = os.environ.get("XDG_CONFIG_HOME") or f"{home}/.config"
+    given = os.environ.get("MPLCONFIGDIR")  # which holds both for matplotlib
+    usual = [given] if given else [f"{settings}/matplotlib", f"{caches}/matplotlib"]
+    if not all(map(_takes_files, usual)):
+        _use("MPLCONFIGDIR", usual[-1] if _takes_files(usual[-1]) else _lend())
 
 
-def _lent_folder() -> str:
-    folder = tempfile.mkdtemp(prefix="emogan-home-")
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+def _lend() -> str:
+    _lent.append(tempfile.mkdtemp(prefix="emogan-home-"))
+    return _lent[-1]
+
+
+def _use(variable: str, folder: str) -> str:
+    _before.setdefault(variable, os.environ.get(variable))
+    os.environ[variable] = folder
     return folder
 
 
+def _take_back() -> None:
+    for variable, value in _before.items():
+        os.environ.pop(variable)
+        os.environ |= {variable: value} if value is not None else {}
+    for folder in _lent:
+        shutil.rmtree(folder, ignore_errors=True)
+    _before.clear()
+    _lent.clear()
+
+
+def start_anew() -> None:
+    """Starts this command again in the place of this process, as it was started; what was lent to it is taken back."""
+    _take_back()
+    sys.stdout.flush()
+    os.execv(sys.executable, sys.orig_argv)
+
+
 def _takes_files(folder: str) -> bool:
+    """Whether files can be made in a folder, or the folder itself where it is not there."""
+    folder = os.path.abspath(folder)  # noqa: PTH100
+    while not os.path.lexists(folder):
+        folder = os.path.dirname(folder)  # noqa: PTH120, since pathlib raises where it may not look
     try:
         tempfile.TemporaryFile(dir=folder).close()
     except OSError:

@@ -116,19 +116,13 @@ def main(_: list[str]) -> None:
             flags.FLAGS.flags_into_string(),
             only=_ONLY.value,
             workers=_WORKERS.value,
-            start_anew=_start_anew,
+            start_anew=command.start_anew,
         )
     if _ONLY.value:
         return
     found = results.collect(runs, folder)
     print(tables.text_table(found))
     print(f"report: {report.write(study, runs, found, folder)}")
-
-
-def _start_anew() -> None:
-    """Starts this command again in the place of this process; what is done lies in the study's folder."""
-    sys.stdout.flush()
-    os.execv(sys.executable, sys.orig_argv)
 
 
 def _cases(base: RunConfig) -> tuple[str, ...]:

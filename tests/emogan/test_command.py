@@ -141,7 +141,17 @@ command.run(main)
 """
 
 
-@pytest.mark.parametrize("state", ["a home", "no folder", "read-only caches", "no place for caches"])
+@pytest.mark.parametrize(
+    "state",
+    [
+        "a home",
+        "no folder",
+        "read-only caches",
+        "no place for caches",
+        "read-only settings",
+        "matplotlib's of another user",
+    ],
+)
 def test_libraries_that_cache_need_no_home_that_can_be_written_to(tmp_path, state):
     """Of an installation that cannot be written to; the root user may write everywhere, so places are what is no folder."""
     home = tmp_path / "home"
@@ -151,6 +161,12 @@ def test_libraries_that_cache_need_no_home_that_can_be_written_to(tmp_path, stat
         home.mkdir()
     if state == "read-only caches":
         (home / ".cache").write_text("")
+    if state == "read-only settings":
+        (home / ".config").write_text("")
+    if state == "matplotlib's of another user":
+        for name in (".cache", ".config"):
+            (home / name).mkdir()
+            (home / name / "matplotlib").write_text("")
     script = tmp_path / "script.py"
     script.write_text(CACHING)
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("XDG_", "MPL", "NUMBA"))}
@@ -162,6 +178,44 @@ def test_libraries_that_cache_need_no_home_that_can_be_written_to(tmp_path, stat
     assert (done.returncode, done.stderr) == (0, "")
     used, caches = map(Path, done.stdout.splitlines())
     assert (used == home) == (state != "no folder")
-    assert caches.is_relative_to(home) == (state == "a home")
+    assert caches.is_relative_to(home) == (state in ("a home", "read-only settings"))
     assert caches.is_relative_to(tmp_path)
     assert not [*tmp_path.glob("emogan-*")]  # what was lent is gone
+
+
+ANEW = """
+import os, pathlib
+from emogan import command
+
+def main(_):
+    print(os.environ["HOME"])
+    if not pathlib.Path("begun").exists():
+        pathlib.Path("begun").touch()
+        command.start_anew()
+
+command.run(main)
+"""
+
+
+@pytest.mark.parametrize("has_home", [True, False])
+def test_a_command_that_starts_anew_leaves_nothing_that_was_lent(tmp_path, has_home):
+    home, temporary = tmp_path / "home", tmp_path / "temporary"
+    temporary.mkdir()
+    home.mkdir() if has_home else home.write_text("")
+    done = run_script(ANEW, cwd=tmp_path, env={"HOME": str(home), "TMPDIR": str(temporary)})
+    assert (done.returncode, done.stderr) == (0, "")
+    used = done.stdout.splitlines()
+    assert used == [str(home)] * 2 if has_home else len({str(home), *used}) == 3
+    assert not [*temporary.iterdir()]
+
+
+@pytest.mark.parametrize(("limit", "code"), [("unlimited", 0), ("0", 2)])
+def test_without_a_place_for_temporary_files_one_line_says_so(limit, code):
+    """No file that a process writes may be larger than the limit."""
+    script = "from emogan import command; command.run(lambda _: None)"
+    limited = ["bash", "-c", f'ulimit -f {limit}; exec "$@"', "bash", sys.executable, "-c", script]
+    done = subprocess.run(limited, capture_output=True, text=True, env={**os.environ, "PYTHONPATH": str(ROOT)})
+    assert done.returncode == code
+    assert [line.startswith("error: ") and "TMPDIR" in line for line in done.stderr.splitlines()] == [True] * (
+        code != 0
+    )
