@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from commands import COMMANDS
 
 from emogan.path_flags import PathParser
 
@@ -31,14 +32,53 @@ def test_a_path_is_absolute(tmp_path, monkeypatch, given, expected):
     assert PathParser().parse(given) == expected.format(here=tmp_path)
 
 
-def test_no_flag_that_takes_a_path_is_read_in_another_way():
-    """All flags whose name or help speaks of a folder, a file or a path."""
-    plain = []
-    for package in ("emogan", "datasets", "trainers"):
-        for file in (ROOT / package).rglob("*.py"):
-            found = re.findall(r'flags\.DEFINE_(?:string|list)\(\s*"(\w+)",\s*\S+\s*"(.*)', file.read_text())
-            plain += [name for name, text in found if re.search(r"(?i)folder |file |photograph|dir$", f"{text} {name}")]
-    assert plain == []
+FLAGS = """
+import importlib, os, sys
+from importlib.util import find_spec
+from absl import flags
+
+def tell(command):
+    name = f"{command}.__main__" if find_spec(command).submodule_search_locations else command
+    importlib.import_module(name)
+    for module, defined in flags.FLAGS.flags_by_module_dict().items():
+        for flag in defined if module.partition(".")[0] in ("emogan", "datasets", "trainers") else ():
+            try:
+                read = str(flag.parser.parse("~/here"))
+            except (ValueError, TypeError):  # a number, or one of several words
+                continue
+            print(command, flag.name, "text" if "~" in read else "path" if "/home/ann/here" in read else read)
+
+for command in sys.argv[1:]:
+    if not os.fork():  # every command has flags of its own
+        tell(command)
+        sys.exit()
+    assert os.wait()[1] == 0
+"""
+TEXT = {
+    "emogan.client": {"server", "model", "emotion"},
+    "emogan.page": {"host"},
+    "datasets.synthetic": {"frame_size", "seconds"},
+    "trainers.augment": {"dataset", "emotions"},
+    "trainers.generate": {"emotion"},
+    "trainers.prepare": {"config", "beam_pipeline_options"},
+    "trainers.progressive": {"dataset", "pretrain_dataset"},
+    "trainers.table1": {
+        "dataset", "pretrain_dataset", "datasets", "folds", "seeds", "cases", "shares", "low_data", "only",
+    },
+}  # fmt: skip
+"""The flags that take words of any kind, and no path."""
+
+
+def test_every_flag_that_takes_a_path_is_read_in_the_one_way():
+    done = run_script(FLAGS, *COMMANDS, env={"HOME": "/home/ann"})
+    assert done.returncode == 0, done.stderr
+    found = {kind: set() for kind in ("path", "text")}
+    for line in done.stdout.splitlines():
+        command, name, kind = line.split(" ", 2)
+        found[kind].add((command, name))
+    assert found["text"] == {(command, name) for command, names in TEXT.items() for name in names}
+    assert {command for command, _ in found["path"]} == {*COMMANDS}
+    assert {("emogan.page", "model"), ("trainers.table1", "pretrained"), ("trainers.export", "run")} <= found["path"]
 
 
 def test_a_list_of_paths_is_absolute_too(tmp_path):
@@ -125,7 +165,7 @@ def test_names_that_the_terminal_cannot_show_are_escaped(encoding, printed):
 
 
 CACHING = """
-import os
+import os, subprocess, sys
 from emogan import command
 
 def twice(number):
@@ -134,8 +174,9 @@ def twice(number):
 def main(_):
     import numba
     numba.njit(cache=True)(twice)
-    from matplotlib import get_cachedir
-    print(os.environ["HOME"], get_cachedir(), sep="\\n")
+    print(os.environ["HOME"], flush=True)
+    drawing = "from matplotlib import get_cachedir, pyplot; print(get_cachedir())"
+    subprocess.run([sys.executable, "-c", drawing], check=True)  # where nothing keeps it quiet
 
 command.run(main)
 """

@@ -5,12 +5,7 @@ import subprocess
 import sys
 
 import pytest
-
-COMMANDS = [
-    "trainers.progressive", "trainers.table1", "trainers.prepare", "trainers.generate", "trainers.export", "datasets.synthetic",
-    "trainers.compare_studies", "trainers.augment", "emogan.client",
-    "emogan.page",
-]  # fmt: skip
+from commands import COMMANDS
 
 
 @pytest.mark.parametrize("module", COMMANDS)
