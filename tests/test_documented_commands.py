@@ -54,7 +54,6 @@ def place(minute_corpora, minute_data, minute_run, tmp_path_factory):
         "VoxCeleb2": minute_corpora / "voxceleb2",
         "my_videos": ROOT / "datasets" / "folder_av" / "dummy_data",
         "clip.mp4": next(minute_corpora.glob("voxceleb2/**/*.mp4")),
-        "tfds": minute_data,
         "trainers": ROOT / "trainers",
         "studies/one": EVIDENCE,
         "studies/other": EVIDENCE,
@@ -66,8 +65,8 @@ def place(minute_corpora, minute_data, minute_run, tmp_path_factory):
     noise = np.random.default_rng(1).uniform(-0.3, 0.3, 9 * 16_000)
     for name, seconds in (("speech.wav", 3), ("interview.wav", 9)):
         soundfile.write(folder / name, noise[: seconds * 16_000], 16_000)
-    for run in ("runs/first", "demo/run"):
-        shutil.copytree(minute_run, folder / run)
+    for name, source in {"runs/first": minute_run, "demo/run": minute_run, "tfds": minute_data}.items():
+        shutil.copytree(source, folder / name)  # commands write to them
     return folder
 
 

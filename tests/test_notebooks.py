@@ -1,5 +1,6 @@
 """Every notebook runs from a clean kernel, in the order of their numbers, on data like the demo's."""
 
+import shutil
 from pathlib import Path
 
 import nbformat
@@ -23,8 +24,8 @@ SLOW = {"1_one_training_step", "2_pretrain_and_calibrate", "3_does_it_help", "4_
 def demo(minute_corpora, minute_data, minute_run, tmp_path_factory):
     """A folder like `demo`."""
     folder = tmp_path_factory.mktemp("demo")
-    for name, target in {"corpora": minute_corpora, "tfds": minute_data, "run": minute_run}.items():
-        (folder / name).symlink_to(target)
+    for name, source in {"corpora": minute_corpora, "tfds": minute_data, "run": minute_run}.items():
+        shutil.copytree(source, folder / name)  # notebooks may write to them
     return folder
 
 
