@@ -28,16 +28,26 @@ BRIEF = "import runpy; from trainers import cluster; cluster.MEETING_SECONDS = {
 BRIEF += "runpy.run_module('trainers.progressive', run_name='__main__', alter_sys=True)"
 
 
-def start(flags, hosts, index, *interpreted):
+def start(flags, hosts=(), index=0, *interpreted):
     task = {"cluster": {"worker": hosts}, "task": {"type": "worker", "index": index}}
     command = [sys.executable, *(interpreted or ("-m", "trainers.progressive")), *flags]
-    environment = {**os.environ, "TF_CONFIG": json.dumps(task)}
+    environment = os.environ | ({"TF_CONFIG": json.dumps(task)} if hosts else {})
     return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
 def together(flags, processes=2):
     hosts = [f"localhost:{port}" for port in free_ports(processes)]
     return hosts, [start(flags, hosts, index) for index in range(processes)]
+
+
+def pretrain(started, run):
+    """Waits until their first stage is done, and ends them."""
+    while not (run / "pretrain" / "done.json").exists():
+        assert [process.poll() for process in started] == [None] * len(started)
+        time.sleep(0.1)
+    for process in started:
+        process.kill()
+        process.communicate()
 
 
 def ended(process):
@@ -47,8 +57,8 @@ def ended(process):
     return process.returncode, output, errors.splitlines()[-1:]
 
 
-def assert_same_weights(run, other):
-    for name in ("pretrain/generator", "calibrate/generator", "calibrate/discriminator", "calibrate/classifier"):
+def assert_same_weights(run, other, *names):
+    for name in names:
         alone, both = (load_network(folder / name) for folder in (run, other))
         for expected, found in zip(alone.variables, both.variables, strict=True):
             np.testing.assert_allclose(found, expected, atol=1e-5, err_msg=f"{name}: {expected.name}")
@@ -61,7 +71,8 @@ def test_two_processes_give_what_one_gives(minute_run, minute_flags, tmp_path):
     assert [code for code, *_ in results] == [0, 0], results
     assert "Bare accuracy" in results[0][1]
     assert results[1][1] == ""  # only the first one speaks
-    assert_same_weights(minute_run, tmp_path / "run")
+    networks = ("pretrain/generator", "calibrate/generator", "calibrate/discriminator", "calibrate/classifier")
+    assert_same_weights(minute_run, tmp_path / "run", *networks)
     rows = [[row for row in read_metrics(run) if row["stage"] == "calibrate"] for run in (minute_run, tmp_path / "run")]
     for expected, found in zip(*rows, strict=True):
         assert found["step"] == expected["step"]
@@ -97,15 +108,25 @@ def test_one_that_waits_for_the_others_can_be_stopped(minute_flags, tmp_path, nu
     assert time.monotonic() - since < 30
 
 
+PRETRAIN = "--pretrain_steps=8"
+"""Four intervals, so that the first one is not the last."""
+
+
+@pytest.fixture(scope="module")
+def alone(minute_flags, tmp_path_factory):
+    """A run whose first stage one process did."""
+    run = tmp_path_factory.mktemp("alone") / "run"
+    pretrain([start([*minute_flags, PRETRAIN, f"--run_dir={run}"])], run)
+    return run
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("lost", "number"),
     [(1, signal.SIGKILL), (0, signal.SIGKILL), (1, signal.SIGSTOP), (0, signal.SIGSTOP), (1, signal.SIGTERM)],
 )
-def test_a_lost_process_is_named_and_a_new_start_ends_in_the_same_weights(
-    minute_run, minute_flags, tmp_path, lost, number
-):
-    flags = [*minute_flags, f"--run_dir={tmp_path / 'run'}"]
+def test_a_lost_process_is_named_and_a_new_start_ends_in_the_same_weights(alone, minute_flags, tmp_path, lost, number):
+    flags = [*minute_flags, PRETRAIN, f"--run_dir={tmp_path / 'run'}"]
     hosts, started = together(flags)
     while not [*tmp_path.glob("run/pretrain/checkpoints/last-*.index")]:  # until the first interval is over
         assert [process.poll() for process in started] == [None, None]
@@ -122,6 +143,7 @@ def test_a_lost_process_is_named_and_a_new_start_ends_in_the_same_weights(
     else:
         started[lost].kill()
         started[lost].communicate()
+    assert not (tmp_path / "run" / "pretrain" / "done.json").exists()
     _, started = together(flags)
-    assert [ended(process)[0] for process in started] == [0, 0]
-    assert_same_weights(minute_run, tmp_path / "run")
+    pretrain(started, tmp_path / "run")
+    assert_same_weights(alone, tmp_path / "run", "pretrain/generator", "pretrain/discriminator")
