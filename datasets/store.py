@@ -20,7 +20,7 @@ from datasets.clips import Clip
 from datasets.extraction import SOUND_STEPS, Contents, Extract
 from emogan.config import SIZES, FaceConfig, MediaConfig
 
-VERSION = 5
+VERSION = 6
 """To be raised whenever `datasets.extraction` or what it calls gives other results for the same files."""
 _PARTS_KEPT_SECONDS = 24 * 3600.0
 

@@ -39,7 +39,7 @@ def open_file(path: Path, data: bytes) -> av.container.InputContainer:
         return av.open(io.BytesIO(data), options=_OPTIONS, metadata_errors="replace")
     except av.FFmpegError as error:
         # The first bytes still say that this was media: an MP4 that lost its end lost its index too.
-        if data[:3] == b"FLV" or data[4:8] == b"ftyp":
+        if kinds.is_container(data):
             raise MediaError(path, "truncated", f"the container is incomplete: {error.strerror}") from error
         raise MediaError(path, "not_media", f"no media container: {error.strerror}") from error
 

@@ -1,8 +1,9 @@
 """The kinds of media files: those that are listed are those that are opened. And whether a file has its end.
 
-Public names: SOUND_SUFFIXES, VIDEO_SUFFIXES, SUFFIXES, DEMUXERS, is_cut_off.
+Public names: SOUND_SUFFIXES, VIDEO_SUFFIXES, SUFFIXES, DEMUXERS, is_container, is_cut_off, mp3_frames.
 """
 
+import re
 from collections.abc import Callable
 
 _SOUND_KINDS = {
@@ -23,31 +24,46 @@ SUFFIXES = SOUND_SUFFIXES | VIDEO_SUFFIXES
 DEMUXERS = frozenset((_SOUND_KINDS | _VIDEO_KINDS).values())
 """FFmpeg's names of the containers, all of them real ones. (A text can be a playlist that names other files.)"""
 
-_FLV, _EBML, _SEGMENT = b"FLV", b"\x1aE\xdf\xa3", b"\x18S\x80g"
+_EBML, _SEGMENT = b"\x1aE\xdf\xa3", b"\x18S\x80g"
 _ASF_HEADER = bytes.fromhex("3026b2758e66cf11a6d900aa0062ce6c")
 _BOXES = {b"ftyp", b"moov", b"mdat", b"moof", b"wide", b"free", b"skip"}
 _PLACEHOLDERS = range(0x7FFF0000, 2**64)
 """Sizes that nobody has put right: 2 or 4 GiB, or a little less."""
+_OGG_PAGE = re.compile(rb"OggS\0(.).{8}(.{4}).{8}(.)", re.DOTALL)
+"""Flags, number of the stream, number of segments, whose sizes follow (RFC 3533)."""
+_OGG_END = 4
+_MP3_INFO = re.compile(
+    rb"\xff[\xe2-\xff]..(?:..)?\0{9,32}(?:(?:Xing|Info)...[\1\3\5\7\x09\x0b\x0d\x0f]|VBRI.{10})(.{4})", re.DOTALL
+)
+"""The first frame of an MP3 file, without sound, where it says how many frames follow; Xing's flags are odd if it does."""
+
+
+def is_container(data: bytes) -> bool:
+    """Tells whether a file begins as one of the containers do, to which AC-3, AAC (ADTS) and AMR do not belong."""
+    return any(is_kind(data) for is_kind, _ in _CHECKS)
 
 
 def is_cut_off(data: bytes) -> bool:
     """Tells whether a media file says itself that more should follow; FFmpeg leaves out what is torn and says nothing.
 
-    Where a file says nothing of its size, as a live recording, or is of another kind, it counts as whole.
+    Where a file says nothing of its size, as a live recording, or is of another kind, it counts as whole. That FLAC and MP3
+    lack samples shows when they are decoded. AC-3, AAC (ADTS) and AMR are packets and nothing else: one of these files that
+    ends between two packets is as good as a shorter recording, so nobody can tell.
     """
-    if data[:3] == _FLV:
-        return not _is_whole_flv(data)
-    for is_kind, is_torn in _CHECKS:
-        if is_kind(data):
-            return is_torn(data)
-    return False
+    return next((is_torn(data) for is_kind, is_torn in _CHECKS if is_kind(data)), False)
 
 
-def _is_whole_flv(data: bytes) -> bool:
+def mp3_frames(data: bytes) -> int:
+    """How many frames an MP3 file says that it has; 0 where it does not, as one from a live encoder."""
+    info = _MP3_INFO.search(data)
+    return int.from_bytes(info[1] or b"", "big") if info else 0
+
+
+def _is_torn_flv(data: bytes) -> bool:
     position = int.from_bytes(data[5:9], "big") + 4  # behind the header: its length, and the size of no tag before
     while position < len(data):  # a tag: type, 3 bytes of size, 7 of time and stream, data, 4 of the tag's size
         position += 11 + int.from_bytes(data[position + 1 : position + 4], "big") + 4
-    return position == len(data)
+    return position != len(data)
 
 
 def _is_torn_mp4(data: bytes) -> bool:
@@ -116,17 +132,51 @@ def _is_torn_program_stream(data: bytes) -> bool:
     return position > len(data)
 
 
+def _is_torn_ogg(data: bytes) -> bool:
+    """Each stream's last page is marked as such (RFC 3533, 7845), so that the end of a recording shows."""
+    marked: dict[bytes, bool] = {}
+    end = size = 0
+    for page in _OGG_PAGE.finditer(data):
+        marked[page[2]] = bool(page[1][0] & _OGG_END)
+        end = page.end() + page[3][0]
+        size = sum(data[page.end() : end])
+    return not marked or not all(marked.values()) or end + size > len(data)
+
+
+def _is_torn_chunk(data: bytes, name: bytes, position: int, width: int) -> bool:
+    """Whether the chunk of that name ends; the first is at `position`, and sizes of `width` bytes follow the names."""
+    while (begin := position + 4 + width) <= len(data):
+        size = int.from_bytes(data[position + 4 : begin], "big")
+        if data[position : position + 4] == name:
+            return size not in _PLACEHOLDERS and begin + size > len(data)
+        position = begin + size + (size % 2 if width == 4 else 0)
+    return True
+
+
+def _is_torn_rf64(data: bytes) -> bool:
+    """A WAV file that may be larger than 4 GiB: the size of its samples is in its first chunk."""
+    size, begin = int.from_bytes(data[28:36], "little"), data.find(b"data", 36) + 8
+    return begin < 8 or (size not in _PLACEHOLDERS and begin + size > len(data))
+
+
 def _packet_bytes(data: bytes) -> int:
     """Bytes of a packet of an MPEG transport stream, with or without the time before it; 0 for other files."""
     return next((n for n in (188, 192) if len(data) > 3 * n and data[n - 188 : 4 * n : n] == b"GGGG"), 0)
 
 
 _CHECKS: tuple[tuple[Callable[[bytes], object], Callable[[bytes], bool]], ...] = (
+    (lambda data: data[:3] == b"FLV", _is_torn_flv),
     (lambda data: data[4:8] in _BOXES, _is_torn_mp4),
     (lambda data: data[:4] == b"RIFF" and data[8:12] == b"AVI ", _is_torn_avi),
     (lambda data: data[:4] == _EBML, _is_torn_matroska),
     (lambda data: data[:16] == _ASF_HEADER, _is_torn_asf),
     (lambda data: data[:4] == b"\0\0\1\xba", _is_torn_program_stream),
     (_packet_bytes, lambda data: len(data) % _packet_bytes(data) > 0),
-)
+    (lambda data: data[:4] == b"OggS", _is_torn_ogg),
+    (lambda data: data[:4] == b"FORM" and data[8:12] in (b"AIFF", b"AIFC"),
+     lambda data: _is_torn_chunk(data, b"SSND", 12, 4)),
+    (lambda data: data[:4] == b"caff", lambda data: _is_torn_chunk(data, b"data", 8, 8)),
+    (lambda data: data[:4] == b"RF64", _is_torn_rf64),
+    (lambda data: data[:4] == b"fLaC" or data[:3] == b"ID3", lambda data: False),
+)  # fmt: skip
 """How a kind of file is known, and how it is told that one is torn."""

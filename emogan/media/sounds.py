@@ -12,6 +12,7 @@ import numpy as np
 
 from emogan import audio
 from emogan.errors import MediaError, UserError
+from emogan.media import kinds
 from emogan.media.containers import damage, decoder, open_file, packets, tracks
 
 MAX_SOUND_SECONDS = 300.0
@@ -102,9 +103,10 @@ def _decode_track(path: Path, data: bytes, number: int, max_seconds: float) -> t
         # The channels stay interleaved, since PyAV reads behind the end of a list of eight planes.
         floats = av.AudioResampler(format="flt")
         blocks: list[np.ndarray] = [np.empty(0, np.float32)]
-        length = 0
+        length = count = 0
         with damage(path, "the sound cannot be decoded"):
             for packet in packets(path, container, stream):
+                count += packet.size > 0
                 for frame in packet.decode():
                     if not length and frame.time is not None:
                         begin = frame.time
@@ -112,7 +114,19 @@ def _decode_track(path: Path, data: bytes, number: int, max_seconds: float) -> t
                     _check_length(path, length, rate, max_seconds)
                     shares = _mix(frame.layout)
                     blocks += [part.to_ndarray().reshape(-1, len(shares)) @ shares for part in floats.resample(frame)]
+        _check_end(path, data, container, length, count)
     return np.concatenate(blocks).astype(np.float32, copy=False), rate, begin
+
+
+def _check_end(path: Path, data: bytes, container: av.container.InputContainer, samples: int, frames: int) -> None:
+    """Of the other kinds a file that is cut off is told before, see `kinds.is_cut_off`, or cannot be."""
+    stream = container.streams.audio[0]
+    if container.format.name == "flac" and samples < (stream.duration or 0):
+        raise MediaError(path, "truncated", f"{samples:,} of {stream.duration:,} samples are there")
+    if (
+        container.format.name == "mp3" and frames < (said := kinds.mp3_frames(data)) - 1
+    ):  # some count that of the number
+        raise MediaError(path, "truncated", f"{frames:,} of {said:,} frames are there")
 
 
 def _mix(layout: av.AudioLayout) -> np.ndarray:

@@ -1,9 +1,13 @@
 """One list of the kinds of files: one of each that PyAV can write is opened, and one that is cut off is told."""
 
 import functools
+import io
+import struct
 from pathlib import Path
 
+import av
 import pytest
+import soundfile
 from films import Track, film, number_of, numbered, tone
 
 from datasets import media
@@ -63,14 +67,114 @@ def test_one_of_each_kind_is_listed_and_opened(suffix, tmp_path):
             assert number_of(next(video.frames([0]))[1]) == 15
 
 
-@pytest.mark.parametrize("suffix", sorted(kinds.VIDEO_SUFFIXES - {".ogv"}))
+def is_cut_off(action, data: bytes) -> bool:
+    """Whether a file is rejected for lacking its end; any other reason is a fault."""
+    try:
+        action(Path("a"), data)
+    except MediaError as error:
+        return (error.reason == "truncated" and error.detail != "") or pytest.fail(str(error))
+    return False
+
+
+hear = functools.partial(sounds.read_sound, sample_rate=16_000)
+
+
+@pytest.mark.parametrize("suffix", sorted(kinds.VIDEO_SUFFIXES))
 @pytest.mark.parametrize("share", [0.1, 0.5, 0.9])
 def test_a_video_that_is_cut_off(suffix, share):
     cut = made(suffix)[: int(len(made(suffix)) * share) | 7]  # not between two packets of a transport stream
-    for action in (media.Video, functools.partial(sounds.read_sound, sample_rate=16_000)):
-        with pytest.raises(MediaError) as caught:
-            action(Path("a"), cut)
-        assert caught.value.reason == "truncated"
+    assert is_cut_off(media.Video, cut)
+    assert is_cut_off(hear, cut)
+
+
+SIZELESS = {".aac", ".ac3", ".amr"}
+"""Packets and nothing else."""
+
+
+@pytest.mark.parametrize("suffix", sorted(kinds.SOUND_SUFFIXES - SIZELESS))
+@pytest.mark.parametrize("share", [0.01, 0.1, 0.5, 0.9])
+def test_a_sound_that_is_cut_off(suffix, share):
+    whole = made(suffix)
+    assert not is_cut_off(hear, whole)
+    assert is_cut_off(hear, whole[: max(int(len(whole) * share), 60 if suffix == ".mp3" else 0)])
+
+
+def between_packets(data: bytes) -> bytes:
+    """A file up to the packet in its middle."""
+    with av.open(io.BytesIO(data)) as file:
+        places = [packet.pos for packet in file.demux() if packet.pos]
+    return data[: places[len(places) // 2]]
+
+
+WITHOUT_A_SIZE = {
+    **{suffix: functools.partial(made, suffix) for suffix in SIZELESS},
+    "MP3 from a live encoder": lambda: film(
+        [], Track(samples=tone(SECONDS), codec="libmp3lame"), container="mp3", container_options={"write_xing": "0"}
+    ),
+    "FLAC from a live encoder": lambda: made(".flac")[:21] + b"\xf0" + bytes(4) + made(".flac")[26:],
+}
+
+
+@pytest.mark.parametrize("what", WITHOUT_A_SIZE)
+def test_of_what_has_no_size_nobody_can_tell(what):
+    """Where it ends between two packets, it is as good as a shorter recording."""
+    data = WITHOUT_A_SIZE[what]()
+    whole, half = (len(hear(Path("a"), part)[0]) / 16_000 for part in (data, between_packets(data)))
+    assert whole == pytest.approx(SECONDS, abs=0.05)
+    assert half == pytest.approx(SECONDS / 2, abs=0.2)
+
+
+def of_fraunhofer(mp3: bytes) -> bytes:
+    """The same with the number of frames as another encoder writes it."""
+    place = mp3.index(b"Info") - 4 - 17  # of the frame: its head, and what would be said of its sound
+    frames = mp3[place + 29 : place + 33]
+    return mp3[: place + 4] + bytes(32) + b"VBRI" + bytes(10) + frames + mp3[place + 54 :]
+
+
+def of_soundfile(container: str, subtype: str) -> bytes:
+    buffer = io.BytesIO()
+    soundfile.write(buffer, tone(SECONDS), 48_000, format=container, subtype=subtype)
+    return buffer.getvalue()
+
+
+WITH_A_SIZE = {
+    "FLAC": functools.partial(made, ".flac"),
+    "MP3": functools.partial(made, ".mp3"),
+    "MP3 with VBRI": lambda: of_fraunhofer(made(".mp3")),
+    "AIFC": lambda: of_soundfile("AIFF", "ULAW"),
+    "CAF of ALAC": lambda: of_soundfile("CAF", "ALAC_16"),
+    "Ogg Vorbis": lambda: of_soundfile("OGG", "VORBIS"),
+    "RF64": lambda: of_soundfile("RF64", "PCM_24"),
+}
+
+
+@pytest.mark.parametrize("what", WITH_A_SIZE)
+def test_what_says_its_size_is_told_wherever_it_is_cut(what):
+    data = WITH_A_SIZE[what]()
+    assert len(hear(Path("a"), data)[0]) == pytest.approx(SECONDS * 16_000, abs=500)
+    assert is_cut_off(hear, between_packets(data))
+
+
+def test_sound_of_two_files_in_one_is_whole():
+    frames = made(".mp3")[made(".mp3").index(b"\xff") :]  # without the tag
+    for data in (frames, made(".ogg")):
+        assert len(hear(Path("a"), 2 * data)[0]) > 1.9 * SECONDS * 16_000
+    assert is_cut_off(hear, made(".ogg") + made(".ogg")[:-100])
+
+
+@pytest.mark.parametrize(
+    ("suffix", "chunk", "size"),
+    [
+        (".aiff", b"SSND", b"\xff" * 4),
+        (".aiff", b"SSND", struct.pack(">I", 0x7FFFFFFF)),
+        (".caf", b"data", b"\xff" * 8),
+    ],
+)
+def test_sizes_of_live_recordings_are_no_sizes(suffix, chunk, size):
+    data = made(suffix)
+    place = data.index(chunk) + 4
+    live = data[:place] + size + data[place + len(size) :]
+    assert len(hear(Path("a"), live)[0]) == pytest.approx(SECONDS * 16_000, abs=5)
 
 
 def test_a_live_recording_does_not_say_how_long_it_is():
