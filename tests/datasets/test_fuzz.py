@@ -22,26 +22,26 @@ import datasets
 from datasets import pairs, workers
 from datasets.clips import Clip
 from datasets.extraction import Extract
+from datasets.kinds import SOUND_SUFFIXES
 from datasets.store import ClipStore
 from datasets.workers import Workers
 from emogan.config import MediaConfig
 
 FOLDER = Path(datasets.__file__).parent
-FILES = 1100
+FILES = 1300
 MAX_SECONDS = 60.0
 MAX_MEMORY_MB = 1500
 """Of a worker process; TensorFlow and MTCNN alone take 600."""
 REASONS = {
-    "empty", "missing_picture_file", "missing_sound_file", "no_face", "no_sound", "no_video", "not_a_zip", "not_media",
-    "silent", "too_large", "too_long", "too_short", "truncated", "undecodable", "wrong_length",
+    "ambiguous_name", "empty", "missing_picture_file", "missing_sound_file", "no_face", "no_sound", "no_video", "not_a_zip",
+    "not_media", "silent", "too_large", "too_long", "too_short", "truncated", "undecodable", "wrong_length",
 }  # fmt: skip
 """Why a damaged clip may be rejected. Not `unreadable`, of which nobody thought; nor `crashed` or `too_slow`."""
 
-SOUND_SUFFIXES = {".flac", ".m4a", ".mp3", ".ogg", ".wav"}
 NUMBERS = (0, 1, 0x7F, 0xFF, 0x7FFF, 0xFFFF, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFE, 0xFFFFFFFF)
 FIELDS = (
     b"RIFF", b"fmt ", b"data", b"avih", b"strh", b"movi", b"idx1", b"mvhd", b"tkhd", b"elst", b"pasp", b"stts", b"ctts",
-    b"stsz", b"mdat", b"udta", b"covr", b"\x18S\x80g",
+    b"stsz", b"mdat", b"udta", b"covr", b"\x18S\x80g", b"FORM", b"COMM", b"SSND", b"desc", b"pakt", b"fLaC", b"Info", b"OggS",
 )  # fmt: skip
 
 
@@ -163,6 +163,7 @@ def sound_files() -> dict[str, tuple[str, bytes, str]]:
         ),
         **{f"WAV of {n} channels": (".wav", hum("WAVEX", "PCM_16", 16_000, n), ".flv") for n in range(3, 9)},
         "FLAC of 8 channels": (".flac", hum("FLAC", "PCM_16", 16_000, 8), ".flv"),
+        **{name: (suffix, made, ".flv") for name, (suffix, made) in further_sounds().items()},
         "JPEG": (".jpg", still("JPEG", pictures[12], quality=90), ".wav"),
         "progressive JPEG": (".jpg", still("JPEG", pictures[12], progressive=1), ".wav"),
         "PNG": (".png", still("PNG", pictures[12]), ".wav"),
@@ -170,6 +171,25 @@ def sound_files() -> dict[str, tuple[str, bytes, str]]:
         "PNG of 16 bits": (".png", deep_png(pictures[12]), ".wav"),
         "stored member": (".zip", zipped(mp4, zipfile.ZIP_STORED), ""),
         "deflated member": (".zip", zipped(mp4, zipfile.ZIP_DEFLATED), ""),
+    }
+
+
+def further_sounds() -> dict[str, tuple[str, bytes]]:
+    """Undamaged sound files of further kinds: what they are -> suffix and content."""
+
+    def encoded(container: str, codec: str, rate: int = 48_000) -> bytes:
+        return film([], Track(samples=tone(0.8, rate=rate), codec=codec, rate=rate), container=container)
+
+    return {
+        "AIFF": (".aiff", hum("AIFF", "PCM_16", 44_100, 2)),
+        "AIFF of mu-law": (".aif", hum("AIFF", "ULAW", 8_000, 1)),
+        "CAF": (".caf", hum("CAF", "PCM_24", 48_000, 1)),
+        "CAF of ALAC": (".caf", hum("CAF", "ALAC_16", 44_100, 2)),
+        "AC-3": (".ac3", encoded("ac3", "ac3")),
+        "AAC": (".aac", encoded("adts", "aac")),
+        "AMR": (".amr", encoded("amr", "libopencore_amrnb", 8_000)),
+        "Windows Media sound": (".wma", encoded("asf", "libmp3lame")),
+        "WAV of 64-bit sizes": (".wav", hum("RF64", "PCM_16", 16_000, 1)),
     }
 
 
@@ -216,6 +236,7 @@ def films_of(pictures: list[np.ndarray]) -> dict[str, tuple[str, bytes]]:
         "AVI with frames without data": (".avi", made(mp3, container="avi", codec="mpeg4", times=slower)),
         "Windows Media": (".wmv", made(mp3, container="asf", codec="wmv2")),
         "MPEG": (".mpg", made(dataclasses.replace(voice, codec="mp2"), container="mpeg", codec="mpeg2video")),
+        "MPEG of a DVD": (".vob", made(dataclasses.replace(voice, codec="ac3"), container="vob", codec="mpeg2video")),
         "transport stream": (".ts", made(voice, container="mpegts")),
         "AVCHD": (".mts", made(dataclasses.replace(voice, codec="ac3"), container="mpegts",
                                container_options={"mpegts_m2ts_mode": "1"})),
