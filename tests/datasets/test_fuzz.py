@@ -22,10 +22,10 @@ import datasets
 from datasets import pairs, workers
 from datasets.clips import Clip
 from datasets.extraction import Extract
-from datasets.kinds import SOUND_SUFFIXES
 from datasets.store import ClipStore
 from datasets.workers import Workers
 from emogan.config import MediaConfig
+from emogan.media.kinds import SOUND_SUFFIXES
 
 FOLDER = Path(datasets.__file__).parent
 FILES = 1300
