@@ -70,7 +70,7 @@ setup(
     python_requires=">=3.11,<3.12",
     packages=find_packages(include=["emogan", "emogan.*", "datasets", "datasets.*", "trainers", "trainers.*"]),
     package_data={
-        "trainers": ["templates/*.j2", "configs/*.flags"],
+        "trainers": ["reports/templates/*.j2", "configs/*.flags"],
         "datasets": ["*/README.md", "*/CITATIONS.bib", "*/TAGS.txt", "*/md5sums.txt", "*/schema.pbtxt"],
     },
     install_requires=REQUIRED,

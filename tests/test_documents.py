@@ -11,10 +11,10 @@ import datasets
 from emogan.config import ADVERSARIAL_FORMS, PRESETS, LossConfig, TrainConfig
 from emogan.emotions import EMOTIONS
 from emogan.metrics.comparison import Comparison
-from trainers.run_folder import read_metrics
+from trainers.reports.run_table import read_results
+from trainers.run.folder import read_metrics
 from trainers.study import tables
 from trainers.study.cases import CASES
-from trainers.table import read_results
 
 TARGETS = sorted(set(re.findall(r"(?m)(?:^|`)make ([a-z0-9-]+)", TEXT)))
 PATHS = set(re.findall(r"(?<![\w/.])(?:datasets|docs|emogan|notebooks|results|tests|trainers)/[\w./]*\w", TEXT))

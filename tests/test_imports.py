@@ -32,6 +32,21 @@ def test_imports_flow_one_way(package):
     assert {file: names for file, names in backwards.items() if names} == {}
 
 
+FLOORS = ("run", "reports", "release", "stages", "study")
+"""The rooms of trainers/, each of which imports none that stands behind it; only commands import all."""
+
+
+@pytest.mark.parametrize("room", FLOORS)
+def test_rooms_import_none_above_them(room):
+    above = "|".join(FLOORS[FLOORS.index(room) + 1 :]) or "nothing"
+    files = list((ROOT / "trainers" / room).rglob("*.py"))
+    assert files
+    for file in files:
+        assert not re.findall(
+            rf"(?m)^\s*(?:from|import) trainers\.(?:{'|'.join(above) or 'nothing'})\b", file.read_text()
+        ), file
+
+
 def test_the_library_knows_no_flags_but_those_of_its_command():
     users = [
         file.name

@@ -45,7 +45,7 @@ def main(_: list[str]) -> None:
     """Generates, and prints how many there are and where."""
     from datasets.corpus import open_corpus
     from emogan.serving import LocalModel
-    from trainers.augmenting import Order, augment
+    from trainers.release.augment import Order, augment
 
     model = LocalModel(Path(_MODEL.value))
     corpus = open_corpus(_DATASET.value, Path(_DATA_DIR.value), str(model.settings.model.size))

@@ -18,7 +18,7 @@ _VERSION = flags.DEFINE_integer("version", 0, "The version's number; without it 
 
 def main(_: list[str]) -> None:
     """Exports and prints the version's folder."""
-    from trainers.exporting import export
+    from trainers.release.export import export
 
     print(export(Path(_RUN_DIR.value), Path(_OUTPUT_DIR.value), _VERSION.value))
 

@@ -108,7 +108,7 @@ def _audit(builder: PairsBuilder) -> None:
     """Checks what was built, writes the audit beside it, and names what is wrong."""
     from datasets.facts import read_facts
     from datasets.validation import anomalies
-    from trainers.audit import write_audit
+    from trainers.reports.audit import write_audit
 
     facts = read_facts(builder)
     found = anomalies(builder, facts, _other_corpora(builder))
@@ -137,7 +137,7 @@ def _other_corpora(builder: PairsBuilder) -> dict[str, Mapping[str, np.ndarray]]
 def _inspect() -> None:
     from datasets import files
     from datasets.media import STILL_PICTURE_SUFFIXES
-    from trainers.inspection import inspect
+    from trainers.reports.inspection import inspect
 
     picture = Path(_INSPECT.value)
     sound = Path(_SOUND.value) if _SOUND.value else picture

@@ -15,7 +15,7 @@ from absl import flags
 from emogan import command
 from emogan.path_flags import DEFINE_path
 from trainers import flags as run_flags
-from trainers.run_config import RunConfig
+from trainers.run.config import RunConfig
 
 _DATA_DIR = DEFINE_path("data_dir", None, "Folder of the built datasets.", required=True)
 _RUN_DIR = DEFINE_path("run_dir", None, "Folder of this run; by default one in --output_dir named by its settings.")
@@ -32,13 +32,13 @@ def main(_: list[str]) -> None:
     config = run_flags.run_config()
     import tensorflow as tf
 
-    from trainers.devices import is_chief
-    from trainers.job import open_job
-    from trainers.needs import not_built
-    from trainers.plan import describe, describe_without_data, planned_classes
-    from trainers.run_folder import read_metrics, run_name
-    from trainers.stages import run_all
-    from trainers.table import read_results, results_table
+    from trainers.reports.run_table import read_results, results_table
+    from trainers.run.devices import is_chief
+    from trainers.run.folder import read_metrics, run_name
+    from trainers.run.job import open_job
+    from trainers.run.needs import not_built
+    from trainers.run.phases import describe, describe_without_data, planned_classes
+    from trainers.stages.pipeline import run_all
 
     if _DETERMINISTIC.value:
         tf.config.experimental.enable_op_determinism()

@@ -14,9 +14,9 @@ from absl import app, flags
 
 from emogan.config import GENERATORS, PRESETS, LossConfig, TrainConfig
 from emogan.model import Batch
-from trainers.plan import trainable_parameters
-from trainers.run_config import RunConfig
-from trainers.stages import make_gan
+from trainers.run.config import RunConfig
+from trainers.run.phases import trainable_parameters
+from trainers.stages.pipeline import make_gan
 
 _CASES = flags.DEFINE_list("cases", ["64:16", "128:4"], "preset:batch size.")
 _ROUNDS = flags.DEFINE_integer("rounds", 5, "Turns of each generator.", lower_bound=1)

@@ -19,8 +19,6 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-
 import numpy as np
 import tensorflow as tf
 import tensorflow_datasets as tfds
@@ -34,7 +32,9 @@ from datasets.synthetic import make_corpus
 from emogan import networks
 from emogan.config import PRESETS, LossConfig, ModelConfig, TrainConfig
 from emogan.model import EmoGAN
-from trainers import training
+from trainers.run import training
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 CASES = (("tiny", 16, 25), ("64", 16, 20), ("128", 4, 6), ("paper", 1, 6), ("paper", 4, 4))
 """Preset, batch size, steps in a row: more than what the pipeline's buffers hold from before."""

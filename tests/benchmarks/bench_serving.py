@@ -18,9 +18,6 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-sys.path.insert(0, str(Path(__file__).parent.parent / "helpers"))
-
 import c_api
 import numpy as np
 import tensorflow as tf
@@ -29,7 +26,10 @@ from tensorflow.core.protobuf import saved_model_pb2
 from emogan import networks, serving
 from emogan.config import PRESETS, MediaConfig
 from emogan.emotions import EMOTIONS
-from trainers.server_files import example_rows
+from trainers.release.server_files import example_rows
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+sys.path.insert(0, str(Path(__file__).parent.parent / "helpers"))
 
 THREADS, BATCHES = (1, 8, 32), (1, 2, 4, 8, 16, 32)
 LIMIT = 1.10

@@ -11,15 +11,15 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-
 import numpy as np
 import tensorflow as tf
 
 from emogan import networks
 from emogan.config import LossConfig, ModelConfig, TrainConfig
 from emogan.model import EmoGAN
-from trainers import devices, training
+from trainers.run import devices, training
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 PASSES = {"generator": (3, 1), "discriminator": (7, 2), "classifier": (5, 1)}
 """How often a step goes through all of a network's convolutions, forward or to a gradient, and how many of these passes spare

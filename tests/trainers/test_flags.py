@@ -10,14 +10,15 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+import trainers
 from emogan import networks
 from emogan.config import PRESETS, STRONG, LossConfig, TrainConfig, from_json
 from emogan.errors import UserError
 from emogan.model import Batch, EmoGAN
-from trainers import training
-from trainers.run_config import RECIPES, RunConfig, recipe
+from trainers.run import training
+from trainers.run.config import RECIPES, RunConfig, recipe
 
-CONFIGS = sorted((Path(training.__file__).parent / "configs").glob("*.flags"))
+CONFIGS = sorted((Path(trainers.__file__).parent / "configs").glob("*.flags"))
 
 
 def settings_of(*flags):

@@ -18,11 +18,11 @@ from datasets import input_pipeline, protocols
 from datasets.corpus import open_corpus
 from emogan.config import from_json
 from emogan.errors import UserError
-from trainers import drawing
-from trainers.job import open_job
-from trainers.run_config import RunConfig
-from trainers.run_folder import RunFolder, read_metrics
-from trainers.saved_networks import layer_digests, load_network, seen_speakers
+from trainers.run.config import RunConfig
+from trainers.run.folder import RunFolder, read_metrics
+from trainers.run.job import open_job
+from trainers.run.saved_networks import layer_digests, load_network, seen_speakers
+from trainers.stages import sampling
 
 
 def test_the_run_leaves_all_it_promises(minute_run):
@@ -296,9 +296,9 @@ def test_draws_are_what_the_generator_makes_of_training_faces(minute_run, minute
     assert not (minute_run / "draw" / "pictures.npy").exists()
     job = open_job(from_json(RunConfig, (minute_run / "config.json").read_text()), minute_data)
     run = RunFolder(minute_run, job.config, writes=False)
-    draws = drawing.read_draws(job, run)
+    draws = sampling.read_draws(job, run)
     pictures = np.array(draws.pictures)
-    drawing.discard_draws(run)
+    sampling.discard_draws(run)
     train = job.labelled.arrays(job.protocol.train, ["face"])
     generator = load_network(minute_run / "calibrate" / "generator")
     assert pictures.shape == (2 * 18, 64, 64, 1)

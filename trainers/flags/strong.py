@@ -3,7 +3,7 @@
 from absl import flags
 
 from emogan.config import DECAYS, SELECTIONS, STARTS
-from trainers.run_config import DEFAULTS
+from trainers.run.config import DEFAULTS
 
 flags.DEFINE_float(
     "time_shift_share",

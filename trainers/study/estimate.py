@@ -13,8 +13,9 @@ import tensorflow as tf
 from datasets import input_pipeline, streams
 from datasets.folds import FOLDS
 from emogan import networks
-from trainers import stages, training
-from trainers.run_config import RunConfig
+from trainers.run import training
+from trainers.run.config import RunConfig
+from trainers.stages import pipeline
 from trainers.study.plan import PlannedRun, Study
 
 TIMED_STEPS = 5
@@ -112,7 +113,7 @@ def _gan_step(config: RunConfig) -> float:
         mismatched=bool(config.calibration_loss.lambda_mismatch),
     )
     with training.computing_with(settings.precision):
-        gan = stages.make_gan(config)
+        gan = pipeline.make_gan(config)
     return _seconds_a_step(gan, batches)
 
 

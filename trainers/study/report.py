@@ -14,11 +14,11 @@ import numpy as np
 
 from emogan.config import to_json
 from emogan.metrics.comparison import holm
-from trainers import pages, plots
-from trainers import report as run_report
-from trainers.run_folder import read_metrics
+from trainers.reports import pages, plots
+from trainers.reports import run_report as run_report
+from trainers.run.folder import read_metrics
 from trainers.study import ceiling, tables
-from trainers.study import plots as study_plots
+from trainers.study import charts as study_plots
 from trainers.study.cases import CASES, GROUPS, SWEPT_CASE, WHOLE_CASE
 from trainers.study.plan import PlannedRun, Study, plan
 from trainers.study.results import CaseResult

@@ -18,10 +18,11 @@ from tqdm import tqdm
 
 from emogan.config import from_json, to_json
 from emogan.errors import NoResult, UserError
-from trainers import drawing, needs, stages
-from trainers.job import open_job
-from trainers.run_config import RunConfig
-from trainers.run_folder import RunFolder, log, write_atomically
+from trainers.run import needs
+from trainers.run.config import RunConfig
+from trainers.run.folder import RunFolder, log, write_atomically
+from trainers.run.job import open_job
+from trainers.stages import pipeline, sampling
 from trainers.study.estimate import TIMED_STEPS, estimate, in_words, measured, stages_left
 from trainers.study.plan import PlannedRun, Study, plan
 from trainers.study.sharing import held, take
@@ -218,14 +219,14 @@ def _do(planned: PlannedRun, data_dir: Path, folder: Path, flags: str, title: st
                 if why := why_no_result((folder / target).parent):
                     raise NoResult(why)
             for stage in planned.stages:
-                stages.run_stage(job, run, stage)
+                pipeline.run_stage(job, run, stage)
                 for checkpoints in (run.path / stage).rglob("checkpoints"):
                     shutil.rmtree(checkpoints)  # a stage that is done needs none, and a study has hundreds
         except NoResult as error:
             if planned.place is None or planned.config.schedule == "none":
                 raise
             log.warning("%s has no result: %s", planned.path, error)
-            drawing.discard_draws(run)
+            sampling.discard_draws(run)
             write_atomically(run.path / NO_RESULT, str(error))
     tf.keras.backend.clear_session()
     gc.collect()

@@ -8,9 +8,9 @@ import dataclasses
 from collections.abc import Sequence
 
 from emogan.metrics.comparison import Comparison
+from trainers.reports.run_table import PAPER_COLUMNS, PAPER_TABLE_1
 from trainers.study.cases import CASES
 from trainers.study.results import CaseResult
-from trainers.table import PAPER_COLUMNS, PAPER_TABLE_1
 
 _TITLES = {"crema_d_av": "CREMA-D", "ravdess_av": "RAVDESS"}
 QUALITY = {"fid": "FID", "is": "IS", "ssim": "SSIM", "spread": "spread"}

@@ -1,0 +1,68 @@
+"""One clip in one picture: what is said of it, and that a clip with faults is drawn as far as it goes."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import datasets
+from datasets import media
+from emogan import faces
+from emogan.config import MediaConfig
+from trainers.reports.inspection import inspect
+
+FOLDER = Path(datasets.__file__).parent
+CREMA_D = FOLDER / "crema_d_av" / "dummy_data"
+FLV, WAV = CREMA_D / "VideoFlash" / "1001_IEO_ANG_LO.flv", CREMA_D / "AudioWAV" / "1001_IEO_ANG_LO.wav"
+SILENT = FOLDER / "ravdess_av" / "dummy_data" / "Actor_08" / "01-01-07-01-01-01-08.mp4"
+
+
+def drawn(path: Path) -> np.ndarray:
+    with Image.open(path) as image:
+        return np.asarray(image.convert("RGB"))
+
+
+def share_of_colour(picture: np.ndarray, columns: slice) -> float:
+    """Share of the pixels of some columns that are neither white nor grey."""
+    part = picture[:, columns].astype(int)
+    return float((part.max(2) - part.min(2) > 12).mean())
+
+
+def test_a_sound_clip(tmp_path):
+    verdict = inspect(FLV, WAV, MediaConfig.of_size(64), tmp_path / "a.png")
+    assert verdict.startswith("1001_IEO_ANG_LO.flv: frame 12 (+0 from the middle), confidence 0.9")
+    assert "0.80 s" in verdict
+    picture = drawn(tmp_path / "a.png")
+    third = picture.shape[1] // 3
+    assert all(share_of_colour(picture, slice(i * third, (i + 1) * third)) > 0.1 for i in range(3))
+
+
+def test_it_is_told_how_much_of_the_face_lies_beyond_the_frame(tmp_path):
+    config = MediaConfig.of_size(64)
+    with media.Video(FLV, FLV.read_bytes()) as video:
+        _, whole = next(video.frames([0]))
+    told = {}
+    for name, picture in {"whole": whole, "cut": whole[36:]}.items():
+        Image.fromarray(picture).save(tmp_path / f"{name}.png")
+        share = faces.invented_share(picture.shape, faces.detect(picture, config.face)[0].landmarks, config.face)
+        verdict = inspect(tmp_path / f"{name}.png", WAV, config, tmp_path / "a.png")
+        told[name] = share
+        assert f" {share:.1%} " in verdict
+    assert told["whole"] == 0
+    assert told["cut"] > 0.05
+
+
+@pytest.mark.parametrize(("picture", "sound", "reason"), [(SILENT, SILENT, "no_sound"), (FLV, SILENT, "no_sound")])
+def test_a_clip_without_sound_still_shows_its_frame(tmp_path, picture, sound, reason):
+    verdict = inspect(picture, sound, MediaConfig.of_size(64), tmp_path / "a.png")
+    assert f": rejected: {reason}: {sound.name}: the file has no audio stream" in verdict
+    pixels = drawn(tmp_path / "a.png")
+    assert share_of_colour(pixels, slice(0, pixels.shape[1] // 3)) > 0.1
+    assert share_of_colour(pixels, slice(-pixels.shape[1] // 3, None)) < 0.05
+
+
+def test_a_missing_file(tmp_path):
+    verdict = inspect(tmp_path / "gone.mp4", WAV, MediaConfig.of_size(64), tmp_path / "a.png")
+    assert verdict == "gone.mp4: rejected: missing_picture_file: gone.mp4: there is no such file"
+    assert (tmp_path / "a.png").stat().st_size > 0

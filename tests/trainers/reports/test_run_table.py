@@ -1,0 +1,91 @@
+"""The table of results: which lines are results, where they are grouped, how they are written."""
+
+import pytest
+
+from trainers.reports import run_table
+from trainers.reports.run_table import Result
+
+
+def test_results_are_the_evaluation_lines_and_the_last_measurement_counts():
+    lines = [
+        {"stage": "calibrate", "step": 5, "g_l1_loss": 0.2},
+        {"stage": "evaluate", "name": "fid", "value": 61.5, "n": 40, "about": "a", "on": "f", "time": "now"},
+        {"stage": "evaluate", "name": "ssim", "value": 0.4, "n": 40, "about": "b", "low": 0.3, "high": 0.5},
+        {"stage": "evaluate", "name": "fid", "value": 60.0, "n": 40, "about": "a", "on": "f"},
+    ]
+    assert run_table.read_results(lines) == [
+        Result(name="fid", value=60.0, n=40, about="a", on="f"),
+        Result(name="ssim", value=0.4, n=40, about="b", low=0.3, high=0.5),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "group", "label"),
+    [
+        ("bare_accuracy", "Recognition", "Bare accuracy"),
+        ("gan_strong_macro_f1", "Recognition", "GAN strong macro F1"),
+        ("accuracy_gan_minus_bare", "Recognition", "Accuracy GAN minus bare"),
+        ("generated_accuracy_of_strong", "Generated quality", "Generated accuracy of strong"),
+        ("spread", "Generated quality", "Spread"),
+        ("coverage_real_vs_real", "Reference rows", "Coverage real vs real"),
+        ("level_explained_real", "Reference rows", "Level explained real"),
+        ("requested_accuracy", "Generated quality", "Requested accuracy"),
+        ("fid", "Generated quality", "FID"),
+        ("l1_between_noises", "Generated quality", "L1 between noises"),
+        ("fid_real_vs_real", "Reference rows", "FID real vs real"),
+        ("is_real", "Reference rows", "IS real"),
+        ("requested_accuracy_shuffled", "Reference rows", "Requested accuracy shuffled"),
+        ("ssim_class_mean", "Reference rows", "SSIM class mean"),
+    ],
+)
+def test_names_give_the_group_and_the_label(name, group, label):
+    result = Result(name=name, value=0.5, n=1)
+    assert (result.group, result.label) == (group, label)
+
+
+def test_shares_are_percent_differences_have_signs_and_others_four_digits():
+    assert Result(name="bare_uar", value=0.5512, n=9).shown == "55.1%"
+    assert Result(name="bare_uar", value=0.5512, n=9, deviation=0.012).shown == "55.1 ± 1.2%"
+    assert Result(name="coverage", value=0.5, n=9).shown == "50.0%"
+    assert Result(name="density", value=0.5, n=9).shown == "0.5"
+    assert Result(name="spread", value=None, n=0).shown == "not measured"
+    assert Result(name="fid", value=59.7731, n=9).shown == "59.77"
+    assert Result(name="kid", value=-0.00041, n=9).shown == "-0.00041"
+    difference = Result(name="accuracy_gan_minus_bare", value=0.0333, n=9, low=-0.011, high=0.0776)
+    assert (difference.shown, difference.interval) == ("+3.3 points", "-1.1 to +7.8 points")
+    assert Result(name="ssim_paired_minus_shuffled", value=0.02, n=9, low=0.01, high=0.03).interval == "+0.01 to +0.03"
+    assert Result(name="fid", value=1.0, n=9).interval == ""
+
+
+def test_groups_keep_their_order_and_empty_ones_are_left_out():
+    results = [Result(name=name, value=0.1, n=1) for name in ("ssim_shuffled", "uar", "ssim_class_mean")]
+    groups = run_table.grouped(results)
+    assert list(groups) == ["Recognition", "Reference rows"]
+    assert [result.name for result in groups["Reference rows"]] == ["ssim_shuffled", "ssim_class_mean"]
+
+
+def test_the_terminal_table_is_aligned():
+    results = [
+        Result(name="strong_accuracy", value=0.55, n=120, about="trained on real"),
+        Result(name="fid", value=59.7731, n=120, on="features"),
+    ]
+    assert run_table.results_table(results).splitlines() == [
+        "                   value  95% interval    n  computed on",
+        "Recognition",
+        "  Strong accuracy  55.0%                120  trained on real",
+        "Generated quality",
+        "  FID              59.77                120  features",
+    ]
+
+
+def test_a_run_without_results_says_so():
+    assert run_table.results_table([]) == "no results yet\n"
+
+
+def test_every_case_of_the_paper_beats_its_baseline():
+    # The paper's own claim; a row or a corpus in the wrong place would break it.
+    baseline = run_table.PAPER_TABLE_1["baseline"]
+    for case, corpora in run_table.PAPER_TABLE_1.items():
+        for corpus, figures in corpora.items():
+            assert len(figures) == (1 if case == "baseline" else len(run_table.PAPER_COLUMNS))
+            assert figures[0] >= baseline[corpus][0]

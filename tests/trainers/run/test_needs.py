@@ -1,0 +1,120 @@
+"""What a run lacks is told before anything is trained, by name."""
+
+import dataclasses
+
+import pytest
+
+from emogan.config import PRESETS, LossConfig, RecogniserConfig, TrainConfig
+from emogan.errors import UserError
+from trainers.run import needs, phases
+from trainers.run.config import RunConfig
+from trainers.run.job import open_job
+from trainers.study import running
+from trainers.study.estimate import Estimate
+from trainers.study.plan import Study
+
+STEPS = TrainConfig(steps=4, batch_size=4, interval=2)
+CONFIG = RunConfig(
+    pretrain_dataset="voxceleb_av", dataset="crema_d_av", test_fold=2, schedule="moderate", model=PRESETS["tiny"],
+    loss=LossConfig(), pretrain=STEPS, calibrate=STEPS, recognise=STEPS, strong=RecogniserConfig(),
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def uneven(fewer_clips):
+    """Fear is in folds 0 and 1 alone, fold 1 has no disgust, and fold 3 has three clips: anger, happy, neutral."""
+    missing = [f"{actor}_*_FEA_*" for actor in (1037, 1055, 1073)]
+    missing += ["1019_*_DIS_*", "1055_*_DIS_*", "1055_*_SAD_*"]
+    return fewer_clips(*missing)
+
+
+@pytest.fixture(scope="module")
+def without_fear(fewer_clips):
+    return fewer_clips("*_FEA_*")
+
+
+def test_a_run_that_lacks_nothing_is_opened_and_its_gaps_are_told(uneven):
+    for changes in ({}, {"condition": "face"}, {"generated_filter": True}):
+        job = open_job(dataclasses.replace(CONFIG, **changes), uneven)
+    validation, test = needs.gaps(job)
+    assert "fold_3" in validation
+    assert "disgust, fear, sad" in validation
+    assert "fold_2" in test
+    assert "fear" in test
+    assert phases.describe(job, uneven / "run").splitlines()[-2:] == [validation, test]
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"test_fold": 0}, ["fold_2+fold_3+fold_4", "no example of fear,", "--test_fold"]),
+        ({"test_fold": 0, "schedule": "none"}, ["no example of fear,"]),
+        ({"test_fold": 3}, ["fold_3", "3 clips", "--test_fold", "--schedule=none"]),
+        ({"test_fold": 4, "condition": "face"}, ["f_S", "only fold_1", "fear", "--train_speakers"]),
+        ({"test_fold": 4, "generated_filter": True}, ["judging", "only fold_1", "fear"]),
+        ({"train_speakers": 2, "condition": "face"}, ["--train_speakers"]),
+        ({"inception": "/nowhere"}, ["Inception", "/nowhere"]),
+    ],
+)
+def test_what_a_run_lacks_is_named_with_a_remedy(uneven, changes, words):
+    with pytest.raises(UserError) as refused:
+        open_job(dataclasses.replace(CONFIG, **changes), uneven)
+    for word in words:
+        assert word in str(refused.value)
+
+
+@pytest.mark.parametrize("changes", [{"test_fold": 3, "schedule": "none"}, {"test_fold": 4}])
+def test_what_no_stage_needs_may_be_missing(uneven, changes):
+    assert open_job(dataclasses.replace(CONFIG, **changes), uneven)
+
+
+def test_few_speakers_who_lack_a_class_are_told_of_the_flag(uneven):
+    lacking = 0
+    for seed in range(1, 5):
+        steps = dataclasses.replace(STEPS, seed=seed)
+        try:
+            open_job(dataclasses.replace(CONFIG, train_speakers=1, calibrate=steps), uneven)
+        except UserError as refused:
+            lacking += 1
+            assert "--train_speakers (now 1)" in str(refused)  # noqa: PT017
+    assert lacking > 0
+
+
+def test_a_class_of_which_nothing_is_left_is_told_as_such(without_fear):
+    with pytest.raises(UserError) as refused:
+        open_job(CONFIG, without_fear)
+    assert "no fold has one of fear" in str(refused.value)
+    assert "rejections.csv" in str(refused.value)
+
+
+def test_a_study_is_checked_as_a_run_is_before_it_is_begun(uneven, tmp_path):
+    study = Study(
+        base=CONFIG, datasets=("crema_d_av",), folds={"crema_d_av": (2, 0)}, seeds=(1,),
+        cases=("baseline", "moderate_supervised"),
+    )  # fmt: skip
+    with pytest.raises(UserError, match="no example of fear,"):
+        running.run_study(study, uneven, tmp_path / "study", "")
+    assert not (tmp_path / "study").exists()
+
+
+def test_a_dry_run_plans_without_datasets_and_says_how_to_build_them(minute_data, tmp_path, run_command):
+    flags = ["--preset=tiny", "--dry_run", "--dataset=ravdess_av/64_eight", f"--output_dir={tmp_path / 'runs'}"]
+    result = run_command("trainers.progressive", *flags, f"--data_dir={minute_data}")
+    assert result.returncode == 0, result.stderr
+    assert '"num_classes": 8' in result.stdout
+    assert "trainers.prepare --dataset=ravdess_av --config=64_eight --manual_dir=... " in result.stdout
+    assert "--dataset=voxceleb_av" not in result.stdout  # which is there
+    assert ["recognise_gan", "5,000"] in [line.split()[:2] for line in result.stdout.splitlines()]
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_dry_run_of_a_study_plans_without_datasets(small, tmp_path, monkeypatch):
+    monkeypatch.setattr(running, "estimate", lambda *_: Estimate(seconds={}, measured=frozenset()))
+    study = Study(
+        base=small.run_config(), datasets=("ravdess_av", "crema_d_av"), folds={"ravdess_av": (0,), "crema_d_av": (1,)},
+        seeds=(1,), cases=("baseline", "progressive_supervised"),
+    )  # fmt: skip
+    text = running.describe(study, tmp_path / "nowhere", tmp_path / "study", 1)
+    assert "to do  ravdess_av/fold_0/seed_1/progressive_supervised" in text
+    for name in ("ravdess_av", "crema_d_av", "voxceleb_av"):
+        assert text.count(f"trainers.prepare --dataset={name} ") == 1

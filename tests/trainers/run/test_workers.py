@@ -1,0 +1,149 @@
+"""Two processes that train together, as on two hosts."""
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+
+from trainers.run.folder import read_metrics
+from trainers.run.saved_networks import load_network
+
+
+def free_ports(count):
+    sockets = [socket.create_server(("localhost", 0)) for _ in range(count)]
+    ports = [one.getsockname()[1] for one in sockets]
+    for one in sockets:
+        one.close()
+    return ports
+
+
+BRIEF = "import runpy; from trainers import cluster; cluster.MEETING_SECONDS = {seconds}; "
+BRIEF += "runpy.run_module('trainers.progressive', run_name='__main__', alter_sys=True)"
+
+
+def start(flags, hosts=(), index=0, *interpreted):
+    task = {"cluster": {"worker": hosts}, "task": {"type": "worker", "index": index}}
+    command = [sys.executable, *(interpreted or ("-m", "trainers.progressive")), *flags]
+    environment = os.environ | ({"TF_CONFIG": json.dumps(task)} if hosts else {})
+    return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def together(flags, processes=2):
+    hosts = [f"localhost:{port}" for port in free_ports(processes)]
+    return hosts, [start(flags, hosts, index) for index in range(processes)]
+
+
+def pretrain(started, run):
+    """Waits until their first stage is done, and ends them."""
+    while not (run / "pretrain" / "done.json").exists():
+        assert [process.poll() for process in started] == [None] * len(started)
+        time.sleep(0.1)
+    for process in started:
+        process.kill()
+        process.communicate()
+
+
+def ended(process):
+    """Its exit code, what it printed, and its last line of errors."""
+    output, errors = process.communicate(timeout=400)
+    assert "Traceback" not in errors
+    return process.returncode, output, errors.splitlines()[-1:]
+
+
+def assert_same_weights(run, other, *names):
+    for name in names:
+        alone, both = (load_network(folder / name) for folder in (run, other))
+        for expected, found in zip(alone.variables, both.variables, strict=True):
+            np.testing.assert_allclose(found, expected, atol=1e-5, err_msg=f"{name}: {expected.name}")
+
+
+@pytest.mark.slow
+def test_two_processes_give_what_one_gives(minute_run, minute_flags, tmp_path):
+    _, started = together([*minute_flags, f"--run_dir={tmp_path / 'run'}"])
+    results = [ended(process) for process in started]
+    assert [code for code, *_ in results] == [0, 0], results
+    assert "Bare accuracy" in results[0][1]
+    assert results[1][1] == ""  # only the first one speaks
+    networks = ("pretrain/generator", "calibrate/generator", "calibrate/discriminator", "calibrate/classifier")
+    assert_same_weights(minute_run, tmp_path / "run", *networks)
+    rows = [[row for row in read_metrics(run) if row["stage"] == "calibrate"] for run in (minute_run, tmp_path / "run")]
+    for expected, found in zip(*rows, strict=True):
+        assert found["step"] == expected["step"]
+        assert found["g_l1_loss"] == pytest.approx(expected["g_l1_loss"], abs=1e-4)
+        assert found["val_g_l1_loss"] == pytest.approx(expected["val_g_l1_loss"], abs=1e-4)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("index", [0, 1])
+def test_one_that_comes_alone_says_for_whom_it_waited(minute_flags, tmp_path, index):
+    hosts = [f"localhost:{port}" for port in free_ports(2)]
+    flags = [*minute_flags, f"--run_dir={tmp_path / 'run'}"]
+    code, _, (line,) = ended(start(flags, hosts, index, "-c", BRIEF.format(seconds=1)))
+    assert code == 2
+    assert line.startswith("error: ")
+    assert hosts[1 - index] in line
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_one_that_waits_for_the_others_can_be_stopped(minute_flags, tmp_path, number):
+    hosts = [f"localhost:{port}" for port in free_ports(2)]
+    process = start([*minute_flags, f"--run_dir={tmp_path / 'run'}"], hosts, 0)
+    while True:  # until it waits
+        with contextlib.suppress(ConnectionError), socket.create_connection(("localhost", hosts[0].split(":")[1])):
+            break
+        time.sleep(0.2)
+    process.send_signal(number)
+    since = time.monotonic()
+    code, _, (line,) = ended(process)
+    assert (code, number.name in line) == (128 + number, True)
+    assert time.monotonic() - since < 30
+
+
+PRETRAIN = "--pretrain_steps=8"
+"""Four intervals, so that the first one is not the last."""
+
+
+@pytest.fixture(scope="module")
+def alone(minute_flags, tmp_path_factory):
+    """A run whose first stage one process did."""
+    run = tmp_path_factory.mktemp("alone") / "run"
+    pretrain([start([*minute_flags, PRETRAIN, f"--run_dir={run}"])], run)
+    return run
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("lost", "number"),
+    [(1, signal.SIGKILL), (0, signal.SIGKILL), (1, signal.SIGSTOP), (0, signal.SIGSTOP), (1, signal.SIGTERM)],
+)
+def test_a_lost_process_is_named_and_a_new_start_ends_in_the_same_weights(alone, minute_flags, tmp_path, lost, number):
+    flags = [*minute_flags, PRETRAIN, f"--run_dir={tmp_path / 'run'}"]
+    hosts, started = together(flags)
+    while not [*tmp_path.glob("run/pretrain/checkpoints/last-*.index")]:  # until the first interval is over
+        assert [process.poll() for process in started] == [None, None]
+        time.sleep(0.1)
+    started[lost].send_signal(number)
+    since = time.monotonic()
+    code, _, (line,) = ended(started[1 - lost])
+    assert time.monotonic() - since < 90
+    assert code == 2
+    assert line.startswith(f"error: {hosts[lost]} ")
+    if number == signal.SIGTERM:
+        code, _, (line,) = ended(started[lost])
+        assert (code, "SIGTERM" in line) == (128 + number, True)
+    else:
+        started[lost].kill()
+        started[lost].communicate()
+    assert not (tmp_path / "run" / "pretrain" / "done.json").exists()
+    _, started = together(flags)
+    pretrain(started, tmp_path / "run")
+    assert_same_weights(alone, tmp_path / "run", "pretrain/generator", "pretrain/discriminator")

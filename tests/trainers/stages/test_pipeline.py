@@ -1,0 +1,228 @@
+"""Scenarios of a run, each trained end to end; and that settings reach every stage."""
+
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from datasets import protocols
+from datasets.corpus import open_corpus
+from emogan.config import GENERATORS, STRONG
+from trainers.run.folder import read_metrics
+from trainers.run.saved_networks import load_network, seen_speakers
+
+
+@pytest.mark.slow
+def test_a_run_on_few_speakers_balanced_and_augmented(minute_data, minute_flags, tmp_path, run_command):
+    run = tmp_path / "run"
+    result = run_command(
+        "trainers.progressive", *minute_flags, f"--run_dir={run}", "--train_speakers=2", "--balance_classes", "--flip_faces",
+        "--time_masks=2", "--time_mask_share=0.2", "--frequency_masks=1", "--frequency_mask_share=0.3",
+    )  # fmt: skip
+    assert result.returncode == 0, result.stderr
+    config = json.loads((run / "config.json").read_text())
+    assert (config["train_speakers"], config["balance_classes"]) == (2, True)
+    masks = {"time_masks": 2, "time_mask_share": 0.2, "frequency_masks": 1, "frequency_mask_share": 0.3}
+    strong = dataclasses.replace(STRONG, augment=dataclasses.replace(STRONG.augment, **masks), balance_classes=True)
+    assert (config["strong"], config["flip_faces"]) == (dataclasses.asdict(strong), True)
+
+    corpus = open_corpus("crema_d_av", minute_data, "64")
+    protocol = protocols.low_data(corpus, 0, train_speakers=2, seed=1)
+    narrowed = corpus.without(protocol.left_out)
+    chosen = np.unique(narrowed.column("speaker_id", protocol.train))
+    assert f"speakers trained on: {', '.join(chosen)}\n" in (run / "log.txt").read_text()
+    seen = narrowed.arrays(protocol.train, ["spectrogram"])["spectrogram"]
+    for network in ("calibrate/classifier", "recognise_bare/0/recogniser", "recognise_gan_strong/0/recogniser"):
+        layer = load_network(run / network).get_layer("standardise_spectrogram")
+        np.testing.assert_allclose(layer.mean, seen.mean((0, 2, 3), keepdims=True), atol=1e-5)
+    rows = [row for row in read_metrics(run) if row["stage"] == "evaluate"]
+    assert all(row["about"].endswith("fold_0 of crema_d_av/64, 2 training speakers") for row in rows)
+    assert {row["n"] for row in rows if row["name"] == "bare_accuracy"} == {6}
+
+
+@pytest.mark.slow
+def test_a_run_begins_from_the_networks_of_another_run(minute_run, minute_flags, tmp_path, run_command):
+    run, start = tmp_path / "run", minute_run / "pretrain"
+    result = run_command(
+        "trainers.progressive", *minute_flags, f"--run_dir={run}", f"--pretrained={start}", "--test_fold=1",
+        "--pretrain_dataset=none",
+    )  # fmt: skip
+    assert result.returncode == 0, result.stderr
+    assert not (run / "pretrain").exists()
+    digests = json.loads((start / "generator" / "emogan.json").read_text())["digests"]
+    taken = [line.split() for line in (run / "calibrate" / "taken_over.txt").read_text().splitlines()]
+    assert {layer: digest for network, layer, digest in taken if network == "generator"} == digests
+    licences = json.loads((run / "calibrate" / "served.json").read_text())["licences"]
+    assert set(licences) == {"crema_d_av/64", "voxceleb_av"}
+
+
+@pytest.mark.parametrize(
+    ("stage", "message"),
+    [
+        (
+            "calibrate",
+            "was trained or selected on crema_d_av:1019, who speaks in the test fold; choose another --test_fold",
+        ),
+        ("serving", "holds no generator; give a run's folder pretrain or calibrate"),
+    ],
+)
+def test_a_start_that_cannot_be_one_is_told_at_once(minute_run, minute_flags, tmp_path, run_command, stage, message):
+    result = run_command(
+        "trainers.progressive", *minute_flags, f"--run_dir={tmp_path / 'run'}", f"--pretrained={minute_run / stage}",
+        "--test_fold=1",
+    )  # fmt: skip
+    assert result.returncode == 2
+    assert message in result.stderr.splitlines()[-1]
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--run_dir={run}"], "{run} holds a run with other settings (generator: unet, modulated: now, there)"),
+        (["--pretrained={run}/pretrain"], "--pretrained={run}/pretrain does not fit (generator: unet, modulated; "),
+        (["--pretrained={run}/serving/emogan"], "--pretrained={run}/serving/emogan holds no generator; "),
+    ],
+)
+def test_networks_of_the_other_generator_are_told_at_once(
+    minute_run, minute_flags, tmp_path, run_command, flags, message
+):
+    given = [f"--run_dir={tmp_path / 'run'}", *(flag.format(run=minute_run) for flag in flags)]
+    result = run_command("trainers.progressive", *minute_flags, "--generator=unet", *given)
+    assert result.returncode == 2
+    assert result.stderr.splitlines()[-1].startswith(f"error: {message.format(run=minute_run)}")
+    assert not (tmp_path / "run").exists()
+
+
+def test_more_speakers_than_there_are_get_one_clear_message_at_once(minute_flags, tmp_path, run_command):
+    result = run_command("trainers.progressive", *minute_flags, f"--run_dir={tmp_path / 'run'}", "--train_speakers=4")
+    assert result.returncode == 2
+    assert result.stderr.splitlines()[-1] == (
+        "error: 4 training speakers: fold_2+fold_3+fold_4 of crema_d_av/64 has 3; give a number from 1 to 3"
+    )
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.slow
+def test_a_run_with_every_further_aid(minute_flags, tmp_path, run_command):
+    run = tmp_path / "run"
+    result = run_command(
+        "trainers.progressive", *minute_flags, f"--run_dir={run}", "--adversarial=wasserstein", "--gradient_penalty=5",
+        "--r1_gamma=0.1", "--instance_noise=0.1", "--diff_augment", "--spectral_norm", "--d_sees_source", "--g_ema=0.5",
+        "--d_learning_rate=1e-4", "--accumulate=2", "--precision=mixed_bfloat16",
+    )  # fmt: skip
+    assert result.returncode == 0, result.stderr
+    rows = [row for row in read_metrics(run) if row["stage"] in ("pretrain", "calibrate")]
+    assert len(rows) == 4
+    assert all(row["d_penalty_loss"] > 0 for row in rows)
+    config = json.loads((run / "config.json").read_text())
+    assert config["calibrate"]["d_learning_rate"] == 1e-4
+    discriminator = load_network(run / "calibrate" / "discriminator")
+    assert [tensor.shape[-1] for tensor in discriminator.inputs] == [1, 6, 3]
+    assert np.abs(discriminator.get_layer("standardise_face").mean).max() > 0.01
+    assert load_network(run / "calibrate" / "generator").dtype_policy.name == "mixed_bfloat16"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("generator", GENERATORS)
+@pytest.mark.parametrize("direction", ["face_to_sound", "sound_to_face"])
+def test_a_run_of_each_generator_in_each_direction(minute_flags, tmp_path, run_command, generator, direction):
+    run = tmp_path / "run"
+    flags = [f"--generator={generator}", f"--direction={direction}", "--unlabelled_share=0.5"]
+    found = scenario(run_command, minute_flags, run, *flags)
+    assert found["requested_accuracy"]["n"] == 36
+    assert "voxceleb_av" in "".join(seen_speakers(run / "calibrate" / "generator"))
+    rows = [row for row in read_metrics(run) if row["stage"] == "calibrate"]
+    own = {"g_code_loss", "d_penalty_loss", "d_mismatched_accuracy"}
+    assert all(own <= set(row) if generator == "modulated" else not own & set(row) for row in rows)
+    assert (run / "serving").exists() == (direction == "face_to_sound")
+
+
+def scenario(run_command, minute_flags, run, *flags):
+    result = run_command("trainers.progressive", *minute_flags, f"--run_dir={run}", *flags)
+    assert result.returncode == 0, result.stderr
+    return {row["name"]: row for row in read_metrics(run) if row["stage"] == "evaluate"}
+
+
+@pytest.mark.slow
+def test_moderate_semi_supervised_without_q(minute_data, minute_flags, tmp_path, run_command):
+    run = tmp_path / "run"
+    scenario(
+        run_command, minute_flags, run, "--schedule=moderate", "--condition=face", "--nouse_classifier", "--keep=best",
+        "--nod_sees_source",
+    )  # fmt: skip
+    assert not (run / "pretrain").exists()
+    assert not (run / "calibrate" / "classifier").exists()
+    assert "g_classifier_loss" not in [name for row in read_metrics(run) for name in row]
+    corpus = open_corpus("crema_d_av", minute_data, "64")
+    with np.load(run / "face_classifier" / "probabilities.npz") as arrays:
+        read = dict(zip(arrays["clip_ids"], arrays["probabilities"], strict=True))
+    assert len(read) == 30
+    # Every training clip was read by the f_S that never saw its speaker: one for each fold of the three.
+    for which, trained_on, split in (
+        ("without_fold_2", "fold_3+fold_4", "fold_2"), ("without_fold_3", "fold_2+fold_4", "fold_3"),
+        ("without_fold_4", "fold_2+fold_3", "fold_4"), ("all", "fold_2+fold_3+fold_4", "fold_0+fold_1"),
+    ):  # fmt: skip
+        classifier = load_network(run / "face_classifier" / which / "classifier")
+        seen = corpus.arrays(trained_on, ["face"])["face"] / 127.5 - 1
+        np.testing.assert_allclose(
+            classifier.get_layer("standardise_face").mean.numpy().ravel(), seen.mean((0, 1, 2)), atol=1e-5
+        )
+        clips = corpus.arrays(split, ["face"])
+        probabilities = tf.nn.softmax(classifier(clips["face"].astype(np.float32) / 127.5 - 1))
+        np.testing.assert_allclose(np.stack([read[c] for c in clips["clip_id"]]), probabilities, atol=1e-5)
+
+
+@pytest.mark.slow
+def test_progressive_semi_supervised(minute_flags, tmp_path, run_command):
+    run = tmp_path / "run"
+    figures = scenario(run_command, minute_flags, run, "--condition=face")
+    assert figures["requested_accuracy"]["n"] == 36
+    assert (run / "serving" / "emogan" / "1" / "saved_model.pb").exists()
+    assert "q_loss" in [name for row in read_metrics(run) for name in row]
+
+
+@pytest.mark.slow
+def test_moderate_supervised(minute_flags, tmp_path, run_command):
+    run = tmp_path / "run"
+    scenario(run_command, minute_flags, run, "--schedule=moderate", "--precision=mixed_float16")
+    assert (run / "calibrate" / "taken_over.txt").read_text() == ""
+
+
+@pytest.mark.slow
+def test_an_encoder_that_is_taken_over_and_frozen(minute_flags, tmp_path, run_command):
+    run = tmp_path / "run"
+    scenario(run_command, minute_flags, run, "--take_over=encoder", "--freeze_encoder", "--g_ema=0.9")
+    before, after = (load_network(run / stage / "generator") for stage in ("pretrain", "calibrate"))
+    for layer in before.layers:
+        if layer.name.startswith(("encoder_", "standardise_")):
+            for expected, found in zip(layer.get_weights(), after.get_layer(layer.name).get_weights(), strict=True):
+                np.testing.assert_array_equal(found, expected)
+    taken = (run / "calibrate" / "taken_over.txt").read_text().splitlines()
+    assert all(line.endswith(", frozen") == (" encoder_" in line) for line in taken)
+    assert not any("decoder_" in line or "discriminator" in line for line in taken)
+
+
+@pytest.mark.slow
+def test_faces_from_sound(minute_flags, tmp_path, run_command):
+    run = tmp_path / "run"
+    figures = scenario(
+        run_command,
+        minute_flags,
+        run,
+        "--direction=sound_to_face",
+        "--condition=face",
+        "--requests=all",
+        "--d_sees_source",
+    )
+    assert "36 unseen" not in figures["requested_accuracy"]["about"]
+    assert "6 unseen spectrograms" in figures["requested_accuracy"]["about"]
+    with np.load(run / "evaluate" / "samples.npz") as samples:
+        assert samples["sources"].shape == (6, 64, 64, 1)
+        assert samples["generated"].shape == (6, 6, 64, 64, 3)
+    assert load_network(run / "recognise_gan" / "0" / "recogniser").input_shape == (None, 64, 64, 3)
+    assert "Sounds, and faces generated from them" in (run / "report.html").read_text()
+    refused = run_command("trainers.export", f"--run_dir={run}", f"--output_dir={tmp_path / 'm'}")
+    assert "made faces from sound; only generators of spectrograms from faces are served" in refused.stderr

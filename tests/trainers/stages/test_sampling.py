@@ -1,0 +1,135 @@
+"""What recognisers are given that was generated, and the unlabelled clips without generation; each a run of its own."""
+
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from datasets.corpus import open_corpus
+from emogan.codes import PictureCode
+from emogan.config import from_json
+from trainers.run import readings
+from trainers.run.config import RunConfig
+from trainers.run.folder import RunFolder
+from trainers.run.job import open_job
+from trainers.run.saved_networks import load_network, seen_speakers
+from trainers.stages import sampling
+
+
+def test_the_fold_of_a_draw_is_that_of_its_clip(minute_run, minute_data, tmp_path):
+    job = open_job(from_json(RunConfig, (minute_run / "config.json").read_text()), minute_data)
+    folds = job.protocol.train.split("+")
+    backwards = dataclasses.replace(job.protocol, train="+".join(reversed(folds)))
+    run = RunFolder(minute_run, job.config, writes=False)
+    sampling.draw(dataclasses.replace(job, protocol=backwards), run, tmp_path)
+    clips = [open_corpus("crema_d_av", minute_data, "64").arrays(fold, []) for fold in reversed(folds)]
+    expected = np.concatenate([[fold] * len(own["label"]) for fold, own in zip(reversed(folds), clips, strict=True)])
+    np.testing.assert_array_equal(np.load(tmp_path / "folds.npy"), np.repeat(expected, job.config.draws))
+    labels = np.concatenate([own["label"] for own in clips])
+    np.testing.assert_array_equal(np.load(tmp_path / "conditions.npy").argmax(-1), np.repeat(labels, job.config.draws))
+
+
+@pytest.fixture
+def run_of(minute_flags, run_command, tmp_path, minute_data):
+    """Does a run with further flags; returns its job and its folder."""
+
+    def run(*flags):
+        result = run_command("trainers.progressive", *minute_flags, *flags, f"--run_dir={tmp_path / 'run'}")
+        assert result.returncode == 0, result.stderr
+        job = open_job(from_json(RunConfig, (tmp_path / "run" / "config.json").read_text()), minute_data)
+        return job, RunFolder(tmp_path / "run", job.config, writes=False)
+
+    return run
+
+
+@pytest.mark.slow
+def test_unlabelled_clips_are_said_again_in_other_emotions(run_of, minute_data):
+    job, run = run_of(
+        "--draw_from=unlabelled", "--requests=all", "--revoice", "--generated_weight=0.5", "--generated_until=0.5"
+    )
+    draws = sampling.read_draws(job, run)
+    clips = open_corpus("voxceleb_av", minute_data, "64").arrays("train", ["face", "spectrogram"])
+    count = len(clips["face"])
+    assert draws.pictures.shape == (6 * count, 64, 64, 1)
+    np.testing.assert_array_equal(draws.conditions, np.tile(np.eye(6), (count, 1)))
+    assert set(draws.folds) == {""}
+    assert draws.speakers == {f"voxceleb_av:{speaker}" for speaker in clips["speaker_id"]}
+    generator = load_network(run.path / "calibrate" / "generator")
+    code = PictureCode(job.config.model.noise_dim)
+    code.build([clips["spectrogram"].shape, (1, 6)])
+    with np.load(run.path / "calibrate" / "code.npz") as arrays:
+        code.set_weights([arrays["means"], arrays["components"]])
+    for item in (0, 1, 6 * count - 1):
+        face = clips["face"][item // 6].astype(np.float32)[np.newaxis] / 127.5 - 1
+        noise = code([clips["spectrogram"][item // 6][np.newaxis], np.zeros([1, 6], np.float32)])
+        expected = generator([face, draws.conditions[item][np.newaxis], noise], training=False)[0]
+        np.testing.assert_allclose(draws.pictures[item], expected, atol=2e-3)
+    assert draws.speakers <= seen_speakers(run.path / "recognise_gan" / "0" / "recogniser")
+    assert not draws.speakers & seen_speakers(run.path / "recognise_strong" / "0" / "recogniser")
+
+
+@pytest.mark.slow
+def test_recognisers_that_do_not_know_the_speaker_judge_what_is_generated(run_of):
+    job, run = run_of("--generated_targets=readings", "--generated_filter")
+    draws, targets, labels = sampling.learnt_from(job, run)
+    assert {path.name for path in (run.path / "judge").glob("without_*")} == {
+        f"without_{f}" for f in job.training_folds
+    }
+    for fold in job.training_folds:
+        judge = run.path / "judge" / f"without_{fold}" / "recogniser"
+        assert not seen_speakers(judge) & job.labelled.speakers(fold)
+        rows = draws.folds == fold
+        logits = load_network(judge).predict(np.array(draws.pictures[rows]), verbose=0)
+        expected = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
+        np.testing.assert_allclose(targets[rows], expected, atol=1e-5)
+    fits = targets.argmax(1) == draws.labels
+    np.testing.assert_array_equal(labels, np.where(fits, draws.labels, -1))
+
+
+@pytest.mark.slow
+def test_where_f_s_is_certain_its_reading_is_the_label(run_of, minute_data, tmp_path):
+    job, run = run_of("--condition=face", "--face_certainty=0.1")
+    found = readings.load(run)
+    rows = dict(zip(found.clip_ids, found.probabilities, strict=True))
+    train = job.labelled.arrays(job.protocol.train, [])
+    read = np.stack([rows[clip_id] for clip_id in train["clip_id"]])
+    assert found.temperature == pytest.approx(readings.temperature_of(read, train["label"]))
+    np.testing.assert_array_equal(sampling.read_draws(job, run).labels, np.repeat(read.argmax(1), 2))
+    certainty = float(np.median(read.max(1)))
+    readings.save(dataclasses.replace(found, temperature=1.0), run.path / "face_classifier")
+    sampling.draw(open_job(dataclasses.replace(job.config, face_certainty=certainty), minute_data), run, tmp_path)
+    sure = read.max(1) >= certainty
+    conditions = np.load(tmp_path / "conditions.npy")
+    np.testing.assert_array_equal(conditions, np.repeat(np.eye(6)[read.argmax(1)[sure]], 2, 0))
+
+
+@pytest.mark.slow
+def test_unlabelled_faces_speak_in_the_emotion_that_is_read_in_them(run_of, minute_data):
+    job, run = run_of("--draw_from=unlabelled", "--generated_targets=readings")
+    draws, targets, labels = sampling.learnt_from(job, run)
+    f_s = load_network(run.path / "face_classifier" / "all" / "classifier")
+    faces = open_corpus("voxceleb_av", minute_data, "64").arrays("train", ["face"])["face"]
+    read = tf.nn.softmax(f_s.predict(faces.astype(np.float32) / 127.5 - 1, verbose=0)).numpy()
+    np.testing.assert_allclose(draws.conditions, np.repeat(read, 2, 0), atol=1e-5)
+    judges = [load_network(run.path / "judge" / f"without_{fold}" / "recogniser") for fold in job.training_folds]
+    judged = [tf.nn.softmax(judge.predict(np.array(draws.pictures), verbose=0)).numpy() for judge in judges]
+    np.testing.assert_allclose(targets, np.mean(judged, 0), atol=1e-5)
+    assert labels.min() >= 0
+
+
+@pytest.mark.slow
+def test_a_strong_recogniser_learns_from_unlabelled_clips_without_a_gan(run_of):
+    job, run = run_of(
+        "--schedule=none", "--recognise_start=discriminator", "--recognise_consistency=1", "--recognise_certainty=0.1",
+        "--nod_sees_source",
+    )  # fmt: skip
+    assert not (run.path / "calibrate").exists()
+    known = seen_speakers(run.path / "recognise_strong" / "0" / "recogniser")
+    assert job.unlabelled.speakers("train") <= known
+    assert not job.unlabelled.speakers("train") & seen_speakers(run.path / "recognise_bare" / "0" / "recogniser")
+    lines = [json.loads(line) for line in (run.path / "metrics.jsonl").read_text().splitlines()]
+    strong = [line for line in lines if line["stage"] == "recognise_strong/0"]
+    assert strong[-1]["unlabelled_used"] == 1.0
+    assert not any("unlabelled_used" in line for line in lines if line["stage"].startswith("recognise_bare"))

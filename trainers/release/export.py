@@ -1,0 +1,138 @@
+"""`export`: what a run made, its generator and its best recogniser, as a numbered version for TensorFlow Serving.
+
+Public names: export, best_recogniser.
+"""
+
+import dataclasses
+import json
+from collections.abc import Sequence
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from emogan import serving
+from emogan.config import from_json
+from emogan.errors import UserError
+from emogan.metrics import intervals
+from trainers.release import server_files
+from trainers.run.config import RunConfig
+from trainers.run.folder import folder_atomically, read_metrics, recogniser_path
+from trainers.run.recognisers import RECOGNISERS, recognisers
+from trainers.run.saved_networks import layer_digests, load_network, seen_speakers
+
+
+def export(run_dir: Path, output_dir: Path, version: int = 0) -> Path:
+    """Writes a version of a run's generator, where it has one, and of its best recogniser, whole or not at all.
+
+    Args:
+        run_dir: the run's folder.
+        output_dir: of all versions; what a server is given as the model's base path.
+        version: its number, above 0; or 0 for the next one.
+
+    Returns:
+        `<output_dir>/<version>`.
+
+    Raises:
+        UserError: where `run_dir` holds no trained recogniser, or a generator that is not calibrated yet, or the version is
+            there.
+    """
+    config_file, calibrated = run_dir / "config.json", run_dir / "calibrate"
+    config = from_json(RunConfig, config_file.read_text()) if config_file.exists() else None
+    name, number, accuracy = best_recogniser(run_dir, config) if config else ("", 0, 0.0)
+    generates = bool(config and config.schedule != "none")
+    if config is None or not name or (generates and not (calibrated / "generator").exists()):
+        raise UserError(
+            f"{run_dir} holds no trained recogniser, or a generator that is not calibrated yet; run `python -m "
+            f"trainers.progressive --run_dir={run_dir} ...`"
+        )
+    if config.model.direction != "face_to_sound":
+        raise UserError(f"{run_dir} made faces from sound; only what is about spectrograms is served")
+    recogniser = recogniser_path(run_dir, name, number)
+    versions = serving.versions(output_dir)
+    if version in versions:
+        raise UserError(f"{output_dir / str(version)} is there already; leave out --version for the next one")
+    folder = output_dir / str(version or [0, *versions][-1] + 1)
+    written = (calibrated if generates else run_dir / f"recognise_{name}") / "served.json"
+    settings = dataclasses.replace(
+        from_json(serving.ServedSettings, written.read_text()),
+        generates=generates,
+        recogniser=_card(run_dir, name, accuracy, len(seen_speakers(recogniser))),
+    )
+    generator = load_network(calibrated / "generator", config.model, "generator") if generates else None
+    classifier = load_network(recogniser, config.model, "classifier")
+    with folder_atomically(folder) as part:
+        serving.save_served(generator, classifier, settings, part)
+        extra = part / serving.EXTRA
+        speakers = seen_speakers(recogniser)
+        if generates:
+            speakers |= seen_speakers(calibrated / "generator")
+        networks = [network for network in (generator, classifier) if network is not None]
+        (extra / "provenance.json").write_text(_provenance(run_dir, config, settings, networks, speakers))
+        server_files.write_requests(part)
+    server_files.write_settings(output_dir / "server")
+    return folder
+
+
+def best_recogniser(run_dir: Path, config: RunConfig) -> tuple[str, int, float]:
+    """The recogniser of a run that is best by the validation accuracy of the weights that were kept.
+
+    Those that are trained on generated spectrograms alone, and the oracle's, which have labels that a user does not have, are
+    left out.
+
+    Returns:
+        Its name, the number of its training and that accuracy; an empty name where none is trained.
+    """
+    by_stage: dict[str, list[dict[str, Any]]] = {}
+    for line in read_metrics(run_dir):
+        if "val_accuracy" in line:
+            by_stage.setdefault(line["stage"], []).append(line)
+    found = [("", 0, -1.0)]
+    for name in recognisers(config):
+        if not RECOGNISERS[name].real or RECOGNISERS[name].added == "left_out":
+            continue
+        for number in range(config.recognise_seeds):
+            path = recogniser_path(run_dir, name, number)
+            lines = by_stage.get(str(path.parent.relative_to(run_dir)), [])
+            if path.exists() and lines:
+                kept = [line["val_accuracy"] for line in lines]
+                best = RECOGNISERS[name].config(config).weights == "best"
+                found.append((name, number, max(kept) if best else kept[-1]))
+    return max(found, key=lambda one: one[2])
+
+
+def _card(run_dir: Path, name: str, validation_accuracy: float, speakers: int) -> serving.RecogniserCard:
+    lines = [line for line in read_metrics(run_dir) if line["stage"] == "recognised" and line["recogniser"] == name]
+    tested = np.array([line["right"] / line["n"] for line in lines if "speaker" in line])
+    estimate = intervals.t_interval(tested, "speakers") if len(tested) > 1 else None
+    return serving.RecogniserCard(
+        name=name,
+        trained_on=RECOGNISERS[name].data + (", regularised" if RECOGNISERS[name].strong else ""),
+        speakers=speakers,
+        validation_accuracy=validation_accuracy,
+        accuracy=float(tested.mean()) if len(tested) else None,
+        low=estimate.low if estimate else None,
+        high=estimate.high if estimate else None,
+        test_speakers=len(tested),
+    )
+
+
+def _provenance(
+    run_dir: Path,
+    config: RunConfig,
+    settings: serving.ServedSettings,
+    networks: Sequence[tf.keras.Model],
+    speakers: frozenset[str],
+) -> str:
+    """Where a model comes from: run and settings, digests of its weights, versions, whom it knows, licences of its data."""
+    about = {
+        "run": run_dir.resolve().name,
+        "licences": settings.licences,
+        "versions": {name: metadata.version(name) for name in ("emogan", "tensorflow")},
+        "digests": {network.name: layer_digests(network) for network in networks},
+        "speakers": sorted(speakers),
+        "config": dataclasses.asdict(config),
+    }
+    return json.dumps(about, indent=2)

@@ -1,0 +1,40 @@
+"""Self-contained HTML pages from the templates, with pictures in them.
+
+Public names: render, picture, data_uri.
+"""
+
+import base64
+from collections.abc import Callable
+from typing import Any
+
+import jinja2
+from matplotlib.figure import Figure
+
+from emogan import drawing
+from trainers.reports import plots
+
+
+def render(template: str, **values: Any) -> str:
+    """Fills in a template of trainers/reports/templates; text is escaped, and a value that is missing is an error."""
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("trainers.reports"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return environment.get_template(template).render(colours=plots.COLOURS, **values)
+
+
+def picture(draw: Callable[[], Figure], alt: str) -> dict[str, str]:
+    """A figure drawn for the light and for the dark page, as data URIs, with what it shows in words."""
+    drawn = {"alt": alt}
+    for name in plots.COLOURS:
+        with plots.theme(name):
+            drawn[name] = data_uri("image/png", drawing.to_png(draw()))
+    return drawn
+
+
+def data_uri(media_type: str, data: bytes) -> str:
+    """The data as an address that holds them."""
+    return f"data:{media_type};base64,{base64.b64encode(data).decode('ascii')}"

@@ -1,0 +1,125 @@
+"""What happens during `trainers.run.training.fit` beside training. Public names: Watch, Recorder, Bar."""
+
+import math
+import time
+from collections.abc import Callable
+
+import tensorflow as tf
+from tqdm import tqdm
+
+from emogan.command import StopRequest
+from emogan.config import TrainConfig
+from emogan.errors import Diverged
+from trainers.run.checkpoints import Checkpoints
+from trainers.run.folder import RunFolder, log
+
+SHOWN_FIGURES = 6
+"""Figures in an interval's line on the terminal; metrics.jsonl has all."""
+
+OnInterval = Callable[[int, dict[str, float]], None]
+
+
+class Watch(tf.keras.callbacks.Callback):
+    """Counts steps; stops where a figure is not a number, or where it is asked to, with a checkpoint of that step.
+
+    Attributes:
+        step: steps done.
+    """
+
+    def __init__(self, stage: str, first_step: int, checkpoints: Checkpoints, request: StopRequest) -> None:
+        super().__init__()
+        self.step = first_step
+        self._stage, self._checkpoints, self._request = stage, checkpoints, request
+
+    def on_train_batch_end(self, batch: int, logs: dict[str, float]) -> None:
+        """Looks at the figures, and whether to stop."""
+        self.step += 1
+        check_finite(self._stage, self.step, logs)
+        if self._request.number:
+            self._checkpoints.save(self.step)
+            self._request.check(f"{self._stage} at step {self.step}, which is kept")
+
+
+class Recorder(tf.keras.callbacks.Callback):
+    """At the end of an interval: a line for people and one of metrics.jsonl, TensorBoard, `on_interval`, and the checkpoint."""
+
+    def __init__(
+        self,
+        watch: Watch,
+        stage: str,
+        settings: TrainConfig,
+        run: RunFolder,
+        checkpoints: Checkpoints,
+        best_by: str,
+        on_interval: OnInterval,
+    ) -> None:
+        super().__init__()
+        self._watch, self._stage, self._settings, self._run = watch, stage, settings, run
+        self._checkpoints, self._best_by, self._on_interval = checkpoints, best_by, on_interval
+        self._sign = -1 if best_by.endswith("loss") else 1
+        earlier = [self._sign * row[best_by] for row in run.records(stage)] if best_by else []
+        self._best = max(earlier, default=-math.inf)
+        self._writer = run.summary_writer(stage)
+
+    def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        """Forgets the times of the last interval."""
+        self._step_times: list[float] = []
+
+    def on_train_batch_end(self, batch: int, logs: dict[str, float]) -> None:
+        """Notes when the step ended."""
+        self._step_times.append(time.monotonic())
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:
+        """Does all that this class is for."""
+        step, values = self._watch.step, {name: float(value) for name, value in logs.items()}
+        check_finite(self._stage, step, values)
+        if self._best_by and self._sign * values[self._best_by] > self._best:
+            self._best = self._sign * values[self._best_by]
+            self._checkpoints.save_best(step)
+        self._run.record(stage=self._stage, step=step, **values)
+        with self._writer.as_default(step=step):
+            for name, value in values.items():
+                tf.summary.scalar(name, value)
+            self._on_interval(step, values)
+        self._writer.flush()
+        self._checkpoints.save(step)
+        log.info(self._line(step, values))
+
+    def _line(self, step: int, values: dict[str, float]) -> str:
+        times, left = self._step_times, self._settings.steps - step
+        # The first step is left out: in it the graph is traced.
+        seconds = (times[-1] - times[0]) / (len(times) - 1) if len(times) > 1 else math.nan
+        ending = (time.monotonic() - times[-1]) / self._settings.interval  # validation, pictures, checkpoint
+        speed = self._settings.batch_size / seconds
+        left_text = f"{tqdm.format_interval(left * (seconds + ending))} left" if len(times) > 1 else "? left"
+        shown = {name: value for name, value in values.items() if name.endswith("loss") or name == self._best_by}
+        figures = "  ".join(f"{name} {value:.3g}" for name, value in list(shown.items())[:SHOWN_FIGURES])
+        return f"{self._stage} {step:,} of {self._settings.steps:,}  {speed:.1f} images/s  {left_text}  {figures}"
+
+
+class Bar(tf.keras.callbacks.Callback):
+    """A progress bar over the steps of a stage."""
+
+    def __init__(self, watch: Watch, stage: str, settings: TrainConfig) -> None:
+        super().__init__()
+        self._bar = tqdm(
+            total=settings.steps, initial=watch.step, desc=stage, unit="step", mininterval=1.0, dynamic_ncols=True
+        )
+
+    def on_train_batch_end(self, batch: int, logs: dict[str, float]) -> None:
+        """Moves on by a step."""
+        self._bar.update()
+
+    def close(self) -> None:
+        """Leaves the bar on the terminal as it is."""
+        self._bar.close()
+
+
+def check_finite(stage: str, step: int, values: dict[str, float]) -> None:
+    """Raises Diverged where a figure is not a number."""
+    broken = [name for name, value in values.items() if not math.isfinite(value)]
+    if broken:
+        raise Diverged(
+            f"{stage}: {', '.join(broken)} is not a number at step {step}; the checkpoints before it are kept. Lower "
+            "--learning_rate, then take another --run_dir"
+        )

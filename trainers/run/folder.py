@@ -1,0 +1,216 @@
+"""Where a run keeps what it makes, and how it tells what is done.
+
+Public names: RunFolder, holds_run, run_name, recogniser_path, read_metrics, write_atomically, folder_atomically.
+"""
+
+import hashlib
+import json
+import logging
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import tensorflow as tf
+
+from emogan.config import from_json, to_json
+from emogan.errors import UserError
+from trainers.run.config import RunConfig
+
+log = logging.getLogger("emogan")
+
+
+class RunFolder:
+    """One run's folder.
+
+        config.json     the resolved settings; a rerun must have the same
+        flags.txt       the command's flags
+        log.txt         what was printed, with times
+        metrics.jsonl   one JSON object per line: losses by stage and step, and the evaluation's figures
+        tensorboard/    scalars and pictures for TensorBoard
+        pictures/       samples by stage and step
+        <stage>/        checkpoints, SavedModels and done.json of one stage
+
+    Args:
+        path: the folder; made if it is not there.
+        config: the run's settings.
+        flags: the command line's flags, for the record.
+        writes: false in a process that works along, but leaves writing to the chief; see `trainers.run.devices`.
+        pause: what such a process does again and again while it waits for the chief.
+
+    Raises:
+        UserError: where the folder holds a run with other settings.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        config: RunConfig,
+        flags: str = "",
+        *,
+        writes: bool = True,
+        pause: Callable[[], None] = lambda: time.sleep(0.2),
+    ) -> None:
+        self.path, self.config, self.writes, self._pause = path, config, writes, pause
+        self._metrics = path / "metrics.jsonl"
+        if not writes:
+            return
+        holds_run(path, config)
+        path.mkdir(parents=True, exist_ok=True)
+        # First, so that a run which is stopped here is known as one.
+        write_atomically(path / "config.json", to_json(config))
+        (path / "pictures").mkdir(exist_ok=True)
+        (path / "flags.txt").write_text(flags, encoding="utf-8")
+
+    @contextmanager
+    def logging(self) -> Iterator[None]:
+        """While it lasts, what `log` says is printed and kept in log.txt; in a process that does not write, neither."""
+        if not self.writes:
+            log.setLevel(logging.ERROR)
+            yield
+            return
+        handlers: list[logging.Handler] = [
+            logging.StreamHandler(),
+            logging.FileHandler(self.path / "log.txt", encoding="utf-8"),
+        ]
+        handlers[1].setFormatter(logging.Formatter("%(asctime)s %(message)s"))
+        log.setLevel(logging.INFO)
+        log.propagate = False
+        for handler in handlers:
+            log.addHandler(handler)
+        try:
+            yield
+        finally:
+            for handler in handlers:
+                log.removeHandler(handler)
+                handler.close()
+
+    def stage(self, name: str, work: Callable[[Path], None], *, together: bool = False) -> Path:
+        """Does a stage's work unless it is done; returns the stage's folder.
+
+        `work` gets the folder, may find there what an interrupted run left, and goes on from it. Where several processes
+        run, all do the work of a stage with `together`; of another, only the one that writes. The others wait for it.
+        """
+        folder = self.path / name
+        done = folder / "done.json"
+        if done.exists():
+            log.info("%s: done before", name)
+            return folder
+        if not self.writes:
+            if together:
+                work(folder)
+            while not done.exists():
+                self._pause()
+            return folder
+        folder.mkdir(exist_ok=True)
+        started = datetime.now(UTC)
+        log.info("%s: begins", name)
+        work(folder)
+        seconds = round((datetime.now(UTC) - started).total_seconds(), 1)
+        write_atomically(done, json.dumps({"finished": _now(), "seconds_of_last_start": seconds}))
+        log.info("%s: done after %.0f s", name, seconds)
+        return folder
+
+    def record(self, **values: Any) -> None:
+        """Adds a line to metrics.jsonl."""
+        if not self.writes:
+            return
+        with self._metrics.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(values | {"time": _now()}) + "\n")
+
+    def summary_writer(self, stage: str) -> tf.summary.SummaryWriter:
+        """Writes what TensorBoard shows of a stage."""
+        folder = str(self.path / "tensorboard" / stage)
+        return tf.summary.create_file_writer(folder) if self.writes else tf.summary.create_noop_writer()
+
+    def forget(self, stage: str, after_step: int = -1) -> None:
+        """Drops the lines of a stage past a step, which a resumed stage writes again."""
+        if not self.writes:
+            return
+        kept = [row for row in read_metrics(self.path) if row["stage"] != stage or row.get("step", 0) <= after_step]
+        write_atomically(self._metrics, "".join(json.dumps(row) + "\n" for row in kept))
+
+    def records(self, stage: str) -> list[dict[str, Any]]:
+        """The lines of a stage, in the order written."""
+        return [row for row in read_metrics(self.path) if row["stage"] == stage]
+
+
+def holds_run(path: Path, config: RunConfig) -> bool:
+    """Whether a folder holds that run already. Raises UserError where it holds another one, or something else."""
+    settings = path / "config.json"
+    if settings.exists():
+        found = from_json(RunConfig, settings.read_text())
+        if found != config:
+            raise UserError(
+                f"{path} holds a run with other settings ({config.differences_from(found)}: now, there); "
+                "choose another --run_dir, or give the same flags to go on with that run"
+            )
+        return True
+    if path.exists() and any(item.suffix != ".part" for item in path.iterdir()):
+        raise UserError(f"{path} is not empty and holds no run; choose another --run_dir")
+    return False
+
+
+def run_name(config: RunConfig) -> str:
+    """A name that tells what a run is, the same for the same settings: its main ones, then a sum of all."""
+    words = [
+        config.dataset.replace("/", "_"),
+        str(config.model.size),
+        config.schedule,
+        "supervised" if config.condition == "label" else "semi-supervised",
+        "" if config.use_classifier else "without_q",
+        "" if config.model.direction == "face_to_sound" else config.model.direction,
+        f"{config.train_speakers}_speakers" if config.train_speakers else "",
+        f"fold_{config.test_fold}",
+        f"seed_{config.calibrate.seed}",
+        hashlib.sha256(to_json(config).encode()).hexdigest()[:6],
+    ]
+    return "-".join(word for word in words if word)
+
+
+def read_metrics(run_dir: Path) -> list[dict[str, Any]]:
+    """The lines of the run's metrics.jsonl, none if it is not there; a last line cut off by a crash is left out.
+
+    Raises:
+        UserError: where another line is not JSON.
+    """
+    path = run_dir / "metrics.jsonl"
+    texts = path.read_text(encoding="utf-8").split("\n") if path.is_file() else []
+    lines = []
+    for number, text in enumerate(texts, start=1):
+        try:
+            lines += [json.loads(text)] if text else []
+        except json.JSONDecodeError as error:
+            if number < len(texts):  # what follows the last line break is not a whole line yet
+                raise UserError(f"{path}, line {number} is not JSON: {error}; remove the line") from error
+    return lines
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """Writes a text file whole or not at all."""
+    part = path.with_name(path.name + ".part")
+    part.write_text(text, encoding="utf-8")
+    part.replace(path)
+
+
+@contextmanager
+def folder_atomically(path: Path) -> Iterator[Path]:
+    """Gives a folder to write to that becomes `path` when all went well; what `path` held before is replaced."""
+    part = path.with_name(path.name + ".part")
+    shutil.rmtree(part, ignore_errors=True)
+    part.mkdir(parents=True)
+    yield part
+    shutil.rmtree(path, ignore_errors=True)
+    part.replace(path)
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def recogniser_path(run_dir: Path, name: str, number: int = 0) -> Path:
+    """Where a run keeps the recogniser of that name and number of a seed, a SavedModel."""
+    return run_dir / f"recognise_{name}" / str(number) / "recogniser"

@@ -1,0 +1,89 @@
+"""What a run measures on the held-out fold, opened once: how well its recognisers do, and `trainers.stages.quality`.
+
+Public name: `evaluate`. Every figure becomes a line of metrics.jsonl with its n and what it was computed on.
+"""
+
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+
+from datasets import input_pipeline
+from emogan.metrics import intervals
+from trainers.run.folder import RunFolder, recogniser_path
+from trainers.run.job import Job
+from trainers.run.recognisers import RECOGNISERS
+from trainers.run.recognisers import recognisers as recognisers_of
+from trainers.run.saved_networks import load_network
+from trainers.stages import quality, sampling
+from trainers.stages.classifiers import classes_of
+from trainers.stages.metrics_recorder import Figures
+
+
+def evaluate(job: Job, run: RunFolder, folder: Path) -> None:
+    """Measures on the test fold; writes figures to metrics.jsonl, and pictures, sounds and confusion matrices to `folder`.
+
+    Raises:
+        UserError: where a network was trained or selected on a speaker of the test fold.
+    """
+    config, corpus, protocol = job.config, job.labelled, job.protocol
+    for stage in ("evaluate", "recognised", "data"):
+        run.forget(stage)
+    for side in ("train", "validation", "test"):
+        split = getattr(protocol, side)
+        counts = {"clips": corpus.count(split), "speakers": len(corpus.speakers(split))}
+        run.record(stage="data", side=side, split=split, corpus=corpus.name, synthetic=corpus.synthetic, **counts)
+    test = corpus.arrays(protocol.test)
+    real = input_pipeline.to_input(tf.constant(test[job.target.name])).numpy()
+    trained_on = f", {config.train_speakers} training speakers" if config.train_speakers else ""
+    about = f"{protocol.test} of {corpus.name}{trained_on}"
+    figures = Figures(run, folder, corpus.class_names, job.source.name, about)
+    unseen = corpus.speakers(protocol.test)
+    recognisers = {
+        name: [
+            load_network(recogniser_path(run.path, name, number), config.model, "classifier", unseen=unseen)
+            for number in range(config.recognise_seeds)
+        ]
+        for name in recognisers_of(config)
+    }
+    sexes = dict(zip(*(corpus.column(name, protocol.test) for name in ("speaker_id", "actor_sex")), strict=True))
+    predicted = {name: np.stack([classes_of(one, real) for one in seeds]) for name, seeds in recognisers.items()}
+    _recognition(figures, test, sexes, predicted)
+    if config.schedule != "none":
+        generator = load_network(run.path / "calibrate" / "generator", config.model, "generator", unseen=unseen)
+        quality.measure(figures, job, run, generator, recognisers["strong"], test, real)
+        sampling.discard_draws(run)
+
+
+def _recognition(
+    figures: Figures, test: dict[str, np.ndarray], sexes: dict[str, str], predicted: dict[str, np.ndarray]
+) -> None:
+    """All recognisers on what is real of unseen speakers, and their comparisons; `predicted`: int [seeds, n]."""
+    accuracies = {}
+    for name, classes in predicted.items():
+        accuracies[name] = figures.recognised(name, test, sexes, classes, RECOGNISERS[name])
+    if "generated" in predicted and accuracies["strong"]:
+        share = accuracies["generated"] / accuracies["strong"]
+        about = "accuracy of the recogniser trained on generated alone, as a share of that of the strong one"
+        figures.add("generated_accuracy_of_strong", share, len(test["label"]), about)
+    elif "generated" in predicted:
+        figures.missing("generated_accuracy_of_strong", "the strong recogniser finds no emotion of the test fold")
+    right = {name: (classes == test["label"]).mean(0) for name, classes in predicted.items()}
+    for name in predicted:
+        base = RECOGNISERS[name].against
+        if base:
+            _difference(figures, name, base, intervals.speaker_means(right[name] - right[base], test["speaker_id"]))
+
+
+def _difference(figures: Figures, name: str, base: str, per_speaker: np.ndarray) -> None:
+    about = f"{name} minus {base}, mean over speakers"
+    if RECOGNISERS[name].primary:
+        about += "; a primary comparison"
+    interval = {}
+    if missing := intervals.no_interval(per_speaker, "speakers"):
+        about += f"; no interval: {missing}"
+    else:
+        estimate = intervals.t_interval(per_speaker, "speakers")
+        interval = {"low": estimate.low, "high": estimate.high}
+        about += "; 95% t interval over speakers"
+    figures.add(f"accuracy_{name}_minus_{base}", per_speaker.mean(), len(per_speaker), about, **interval)
