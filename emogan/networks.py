@@ -1,8 +1,8 @@
-"""G, D and Q as functional Keras networks: `build_generator`, `build_discriminator`, `build_classifier`, `kinds`;
+"""G, D and Q as functional Keras networks: `build_generator`, `build_discriminator`, `build_classifier`, `source_and_target`;
 `condition_readers` and `but_for_the_condition` know where in G's weights the classes are.
 
 Pictures come in two kinds, `FACE` (float32 [B, S, S, 3]) and `SPECTROGRAM` (float32 [B, S, S, 1]), both in [-1, 1]. Each
-network standardises the kind it reads by statistics that it keeps inside (`standardise_by`).
+network standardises the kind it reads by statistics that it keeps inside (`adapt_standardisation`).
 """
 
 import dataclasses
@@ -38,7 +38,7 @@ SPECTROGRAM = Picture(name="spectrogram", channels=1, axis=1)
 _NETWORKS = {"unet": unet, "modulated": modulated}
 
 
-def kinds(config: ModelConfig) -> tuple[Picture, Picture]:
+def source_and_target(config: ModelConfig) -> tuple[Picture, Picture]:
     """What G sees, its source, and what it makes, its target."""
     return (FACE, SPECTROGRAM) if config.direction == "face_to_sound" else (SPECTROGRAM, FACE)
 
@@ -57,7 +57,7 @@ def build_generator(config: ModelConfig) -> tf.keras.Model:
         A network from [source [B, S, S, channels], condition [B, num_classes], noise [B, noise_dim] in [-1, 1)], all float32,
         to the target picture, float32 [B, S, S, channels] in [-1, 1].
     """
-    source, target = kinds(config)
+    source, target = source_and_target(config)
     picture, x = _standardised_input(config, source)
     condition = tf.keras.Input((config.num_classes,), name="condition")
     noise = tf.keras.Input((config.noise_dim,), name="noise")
@@ -107,7 +107,7 @@ def build_discriminator(config: ModelConfig) -> tf.keras.Model:
         float32 [B, 4, 4, 1]; of the modulated generator, whose D also has the input `condition`, that the whole is, [B, 1].
         Where `config.d_sees_source`, the source of the example is the last input.
     """
-    source, target = kinds(config)
+    source, target = source_and_target(config)
     picture, x = _standardised_input(config, target)
     condition = tf.keras.Input((config.num_classes,), name="condition")
     beside, seen = _standardised_input(config, source) if config.d_sees_source else (None, None)
@@ -125,13 +125,13 @@ def build_classifier(config: ModelConfig, picture: Picture | None = None) -> tf.
 
     The layer named `features` gives the pooled features, float32 [B, channels of the last convolution].
     """
-    inputs, x = _standardised_input(config, picture or kinds(config)[1])
+    inputs, x = _standardised_input(config, picture or source_and_target(config)[1])
     x = trunk(x, config, normalise=True)
     x = tf.keras.layers.GlobalAveragePooling2D(name="features", dtype="float32")(x)
     x = tf.keras.layers.Dense(config.num_classes, dtype="float32", name="logits")(x)
     return tf.keras.Model(inputs, x, name="classifier")
 
 
-def standardise_by(network: tf.keras.Model, picture: Picture, batches: Iterable[np.ndarray]) -> None:
+def adapt_standardisation(network: tf.keras.Model, picture: Picture, batches: Iterable[np.ndarray]) -> None:
     """Gives a network the statistics of `batches`, pictures of its own training speakers, float [n, S, S, channels]."""
     network.get_layer(f"standardise_{picture.name}").set_statistics(batches)

@@ -20,7 +20,7 @@ from emogan.media import sounds
 from emogan.metrics.intervals import MIN_SPEAKERS
 from trainers.run import checkpoints
 from trainers.run.config import DEFAULTS, RunConfig
-from trainers.stages import pipeline
+from trainers.stages import gan
 from trainers.study.cases import CASES, GROUPS
 
 SETTINGS = serving.ServedSettings(
@@ -47,7 +47,7 @@ def limits_table() -> str:
         "its rows": f"{' or '.join(bands)} mel bands, or {linear} linear ones",
         "decoded data that is kept in memory": f"up to {CACHE_BYTES >> 30} GiB",
         "examples that are shuffled of more": f"{SHUFFLE_EXAMPLES:,}",
-        "validation examples of G": f"at most {pipeline.VALIDATION_EXAMPLES:,}",
+        "validation examples of G": f"at most {gan.VALIDATION_EXAMPLES:,}",
         "checkpoints of a stage": f"the {checkpoints.LAST_KEPT} newest and the best",
         "weights of L1 and Q in the U-Net's loss": f"{loss.lambda_l1:g} and {loss.lambda_q:g}",
         "share of generated examples in a batch": f"{DEFAULTS['generated_share']:.0%}",

@@ -16,7 +16,7 @@ from emogan.config import GENERATORS, PRESETS, LossConfig, TrainConfig
 from emogan.model import Batch
 from trainers.run.config import RunConfig
 from trainers.run.phases import trainable_parameters
-from trainers.stages.pipeline import make_gan
+from trainers.stages.gan import make_gan
 
 _CASES = flags.DEFINE_list("cases", ["64:16", "128:4"], "preset:batch size.")
 _ROUNDS = flags.DEFINE_integer("rounds", 5, "Turns of each generator.", lower_bound=1)

@@ -140,9 +140,9 @@ class Worker:
 
     def standardise(self) -> None:
         """Statistics of the batch, so that they are not 0 and 1."""
-        networks.standardise_by(self.gan.generator, networks.FACE, [self.batch["source"]])
+        networks.adapt_standardisation(self.gan.generator, networks.FACE, [self.batch["source"]])
         for network in (self.gan.discriminator, self.gan.classifier):
-            networks.standardise_by(network, networks.SPECTROGRAM, [self.batch["target"]])
+            networks.adapt_standardisation(network, networks.SPECTROGRAM, [self.batch["target"]])
 
     def save(self, path: str) -> None:
         """Writes all weights into an .npz file, as `player/layer/kind`."""

@@ -44,7 +44,7 @@ def test_parameter_counts(preset, generator, g, d, q):
 )
 def test_shapes_and_range(rng, generator, direction, source, target):
     config = dataclasses.replace(TINY, direction=direction, generator=generator)
-    assert networks.kinds(config) == (source, target)
+    assert networks.source_and_target(config) == (source, target)
     pictures = {p: rng.uniform(-1, 1, (2, 64, 64, p.channels)).astype("f") for p in (source, target)}
     condition, noise = np.eye(6, dtype="f")[:2], rng.uniform(-1, 1, (2, TINY.noise_dim)).astype("f")
     made = networks.build_generator(config)([pictures[source], condition, noise])
@@ -80,13 +80,13 @@ def test_a_batch_of_one_gives_what_a_larger_batch_gives(rng, generator):
 def test_each_network_standardises_what_it_reads(rng):
     faces = rng.uniform(-1, 0, (8, 64, 64, 3))
     generator = networks.build_generator(TINY)
-    networks.standardise_by(generator, FACE, [faces])
+    networks.adapt_standardisation(generator, FACE, [faces])
     np.testing.assert_allclose(
         generator.get_layer("standardise_face").mean.numpy().ravel(), faces.mean((0, 1, 2)), rtol=1e-5
     )
     spectrograms = rng.uniform(-1, 0, (8, 64, 64, 1))
     classifier = networks.build_classifier(TINY)
-    networks.standardise_by(classifier, SPECTROGRAM, [spectrograms])
+    networks.adapt_standardisation(classifier, SPECTROGRAM, [spectrograms])
     np.testing.assert_allclose(
         classifier.get_layer("standardise_spectrogram").deviation.numpy().ravel(),
         spectrograms.std((0, 2, 3)),

@@ -1,4 +1,4 @@
-"""What happens during `trainers.run.training.fit` beside training. Public names: Watch, Recorder, Bar."""
+"""What happens during `trainers.run.training.fit` beside training. Public names: Watch, Recorder, ProgressBar."""
 
 import math
 import time
@@ -97,7 +97,7 @@ class Recorder(tf.keras.callbacks.Callback):
         return f"{self._stage} {step:,} of {self._settings.steps:,}  {speed:.1f} images/s  {left_text}  {figures}"
 
 
-class Bar(tf.keras.callbacks.Callback):
+class ProgressBar(tf.keras.callbacks.Callback):
     """A progress bar over the steps of a stage."""
 
     def __init__(self, watch: Watch, stage: str, settings: TrainConfig) -> None:

@@ -88,11 +88,11 @@ class RunFolder:
                 log.removeHandler(handler)
                 handler.close()
 
-    def stage(self, name: str, work: Callable[[Path], None], *, together: bool = False) -> Path:
+    def stage(self, name: str, work: Callable[[Path], None], *, all_processes: bool = False) -> Path:
         """Does a stage's work unless it is done; returns the stage's folder.
 
         `work` gets the folder, may find there what an interrupted run left, and goes on from it. Where several processes
-        run, all do the work of a stage with `together`; of another, only the one that writes. The others wait for it.
+        run, all do the work of a stage with `all_processes`; of another, only the one that writes. The others wait for it.
         """
         folder = self.path / name
         done = folder / "done.json"
@@ -100,7 +100,7 @@ class RunFolder:
             log.info("%s: done before", name)
             return folder
         if not self.writes:
-            if together:
+            if all_processes:
                 work(folder)
             while not done.exists():
                 self._pause()

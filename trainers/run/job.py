@@ -1,4 +1,4 @@
-"""What every stage of a run works on. Public names: Job, open_job, pictures, served_settings."""
+"""What every stage of a run works on. Public names: Job, StageContext, open_job, pictures, served_settings."""
 
 import dataclasses
 from collections.abc import Iterator
@@ -50,12 +50,12 @@ class Job:
     @property
     def source(self) -> networks.Picture:
         """What G sees."""
-        return networks.kinds(self.config.model)[0]
+        return networks.source_and_target(self.config.model)[0]
 
     @property
     def target(self) -> networks.Picture:
         """What G makes."""
-        return networks.kinds(self.config.model)[1]
+        return networks.source_and_target(self.config.model)[1]
 
     @property
     def training_folds(self) -> list[str]:
@@ -85,6 +85,23 @@ class Job:
         if not self.config.face_certainty:
             return read.probabilities
         return readings.certain(read.probabilities, certainty, read.temperature)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class StageContext:
+    """What a stage works with.
+
+    Attributes:
+        job: the run's settings and data.
+        run: its folder.
+        name: of the stage.
+        folder: of the stage.
+    """
+
+    job: Job
+    run: RunFolder
+    name: str
+    folder: Path
 
 
 def open_job(config: RunConfig, data_dir: Path) -> Job:
@@ -198,7 +215,7 @@ def _protocol(config: RunConfig, labelled: Corpus) -> Protocol:
 
 
 def pictures(corpus: Corpus, split: str, kind: str) -> Iterator[np.ndarray]:
-    """Up to `STATISTICS_EXAMPLES` pictures of a split in batches, as networks see them, for `networks.standardise_by`."""
+    """Up to `STATISTICS_EXAMPLES` pictures of a split in batches, for `networks.adapt_standardisation`."""
     taken = corpus.examples(split, pictures=[kind]).take(STATISTICS_EXAMPLES)
     return taken.map(lambda e: input_pipeline.to_input(e[kind])).batch(256).as_numpy_iterator()
 

@@ -60,7 +60,7 @@ def phases(config: RunConfig) -> list[Phase]:
         )
     if config.schedule != "none":
         found.append(_calibration(config))
-        source = networks.kinds(config.model)[0].name
+        source = networks.source_and_target(config.model)[0].name
         state = dict.fromkeys(NETWORKS[:2], "used")
         if config.reads_faces and config.requests == "own":
             state["f_S"] = "used"

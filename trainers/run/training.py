@@ -9,7 +9,7 @@ from tqdm.contrib.logging import logging_redirect_tqdm
 from emogan.command import StopRequest, is_full_disk, postponed_stop
 from emogan.config import TrainConfig
 from emogan.errors import UserError
-from trainers.run.callbacks import Bar, OnInterval, Recorder, Watch
+from trainers.run.callbacks import OnInterval, ProgressBar, Recorder, Watch
 from trainers.run.checkpoints import Checkpoints
 from trainers.run.devices import workers
 from trainers.run.folder import RunFolder, log
@@ -85,7 +85,7 @@ def fit(
         ]
         with contextlib.ExitStack() as shown:
             if run.writes:
-                callbacks.append(Bar(watch, stage, settings))
+                callbacks.append(ProgressBar(watch, stage, settings))
                 shown.callback(callbacks[-1].close)
                 shown.enter_context(logging_redirect_tqdm([log]))
             _fit(model, batches, settings, watch, validation, callbacks)

@@ -20,7 +20,7 @@ from emogan.consistency import ConsistentClassifier
 from emogan.metrics import recognition
 from trainers.run import readings, training
 from trainers.run.folder import RunFolder, log, recogniser_path, write_atomically
-from trainers.run.job import Job, pictures, served_settings
+from trainers.run.job import Job, StageContext, pictures, served_settings
 from trainers.run.recognisers import RECOGNISERS
 from trainers.run.saved_networks import load_network, save_network, seen_speakers, start_folder, take_over_trunk
 from trainers.stages import sampling
@@ -32,7 +32,7 @@ MUCH = AugmentConfig(
 """How unlabelled spectrograms are changed in which a recogniser shall read what it reads in them slightly changed."""
 
 
-def face_classifier(job: Job, run: RunFolder, folder: Path) -> None:
+def face_classifier(context: StageContext) -> None:
     """f_S: the probabilities that semi-supervised training has instead of labels, for every clip of the labelled corpus.
 
     Those of a training clip come from a network that never saw its speaker: one for each training fold, trained on the other
@@ -40,6 +40,7 @@ def face_classifier(job: Job, run: RunFolder, folder: Path) -> None:
     that was trained on all training folds. All are kept as SavedModels, `<which>/classifier`, and read back; what they read is
     kept by `trainers.run.readings`.
     """
+    job, run, folder = context.job, context.run, context.folder
     folds = job.training_folds
     parts = []
     for fold in folds:
@@ -69,15 +70,16 @@ def _read_by(job: Job, run: RunFolder, folder: Path, trained_on: str, read: list
     return joined["clip_id"], tf.nn.softmax(logits).numpy()
 
 
-def recognise(job: Job, run: RunFolder, folder: Path) -> None:
-    """Trains one of `trainers.run.recognisers.RECOGNISERS`, whose name the stage ends in, once for each seed.
+def recognise(context: StageContext, *, name: str) -> None:
+    """Trains one of `trainers.run.recognisers.RECOGNISERS`, by its name, once for each seed.
 
     All recognisers of a run have equally many updates of one batch size. Each is kept at `recogniser_path`.
 
     Raises:
         UserError: where what was generated comes from a speaker who is not trained on.
     """
-    name, config, split, kind = folder.name.removeprefix("recognise_"), job.config, job.protocol.train, job.target.name
+    job, run, folder = context.job, context.run, context.folder
+    config, split, kind = job.config, job.protocol.train, job.target.name
     recogniser, size = RECOGNISERS[name], config.recognise.batch_size
     regularised, generated = recogniser.config(config), None
     added = 0 if not recogniser.added else round(config.generated_share * size) if recogniser.real else size
@@ -177,7 +179,7 @@ def _train(
     config = job.config
     tf.keras.utils.set_random_seed(settings.seed)
     network = networks.build_classifier(config.model, picture)
-    networks.standardise_by(network, picture, pictures(job.labelled, split, picture.name))
+    networks.adapt_standardisation(network, picture, pictures(job.labelled, split, picture.name))
     rate: float | tf.keras.optimizers.schedules.LearningRateSchedule = settings.learning_rate
     if regularised.decay == "cosine":
         rate = tf.keras.optimizers.schedules.CosineDecay(rate, settings.steps)

@@ -3,29 +3,28 @@
 Public name: `evaluate`. Every figure becomes a line of metrics.jsonl with its n and what it was computed on.
 """
 
-from pathlib import Path
-
 import numpy as np
 import tensorflow as tf
 
 from datasets import input_pipeline
 from emogan.metrics import intervals
-from trainers.run.folder import RunFolder, recogniser_path
-from trainers.run.job import Job
+from trainers.run.folder import recogniser_path
+from trainers.run.job import StageContext
 from trainers.run.recognisers import RECOGNISERS
 from trainers.run.recognisers import recognisers as recognisers_of
 from trainers.run.saved_networks import load_network
 from trainers.stages import quality, sampling
 from trainers.stages.classifiers import classes_of
-from trainers.stages.metrics_recorder import Figures
+from trainers.stages.metrics_recorder import MetricRecorder
 
 
-def evaluate(job: Job, run: RunFolder, folder: Path) -> None:
+def evaluate(context: StageContext) -> None:
     """Measures on the test fold; writes figures to metrics.jsonl, and pictures, sounds and confusion matrices to `folder`.
 
     Raises:
         UserError: where a network was trained or selected on a speaker of the test fold.
     """
+    job, run, folder = context.job, context.run, context.folder
     config, corpus, protocol = job.config, job.labelled, job.protocol
     for stage in ("evaluate", "recognised", "data"):
         run.forget(stage)
@@ -37,7 +36,7 @@ def evaluate(job: Job, run: RunFolder, folder: Path) -> None:
     real = input_pipeline.to_input(tf.constant(test[job.target.name])).numpy()
     trained_on = f", {config.train_speakers} training speakers" if config.train_speakers else ""
     about = f"{protocol.test} of {corpus.name}{trained_on}"
-    figures = Figures(run, folder, corpus.class_names, job.source.name, about)
+    figures = MetricRecorder(run, folder, corpus.class_names, job.source.name, about)
     unseen = corpus.speakers(protocol.test)
     recognisers = {
         name: [
@@ -56,7 +55,7 @@ def evaluate(job: Job, run: RunFolder, folder: Path) -> None:
 
 
 def _recognition(
-    figures: Figures, test: dict[str, np.ndarray], sexes: dict[str, str], predicted: dict[str, np.ndarray]
+    figures: MetricRecorder, test: dict[str, np.ndarray], sexes: dict[str, str], predicted: dict[str, np.ndarray]
 ) -> None:
     """All recognisers on what is real of unseen speakers, and their comparisons; `predicted`: int [seeds, n]."""
     accuracies = {}
@@ -75,7 +74,7 @@ def _recognition(
             _difference(figures, name, base, intervals.speaker_means(right[name] - right[base], test["speaker_id"]))
 
 
-def _difference(figures: Figures, name: str, base: str, per_speaker: np.ndarray) -> None:
+def _difference(figures: MetricRecorder, name: str, base: str, per_speaker: np.ndarray) -> None:
     about = f"{name} minus {base}, mean over speakers"
     if RECOGNISERS[name].primary:
         about += "; a primary comparison"

@@ -1,21 +1,20 @@
 """The stage `judge`: what recognisers that do not know a speaker find in what was generated of the speaker's clips."""
 
-from pathlib import Path
-
 import numpy as np
 import tensorflow as tf
 
-from trainers.run.folder import RunFolder, log
-from trainers.run.job import Job
+from trainers.run.folder import log
+from trainers.run.job import StageContext
 from trainers.stages import classifiers, sampling
 
 
-def judge(job: Job, run: RunFolder, folder: Path) -> None:
+def judge(context: StageContext) -> None:
     """Has every draw read by strong recognisers of real clips, of which there is one for each training fold that never saw it.
 
     A draw of a labelled clip is read by the one that does not know its speaker, one of an unlabelled clip by all, of which the
     mean counts. Probabilities, float32 [n, num_classes], are left in readings.npy.
     """
+    job, run, folder = context.job, context.run, context.folder
     draws, folds = sampling.read_draws(job, run), job.training_folds
     readings = np.zeros_like(draws.conditions)
     for fold in folds:

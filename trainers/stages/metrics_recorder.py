@@ -1,4 +1,4 @@
-"""`Figures`: writes what is measured to where the report finds it."""
+"""`MetricRecorder`: writes what is measured to where the report finds it."""
 
 import contextlib
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ from trainers.run.folder import RunFolder, log
 from trainers.run.recognisers import Recogniser
 
 
-class Figures:
+class MetricRecorder:
     """Writes figures to metrics.jsonl, and confusion matrices beside them.
 
     Args:

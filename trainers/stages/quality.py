@@ -19,7 +19,7 @@ from trainers.run.folder import RunFolder
 from trainers.run.job import Job
 from trainers.stages import grids
 from trainers.stages.classifiers import classes_of
-from trainers.stages.metrics_recorder import Figures
+from trainers.stages.metrics_recorder import MetricRecorder
 
 PICTURED = 6
 """Test clips shown in the report, one per emotion where the fold has all."""
@@ -32,7 +32,7 @@ HEARD = 3
 
 
 def measure(
-    figures: Figures,
+    figures: MetricRecorder,
     job: Job,
     run: RunFolder,
     generator: tf.keras.Model,
@@ -79,7 +79,7 @@ def measure(
 
 
 def _requested(
-    figures: Figures,
+    figures: MetricRecorder,
     judges: Sequence[tf.keras.Model],
     grid: np.ndarray,
     own: np.ndarray,
@@ -103,7 +103,7 @@ def _requested(
 
 
 def _distributions(
-    figures: Figures,
+    figures: MetricRecorder,
     features_and_logits: Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]],
     network: str,
     real: np.ndarray,
@@ -131,7 +131,12 @@ def _distributions(
 
 
 def _similarity(
-    figures: Figures, real: np.ndarray, speaker_ids: np.ndarray, own: np.ndarray, class_mean: np.ndarray, seed: int
+    figures: MetricRecorder,
+    real: np.ndarray,
+    speaker_ids: np.ndarray,
+    own: np.ndarray,
+    class_mean: np.ndarray,
+    seed: int,
 ) -> None:
     """SSIM to the paired real picture, with the references that make it readable."""
     n = len(own)
@@ -146,7 +151,9 @@ def _similarity(
     figures.add("ssim_paired_minus_shuffled", gain.mean, gain.n, about, low=gain.low, high=gain.high)
 
 
-def _variety(figures: Figures, draws: np.ndarray, test: dict[str, np.ndarray], real: np.ndarray, seed: int) -> None:
+def _variety(
+    figures: MetricRecorder, draws: np.ndarray, test: dict[str, np.ndarray], real: np.ndarray, seed: int
+) -> None:
     """How far draws of one face and emotion lie apart, beside real clips of one emotion."""
     with figures.unless_too_few("spread", "spread_within_speaker"):
         found = variety.spread(draws, real, test["label"], test["speaker_id"], seed=seed)
@@ -163,7 +170,7 @@ def _variety(figures: Figures, draws: np.ndarray, test: dict[str, np.ndarray], r
             figures.add("spread_within_speaker", found.ratio_within_speaker, found.pairs, about)
 
 
-def _explained(figures: Figures, draws: np.ndarray, test: dict[str, np.ndarray], real: np.ndarray) -> None:
+def _explained(figures: MetricRecorder, draws: np.ndarray, test: dict[str, np.ndarray], real: np.ndarray) -> None:
     """What the face explains of the differences between generated spectrograms, what the speaker of those between real ones."""
     faces, classes, count = draws.shape[:3]
     made = draws.reshape(-1, *draws.shape[3:])
@@ -178,7 +185,7 @@ def _explained(figures: Figures, draws: np.ndarray, test: dict[str, np.ndarray],
             figures.add(f"{measure}_explained_real", share, len(real), f"{what} the speaker explains, real")
 
 
-def _changes(figures: Figures, grid: np.ndarray, draws: np.ndarray, own: np.ndarray, others: np.ndarray) -> None:
+def _changes(figures: MetricRecorder, grid: np.ndarray, draws: np.ndarray, own: np.ndarray, others: np.ndarray) -> None:
     """How far two noises, two emotions and two clips' sources take apart what is otherwise made from the same."""
     compared = {
         "noises": (draws[:, :, 0], draws[:, :, 1], f"{figures.kind} and emotion"),
@@ -192,7 +199,7 @@ def _changes(figures: Figures, grid: np.ndarray, draws: np.ndarray, own: np.ndar
         )
 
 
-def _copying(figures: Figures, generated: np.ndarray, real: np.ndarray, training: np.ndarray) -> None:
+def _copying(figures: MetricRecorder, generated: np.ndarray, real: np.ndarray, training: np.ndarray) -> None:
     """How near what is generated lies to what was trained on, beside real pictures of unseen speakers."""
     found, n = copying.copying(generated, real, training), len(generated)
     distance = "root mean square difference to the nearest training one, median"

@@ -16,7 +16,7 @@ from emogan.errors import NoResult, UserError
 from trainers.run import readings
 from trainers.run.config import MOST_UNLABELLED
 from trainers.run.folder import RunFolder, write_atomically
-from trainers.run.job import Job
+from trainers.run.job import Job, StageContext
 from trainers.run.saved_networks import load_network
 from trainers.stages import grids
 
@@ -46,7 +46,12 @@ class Draws:
         return self.conditions.argmax(-1)
 
 
-def draw(job: Job, run: RunFolder, folder: Path) -> None:
+def draw(context: StageContext) -> None:
+    """The stage of `make_draws`."""
+    make_draws(context.job, context.run, context.folder)
+
+
+def make_draws(job: Job, run: RunFolder, folder: Path) -> None:
     """Generates from clips of the training speakers, or of the unlabelled corpus, as the settings say.
 
     Item n is draw n % draws of request n // draws, and its noise follows from (seed of the recognisers, n). For `read_draws` it
@@ -161,10 +166,10 @@ def discard_draws(run: RunFolder) -> None:
 
 
 def read_draws(job: Job, run: RunFolder) -> Draws:
-    """What `draw` has left in a run; made again where it was discarded."""
+    """What `make_draws` has left in a run; made again where it was discarded."""
     folder = run.path / "draw"
     if not (folder / "pictures.npy").exists():
-        draw(job, run, folder)
+        make_draws(job, run, folder)
     return Draws(
         pictures=np.load(folder / "pictures.npy", mmap_mode="r", allow_pickle=False),
         conditions=np.load(folder / "conditions.npy", allow_pickle=False),

@@ -15,7 +15,7 @@ from datasets.folds import FOLDS
 from emogan import networks
 from trainers.run import training
 from trainers.run.config import RunConfig
-from trainers.stages import pipeline
+from trainers.stages.gan import make_gan
 from trainers.study.plan import PlannedRun, Study
 
 TIMED_STEPS = 5
@@ -113,7 +113,7 @@ def _gan_step(config: RunConfig) -> float:
         mismatched=bool(config.calibration_loss.lambda_mismatch),
     )
     with training.computing_with(settings.precision):
-        gan = pipeline.make_gan(config)
+        gan = make_gan(config)
     return _seconds_a_step(gan, batches)
 
 

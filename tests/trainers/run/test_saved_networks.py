@@ -117,7 +117,7 @@ def test_a_recogniser_can_start_from_the_kernels_of_d(tmp_path, small):
 def pretrained(small, folder):
     tf.keras.utils.set_random_seed(1)
     made = networks.build_generator(small.model), networks.build_discriminator(small.model)
-    networks.standardise_by(made[0], networks.FACE, [np.random.default_rng(1).uniform(-1, 0, (4, 16, 16, 3))])
+    networks.adapt_standardisation(made[0], networks.FACE, [np.random.default_rng(1).uniform(-1, 0, (4, 16, 16, 3))])
     for network in made:
         save_network(network, small.model, folder / network.name, [])
     return [layer_digests(network) for network in made]

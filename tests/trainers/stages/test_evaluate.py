@@ -6,7 +6,7 @@ import pytest
 from trainers.reports.run_table import read_results
 from trainers.run.folder import RunFolder, read_metrics
 from trainers.stages import evaluate
-from trainers.stages.metrics_recorder import Figures
+from trainers.stages.metrics_recorder import MetricRecorder
 
 TEST = {"label": np.array([0, 1, 1, 1]), "speaker_id": np.array(["a", "a", "b", "b"])}
 
@@ -16,7 +16,7 @@ TEST = {"label": np.array([0, 1, 1, 1]), "speaker_id": np.array(["a", "a", "b", 
 )
 def test_what_generated_ones_teach_is_a_share_of_what_real_ones_do(tmp_path, small, strong, share):
     run = RunFolder(tmp_path / "run", small.run_config())
-    figures = Figures(run, tmp_path, ("anger", "sad"), "face", "here")
+    figures = MetricRecorder(run, tmp_path, ("anger", "sad"), "face", "here")
     predicted = {"bare": strong, "strong": strong, "generated": [[0, 1, 0, 0], [0, 0, 0, 0]]}
     predicted = {name: np.array(classes) for name, classes in predicted.items()}
     evaluate._recognition(figures, TEST, {"a": "male", "b": "female"}, predicted)
@@ -28,7 +28,7 @@ def test_what_generated_ones_teach_is_a_share_of_what_real_ones_do(tmp_path, sma
 @pytest.mark.parametrize(("last", "interval"), [(0.0, False), (0.1, True)])
 def test_speakers_who_all_agree_are_no_evidence(tmp_path, small, last, interval):
     run = RunFolder(tmp_path / "run", small.run_config())
-    figures = Figures(run, tmp_path, ("anger", "sad"), "face", "here")
+    figures = MetricRecorder(run, tmp_path, ("anger", "sad"), "face", "here")
     evaluate._difference(figures, "gan", "bare", np.array([0, 0, 0, 0, 0, last]))
     (line,) = read_metrics(run.path)
     assert ("low" in line, "high" in line) == (interval, interval)

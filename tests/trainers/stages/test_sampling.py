@@ -23,7 +23,7 @@ def test_the_fold_of_a_draw_is_that_of_its_clip(minute_run, minute_data, tmp_pat
     folds = job.protocol.train.split("+")
     backwards = dataclasses.replace(job.protocol, train="+".join(reversed(folds)))
     run = RunFolder(minute_run, job.config, writes=False)
-    sampling.draw(dataclasses.replace(job, protocol=backwards), run, tmp_path)
+    sampling.make_draws(dataclasses.replace(job, protocol=backwards), run, tmp_path)
     clips = [open_corpus("crema_d_av", minute_data, "64").arrays(fold, []) for fold in reversed(folds)]
     expected = np.concatenate([[fold] * len(own["label"]) for fold, own in zip(reversed(folds), clips, strict=True)])
     np.testing.assert_array_equal(np.load(tmp_path / "folds.npy"), np.repeat(expected, job.config.draws))
@@ -99,7 +99,7 @@ def test_where_f_s_is_certain_its_reading_is_the_label(run_of, minute_data, tmp_
     np.testing.assert_array_equal(sampling.read_draws(job, run).labels, np.repeat(read.argmax(1), 2))
     certainty = float(np.median(read.max(1)))
     readings.save(dataclasses.replace(found, temperature=1.0), run.path / "face_classifier")
-    sampling.draw(open_job(dataclasses.replace(job.config, face_certainty=certainty), minute_data), run, tmp_path)
+    sampling.make_draws(open_job(dataclasses.replace(job.config, face_certainty=certainty), minute_data), run, tmp_path)
     sure = read.max(1) >= certainty
     conditions = np.load(tmp_path / "conditions.npy")
     np.testing.assert_array_equal(conditions, np.repeat(np.eye(6)[read.argmax(1)[sure]], 2, 0))
