@@ -14,13 +14,12 @@ from typing import Any
 
 from datasets import files
 from emogan.emotions import EMOTIONS
-from emogan.media.kinds import SOUND_SUFFIXES, VIDEO_SUFFIXES
+from emogan.media.kinds import ARCHIVE_SUFFIX, SOUND_SUFFIXES, VIDEO_SUFFIXES, is_of_interest
 
 Example = dict[str, Any]
 """Values of the dataset's features by name; `datasets.pairs.to_example` describes them."""
 
 _MEDIA_SUFFIXES = SOUND_SUFFIXES | VIDEO_SUFFIXES
-ARCHIVE_SUFFIX = ".zip"
 
 SYNTHETIC_MARK = "SYNTHETIC CORPUS"
 """How the README.txt of a corpus made by `datasets.synthetic` begins."""
@@ -85,7 +84,8 @@ class Listing:
         splits: the clips of each split, splits and clips in a fixed order.
         left_out: the number of clips that are sound but not wanted, by reason.
         rejections: files of which it shows without opening them as media that they cannot be used.
-        unread: media files and archives that lie where no clip of this corpus does; they are no clips.
+        unread: media files and archives that lie where no clip of this corpus does or are of a kind that is not read, and
+            unfinished downloads; they are no clips.
         closed: folders and links that could not be followed, and why.
         warnings: what people should look at before the clips are decoded; a few words, then all of it.
     """
@@ -115,15 +115,20 @@ class Listing:
         return hashlib.sha256(json.dumps(sorted(rows, key=str)).encode()).hexdigest()
 
     def add(self, split: str, clip: Clip) -> None:
-        """Adds a clip; of two with one id the first stays. The other is left out if it is the same, and else rejected."""
+        """Adds a clip; of two with one id the first stays, see `add_twin` for the other."""
         first = self._first.setdefault(clip.clip_id, clip)
         if first is clip:
             self.splits[split].append(clip)
-        elif _is_copy(clip, first):
+        else:
+            self.add_twin(clip.sound_path, first.sound_path, clip_id=clip.clip_id, is_same=_is_copy(clip, first))
+
+    def add_twin(self, path: Path, first: Path, *, clip_id: str, is_same: bool) -> None:
+        """Adds a file beside which there is another of its name; if it holds the same it is left out, and else rejected."""
+        if is_same:
             self.left_out["there_twice"] += 1
         else:
-            detail = f"another clip of this name is already there as {first.sound_path}, which is used; remove one of the two"
-            self.reject(clip.sound_path, "duplicate_clip", detail, clip_id=clip.clip_id)
+            detail = f"another clip of this name is already there as {first}, which is used; remove one of the two"
+            self.reject(path, "duplicate_clip", detail, clip_id=clip_id)
 
     def reject(self, path: Path, reason: str, detail: str, *, clip_id: str | None = None) -> None:
         """Rejects a file; see Rejection."""
@@ -135,20 +140,20 @@ class Listing:
 
 
 def _is_copy(clip: Clip, first: Clip) -> bool:
-    """Tells whether two clips of one name are the same, by their files' sizes; none is opened."""
+    """Tells whether two clips of one name are the same."""
     if (clip.speaker_id, clip.label) != (first.speaker_id, first.label):
         return False
-    sizes = [[files.size(path) for path in (one.picture_path, one.sound_path)] for one in (clip, first)]
-    return sizes[0] == sizes[1] and None not in sizes[0]
+    pairs = {(clip.picture_path, first.picture_path), (clip.sound_path, first.sound_path)}
+    return all(files.same(*pair) for pair in pairs)
 
 
 def media_files(corpus_dir: Path, listing: Listing) -> list[Path]:
     """Returns all media files and zip archives of a corpus, sorted; none that an operating system hides.
 
-    Links are followed; what cannot be followed is noted in the listing.
+    Links are followed. What cannot be followed is noted in the listing, and so are media and archives of other kinds.
     """
-    found = files.walk(corpus_dir, {*_MEDIA_SUFFIXES, ARCHIVE_SUFFIX}, listing.closed.__setitem__)
-    return sorted(path for path in found if not _is_hidden(path.relative_to(corpus_dir)))
+    found = files.walk(corpus_dir, is_of_interest, listing.closed.__setitem__)
+    return _readable(found, corpus_dir, _MEDIA_SUFFIXES | {ARCHIVE_SUFFIX}, listing)
 
 
 def media_in(corpus_dir: Path, folders: Iterable[Path], listing: Listing) -> dict[Path, list[Path]]:
@@ -161,14 +166,20 @@ def media_in(corpus_dir: Path, folders: Iterable[Path], listing: Listing) -> dic
 
 
 def media_members(archive: Path, listing: Listing) -> list[Path]:
-    """Returns the media files in a zip archive, sorted; an archive that cannot be used is rejected, and has none."""
+    """Returns the media files in a zip archive as `media_files` does; one that cannot be used is rejected, and has none."""
     try:
         found = files.members(archive)
     except files.MediaError as error:
         listing.reject(archive, error.reason, error.detail)
         return []
-    wanted = [path for path in found if path.suffix.lower() in _MEDIA_SUFFIXES]
-    return sorted(path for path in wanted if not _is_hidden(path.relative_to(archive)))
+    return _readable((path for path in found if is_of_interest(path.name)), archive, _MEDIA_SUFFIXES, listing)
+
+
+def _readable(found: Iterable[Path], top: Path, suffixes: frozenset[str], listing: Listing) -> list[Path]:
+    """Those files of the suffixes, sorted; the others are noted as unread."""
+    seen = sorted(path for path in found if not _is_hidden(path.relative_to(top)))
+    listing.unread += [path for path in seen if path.suffix.lower() not in suffixes]
+    return [path for path in seen if path.suffix.lower() in suffixes]
 
 
 def _is_hidden(inner: Path) -> bool:

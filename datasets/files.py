@@ -1,6 +1,6 @@
 """Reads the files of a corpus, also those that still lie in a zip archive.
 
-Public names: archive_of, exists, size, read, members, walk, printable. The path of a member is that of the
+Public names: archive_of, exists, size, same, read, members, walk, printable. The path of a member is that of the
 archive and the member's name within it: `Video_Speech_Actor_01.zip/Actor_01/01-01-01-01-01-01-01.mp4`.
 """
 
@@ -10,13 +10,14 @@ import os
 import struct
 import zipfile
 import zlib
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
 
 from emogan.errors import MediaError
 
 MAX_FILE_BYTES = 128 * 2**20
 
+_CHUNK_BYTES = 2**20
 _LFS_POINTER = b"version https://git-lfs"
 # What zipfile and its decompressors raise for bytes that are not as they should be.
 _DAMAGED = (
@@ -42,9 +43,31 @@ def size(path: Path) -> int | None:
         if archive is None:
             return path.stat().st_size
         with _open_zip(archive) as file:
-            return _infos(archive, file)[path].file_size
-    except (OSError, KeyError, MediaError):
+            return _info(archive, file, path).file_size
+    except (OSError, MediaError):
         return None
+
+
+def same(one: Path, other: Path) -> bool:
+    """Tells whether two files, or members of archives, hold the same, by size and CRC-32; not where one cannot be read."""
+    if size(one) is None or size(one) != size(other):
+        return False
+    try:
+        return one == other or _crc_32(one) == _crc_32(other)
+    except (OSError, MediaError):
+        return False
+
+
+def _crc_32(path: Path) -> int:
+    archive = None if path.exists() else archive_of(path)
+    if archive is not None:
+        with _open_zip(archive) as file:
+            return _info(archive, file, path).CRC
+    crc = 0
+    with path.open("rb") as file:
+        while chunk := file.read(_CHUNK_BYTES):
+            crc = zlib.crc32(chunk, crc)
+    return crc
 
 
 def printable(path: Path | str) -> str:
@@ -52,12 +75,12 @@ def printable(path: Path | str) -> str:
     return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
-def walk(folder: Path, suffixes: Collection[str], pass_over: Callable[[Path, str], None]) -> Iterator[Path]:
-    """The files of some kinds below a folder, also those behind links, in any order; none that begins with a full stop.
+def walk(folder: Path, is_wanted: Callable[[str], bool], pass_over: Callable[[Path, str], None]) -> Iterator[Path]:
+    """The files of some names below a folder, also those behind links, in any order; none that begins with a full stop.
 
     Args:
         folder: where to begin.
-        suffixes: of the files that are wanted, in lower case.
+        is_wanted: tells of the name of a file whether it is wanted.
         pass_over: is told of each folder or link that cannot be followed, and why.
     """
     ways = [folder]
@@ -85,7 +108,7 @@ def walk(folder: Path, suffixes: Collection[str], pass_over: Callable[[Path, str
                     pass_over(path, "a link to a folder that it lies in")
                 else:
                     ways.append(path)
-            elif path.suffix.lower() in suffixes:
+            elif is_wanted(entry.name):
                 yield path
             elif entry.is_symlink() and not os.path.exists(path):  # noqa: PTH110, since pathlib raises
                 pass_over(path, "a link that leads nowhere")
@@ -113,7 +136,8 @@ def read(path: Path) -> bytes:
     """Reads a file, or a member of a zip archive, of at most MAX_FILE_BYTES.
 
     Raises:
-        MediaError: `too_large`, `empty`, `git_lfs_pointer`, `no_permission`, `missing`; `truncated` for a damaged member.
+        MediaError: `too_large`, `empty`, `git_lfs_pointer`, `no_permission`, `missing`; of a member `truncated` where it is
+            damaged, and `ambiguous_name` where the archive has several of its name that differ.
     """
     try:
         archive = None if path.exists() else archive_of(path)
@@ -136,9 +160,7 @@ def _read_file(path: Path) -> bytes:
 
 def _read_member(archive: Path, path: Path) -> bytes:
     with _open_zip(archive) as file:
-        info = _infos(archive, file).get(path)
-        if info is None:
-            raise FileNotFoundError(path)
+        info = _info(archive, file, path)
         _check_size(path, info.file_size)
         try:
             with file.open(info) as member:
@@ -147,9 +169,23 @@ def _read_member(archive: Path, path: Path) -> bytes:
             raise MediaError(path, "truncated", f"the archive is damaged here ({error}); download it again") from error
 
 
-def _infos(archive: Path, file: zipfile.ZipFile) -> dict[Path, zipfile.ZipInfo]:
-    """What the archive says of each of its files, by path."""
-    infos = {}
+def _info(archive: Path, file: zipfile.ZipFile, path: Path) -> zipfile.ZipInfo:
+    """What the archive says of one of its files. Raises FileNotFoundError, and MediaError: `ambiguous_name`."""
+    infos = _infos(archive, file).get(path, [])
+    if not infos:
+        raise FileNotFoundError(path)
+    if len({(info.CRC, info.file_size) for info in infos}) > 1:
+        names = ", ".join(repr(info.orig_filename) for info in infos)
+        detail = (
+            f"the archive holds {len(infos)} files of this name that differ ({names}); unpack it and keep the right one"
+        )
+        raise MediaError(path, "ambiguous_name", detail)
+    return infos[-1]
+
+
+def _infos(archive: Path, file: zipfile.ZipFile) -> dict[Path, list[zipfile.ZipInfo]]:
+    """What the archive says of each of its files, by path; it may have several of one, as `A/1.mp4` and `A\\1.mp4`."""
+    infos: dict[Path, list[zipfile.ZipInfo]] = {}
     for info in file.infolist():
         name = info.filename.replace("\\", "/")
         if name.startswith("/") or ".." in PurePosixPath(name).parts:
@@ -158,7 +194,7 @@ def _infos(archive: Path, file: zipfile.ZipFile) -> dict[Path, zipfile.ZipInfo]:
             )
             raise MediaError(archive, "unsafe_name", detail)
         if not name.endswith("/"):
-            infos[archive / name] = info
+            infos.setdefault(archive / name, []).append(info)
     return infos
 
 

@@ -91,14 +91,20 @@ class Tally:
         return warnings
 
     def not_read(self) -> dict[str, int]:
-        """The number of files where no clip of this corpus lies, by the uppermost folder of which that is true."""
+        """The number of files that were not read, by the uppermost folder in which no clip of this corpus lies.
+
+        Those that lie beside clips have a name each, but several of a kind in a folder have one, as `Actor_01/*.mxf`.
+        """
         clips = itertools.chain.from_iterable(self._listing.splits.values())
         used = {path.parent for clip in clips for path in (clip.picture_path, clip.sound_path)}
         used |= {self.corpus_dir, *(rejection.path.parent for rejection in self._rejections)}
         used |= {parent for folder in used for parent in folder.parents}
+        unused = {
+            path: next((up for up in reversed(path.parents) if up not in used), None) for path in self._listing.unread
+        }
+        alike = collections.Counter(_of_its_kind(path) for path, folder in unused.items() if folder is None)
         places = collections.Counter(
-            next((parent for parent in reversed(path.parents) if parent not in used), path)
-            for path in self._listing.unread
+            folder or (_of_its_kind(path) if alike[_of_its_kind(path)] > 1 else path) for path, folder in unused.items()
         )
         counts = {self._place(path): count for path, count in places.most_common()}
         return counts | {f"{self._place(path)}: {why}": 1 for path, why in sorted(self._listing.closed.items())}
@@ -145,3 +151,8 @@ class Tally:
             + "\n  ".join(lines)
             + f"\nAll of them are in {self.csv_path}; {remedy}"
         )
+
+
+def _of_its_kind(path: Path) -> Path:
+    """A pattern for the files of a folder that have a suffix, or begin alike where they have none."""
+    return path.with_name(f"*{path.suffix.lower()}" if path.suffix else f"{path.name[:-2]}*")

@@ -7,6 +7,7 @@ from typing import ClassVar
 import numpy as np
 import tensorflow_datasets as tfds
 
+from datasets import files
 from datasets.builder import PairsBuilder, Variant, make_configs
 from datasets.clips import Clip, Listing, media_files
 from datasets.crema_d_av.tables import Actors, Votes
@@ -88,6 +89,6 @@ def _find(corpus_dir: Path, listing: Listing) -> dict[str, dict[str, Path]]:
         elif match is None or match[1] not in _SPLITS or path.suffix != _SUFFIXES[folder]:
             rule = f"not <actor 1001-1091>_<sentence>_<emotion>_<level>{_SUFFIXES[folder]} of CREMA-D"
             listing.bad_name(path, rule)
-        elif found.setdefault(name, {}).setdefault(folder, path) is not path:
-            listing.left_out["there_twice"] += 1  # under its odd name and the right one
+        elif (first := found.setdefault(name, {}).setdefault(folder, path)) is not path:  # of odd name and right one
+            listing.add_twin(path, first, clip_id=name, is_same=files.same(path, first))
     return found

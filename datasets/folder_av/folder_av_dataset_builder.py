@@ -53,6 +53,7 @@ Two emotions at least, and three speakers: training, validation and test have sp
             folds = _list_table(corpus_dir, listing)
         else:
             _list_folders(corpus_dir, listing)
+        _warn_of_swap(corpus_dir, listing)
         clips = listing.splits.pop(_ALL)
         _check_names(corpus_dir, {clip.speaker_id for clip in clips})
         folds = folds or _spread(clips)
@@ -73,6 +74,7 @@ def _list_table(corpus_dir: Path, listing: Listing) -> dict[str, int]:
         named.update(clip.paths)
         listing.add(_ALL, clip)
         _check_speaker(row, first.setdefault(clip.speaker_id, row))
+    listing.unread = [path for path in listing.unread if path not in named]
     listing.left_out["not_in_the_table"] = len({*present.values()} - named)
     listing.left_out = +listing.left_out
     return {speaker: int(row["fold"]) for speaker, row in first.items() if "fold" in row.cells}
@@ -166,17 +168,20 @@ def _list_folders(corpus_dir: Path, listing: Listing) -> None:
                 features={"actor_sex": ""},
             )
             listing.add(_ALL, clip)
-    _warn_of_swapped_folders(corpus_dir, listing)
 
 
-def _warn_of_swapped_folders(corpus_dir: Path, listing: Listing) -> None:
+def _warn_of_swap(corpus_dir: Path, listing: Listing) -> None:
+    """Warns where the speakers have the names of emotions, and the emotions have not."""
     clips = listing.splits[_ALL]
     outer, inner = {clip.label for clip in clips if clip.label}, {clip.speaker_id for clip in clips}
     words = {name for name in inner if name.casefold() in _EMOTION_WORDS}
     if words and 2 * len(words) >= len(inner) and not any(name.casefold() in _EMOTION_WORDS for name in outer):
-        listing.warnings["Swapped folders"] = (
-            f"the folders of {corpus_dir} look like <speaker>/<emotion>, but are read as <emotion>/<speaker>: "
-            f"{', '.join(sorted(words))} are taken for speakers, {', '.join(sorted(outer)[:5])} for emotions"
+        what, how = "Swapped folders", "the folders look like <speaker>/<emotion>, but are read as <emotion>/<speaker>"
+        if (corpus_dir / TABLE).is_file():
+            what, how = "Swapped columns", f"the columns speaker and emotion of {TABLE} look exchanged"
+        listing.warnings[what] = (
+            f"{corpus_dir}: {how}: {', '.join(sorted(words))} are taken for speakers, {', '.join(sorted(outer)[:5])} for "
+            "emotions"
         )
 
 
@@ -211,4 +216,5 @@ def _check(corpus_dir: Path, listing: Listing, *, speakers: int) -> None:
         raise UserError(
             f"{corpus_dir} has {speakers} speakers in {len(folds)} folds; training, validation and test need three folds with "
             "speakers of their own: add speakers, or change the column fold. (Folders are read as <emotion>/<speaker>.)"
+            + "".join(f" {warning}" for warning in listing.warnings.values())
         )

@@ -1,10 +1,15 @@
 """The kinds of media files: those that are listed are those that are opened. And whether a file has its end.
 
-Public names: SOUND_SUFFIXES, VIDEO_SUFFIXES, SUFFIXES, DEMUXERS, is_container, is_cut_off, mp3_frames.
+Public names: SOUND_SUFFIXES, VIDEO_SUFFIXES, SUFFIXES, ARCHIVE_SUFFIX, DEMUXERS, is_of_interest, is_container, is_cut_off, mp3_frames.
 """
 
+import functools
+import io
+import mimetypes
 import re
+import shutil
 from collections.abc import Callable
+from pathlib import PurePath
 
 _SOUND_KINDS = {
     ".aac": "aac", ".ac3": "ac3", ".aif": "aiff", ".aiff": "aiff", ".amr": "amr", ".caf": "caf", ".flac": "flac",
@@ -21,8 +26,16 @@ SOUND_SUFFIXES = frozenset(_SOUND_KINDS)
 VIDEO_SUFFIXES = frozenset(_VIDEO_KINDS)
 """How the names of files with pictures end."""
 SUFFIXES = SOUND_SUFFIXES | VIDEO_SUFFIXES
+ARCHIVE_SUFFIX = ".zip"
 DEMUXERS = frozenset((_SOUND_KINDS | _VIDEO_KINDS).values())
 """FFmpeg's names of the containers, all of them real ones. (A text can be a playlist that names other files.)"""
+
+_FURTHER_ARCHIVES = {".7z", ".rar", ".zst"}
+"""Beside those that Python knows."""
+_UNFINISHED = {".aria2", ".crdownload", ".download", ".filepart", ".opdownload", ".part", ".partial"}
+"""What browsers and other programs write while they download."""
+_PIECE = re.compile(r"\.(\d{3}|[rz]\d\d)|_part[a-z]{2}", re.IGNORECASE)
+"""How the pieces of an archive end, those of VoxCeleb among them."""
 
 _EBML, _SEGMENT = b"\x1aE\xdf\xa3", b"\x18S\x80g"
 _ASF_HEADER = bytes.fromhex("3026b2758e66cf11a6d900aa0062ce6c")
@@ -36,6 +49,35 @@ _MP3_INFO = re.compile(
     rb"\xff[\xe2-\xff]..(?:..)?\0{9,32}(?:(?:Xing|Info)...[\1\3\5\7\x09\x0b\x0d\x0f]|VBRI.{10})(.{4})", re.DOTALL
 )
 """The first frame of an MP3 file, without sound, where it says how many frames follow; Xing's flags are odd if it does."""
+
+
+def is_of_interest(name: str) -> bool:
+    """Tells by its name whether a file is media or an archive, also of a kind that is not read here, or the download of one."""
+    suffix = PurePath(name).suffix.lower()
+    return suffix in _suffixes_of_interest() or bool(_PIECE.fullmatch(suffix or name[-len("_partaa") :]))
+
+
+@functools.cache
+def _suffixes_of_interest() -> frozenset[str]:
+    import av  # not needed where nothing is listed, and `import datasets` is to be quick
+
+    types = mimetypes.MimeTypes()  # as Python knows them, whatever the machine has
+    known = types.types_map[False] | types.types_map[True]
+    media = {suffix for suffix, kind in known.items() if kind.startswith(("audio/", "video/"))}
+    for name in av.formats_available:
+        try:
+            kind = av.format.ContainerFormat(name, "w")
+            file = av.open(io.BytesIO(), "w", format=name)
+        except (av.FFmpegError, ValueError):  # one that is only read
+            continue
+        suffixes = {f".{end.strip().lower()}" for end in kind.extensions}
+        is_media = not kind.no_file and {file.default_video_codec, file.default_audio_codec} != {"none"}
+        media = media | suffixes if is_media else media - suffixes  # of subtitles, lists and pictures
+    pictures = {suffix for suffix, kind in known.items() if kind.startswith("image/")}
+    archives = {f".{end.rpartition('.')[2]}" for _, ends, _ in shutil.get_unpack_formats() for end in ends}
+    read = SOUND_SUFFIXES | VIDEO_SUFFIXES | {ARCHIVE_SUFFIX}
+    archives |= {suffix.lower() for suffix in types.encodings_map}
+    return read | (media - pictures) | archives | _FURTHER_ARCHIVES | _UNFINISHED
 
 
 def is_container(data: bytes) -> bool:

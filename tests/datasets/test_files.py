@@ -133,6 +133,41 @@ def test_backslashes_are_folders(tmp_path):
     assert files.size(path / "Actor_01" / "a.mp4") == len(LONG)
 
 
+TWO_WAYS = [("A/1.mp4", "A\\1.mp4"), ("A\\1.mp4", "A/1.mp4"), ("A/1.mp4", "./A//1.mp4"), ("A/1.mp4", "A/1.mp4")]
+
+
+@pytest.mark.parametrize(("one", "other"), TWO_WAYS)
+@pytest.mark.parametrize("second", [LONG, LONG[:-1] + b"x", b"short"])
+@pytest.mark.filterwarnings("ignore:Duplicate name")
+def test_two_members_of_one_path(tmp_path, one, other, second):
+    path = tmp_path / "Actor_01.zip"
+    with zipfile.ZipFile(path, "w") as file:
+        for name, data in ((one, LONG), (other, second), ("A/2.mp4", b"fine")):
+            info = zipfile.ZipInfo("x")
+            info.filename = name
+            file.writestr(info, data)
+    assert files.members(path) == [path / "A" / "1.mp4", path / "A" / "2.mp4"]
+    assert files.exists(path / "A" / "1.mp4")
+    assert files.read(path / "A" / "2.mp4") == b"fine"
+    if second == LONG:
+        assert files.read(path / "A" / "1.mp4") == LONG
+        assert files.size(path / "A" / "1.mp4") == len(LONG)
+    else:
+        assert reason_of(files.read, path / "A" / "1.mp4") == "ambiguous_name"
+        assert files.size(path / "A" / "1.mp4") is None  # so that it is no copy of anything
+
+
+def test_what_is_the_same(archive, tmp_path):
+    member = archive / "Actor_01" / "a.mp4"
+    contents = {"copy": LONG, "other": LONG[:-1] + b"x", "short": LONG[:-1]}
+    for name, data in contents.items():
+        (tmp_path / name).write_bytes(data)
+    same = {name for name in (*contents, "gone") if files.same(tmp_path / name, member)}
+    assert same == {name for name in (*contents, "gone") if files.same(tmp_path / "copy", tmp_path / name)} == {"copy"}
+    assert files.same(member, member)
+    assert not files.same(tmp_path / "gone", tmp_path / "gone")
+
+
 def test_size(archive, tmp_path):
     (tmp_path / "a.mp4").write_bytes(LONG)
     assert files.size(tmp_path / "a.mp4") == files.size(archive / "Actor_01" / "a.mp4") == len(LONG)
@@ -227,5 +262,5 @@ def test_a_link_that_may_not_be_followed_is_passed_over(tmp_path, monkeypatch):
 
     monkeypatch.setattr(os, "scandir", scandir)
     passed = {}
-    assert list(files.walk(tmp_path, {".mp4"}, passed.__setitem__)) == [tmp_path / "a.mp4"]
+    assert list(files.walk(tmp_path, "a.mp4".__eq__, passed.__setitem__)) == [tmp_path / "a.mp4"]
     assert [*passed] == [tmp_path / "b"]

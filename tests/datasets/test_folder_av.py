@@ -382,6 +382,19 @@ def test_swapped_folders_are_told(root, listed):
     assert listed().warnings == {}
 
 
+def test_swapped_columns_are_told(listed):
+    rows = [(f"{number}.mp4", speaker, emotion) for number, (speaker, emotion) in enumerate(
+        (speaker, emotion) for speaker in ("ann", "bob", "eve") for emotion in ("Angry", "happy", "bored")
+    )]  # fmt: skip
+    swapped = "".join(f"{file},{emotion},{speaker}\n" for file, speaker, emotion in rows)
+    (warning,) = listed(f"{HEAD}\n{swapped}").warnings.values()
+    assert "Angry, happy are taken for speakers, ann, bob, eve for emotions" in warning
+    right = "".join(f"{file},{speaker},{emotion}\n" for file, speaker, emotion in [*rows, ("x.mp4", "Joy", "sad")])
+    assert listed(f"{HEAD}\n{right}").warnings == {}
+    with pytest.raises(UserError, match=r"2 speakers in 2 folds(.|\n)*happy, sad are taken for speakers"):
+        listed(f"{HEAD}\na.mp4,happy,ann\nb.mp4,sad,ann\nc.mp4,happy,bob\n")
+
+
 def test_archives_are_not_read_and_named(root, listed):
     touch(root, "happy/ann/1.mp4", "sad/bob/1.mp4", "sad/eve/1.mp4", "more.zip", "sad/eve/2.ZIP")
     listing = listed()

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from listings import VIDEO, archive, names, rejected, touch
 
+from datasets.clips import SYNTHETIC_MARK
 from datasets.tally import Tally
 
 PLACES = {
@@ -62,6 +63,67 @@ def test_folders_and_files_that_nobody_reads_are_counted(root, listed):
     assert names(listing) == {"train": ["id00012/21Uxsk-6_DQ/00001"]}
     assert not_read(listing, root) == {"mp4": 3, "dev/mp4_old": 2, "vox2_test_mp4.zip": 1}
     assert listing.left_out == {"sound_without_video": 1}
+
+
+OTHER_KINDS = (
+    "2.mxf",
+    "2.QT",
+    "3.rar",
+    "4.tar",
+    "4.tar.gz",
+    "5.zip.part",
+    "6.mp4.crdownload",
+    "vox_partaa",
+    "vox_partab",
+)
+NO_MEDIA = (
+    "README",
+    "notes.txt",
+    "table.csv",
+    "a.json",
+    "a.pdf",
+    "a.jpg",
+    "a.srt",
+    "a.py",
+    "departure",
+    ".7.mxf",
+    "mxf",
+)
+
+
+@pytest.mark.parametrize("dataset", PLACES)
+def test_files_of_other_kinds_are_counted(root, listed, dataset):
+    folder, name, _ = PLACES[dataset]
+    touch(root, f"{folder}/{name}", "happy/ann/1.mp4", "happy/bob/1.mp4")
+    before = not_read(listed(dataset), root)
+    touch(root, *(f"{folder}/{other}" for other in (*OTHER_KINDS, *NO_MEDIA)), "more/a.mxf", "more/deeper/b.Mxf")
+    touch(root, *(f"{folder}/{number}.mxf" for number in range(10, 15)))
+    found = not_read(listed(dataset), root)
+    one_each = ("2.QT", "3.rar", "4.tar", "4.tar.gz", "5.zip.part", "6.mp4.crdownload")
+    further = {f"{folder}/{other}": 1 for other in one_each} | {
+        f"{folder}/*.mxf": 6,
+        f"{folder}/vox_part*": 2,
+        "more": 2,
+    }
+    assert found == before | further
+
+
+def test_a_table_may_name_a_file_of_another_kind(root, listed):
+    touch(root, "1.mxf", "2.mxf")
+    (root / "clips.csv").write_text("file,speaker,emotion\n1.mxf,ann,sad\n3.mp4,bob,sad\n4.mp4,eve,happy\n")
+    listing = listed("folder_av")
+    assert sum(map(len, listing.splits.values())) == 3
+    assert not_read(listing, root) == {"2.mxf": 1}
+
+
+def test_members_of_other_kinds_are_counted(root, listed):
+    (root / "README.txt").write_text(SYNTHETIC_MARK)
+    archive(
+        root / "Actor_01.zip", VIDEO, "Actor_01/2.mxf", "Actor_01/inner.zip", "Actor_01/notes.txt", "__MACOSX/._3.mxf"
+    )
+    listing = listed("ravdess_av")
+    assert len(names(listing)) == 1
+    assert not_read(listing, root) == {"Actor_01.zip/Actor_01/2.mxf": 1, "Actor_01.zip/Actor_01/inner.zip": 1}
 
 
 @pytest.mark.parametrize(

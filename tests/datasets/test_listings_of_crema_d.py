@@ -51,6 +51,12 @@ def test_the_odd_name_of_crema_d_is_paired(root, listed):
     listing = listed("crema_d_av")
     assert only_clip(listing).sound_path == root / "AudioWAV" / "1040_ITH_SAD_XX.wav"
     assert listing.left_out == {"there_twice": 1}
+    for name, text in (("1040_ITH_SAD_X", "one"), ("1040_ITH_SAD_XX", "two")):  # of as many bytes: which one is right?
+        write(root / "AudioWAV" / f"{name}.wav", text)
+        listing = listed("crema_d_av")
+        assert only_clip(listing).sound_path == root / "AudioWAV" / "1040_ITH_SAD_XX.wav"
+        assert listing.left_out == {}
+        assert ("AudioWAV/1040_ITH_SAD_X.wav", "duplicate_clip") in rejected(listing, root)
 
 
 NO_VOTES = {

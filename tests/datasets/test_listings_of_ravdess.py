@@ -115,7 +115,7 @@ def test_zips_beside_the_folders_they_unpack_into(root, listed):
     listing = listed("ravdess_av")
     assert [clip.picture_path for clip in listing.splits["fold_0"]] == [root / member for member in members]
     assert (listing.rejections, listing.left_out) == ([], {"there_twice": 4})
-    (root / members[0]).write_bytes(b"another file")  # which of the two is right, nobody knows
+    (root / members[0]).write_bytes(b"not looked up")  # of as many bytes; which of the two is right, nobody knows
     listing = listed("ravdess_av")
     assert rejected(listing, root) == {(f"Video_Speech_Actor_01.zip/{members[0]}", "duplicate_clip")}
     assert listing.left_out == {"there_twice": 3}
