@@ -81,9 +81,8 @@ class PairsBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):  # 
 
     The dataset's metadata hold `media` (the MediaConfig as JSON), `synthetic` (whether `datasets.synthetic` made the
     corpus), the counts `clips` (examples and rejected ones), `examples`, `left_out`, `not_read` (files, by where they lie)
-    and `rejections`, each rejected clip in `rejected`, texts in `warnings`, `listing` (a hash of the clips, where they are
-    of no official corpus), and `clipped_share` and `floor_share`: the shares of all spectrograms' pixels at the ceiling, and
-    at the floor.
+    and `rejections`, each rejected clip in `rejected`, texts in `warnings`, `listing` (a hash of the clips), and
+    `clipped_share` and `floor_share`: the shares of all spectrograms' pixels at the ceiling, and at the floor.
     """
 
     VERSION = tfds.core.Version("1.2.0")
@@ -165,14 +164,23 @@ class PairsBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):  # 
         state = "does not exist" if not place.is_dir() else "is empty" if missing == "*" else f"holds no {missing}"
         raise UserError(f"{place} {state}. {self.MANUAL_DOWNLOAD_INSTRUCTIONS}")
 
-    def differs_from(self, manual_dir: Path) -> bool:
-        """Tells whether a folder of one's own holds other clips than those that this dataset was built from.
+    def built_from_other_than(self, manual_dir: Path) -> str:
+        """What this dataset was built from, in words, if a folder holds another corpus or other clips; else empty.
 
-        Of official corpora this is not asked, nor where the folder is gone.
+        Nor does it differ where the corpus is gone: it may have been deleted when it was built.
         """
-        if self.builder_config.variant.folder or not manual_dir.is_dir():
-            return False
-        return self.list_clips(self.find_corpus(manual_dir)).digest != self.info.metadata["listing"]
+        try:
+            corpus_dir = self.find_corpus(manual_dir)
+        except UserError:
+            return ""
+        if self.info.metadata["synthetic"] != is_synthetic(corpus_dir):
+            was, other = ("made-up", "real") if self.info.metadata["synthetic"] else ("real", "made-up")
+            return f"{was} clips, and those in {corpus_dir} are {other}"
+        if self.info.metadata["listing"] in ("", self.list_clips(corpus_dir).digest):  # empty: of an older emogan
+            return ""
+        label = self.info.features.get("label")
+        classes = f", of the classes {', '.join(label.names)}" if label else ""
+        return f"other clips than {manual_dir} holds: {self.info.metadata['clips']:,}{classes}"
 
     def _info(self) -> tfds.core.DatasetInfo:
         size = self.builder_config.media.size
@@ -213,7 +221,7 @@ class PairsBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):  # 
         listing = self.list_clips(corpus_dir)
         for warning in listing.warnings.values():
             warnings.warn(warning, stacklevel=2)
-        self._digest = "" if self.builder_config.variant.folder else listing.digest
+        self._digest = listing.digest
         csv_path = Path(self.data_path).parent / "rejections.csv"
         self._tally = Tally(listing, corpus_dir=corpus_dir, csv_path=csv_path, max_rejects=self._max_rejects)
         if not any(listing.splits.values()) and not listing.rejections:

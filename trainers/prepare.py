@@ -84,11 +84,10 @@ def main(_: list[str]) -> None:
                 raise UserError(
                     f"{builder.data_path} was built with other settings; give --overwrite to build it again"
                 )
-            if builder.differs_from(Path(_MANUAL_DIR.value)):
+            if other := builder.built_from_other_than(Path(_MANUAL_DIR.value)):
                 raise UserError(
-                    f"{builder.data_path} was built from other clips than {_MANUAL_DIR.value} holds: "
-                    f"{builder.info.metadata['clips']:,}, of the classes {', '.join(builder.info.features['label'].names)}; "
-                    "give another --data_dir to build this one beside it, or --overwrite to build it in its place"
+                    f"{builder.data_path} was built from {other}; give another --data_dir to build this one beside it, or "
+                    "--overwrite to build it in its place"
                 )
             print(f"{builder.data_path} is there already; nothing was done (--overwrite builds it again)")
         else:

@@ -185,6 +185,38 @@ def test_another_folder_of_ones_own_is_not_there_already(tmp_path, capsys):
         run(**settings, manual_dir=second)
 
 
+def test_a_real_corpus_is_not_the_synthetic_one_that_is_there(corpus, tmp_path, capsys):
+    real = tmp_path / "real" / "CREMA-D"
+    shutil.copytree(corpus, real, ignore=shutil.ignore_patterns("README.txt"))
+    settings = {"dataset": "crema_d_av", "data_dir": tmp_path / "tfds"}
+    run(**settings, manual_dir=corpus)
+    with pytest.raises(
+        UserError, match=rf"from made-up clips, and those in {real} are real; .*--data_dir .*--overwrite"
+    ):
+        run(**settings, manual_dir=real)
+    run(**settings, manual_dir=real.parent, overwrite=True)
+    run(**settings, manual_dir=real)
+    assert "is there already" in capsys.readouterr().out
+    with pytest.raises(UserError, match=rf"from real clips, and those in {corpus} are made-up"):
+        run(**settings, manual_dir=corpus)
+
+
+@pytest.mark.parametrize("dataset", ["crema_d_av", "voxceleb_av"])
+def test_another_part_of_a_corpus_is_not_there_already(tmp_path, capsys, dataset):
+    """One has labels, the other none."""
+    folder = shutil.copytree(FOLDER / dataset / "dummy_data", tmp_path / "corpus")
+    settings = {"dataset": dataset, "data_dir": tmp_path / "tfds", "manual_dir": folder, "max_rejects": 0.5}
+    run(**settings)
+    moved = tmp_path / "moved"
+    folder.rename(moved)
+    for same in (moved, folder, tmp_path):  # in another place, gone, or with nothing of that name
+        run(**{**settings, "manual_dir": same})
+        assert "is there already" in capsys.readouterr().out
+    next(moved.glob("**/*.flv" if dataset == "crema_d_av" else "dev/**/*.mp4")).unlink()
+    with pytest.raises(UserError, match=rf"other clips than {moved} holds: .*--data_dir .*--overwrite"):
+        run(**{**settings, "manual_dir": moved})
+
+
 def test_the_least_width_of_a_face_is_a_setting_and_kept(corpus, tmp_path, capsys):
     """The faces are 56, 55 and 42 pixels wide."""
     settings = {"dataset": "crema_d_av", "manual_dir": corpus, "data_dir": tmp_path}
