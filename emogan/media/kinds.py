@@ -1,6 +1,7 @@
 """The kinds of media files: those that are listed are those that are opened. And whether a file has its end.
 
-Public names: SOUND_SUFFIXES, VIDEO_SUFFIXES, SUFFIXES, ARCHIVE_SUFFIX, DEMUXERS, is_of_interest, is_container, is_cut_off, mp3_frames.
+Public names: SOUND_SUFFIXES, VIDEO_SUFFIXES, SUFFIXES, ARCHIVE_SUFFIX, DEMUXERS, is_of_interest, is_container,
+is_cut_off, mp3_frames.
 """
 
 import functools
