@@ -44,9 +44,9 @@ def main(_: list[str]) -> None:
     to_generate = [f"--{flag.name}" for flag in (_FACE, _EMOTION, _OUTPUT_DIR) if not flag.value]
     if len(to_generate) < 3 if _RECOGNISE.value else to_generate:
         raise UserError("give --face, --emotion and --output_dir, all three; or --recognise alone")
-    from emogan.connections import connect
     from emogan.generation import Generator
     from emogan.recogniser import Recogniser, files_of
+    from emogan.serving.connections import connect
 
     connection = connect(_SERVER.value, _MODEL.value, _VERSION.value, _TIMEOUT.value)
     if _RECOGNISE.value:

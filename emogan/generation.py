@@ -16,9 +16,9 @@ from matplotlib.figure import Figure
 from tqdm.auto import tqdm
 
 from emogan import audio, drawing
-from emogan.connections import Connection, connection_to, settings_of
 from emogan.errors import UserError, check, first_ones
-from emogan.photos import Photo, aligned_face
+from emogan.serving.connections import Connection, connection_to, settings_of
+from emogan.serving.photos import Photo, aligned_face
 
 _ROWS = 32  # of a request at most: servers merge requests into batches of that size
 _STEM_CHARACTERS = 50  # of up to 4 bytes each; file systems allow 255 bytes

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from absl import flags
 
+import emogan.serving.web
 from emogan import command
 from emogan.errors import Stopped, UserError
 from emogan.path_flags import DEFINE_path
@@ -43,14 +44,14 @@ def main(_: list[str]) -> None:
     logging.getLogger("httpx").setLevel(logging.WARNING)  # Gradio calls itself with it
     with tempfile.TemporaryDirectory(prefix="emogan-page-") as pictures:
         _settle_environment(pictures)
-        from emogan.serving import LocalModel
+        from emogan.serving.signatures import LocalModel
 
         try:
-            from emogan import try_out
+            from emogan.serving import web
         except ModuleNotFoundError as error:
             raise UserError(f"the page needs Gradio ({error}); install it by `pip install -e .[page]`") from error
         try:
-            try_out.serve(LocalModel(Path(_MODEL.value)), _HOST.value, _PORT.value, share=_SHARE.value)
+            emogan.serving.web.serve(LocalModel(Path(_MODEL.value)), _HOST.value, _PORT.value, share=_SHARE.value)
         except Stopped as stopped:
             raise Stopped("the page has ended", stopped.number) from stopped
 

@@ -12,9 +12,9 @@ import pandas as pd
 from tqdm.auto import tqdm
 
 from emogan import audio
-from emogan.connections import Connection, connection_to, settings_of
 from emogan.errors import UserError, check
 from emogan.media import kinds
+from emogan.serving.connections import Connection, connection_to, settings_of
 from emogan.speech import Recording, samples_of
 
 HOP_SECONDS = 0.5

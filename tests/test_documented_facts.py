@@ -13,17 +13,18 @@ from datasets import files, media, workers
 from datasets.builder import MAX_REJECTS
 from datasets.corpus import CACHE_BYTES
 from datasets.streams import SHUFFLE_EXAMPLES
-from emogan import config, networks, serving, speech
+from emogan import config, networks, speech
 from emogan.config import PRESETS, SPECTROGRAMS, LossConfig, MediaConfig
 from emogan.emotions import EMOTIONS
 from emogan.media import sounds
 from emogan.metrics.intervals import MIN_SPEAKERS
+from emogan.serving import signatures
 from trainers.run import checkpoints
 from trainers.run.config import DEFAULTS, RunConfig
 from trainers.stages import gan
 from trainers.study.cases import CASES, GROUPS
 
-SETTINGS = serving.ServedSettings(
+SETTINGS = signatures.ServedSettings(
     media=MediaConfig.of_size(64), model=PRESETS["tiny"], class_names=list(EMOTIONS), dataset="", synthetic=True,
     licences={},
 )  # fmt: skip
@@ -55,7 +56,8 @@ def limits_table() -> str:
         "trainings of each recogniser": f"{DEFAULTS['recognise_seeds']}",
         "speakers for a 95% interval": f"at least {MIN_SPEAKERS}",
         "a recording that is recognised": f"at most {speech.MAX_SECONDS / 3600:.0f} hours",
-        "a face's file that is served": f"at most {serving.MAX_BYTES >> 20} MiB and {serving.MAX_PIXELS >> 20} million pixels",
+        "a face's file that is served": f"at most {signatures.MAX_BYTES >> 20} MiB and "
+        f"{signatures.MAX_PIXELS >> 20} million pixels",
     }
     lines = ["| what | limit or default |", "|---|---|", *(f"| {what} | {value} |" for what, value in rows.items())]
     return "\n".join(lines)
@@ -67,17 +69,17 @@ def test_limits_and_defaults_are_those_of_the_code():
 
 def test_the_signatures_of_a_served_model_are_as_its_page_has_them():
     rows = re.findall(r"(?m)^\| `(\w+)` \| (.+) \| (.+) \|$", PAGES["SERVING.md"])
-    assert {name for name, _, _ in rows} == set(serving.OUTPUTS)
+    assert {name for name, _, _ in rows} == set(signatures.OUTPUTS)
     for name, inputs, outputs in rows:
-        taken = list(inspect.signature(getattr(serving.ServedModel, name)).parameters)[1:]
+        taken = list(inspect.signature(getattr(signatures.ServedModel, name)).parameters)[1:]
         assert inputs == "as `serving_default`" or re.findall(r"`(\w+)`", inputs) == taken
-        assert outputs == "the same" or re.findall(r"`(\w+)`", outputs) == list(serving.OUTPUTS[name])
+        assert outputs == "the same" or re.findall(r"`(\w+)`", outputs) == list(signatures.OUTPUTS[name])
 
 
 def test_the_shapes_of_a_served_model_are_as_its_page_has_them():
     made = networks.build_generator(SETTINGS.model), networks.build_classifier(SETTINGS.model)
-    signatures = serving.ServedModel(*made, SETTINGS).signatures()
-    specs = [spec for signature in signatures.values() for spec in signature.input_signature]
+    served = signatures.ServedModel(*made, SETTINGS).signatures()
+    specs = [spec for signature in served.values() for spec in signature.input_signature]
     assert {spec.shape[0] for spec in specs} == {None}
     words = {64: "S", PRESETS["tiny"].noise_dim: "noise_dim", len(EMOTIONS): "classes"}
     shapes = {

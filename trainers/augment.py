@@ -44,7 +44,7 @@ _OUTPUT_DIR = DEFINE_path("output_dir", None, "Folder to write; it must not be t
 def main(_: list[str]) -> None:
     """Generates, and prints how many there are and where."""
     from datasets.corpus import open_corpus
-    from emogan.serving import LocalModel
+    from emogan.serving.signatures import LocalModel
     from trainers.release.augment import Order, augment
 
     model = LocalModel(Path(_MODEL.value))

@@ -23,9 +23,10 @@ import numpy as np
 import tensorflow as tf
 from tensorflow.core.protobuf import saved_model_pb2
 
-from emogan import networks, serving
+from emogan import networks
 from emogan.config import PRESETS, MediaConfig
 from emogan.emotions import EMOTIONS
+from emogan.serving import signatures
 from trainers.release.server_files import example_rows
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -41,7 +42,7 @@ def export(preset: str, folder: Path) -> tuple[tf.keras.Model, Path]:
     """A served model with random weights."""
     tf.keras.utils.set_random_seed(1)
     model = PRESETS[preset]
-    settings = serving.ServedSettings(
+    settings = signatures.ServedSettings(
         media=MediaConfig.of_size(model.size),
         model=model,
         class_names=list(EMOTIONS),
@@ -50,7 +51,7 @@ def export(preset: str, folder: Path) -> tuple[tf.keras.Model, Path]:
         licences={},
     )
     generator = networks.build_generator(model)
-    serving.save_served(generator, networks.build_classifier(model), settings, folder / preset)
+    signatures.save_served(generator, networks.build_classifier(model), settings, folder / preset)
     return generator, folder / preset
 
 
@@ -61,7 +62,7 @@ class Served:
         self._session = c_api.Session(str(Path(tf.__file__).parent / "libtensorflow_cc.so.2"), str(folder))
         saved = saved_model_pb2.SavedModel.FromString((folder / "saved_model.pb").read_bytes())
         self._signatures = saved.meta_graphs[0].signature_def
-        self._rows = example_rows(serving.LocalModel(folder))
+        self._rows = example_rows(signatures.LocalModel(folder))
 
     def call(self, signature: str, batch: int) -> Call:
         """A request, ready to be made."""

@@ -9,9 +9,10 @@ import tensorflow as tf
 from skimage.io import imsave
 from small_gans import BATCH, SMALL
 
-from emogan import networks, serving
+from emogan import networks
 from emogan.config import PRESETS, MediaConfig
 from emogan.emotions import EMOTIONS
+from emogan.serving import signatures
 
 
 @pytest.fixture
@@ -30,14 +31,14 @@ def batch(rng):
 
 @pytest.fixture(scope="session")
 def settings():
-    return serving.ServedSettings(
+    return signatures.ServedSettings(
         media=MediaConfig.of_size(64),
         model=dataclasses.replace(PRESETS["tiny"], generator="modulated"),
         class_names=list(EMOTIONS),
         dataset="crema_d_av/64",
         synthetic=True,
         licences={"crema_d_av/64": "ODbL"},
-        recogniser=serving.RecogniserCard(
+        recogniser=signatures.RecogniserCard(
             name="strong", trained_on="real, regularised", speakers=24, validation_accuracy=0.6, accuracy=0.5, low=0.45,
             high=0.55, test_speakers=12,
         ),
@@ -62,9 +63,9 @@ def exported(generator, classifier, settings, shared):
     alone = dataclasses.replace(settings, generates=False), dataclasses.replace(settings, recogniser=None)
 
     def build(folder):
-        serving.save_served(None, classifier, alone[0], folder / "8")
-        serving.save_served(generator, None, alone[1], folder / "9")
-        serving.save_served(generator, classifier, settings, folder / "10")
+        signatures.save_served(None, classifier, alone[0], folder / "8")
+        signatures.save_served(generator, None, alone[1], folder / "9")
+        signatures.save_served(generator, classifier, settings, folder / "10")
 
     return shared("exported", build)
 
@@ -86,8 +87,8 @@ def inputs_of(exported):
         "samples": rng.uniform(-0.5, 0.5, (2, 40_960)).astype(np.float32),
         "row": np.zeros(2, np.int64),
     }
-    signatures = serving.LocalModel(exported).signatures
-    return lambda name: {key: inputs[key] for key in signatures[name].structured_input_signature[1]}
+    served = signatures.LocalModel(exported).signatures
+    return lambda name: {key: inputs[key] for key in served[name].structured_input_signature[1]}
 
 
 @pytest.fixture(scope="session")

@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 from tensorflow.core.protobuf import saved_model_pb2
 
-from emogan import serving
+from emogan.serving import signatures
 
 LIBRARY = Path(tf.__file__).parent / "libtensorflow_cc.so.2"
 
@@ -25,12 +25,12 @@ def tensor_names(folder):
 
 
 def test_every_signature_gives_by_the_c_api_what_it_gives_in_python(exported, inputs_of, record_property):
-    served = serving.LocalModel(exported)
+    served = signatures.LocalModel(exported)
     names = tensor_names(exported / "10")
     requests = [
         {
             "feeds": {names[name][0][key]: c_api.packed(values) for key, values in inputs_of(name).items()},
-            "fetches": [names[name][1][key] for key in serving.OUTPUTS[name]],
+            "fetches": [names[name][1][key] for key in signatures.OUTPUTS[name]],
         }
         for name, signature in served.signatures.items()
     ]
@@ -46,7 +46,7 @@ def test_every_signature_gives_by_the_c_api_what_it_gives_in_python(exported, in
     largest = 0.0
     for (name, signature), answer in zip(served.signatures.items(), found["answers"], strict=True):
         expected = signature(**{key: tf.constant(values) for key, values in inputs_of(name).items()})
-        for key, values in zip(serving.OUTPUTS[name], map(c_api.unpacked, answer), strict=True):
+        for key, values in zip(signatures.OUTPUTS[name], map(c_api.unpacked, answer), strict=True):
             if values.dtype == object:
                 assert list(values) == list(expected[key].numpy()), (name, key)
             else:

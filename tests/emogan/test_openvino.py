@@ -6,7 +6,7 @@ import numpy as np
 import openvino
 from tensorflow.core.protobuf import saved_model_pb2
 
-from emogan.serving import LocalModel
+from emogan.serving.signatures import LocalModel
 
 
 def test_openvino_gives_the_same_spectrograms(exported, inputs_of, tmp_path, record_property):

@@ -8,9 +8,10 @@ import stand_in
 import tensorflow as tf
 
 import emogan
-from emogan import audio, serving
+from emogan import audio
 from emogan.emotions import EMOTIONS
 from emogan.errors import UserError
+from emogan.serving import signatures
 
 RATE, CLIP = 16_000, 40_960
 
@@ -33,9 +34,9 @@ def speech(rng):
 
 def of_window(exported, samples):
     picture = audio.spectrogram(tf.constant(samples[np.newaxis]), emogan.load(exported).settings.media.spectrogram)
-    return serving.LocalModel(exported).predict("classify", {"spectrogram": picture.numpy()})["emotion_probabilities"][
-        0
-    ]
+    return signatures.LocalModel(exported).predict("classify", {"spectrogram": picture.numpy()})[
+        "emotion_probabilities"
+    ][0]
 
 
 @pytest.mark.parametrize("seconds", [1, 2.56, 4, 5])

@@ -18,7 +18,7 @@ import tensorflow as tf
 from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
 
 from emogan.errors import UserError
-from emogan.serving import LocalModel, versions
+from emogan.serving.signatures import LocalModel, versions
 
 _PATH = re.compile(r"/v1/models/emogan(/versions/(?P<version>\d+))?:predict")
 

@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from emogan import serving
 from emogan.config import from_json
 from emogan.errors import UserError
 from emogan.metrics import intervals
+from emogan.serving import signatures
 from trainers.release import server_files
 from trainers.run.config import RunConfig
 from trainers.run.folder import folder_atomically, read_metrics, recogniser_path
@@ -51,21 +51,21 @@ def export(run_dir: Path, output_dir: Path, version: int = 0) -> Path:
     if config.model.direction != "face_to_sound":
         raise UserError(f"{run_dir} made faces from sound; only what is about spectrograms is served")
     recogniser = recogniser_path(run_dir, name, number)
-    versions = serving.versions(output_dir)
+    versions = signatures.versions(output_dir)
     if version in versions:
         raise UserError(f"{output_dir / str(version)} is there already; leave out --version for the next one")
     folder = output_dir / str(version or [0, *versions][-1] + 1)
     written = (calibrated if generates else run_dir / f"recognise_{name}") / "served.json"
     settings = dataclasses.replace(
-        from_json(serving.ServedSettings, written.read_text()),
+        from_json(signatures.ServedSettings, written.read_text()),
         generates=generates,
         recogniser=_card(run_dir, name, accuracy, len(seen_speakers(recogniser))),
     )
     generator = load_network(calibrated / "generator", config.model, "generator") if generates else None
     classifier = load_network(recogniser, config.model, "classifier")
     with folder_atomically(folder) as part:
-        serving.save_served(generator, classifier, settings, part)
-        extra = part / serving.EXTRA
+        signatures.save_served(generator, classifier, settings, part)
+        extra = part / signatures.EXTRA
         speakers = seen_speakers(recogniser)
         if generates:
             speakers |= seen_speakers(calibrated / "generator")
@@ -103,11 +103,11 @@ def best_recogniser(run_dir: Path, config: RunConfig) -> tuple[str, int, float]:
     return max(found, key=lambda one: one[2])
 
 
-def _card(run_dir: Path, name: str, validation_accuracy: float, speakers: int) -> serving.RecogniserCard:
+def _card(run_dir: Path, name: str, validation_accuracy: float, speakers: int) -> signatures.RecogniserCard:
     lines = [line for line in read_metrics(run_dir) if line["stage"] == "recognised" and line["recogniser"] == name]
     tested = np.array([line["right"] / line["n"] for line in lines if "speaker" in line])
     estimate = intervals.t_interval(tested, "speakers") if len(tested) > 1 else None
-    return serving.RecogniserCard(
+    return signatures.RecogniserCard(
         name=name,
         trained_on=RECOGNISERS[name].data + (", regularised" if RECOGNISERS[name].strong else ""),
         speakers=speakers,
@@ -122,7 +122,7 @@ def _card(run_dir: Path, name: str, validation_accuracy: float, speakers: int) -
 def _provenance(
     run_dir: Path,
     config: RunConfig,
-    settings: serving.ServedSettings,
+    settings: signatures.ServedSettings,
     networks: Sequence[tf.keras.Model],
     speakers: frozenset[str],
 ) -> str:

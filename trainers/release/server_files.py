@@ -11,7 +11,8 @@ import skimage.data
 import tensorflow as tf
 from tensorflow_serving.apis import predict_pb2, prediction_log_pb2
 
-from emogan import connections, faces, serving
+from emogan import faces
+from emogan.serving import connections, signatures
 
 BATCHES = (1, 8)
 """Sizes of the requests of the warm-up: each new one makes a server choose its kernels."""
@@ -58,10 +59,10 @@ def write_requests(folder: Path) -> None:
     For a server, which plays them when it loads the model (https://www.tensorflow.org/tfx/serving/saved_model_warmup), one of
     each signature and of each of `BATCHES`; for people who write a client one of each signature, with its answer.
     """
-    model = serving.LocalModel(folder)
+    model = signatures.LocalModel(folder)
     rows = example_rows(model)
-    _write_warm_up(rows, folder / serving.EXTRA / "tf_serving_warmup_requests")
-    _write_examples(model, rows, folder / serving.EXTRA / "examples")
+    _write_warm_up(rows, folder / signatures.EXTRA / "tf_serving_warmup_requests")
+    _write_examples(model, rows, folder / signatures.EXTRA / "examples")
 
 
 def _write_warm_up(rows_of: Rows, path: Path) -> None:
@@ -73,7 +74,7 @@ def _write_warm_up(rows_of: Rows, path: Path) -> None:
                 writer.write(prediction_log_pb2.PredictionLog(predict_log=log).SerializeToString())
 
 
-def _write_examples(model: serving.LocalModel, rows_of: Rows, folder: Path) -> None:
+def _write_examples(model: signatures.LocalModel, rows_of: Rows, folder: Path) -> None:
     """Requests of one row and their answers, `<signature>.request` and `.response`: as REST has them (`.json`), and as gRPC has
     them (`.pb`, serialised PredictRequest and PredictResponse).
     """
@@ -90,7 +91,7 @@ def _write_examples(model: serving.LocalModel, rows_of: Rows, folder: Path) -> N
             (folder / f"{signature}.{name}.pb").write_bytes(message.SerializeToString(deterministic=True))
 
 
-def example_rows(model: serving.LocalModel) -> Rows:
+def example_rows(model: signatures.LocalModel) -> Rows:
     """Inputs of each signature of a model: the face of scikit-image's photograph of an astronaut, which is in the public
     domain, with each emotion; of what takes no face, numbers.
 

@@ -15,7 +15,7 @@ from datasets.protocols import Protocol
 from emogan import networks
 from emogan.config import differences
 from emogan.errors import UserError
-from emogan.serving import ServedSettings
+from emogan.serving.signatures import ServedSettings
 from trainers.run import devices, needs, readings, saved_networks
 from trainers.run.config import FORMAT, LEFT_OUT, RunConfig
 from trainers.run.folder import RunFolder

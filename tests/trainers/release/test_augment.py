@@ -11,9 +11,10 @@ import soundfile
 import tensorflow_datasets as tfds
 
 from datasets.corpus import open_corpus
-from emogan import generation, serving
+from emogan import generation
 from emogan.emotions import EMOTIONS
 from emogan.errors import UserError
+from emogan.serving import signatures
 from trainers.release.augment import Order, augment
 
 
@@ -52,7 +53,7 @@ def test_the_model_gives_each_again_for_its_face_and_seed(items, generated, minu
     corpus = open_corpus("crema_d_av", minute_data, "64")
     examples = corpus.arrays("fold_2+fold_3+fold_4", ["face"])
     faces = dict(zip(examples["clip_id"], examples["face"], strict=True))
-    model = serving.LocalModel(minute_run / "serving" / "emogan")
+    model = signatures.LocalModel(minute_run / "serving" / "emogan")
     spectrograms = np.load(generated / "spectrograms.npy")
     assert spectrograms.shape == (72, 64, 64, 1)
     for number in (0, 2, 43):  # the first face's two draws, and another's second
@@ -104,7 +105,10 @@ def test_without_emotions_each_clips_own_label_is_asked_for(flags, run_command, 
 
 
 def test_all_emotions_can_be_asked_for_in_a_word(minute_run, minute_data, tmp_path):
-    model, corpus = serving.LocalModel(minute_run / "serving" / "emogan"), open_corpus("crema_d_av", minute_data, "64")
+    model, corpus = (
+        signatures.LocalModel(minute_run / "serving" / "emogan"),
+        open_corpus("crema_d_av", minute_data, "64"),
+    )
     assert augment(model, corpus, Order(test_fold=0, emotions=("all",), wav=False), tmp_path / "out") == 18 * 6
     with (tmp_path / "out" / "items.csv").open(newline="", encoding="utf-8") as file:
         emotions = [item["emotion"] for item in csv.DictReader(file)]
@@ -127,7 +131,7 @@ def test_all_emotions_can_be_asked_for_in_a_word(minute_run, minute_data, tmp_pa
 def test_a_wrong_order_is_refused(minute_run, minute_data, tmp_path, dataset, order, message):
     corpus = open_corpus(dataset, minute_data, "64")
     with pytest.raises(UserError, match=message):
-        augment(serving.LocalModel(minute_run / "serving" / "emogan"), corpus, Order(**order), tmp_path / "out")
+        augment(signatures.LocalModel(minute_run / "serving" / "emogan"), corpus, Order(**order), tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
 
@@ -141,7 +145,7 @@ def test_a_full_disk_is_told_before_anything_is_generated(minute_run, minute_dat
     corpus = open_corpus("crema_d_av", minute_data, "64")
     disk = small_disk("256k")  # 30 spectrograms take 480 KiB
     with pytest.raises(OSError, match="No space left on device"):
-        augment(serving.LocalModel(minute_run / "serving" / "emogan"), corpus, Order(), disk / "out")
+        augment(signatures.LocalModel(minute_run / "serving" / "emogan"), corpus, Order(), disk / "out")
     assert not (disk / "out").exists()
 
 

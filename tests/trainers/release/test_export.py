@@ -12,8 +12,8 @@ from google.protobuf import text_format
 from tensorflow_serving.apis import predict_pb2, prediction_log_pb2, prediction_service_pb2_grpc
 from tensorflow_serving.config import model_server_config_pb2
 
-from emogan import serving
 from emogan.config import from_json
+from emogan.serving import signatures
 from trainers.release import export, server_files
 from trainers.run.config import RunConfig
 from trainers.run.folder import read_metrics, recogniser_path
@@ -48,7 +48,7 @@ def test_a_model_has_the_recogniser_that_is_best_on_validation_and_says_how_good
             of_stage.append(line["val_accuracy"])
     values = {stage: max(of) if "strong" not in stage else of[-1] for stage, of in kept.items()}
     assert accuracy == max(values.values()) == values[f"recognise_{name}/{number}"]
-    card = serving.LocalModel(model).settings.recogniser
+    card = signatures.LocalModel(model).settings.recogniser
     assert (card.name, card.validation_accuracy) == (name, accuracy)
     tested = [
         line for line in lines if line["stage"] == "recognised" and line["recogniser"] == name and "speaker" in line
@@ -57,12 +57,12 @@ def test_a_model_has_the_recogniser_that_is_best_on_validation_and_says_how_good
     assert (card.test_speakers, card.accuracy) == (len(shares), pytest.approx(np.mean(shares)))
     classifier = load_network(recogniser_path(minute_run, name, number))
     pictures = np.random.default_rng(1).uniform(-1, 1, (3, 64, 64, 1)).astype(np.float32)
-    found = serving.LocalModel(model).predict("classify", {"spectrogram": pictures})["emotion_probabilities"]
+    found = signatures.LocalModel(model).predict("classify", {"spectrogram": pictures})["emotion_probabilities"]
     np.testing.assert_allclose(found, tf.nn.softmax(classifier(pictures)), atol=1e-5)
 
 
 def test_the_warm_up_can_be_played_and_calls_every_signature(model):
-    served = serving.LocalModel(model)
+    served = signatures.LocalModel(model)
     played = {}
     for record in tf.data.TFRecordDataset(str(model / "assets.extra" / "tf_serving_warmup_requests")):
         log = prediction_log_pb2.PredictionLog.FromString(record.numpy())
@@ -73,11 +73,11 @@ def test_the_warm_up_can_be_played_and_calls_every_signature(model):
         played.setdefault(request.model_spec.signature_name, []).append(len(next(iter(inputs.values()))))
         assert not any(answer.get("error", tf.constant([b""])).numpy())
     assert played == {key: list(server_files.BATCHES) for key in served.signatures}
-    assert set(served.signatures) == set(serving.OUTPUTS)
+    assert set(served.signatures) == set(signatures.OUTPUTS)
 
 
 def test_the_examples_have_a_row_for_each_emotion(model):
-    served = serving.LocalModel(model)
+    served = signatures.LocalModel(model)
     rows = server_files.example_rows(served)["serving_default"]
     assert [name.decode() for name in rows["emotion"]] == served.settings.class_names
     face = tf.io.decode_image(rows["aligned_face_bytes"][0]).numpy()
@@ -87,7 +87,7 @@ def test_the_examples_have_a_row_for_each_emotion(model):
 
 def test_the_examples_have_the_answers_that_the_model_gives_on_both_wires(model):
     with stand_in.StandIn(model.parent).running() as addresses:
-        for signature in serving.OUTPUTS:
+        for signature in signatures.OUTPUTS:
             request, response = (
                 json.loads((model / "assets.extra" / "examples" / f"{signature}.{name}.json").read_text())
                 for name in ("request", "response")

@@ -27,9 +27,9 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
 
-from emogan.connections import connect
 from emogan.errors import UserError
-from emogan.serving import OUTPUTS
+from emogan.serving.connections import connect
+from emogan.serving.signatures import OUTPUTS
 
 
 @pytest.fixture(scope="module")

@@ -11,9 +11,10 @@ from PIL import Image
 from skimage.io import imread
 
 import emogan
-from emogan import faces, photos
+from emogan import faces
 from emogan.config import MIN_FACE_WIDTH, MediaConfig
 from emogan.errors import UserError
+from emogan.serving import photos
 
 PORTRAIT = skimage.data.astronaut()[:256, 96:352]
 CONFIG = MediaConfig.of_size(64).face

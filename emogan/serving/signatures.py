@@ -278,7 +278,7 @@ def _newest_version(path: Path) -> Path:
 
 
 class LocalModel:
-    """A served model in this process, called as `emogan.connections.Connection` is; needs no Keras.
+    """A served model in this process, called as `emogan.serving.connections.Connection` is; needs no Keras.
 
     Args:
         path: `save_served`'s folder, or one of such folders by version, of which it is the newest; or a run's folder.

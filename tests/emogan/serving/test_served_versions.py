@@ -12,9 +12,9 @@ import model_server
 import pytest
 import stand_in
 
-from emogan import connections, serving
-from emogan.connections import connect
 from emogan.errors import UserError
+from emogan.serving import connections, signatures
+from emogan.serving.connections import connect
 
 SECONDS = 30
 """Within which a server has seen what changed."""
@@ -34,7 +34,7 @@ def served(request, exported, tmp_path):
 def newer(generator, settings, tmp_path_factory):
     """A version that says it was calibrated on another corpus."""
     path = tmp_path_factory.mktemp("newer") / "11"
-    serving.save_served(generator, None, dataclasses.replace(settings, dataset="ravdess_av/64"), path)
+    signatures.save_served(generator, None, dataclasses.replace(settings, dataset="ravdess_av/64"), path)
     return path
 
 

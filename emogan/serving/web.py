@@ -11,11 +11,11 @@ import numpy as np
 from PIL import Image
 
 from emogan import drawing
-from emogan.connections import Connection, settings_of
 from emogan.errors import UserError
 from emogan.generation import Generator
-from emogan.photos import aligned_face
 from emogan.recogniser import Recogniser
+from emogan.serving.connections import Connection, settings_of
+from emogan.serving.photos import aligned_face
 
 _ABOUT = """# From a face to speech
 A generator makes the spectrogram of an utterance from a face and an emotion; what you hear is that spectrogram made audible. It

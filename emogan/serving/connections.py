@@ -28,9 +28,9 @@ import tenacity
 import tensorflow as tf
 from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
 
-from emogan import serving
 from emogan.config import from_json
 from emogan.errors import UserError
+from emogan.serving import signatures
 
 MAX_ANSWER = 1 << 28
 """Bytes of an answer beyond which it is not read."""
@@ -50,7 +50,7 @@ class Connection(Protocol):
         """Calls a signature.
 
         Args:
-            signature: its name; see `emogan.serving`.
+            signature: its name; see `emogan.serving.signatures`.
             inputs: by name, batch first; text and bytes as arrays of objects.
 
         Returns:
@@ -93,7 +93,7 @@ def connection_to(
     """A model on a server, or in this process.
 
     Args:
-        source: a server's address, as for `connect`; or a folder, as for `emogan.serving.LocalModel`.
+        source: a server's address, as for `connect`; or a folder, as for `emogan.serving.signatures.LocalModel`.
         model: of a server, as for `connect`.
         version: likewise.
         timeout_seconds: likewise.
@@ -103,7 +103,7 @@ def connection_to(
     """
     if "://" in str(source):
         return connect(str(source), model, version, timeout_seconds)
-    return serving.LocalModel(Path(source))
+    return signatures.LocalModel(Path(source))
 
 
 class _Retriable(Exception):
@@ -163,9 +163,9 @@ class _Rest(_Retrying):
             if status != http.HTTPStatus.OK:
                 raise _Retriable(answer["error"]) if status in _RETRIABLE_STATUS else self._refused(answer["error"])
             outputs = answer["outputs"]
-            if len(serving.OUTPUTS[signature]) == 1:
-                outputs = {serving.OUTPUTS[signature][0]: outputs}  # the only output loses its name
-            return {name: _from_json(outputs[name]) for name in serving.OUTPUTS[signature]}
+            if len(signatures.OUTPUTS[signature]) == 1:
+                outputs = {signatures.OUTPUTS[signature][0]: outputs}  # the only output loses its name
+            return {name: _from_json(outputs[name]) for name in signatures.OUTPUTS[signature]}
         except UserError:
             raise
         except _NO_ANSWER as error:
@@ -247,14 +247,14 @@ def _watched(connected: socket.socket, seconds: float) -> Iterator[None]:
         raise TimeoutError
 
 
-def settings_of(connection: Connection) -> serving.ServedSettings:
+def settings_of(connection: Connection) -> signatures.ServedSettings:
     """What a served model says of itself.
 
     Raises:
         UserError: where the model does not answer.
     """
     (text,) = connection.predict("settings", {"row": np.zeros(1, np.int64)})["settings"]
-    return from_json(serving.ServedSettings, text.decode())
+    return from_json(signatures.ServedSettings, text.decode())
 
 
 def rest_request(signature: str, inputs: Arrays) -> dict[str, Any]:
@@ -315,7 +315,7 @@ class _Grpc(_Retrying):
             with grpc.insecure_channel(f"{host}:{self.port}", options) as channel:
                 call: Callable[..., Any] = prediction_service_pb2_grpc.PredictionServiceStub(channel).Predict
                 answer = call(request, timeout=max(seconds, 1e-3))
-            return {name: tf.make_ndarray(answer.outputs[name]) for name in serving.OUTPUTS[signature]}
+            return {name: tf.make_ndarray(answer.outputs[name]) for name in signatures.OUTPUTS[signature]}
         except grpc.RpcError as error:
             if error.code() == grpc.StatusCode.DEADLINE_EXCEEDED:
                 raise TimeoutError from error
@@ -323,4 +323,6 @@ class _Grpc(_Retrying):
                 raise _Retriable(error.details()) from error
             raise self._refused(str(error.details())) from error
         except _NO_ANSWER as error:
-            raise UserError(f"{self.address.geturl()} gave no such outputs as {serving.OUTPUTS[signature]}") from error
+            raise UserError(
+                f"{self.address.geturl()} gave no such outputs as {signatures.OUTPUTS[signature]}"
+            ) from error

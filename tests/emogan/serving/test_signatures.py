@@ -7,15 +7,16 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from emogan import audio, serving
+from emogan import audio
 from emogan.config import from_json
 from emogan.emotions import EMOTIONS
 from emogan.errors import UserError
+from emogan.serving import signatures
 
 
 @pytest.fixture(scope="module")
 def served(exported):
-    return serving.LocalModel(exported).signatures
+    return signatures.LocalModel(exported).signatures
 
 
 @pytest.fixture
@@ -30,7 +31,7 @@ def request_of_three(rng):
 
 def test_the_signature_gives_what_the_network_gives(generator, exported, settings, request_of_three):
     pictures, request = request_of_three
-    served = serving.LocalModel(exported)
+    served = signatures.LocalModel(exported)
     assert served.settings == settings
     answer = served.signatures["serving_default"](**request)
     noise = [tf.random.stateless_uniform([settings.model.noise_dim], [seed, 0], -1.0, 1.0) for seed in (4, 4, -1)]
@@ -41,14 +42,14 @@ def test_the_signature_gives_what_the_network_gives(generator, exported, setting
 
 
 def test_a_row_does_not_depend_on_its_neighbours(exported, request_of_three):
-    served = serving.LocalModel(exported)
+    served = signatures.LocalModel(exported)
     together = served.signatures["serving_default"](**request_of_three[1])["spectrogram"]
     alone = served.signatures["serving_default"](**{k: v[1:2] for k, v in request_of_three[1].items()})["spectrogram"]
     np.testing.assert_allclose(alone[0], together[1], atol=1e-5)
 
 
 def test_an_unknown_emotion_is_told_in_its_row_and_the_others_are_served(exported, request_of_three):
-    served = serving.LocalModel(exported)
+    served = signatures.LocalModel(exported)
     request = request_of_three[1] | {"emotion": tf.constant(["happy", "bored", "anger"])}
     answer = served.signatures["serving_default"](**request)
     assert answer["error"][1].numpy().startswith(b"unknown emotion bored; it must be one of anger, disgust")
@@ -88,7 +89,7 @@ def test_pictures_that_cannot_be_read_are_told_in_their_rows_and_the_others_are_
 def test_a_picture_that_is_too_large_is_refused_before_it_is_decoded(served):
     declared = bytearray(png())
     declared[16:24] = (5000).to_bytes(4, "big") * 2
-    rows = [bytes(declared), png() + b"\0" * serving.MAX_BYTES, png(100, 200)]
+    rows = [bytes(declared), png() + b"\0" * signatures.MAX_BYTES, png(100, 200)]
     answer = served["serving_default"](
         aligned_face_bytes=tf.constant(rows), emotion=tf.constant(["sad"] * 3), seed=tf.constant([1] * 3, tf.int64)
     )
@@ -121,12 +122,12 @@ def test_the_audio_is_that_of_the_spectrogram_as_a_wav_file(served, settings, re
 
 def test_the_settings_travel_in_the_model(served, settings):
     found = served["settings"](row=tf.zeros([2], tf.int64))["settings"].numpy()
-    assert [from_json(serving.ServedSettings, text.decode()) for text in found] == [settings, settings]
+    assert [from_json(signatures.ServedSettings, text.decode()) for text in found] == [settings, settings]
 
 
 def test_every_signature_gives_what_is_said_of_it(served):
     assert {name: set(signature.structured_outputs) for name, signature in served.items()} == {
-        name: set(outputs) for name, outputs in serving.OUTPUTS.items()
+        name: set(outputs) for name, outputs in signatures.OUTPUTS.items()
     }
 
 
@@ -141,7 +142,7 @@ def test_tensors_and_classify_are_the_networks_themselves(served, generator, cla
 
 
 def test_without_q_there_is_nothing_to_classify_with(exported):
-    assert not {"classify", "recognise"} & set(serving.LocalModel(exported / "9").signatures)
+    assert not {"classify", "recognise"} & set(signatures.LocalModel(exported / "9").signatures)
 
 
 def test_sound_is_recognised_as_its_spectrogram_is(served, settings, rng):
@@ -155,7 +156,7 @@ def test_sound_is_recognised_as_its_spectrogram_is(served, settings, rng):
 
 
 def test_a_model_without_a_generator_recognises(exported):
-    served = serving.LocalModel(exported / "8")
+    served = signatures.LocalModel(exported / "8")
     assert set(served.signatures) == {"classify", "recognise", "settings"}
     assert not served.settings.generates
 
@@ -163,17 +164,17 @@ def test_a_model_without_a_generator_recognises(exported):
 def test_the_newest_version_is_taken_by_number(exported, tmp_path):
     (tmp_path / "9").symlink_to(exported / "9")
     (tmp_path / "10").mkdir()
-    assert serving.versions(tmp_path) == [9, 10]
+    assert signatures.versions(tmp_path) == [9, 10]
     with pytest.raises(UserError, match="no exported generator"):  # 10 is empty
-        serving.LocalModel(tmp_path)
-    serving.LocalModel(tmp_path / "9")
+        signatures.LocalModel(tmp_path)
+    signatures.LocalModel(tmp_path / "9")
 
 
 def test_a_folder_without_a_model_is_refused(tmp_path):
     with pytest.raises(UserError, match=r"trainers\.export"):
-        serving.LocalModel(tmp_path)
+        signatures.LocalModel(tmp_path)
     with pytest.raises(UserError, match="no exported generator"):
-        serving.LocalModel(tmp_path / "nowhere")
+        signatures.LocalModel(tmp_path / "nowhere")
 
 
 @pytest.mark.parametrize(
@@ -194,7 +195,7 @@ def test_a_damaged_model_is_told(exported, tmp_path, file):
     with pytest.raises(
         UserError, match=rf"{tmp_path / '10'} is damaged, or half of a copy \(.*\); export or copy it again"
     ):
-        serving.LocalModel(tmp_path)
+        signatures.LocalModel(tmp_path)
 
 
 def test_tensorflows_own_tool_knows_the_signatures_and_calls_one(exported, inputs_of, tmp_path):
@@ -204,9 +205,9 @@ def test_tensorflows_own_tool_knows_the_signatures_and_calls_one(exported, input
     tool = [sys.executable, "-m", "tensorflow.python.tools.saved_model_cli"]
     model = ["--dir", exported / "10", "--tag_set", "serve"]
     shown = subprocess.run([*tool, "show", *model], capture_output=True, text=True, check=True).stdout
-    assert set(re.findall(r'SignatureDef key: "(\w+)"', shown)) >= set(serving.OUTPUTS)
+    assert set(re.findall(r'SignatureDef key: "(\w+)"', shown)) >= set(signatures.OUTPUTS)
     given = ";".join(f"{name}={tmp_path / name}.npy" for name in inputs)
     asked = ["--signature_def", "tensors", "--inputs", given, "--outdir", tmp_path]
     subprocess.run([*tool, "run", *model, *asked], capture_output=True, check=True)
-    expected = serving.LocalModel(exported).predict("tensors", inputs)["spectrogram"]
+    expected = signatures.LocalModel(exported).predict("tensors", inputs)["spectrogram"]
     np.testing.assert_allclose(np.load(tmp_path / "spectrogram.npy"), expected, atol=1e-5)
