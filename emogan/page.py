@@ -12,7 +12,6 @@ from pathlib import Path
 
 from absl import flags
 
-import emogan.serving.web
 from emogan import command
 from emogan.errors import Stopped, UserError
 from emogan.path_flags import DEFINE_path
@@ -51,7 +50,7 @@ def main(_: list[str]) -> None:
         except ModuleNotFoundError as error:
             raise UserError(f"the page needs Gradio ({error}); install it by `pip install -e .[page]`") from error
         try:
-            emogan.serving.web.serve(LocalModel(Path(_MODEL.value)), _HOST.value, _PORT.value, share=_SHARE.value)
+            web.serve(LocalModel(Path(_MODEL.value)), _HOST.value, _PORT.value, share=_SHARE.value)
         except Stopped as stopped:
             raise Stopped("the page has ended", stopped.number) from stopped
 

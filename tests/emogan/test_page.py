@@ -1,4 +1,4 @@
-"""What the page listens at and whom it calls, whatever the environment says; `test_try_out.py` has what it shows."""
+"""What the page listens at and whom it calls, whatever the environment says; `serving/test_web.py` has what it shows."""
 
 import contextlib
 import os
