@@ -19,8 +19,8 @@ from emogan.emotions import EMOTIONS
 from emogan.media import sounds
 from emogan.metrics.intervals import MIN_SPEAKERS
 from emogan.serving import signatures
-from trainers.run import checkpoints
-from trainers.run.config import DEFAULTS, RunConfig
+from trainers.runs import checkpoints
+from trainers.runs.config import DEFAULTS, RunConfig
 from trainers.stages import gan
 from trainers.study.cases import CASES, GROUPS
 

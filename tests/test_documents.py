@@ -12,7 +12,7 @@ from emogan.config import ADVERSARIAL_FORMS, PRESETS, LossConfig, TrainConfig
 from emogan.emotions import EMOTIONS
 from emogan.metrics.comparison import Comparison
 from trainers.reports.run_table import read_results
-from trainers.run.folder import read_metrics
+from trainers.runs.folder import read_metrics
 from trainers.study import tables
 from trainers.study.cases import CASES
 

@@ -32,7 +32,7 @@ def test_imports_flow_one_way(package):
     assert {file: names for file, names in backwards.items() if names} == {}
 
 
-FLOORS = ("run", "reports", "release", "stages", "study")
+FLOORS = ("runs", "reports", "release", "stages", "study")
 """The rooms of trainers/, each of which imports none that stands behind it; only commands import all."""
 
 

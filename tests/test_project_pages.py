@@ -11,7 +11,7 @@ from documents import MAKEFILE, PAGES, ROOT
 
 import datasets
 from emogan.config import GENERATORS, PRESETS
-from trainers.run.config import recipe
+from trainers.runs.config import recipe
 
 CARD = PAGES["MODEL_CARD.md"]
 

@@ -1,7 +1,14 @@
-"""Commands: everything that touches flags, disk or devices."""
+"""Commands: everything that touches flags, disk or devices. From Python: `run` and `results`, see `trainers.api`."""
 
+import importlib
 import importlib.util
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from trainers.api import results, run
+
+__all__ = ["results", "run"]
 
 _DATASETS = importlib.util.find_spec("datasets")
 if _DATASETS is None or _DATASETS.origin is None or not Path(_DATASETS.origin).with_name("input_pipeline.py").exists():
@@ -9,3 +16,9 @@ if _DATASETS is None or _DATASETS.origin is None or not Path(_DATASETS.origin).w
         "the package `datasets` of this environment is not emogan's but another one of that name (Hugging Face's, most "
         "likely); install emogan in an environment of its own"
     )
+
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module("trainers.api"), name)

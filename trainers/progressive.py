@@ -15,7 +15,7 @@ from absl import flags
 from emogan import command
 from emogan.path_flags import DEFINE_path
 from trainers import flags as run_flags
-from trainers.run.config import RunConfig
+from trainers.runs.config import RunConfig
 
 _DATA_DIR = DEFINE_path("data_dir", None, "Folder of the built datasets.", required=True)
 _RUN_DIR = DEFINE_path("run_dir", None, "Folder of this run; by default one in --output_dir named by its settings.")
@@ -33,11 +33,11 @@ def main(_: list[str]) -> None:
     import tensorflow as tf
 
     from trainers.reports.run_table import read_results, results_table
-    from trainers.run.devices import is_chief
-    from trainers.run.folder import read_metrics, run_name
-    from trainers.run.job import open_job
-    from trainers.run.needs import not_built
-    from trainers.run.phases import describe, describe_without_data, planned_classes
+    from trainers.runs.devices import is_chief
+    from trainers.runs.folder import read_metrics, run_name
+    from trainers.runs.job import open_job
+    from trainers.runs.needs import not_built
+    from trainers.runs.phases import describe, describe_without_data, planned_classes
     from trainers.stages.pipeline import run_all
 
     if _DETERMINISTIC.value:

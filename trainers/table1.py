@@ -24,7 +24,7 @@ from emogan import command
 from emogan.errors import UserError
 from emogan.path_flags import DEFINE_path
 from trainers import flags as run_flags
-from trainers.run.config import RunConfig
+from trainers.runs.config import RunConfig
 from trainers.study.cases import CASES, GROUPS, SWEPT_CASE
 
 _DATA_DIR = DEFINE_path("data_dir", None, "Folder of the built datasets.", required=True)

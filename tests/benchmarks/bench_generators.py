@@ -14,8 +14,8 @@ from absl import app, flags
 
 from emogan.config import GENERATORS, PRESETS, LossConfig, TrainConfig
 from emogan.model import Batch
-from trainers.run.config import RunConfig
-from trainers.run.phases import trainable_parameters
+from trainers.runs.config import RunConfig
+from trainers.runs.phases import trainable_parameters
 from trainers.stages.gan import make_gan
 
 _CASES = flags.DEFINE_list("cases", ["64:16", "128:4"], "preset:batch size.")

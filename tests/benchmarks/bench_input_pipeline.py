@@ -32,7 +32,7 @@ from datasets.synthetic import make_corpus
 from emogan import networks
 from emogan.config import PRESETS, LossConfig, ModelConfig, TrainConfig
 from emogan.model import EmoGAN
-from trainers.run import training
+from trainers.runs import training
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 

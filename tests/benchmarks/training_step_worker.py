@@ -17,7 +17,7 @@ import tensorflow as tf
 from emogan import networks
 from emogan.config import LossConfig, ModelConfig, TrainConfig
 from emogan.model import EmoGAN
-from trainers.run import devices, training
+from trainers.runs import devices, training
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 

@@ -9,7 +9,7 @@ from datasets.corpus import open_corpus
 from emogan import networks
 from emogan.config import SPECTROGRAMS, AugmentConfig, LossConfig, ModelConfig, TrainConfig
 from emogan.model import EmoGAN
-from trainers.run import training
+from trainers.runs import training
 
 TRAIN = "fold_2+fold_3+fold_4"
 """Of crema_d_av, when fold 0 is tested: 18 examples of 3 speakers."""

@@ -7,7 +7,7 @@ import tensorflow as tf
 from emogan import networks
 from emogan.config import GENERATORS, PRESETS
 from emogan.networks import FACE, SPECTROGRAM
-from trainers.run.config import recipe
+from trainers.runs.config import recipe
 
 TINY = PRESETS["tiny"]
 

@@ -10,8 +10,8 @@ from datasets import input_pipeline, streams
 from emogan import networks
 from emogan.config import AugmentConfig, LossConfig, ModelConfig, RecogniserConfig, TrainConfig
 from emogan.model import EmoGAN
-from trainers.run import training
-from trainers.run.config import RunConfig
+from trainers.runs import training
+from trainers.runs.config import RunConfig
 
 SMALL = ModelConfig(size=16, base_filters=4, noise_dim=8)
 STEPS = TrainConfig(steps=6, batch_size=4, interval=2, seed=3)

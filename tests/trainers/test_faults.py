@@ -8,7 +8,7 @@ import time
 import numpy as np
 import pytest
 
-from trainers.run.saved_networks import load_network
+from trainers.runs.saved_networks import load_network
 
 NETWORKS = (
     "pretrain/generator", "pretrain/discriminator", "calibrate/generator", "calibrate/discriminator", "calibrate/classifier",

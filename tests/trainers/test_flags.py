@@ -15,8 +15,8 @@ from emogan import networks
 from emogan.config import PRESETS, STRONG, LossConfig, TrainConfig, from_json
 from emogan.errors import UserError
 from emogan.model import Batch, EmoGAN
-from trainers.run import training
-from trainers.run.config import RECIPES, RunConfig, recipe
+from trainers.runs import training
+from trainers.runs.config import RECIPES, RunConfig, recipe
 
 CONFIGS = sorted((Path(trainers.__file__).parent / "configs").glob("*.flags"))
 

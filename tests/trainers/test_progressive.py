@@ -18,10 +18,10 @@ from datasets import input_pipeline, protocols
 from datasets.corpus import open_corpus
 from emogan.config import from_json
 from emogan.errors import UserError
-from trainers.run.config import RunConfig
-from trainers.run.folder import RunFolder, read_metrics
-from trainers.run.job import open_job
-from trainers.run.saved_networks import layer_digests, load_network, seen_speakers
+from trainers.runs.config import RunConfig
+from trainers.runs.folder import RunFolder, read_metrics
+from trainers.runs.job import open_job
+from trainers.runs.saved_networks import layer_digests, load_network, seen_speakers
 from trainers.stages import sampling
 
 

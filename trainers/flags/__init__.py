@@ -1,13 +1,13 @@
 """The flags of a run, a module for each group of them, and the settings they make: `run_config`.
 
-A flag has the name and the default of the setting that it makes; see `trainers.run.config.DEFAULTS`. Imports no TensorFlow, so
+A flag has the name and the default of the setting that it makes; see `trainers.runs.config.DEFAULTS`. Imports no TensorFlow, so
 that help is quick.
 """
 
 from absl import flags
 
 from trainers.flags import data, losses, method, networks, recognition, strong, training
-from trainers.run.config import RunConfig
+from trainers.runs.config import RunConfig
 
 _GROUPS = (data, method, networks, losses, training, recognition, strong)
 

@@ -3,7 +3,7 @@
 from absl import flags
 
 from trainers.flags.networks import by_generator
-from trainers.run.config import DEFAULTS
+from trainers.runs.config import DEFAULTS
 
 flags.DEFINE_string(
     "pretrain_dataset",

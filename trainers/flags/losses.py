@@ -4,7 +4,7 @@ from absl import flags
 
 from emogan.config import ADVERSARIAL_FORMS
 from trainers.flags.networks import by_generator
-from trainers.run.config import DEFAULTS
+from trainers.runs.config import DEFAULTS
 
 flags.DEFINE_enum(
     "adversarial", DEFAULTS["adversarial"], ADVERSARIAL_FORMS, "The game of D and G; minimax is the paper's Eq. 3."

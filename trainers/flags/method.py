@@ -4,7 +4,7 @@ from absl import flags
 
 from emogan.config import CONTROLS, SELECTIONS
 from emogan.path_flags import DEFINE_path
-from trainers.run.config import CONDITIONS, DEFAULTS, SCHEDULES, TAKEN_OVER
+from trainers.runs.config import CONDITIONS, DEFAULTS, SCHEDULES, TAKEN_OVER
 
 flags.DEFINE_enum(
     "schedule",

@@ -3,7 +3,7 @@
 from absl import flags
 
 from emogan.config import DIRECTIONS, GENERATORS, PRESETS
-from trainers.run.config import DEFAULTS, PRESET, recipe
+from trainers.runs.config import DEFAULTS, PRESET, recipe
 
 
 def by_generator(name: str) -> str:

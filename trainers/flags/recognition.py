@@ -3,7 +3,7 @@
 from absl import flags
 
 from emogan.path_flags import DEFINE_path
-from trainers.run.config import DEFAULTS, DRAWN_FROM, REQUESTS, TARGETS
+from trainers.runs.config import DEFAULTS, DRAWN_FROM, REQUESTS, TARGETS
 
 flags.DEFINE_integer("recognise_steps", DEFAULTS["recognise_steps"], "Steps of each recogniser.")
 flags.DEFINE_integer("recognise_batch_size", DEFAULTS["recognise_batch_size"], "Examples per step of the recognisers.")

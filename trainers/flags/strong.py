@@ -3,7 +3,7 @@
 from absl import flags
 
 from emogan.config import DECAYS, SELECTIONS, STARTS
-from trainers.run.config import DEFAULTS
+from trainers.runs.config import DEFAULTS
 
 flags.DEFINE_float(
     "time_shift_share",

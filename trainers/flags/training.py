@@ -4,7 +4,7 @@ from absl import flags
 
 from emogan.config import PRECISIONS
 from trainers.flags.networks import by_generator
-from trainers.run.config import DEFAULTS
+from trainers.runs.config import DEFAULTS
 
 flags.DEFINE_integer("pretrain_steps", DEFAULTS["pretrain_steps"], "Steps of the first stage.")
 flags.DEFINE_integer("calibrate_steps", DEFAULTS["calibrate_steps"], "Steps of the second stage.")

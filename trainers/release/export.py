@@ -18,10 +18,10 @@ from emogan.errors import UserError
 from emogan.metrics import intervals
 from emogan.serving import signatures
 from trainers.release import server_files
-from trainers.run.config import RunConfig
-from trainers.run.folder import folder_atomically, read_metrics, recogniser_path
-from trainers.run.recognisers import RECOGNISERS, recognisers
-from trainers.run.saved_networks import layer_digests, load_network, seen_speakers
+from trainers.runs.config import RunConfig
+from trainers.runs.folder import folder_atomically, read_metrics, recogniser_path
+from trainers.runs.recognisers import RECOGNISERS, recognisers
+from trainers.runs.saved_networks import layer_digests, load_network, seen_speakers
 
 
 def export(run_dir: Path, output_dir: Path, version: int = 0) -> Path:

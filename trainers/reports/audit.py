@@ -27,7 +27,7 @@ from datasets.validation import Anomaly
 from emogan import drawing
 from emogan.config import MediaConfig, from_json
 from trainers.reports import pages, plots
-from trainers.run.folder import write_atomically
+from trainers.runs.folder import write_atomically
 
 DISTRIBUTIONS = {
     "sound_seconds": "length of the sound, s",

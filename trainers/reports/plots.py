@@ -18,7 +18,7 @@ from matplotlib.figure import Figure
 from matplotlib.image import imsave
 
 from emogan.drawing import DPI, draw_spectrogram
-from trainers.run.phases import NETWORKS, Phase
+from trainers.runs.phases import NETWORKS, Phase
 
 COLOURS = {
     "light": {"paper": "#ffffff", "ink": "#22262b", "muted": "#5d6670", "line": "#d5dade", "accent": "#2f6db3"},

@@ -20,10 +20,10 @@ from emogan import drawing
 from emogan.config import from_json
 from emogan.errors import UserError
 from trainers.reports import pages, plots, run_table
-from trainers.run.config import RunConfig
-from trainers.run.folder import read_metrics
-from trainers.run.phases import phases
-from trainers.run.recognisers import RECOGNISERS, recognisers
+from trainers.runs.config import RunConfig
+from trainers.runs.folder import read_metrics
+from trainers.runs.phases import phases
+from trainers.runs.recognisers import RECOGNISERS, recognisers
 
 STAGES = {
     "pretrain": "Stage 1, weight initialisation",

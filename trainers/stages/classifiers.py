@@ -18,11 +18,11 @@ from emogan import networks
 from emogan.config import BARE, AugmentConfig, RecogniserConfig, TrainConfig, to_json
 from emogan.consistency import ConsistentClassifier
 from emogan.metrics import recognition
-from trainers.run import readings, training
-from trainers.run.folder import RunFolder, log, recogniser_path, write_atomically
-from trainers.run.job import Job, StageContext, pictures, served_settings
-from trainers.run.recognisers import RECOGNISERS
-from trainers.run.saved_networks import load_network, save_network, seen_speakers, start_folder, take_over_trunk
+from trainers.runs import readings, training
+from trainers.runs.folder import RunFolder, log, recogniser_path, write_atomically
+from trainers.runs.job import Job, StageContext, pictures, served_settings
+from trainers.runs.recognisers import RECOGNISERS
+from trainers.runs.saved_networks import load_network, save_network, seen_speakers, start_folder, take_over_trunk
 from trainers.stages import sampling
 
 MUCH = AugmentConfig(
@@ -38,7 +38,7 @@ def face_classifier(context: StageContext) -> None:
     Those of a training clip come from a network that never saw its speaker: one for each training fold, trained on the other
     ones, since a network nearly repeats the labels of what it was trained on. Those of validation and test clips come from one
     that was trained on all training folds. All are kept as SavedModels, `<which>/classifier`, and read back; what they read is
-    kept by `trainers.run.readings`.
+    kept by `trainers.runs.readings`.
     """
     job, run, folder = context.job, context.run, context.folder
     folds = job.training_folds
@@ -71,7 +71,7 @@ def _read_by(job: Job, run: RunFolder, folder: Path, trained_on: str, read: list
 
 
 def recognise(context: StageContext, *, name: str) -> None:
-    """Trains one of `trainers.run.recognisers.RECOGNISERS`, by its name, once for each seed.
+    """Trains one of `trainers.runs.recognisers.RECOGNISERS`, by its name, once for each seed.
 
     All recognisers of a run have equally many updates of one batch size. Each is kept at `recogniser_path`.
 

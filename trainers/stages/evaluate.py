@@ -8,11 +8,11 @@ import tensorflow as tf
 
 from datasets import input_pipeline
 from emogan.metrics import intervals
-from trainers.run.folder import recogniser_path
-from trainers.run.job import StageContext
-from trainers.run.recognisers import RECOGNISERS
-from trainers.run.recognisers import recognisers as recognisers_of
-from trainers.run.saved_networks import load_network
+from trainers.runs.folder import recogniser_path
+from trainers.runs.job import StageContext
+from trainers.runs.recognisers import RECOGNISERS
+from trainers.runs.recognisers import recognisers as recognisers_of
+from trainers.runs.saved_networks import load_network
 from trainers.stages import quality, sampling
 from trainers.stages.classifiers import classes_of
 from trainers.stages.metrics_recorder import MetricRecorder

@@ -17,10 +17,10 @@ from emogan.codes import EXAMPLES, PictureCode, averaged_down
 from emogan.config import LossConfig, TrainConfig, to_json
 from emogan.model import EmoGAN
 from trainers.reports import plots
-from trainers.run import saved_networks, training
-from trainers.run.config import RunConfig
-from trainers.run.folder import RunFolder, log, write_atomically
-from trainers.run.job import Job, StageContext, pictures, served_settings
+from trainers.runs import saved_networks, training
+from trainers.runs.config import RunConfig
+from trainers.runs.folder import RunFolder, log, write_atomically
+from trainers.runs.job import Job, StageContext, pictures, served_settings
 from trainers.stages import grids
 
 VALIDATION_EXAMPLES = 2_048

@@ -3,8 +3,8 @@
 import numpy as np
 import tensorflow as tf
 
-from trainers.run.folder import log
-from trainers.run.job import StageContext
+from trainers.runs.folder import log
+from trainers.runs.job import StageContext
 from trainers.stages import classifiers, sampling
 
 

@@ -8,8 +8,8 @@ import numpy as np
 
 from emogan.errors import UserError
 from emogan.metrics import recognition
-from trainers.run.folder import RunFolder, log
-from trainers.run.recognisers import Recogniser
+from trainers.runs.folder import RunFolder, log
+from trainers.runs.recognisers import Recogniser
 
 
 class MetricRecorder:

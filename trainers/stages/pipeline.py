@@ -9,12 +9,12 @@ import numpy as np
 
 from trainers.release import export
 from trainers.reports import run_report
-from trainers.run import cluster, devices, needs
-from trainers.run.config import RunConfig
-from trainers.run.folder import RunFolder, log
-from trainers.run.job import Job, StageContext
-from trainers.run.phases import phases_table
-from trainers.run.recognisers import RECOGNISERS, recognisers
+from trainers.runs import cluster, devices, needs
+from trainers.runs.config import RunConfig
+from trainers.runs.folder import RunFolder, log
+from trainers.runs.job import Job, StageContext
+from trainers.runs.phases import phases_table
+from trainers.runs.recognisers import RECOGNISERS, recognisers
 from trainers.stages import classifiers, evaluate, gan, judging, sampling
 
 

@@ -15,8 +15,8 @@ from datasets.controls import spoilt_sources
 from emogan import audio, networks
 from emogan.metrics import copying, distribution, manifold, similarity, variety
 from emogan.metrics.inception import load_inception
-from trainers.run.folder import RunFolder
-from trainers.run.job import Job
+from trainers.runs.folder import RunFolder
+from trainers.runs.job import Job
 from trainers.stages import grids
 from trainers.stages.classifiers import classes_of
 from trainers.stages.metrics_recorder import MetricRecorder

@@ -13,11 +13,11 @@ from datasets import input_pipeline
 from datasets.controls import spoilt_sources
 from emogan.codes import PictureCode
 from emogan.errors import NoResult, UserError
-from trainers.run import readings
-from trainers.run.config import MOST_UNLABELLED
-from trainers.run.folder import RunFolder, write_atomically
-from trainers.run.job import Job, StageContext
-from trainers.run.saved_networks import load_network
+from trainers.runs import readings
+from trainers.runs.config import MOST_UNLABELLED
+from trainers.runs.folder import RunFolder, write_atomically
+from trainers.runs.job import Job, StageContext
+from trainers.runs.saved_networks import load_network
 from trainers.stages import grids
 
 DRAWN_AT_ONCE = 320

@@ -10,8 +10,8 @@ from typing import Any
 
 from emogan.config import AugmentConfig, RecogniserConfig
 from emogan.errors import UserError
-from trainers.run.config import RunConfig
-from trainers.run.recognisers import RECOGNISERS
+from trainers.runs.config import RunConfig
+from trainers.runs.recognisers import RECOGNISERS
 
 GROUPS = {
     "paper": "The paper's cases, and the strong recogniser",
@@ -38,7 +38,7 @@ class Case:
         group: one of `GROUPS`.
         changes: settings of a `RunConfig` in which it differs from the study's.
         strong: settings of the study's strong recogniser in which it differs.
-        recognisers: those of `trainers.run.recognisers.RECOGNISERS` that it measures, each in a row of its own.
+        recognisers: those of `trainers.runs.recognisers.RECOGNISERS` that it measures, each in a row of its own.
         generator: its generator, where it is not the study's.
         gan_of: the case whose GAN it uses, where it trains none of its own.
         shares: the stages that it shares with that case.

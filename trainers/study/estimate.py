@@ -13,8 +13,8 @@ import tensorflow as tf
 from datasets import input_pipeline, streams
 from datasets.folds import FOLDS
 from emogan import networks
-from trainers.run import training
-from trainers.run.config import RunConfig
+from trainers.runs import training
+from trainers.runs.config import RunConfig
 from trainers.stages.gan import make_gan
 from trainers.study.plan import PlannedRun, Study
 

@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Iterable, Iterator, Mapping
 
 from emogan.errors import UserError
-from trainers.run.config import LEFT_OUT, RunConfig
+from trainers.runs.config import LEFT_OUT, RunConfig
 from trainers.study.cases import CASES, LOW_DATA_CASES, SWEPT_CASE, Case
 
 

@@ -16,7 +16,7 @@ from emogan.config import to_json
 from emogan.metrics.comparison import holm
 from trainers.reports import pages, plots
 from trainers.reports import run_report as run_report
-from trainers.run.folder import read_metrics
+from trainers.runs.folder import read_metrics
 from trainers.study import ceiling, tables
 from trainers.study import charts as study_plots
 from trainers.study.cases import CASES, GROUPS, SWEPT_CASE, WHOLE_CASE

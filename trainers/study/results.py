@@ -15,8 +15,8 @@ import numpy as np
 from emogan.errors import UserError
 from emogan.metrics import comparison
 from emogan.metrics.comparison import Comparison
-from trainers.run.folder import read_metrics, write_atomically
-from trainers.run.recognisers import RECOGNISERS
+from trainers.runs.folder import read_metrics, write_atomically
+from trainers.runs.recognisers import RECOGNISERS
 from trainers.study.cases import CASES, WHOLE_CASE
 from trainers.study.plan import Place, PlannedRun
 from trainers.study.running import why_no_result

@@ -18,10 +18,10 @@ from tqdm import tqdm
 
 from emogan.config import from_json, to_json
 from emogan.errors import NoResult, UserError
-from trainers.run import needs
-from trainers.run.config import RunConfig
-from trainers.run.folder import RunFolder, log, write_atomically
-from trainers.run.job import open_job
+from trainers.runs import needs
+from trainers.runs.config import RunConfig
+from trainers.runs.folder import RunFolder, log, write_atomically
+from trainers.runs.job import open_job
 from trainers.stages import pipeline, sampling
 from trainers.study.estimate import TIMED_STEPS, estimate, in_words, measured, stages_left
 from trainers.study.plan import PlannedRun, Study, plan

@@ -11,7 +11,7 @@ import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
-from trainers.run.folder import folder_atomically
+from trainers.runs.folder import folder_atomically
 
 _UNKNOWN = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL, errno.EPERM}
 """What file systems say that have no locks, or no symbolic links (exFAT, SMB, some NFS and FUSE)."""

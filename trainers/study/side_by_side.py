@@ -11,7 +11,7 @@ import numpy as np
 from emogan import drawing
 from emogan.errors import UserError
 from emogan.metrics.comparison import Comparison, compare, holm
-from trainers.run.folder import write_atomically
+from trainers.runs.folder import write_atomically
 from trainers.study import ceiling, tables
 from trainers.study import charts as study_plots
 from trainers.study.results import CaseResult, put_together, read

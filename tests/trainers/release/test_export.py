@@ -15,9 +15,9 @@ from tensorflow_serving.config import model_server_config_pb2
 from emogan.config import from_json
 from emogan.serving import signatures
 from trainers.release import export, server_files
-from trainers.run.config import RunConfig
-from trainers.run.folder import read_metrics, recogniser_path
-from trainers.run.saved_networks import layer_digests, load_network
+from trainers.runs.config import RunConfig
+from trainers.runs.folder import read_metrics, recogniser_path
+from trainers.runs.saved_networks import layer_digests, load_network
 
 
 @pytest.fixture(scope="module")

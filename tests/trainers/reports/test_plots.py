@@ -12,7 +12,7 @@ from emogan import drawing
 from emogan.config import SPECTROGRAMS
 from emogan.emotions import EMOTIONS
 from trainers.reports import plots
-from trainers.run.phases import NETWORKS, Phase
+from trainers.runs.phases import NETWORKS, Phase
 
 
 @pytest.fixture

@@ -15,8 +15,8 @@ from emogan.config import PRESETS, LossConfig, TrainConfig, to_json
 from emogan.emotions import EMOTIONS
 from emogan.errors import UserError
 from trainers.reports import run_report
-from trainers.run.config import RunConfig
-from trainers.run.folder import read_metrics
+from trainers.runs.config import RunConfig
+from trainers.runs.folder import read_metrics
 
 VOID = {"meta", "img", "source", "br", "link", "input"}
 RUN_HAS = ("bare", "strong", "gan", "gan_strong", "generated")

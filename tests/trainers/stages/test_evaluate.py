@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from trainers.reports.run_table import read_results
-from trainers.run.folder import RunFolder, read_metrics
+from trainers.runs.folder import RunFolder, read_metrics
 from trainers.stages import evaluate
 from trainers.stages.metrics_recorder import MetricRecorder
 

@@ -10,8 +10,8 @@ import tensorflow as tf
 from datasets import protocols
 from datasets.corpus import open_corpus
 from emogan.config import GENERATORS, STRONG
-from trainers.run.folder import read_metrics
-from trainers.run.saved_networks import load_network, seen_speakers
+from trainers.runs.folder import read_metrics
+from trainers.runs.saved_networks import load_network, seen_speakers
 
 
 @pytest.mark.slow

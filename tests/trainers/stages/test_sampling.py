@@ -10,11 +10,11 @@ import tensorflow as tf
 from datasets.corpus import open_corpus
 from emogan.codes import PictureCode
 from emogan.config import from_json
-from trainers.run import readings
-from trainers.run.config import RunConfig
-from trainers.run.folder import RunFolder
-from trainers.run.job import open_job
-from trainers.run.saved_networks import load_network, seen_speakers
+from trainers.runs import readings
+from trainers.runs.config import RunConfig
+from trainers.runs.folder import RunFolder
+from trainers.runs.job import open_job
+from trainers.runs.saved_networks import load_network, seen_speakers
 from trainers.stages import sampling
 
 

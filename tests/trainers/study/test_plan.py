@@ -7,7 +7,7 @@ import pytest
 from emogan.config import BARE, PRESETS, STRONG, LossConfig, differences
 from emogan.errors import UserError
 from trainers.reports.run_table import PAPER_TABLE_1
-from trainers.run.recognisers import RECOGNISERS, recognisers
+from trainers.runs.recognisers import RECOGNISERS, recognisers
 from trainers.study.cases import CASES, GROUPS, LOW_DATA_CASES, SWEPT_CASE
 from trainers.study.plan import Study, plan
 

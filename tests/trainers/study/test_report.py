@@ -6,7 +6,7 @@ from html.parser import HTMLParser
 import pytest
 from skimage.io import imread
 
-from trainers.run.folder import read_metrics
+from trainers.runs.folder import read_metrics
 
 
 class Page(HTMLParser):

@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from trainers.run.folder import read_metrics
+from trainers.runs.folder import read_metrics
 from trainers.study import cases
 
 CASES = ("baseline", "progressive_supervised", "spec_augment")

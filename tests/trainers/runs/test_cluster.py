@@ -9,7 +9,7 @@ import pytest
 import tensorflow as tf
 
 from emogan.errors import UserError
-from trainers.run import cluster
+from trainers.runs import cluster
 
 
 def addresses(count):

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 from datasets.corpus import Corpus, NotBuilt, open_corpus
 from emogan.errors import UserError
 from emogan.metrics.inception import load_inception
-from trainers.run.config import LEFT_OUT, RunConfig
+from trainers.runs.config import LEFT_OUT, RunConfig
 
 if TYPE_CHECKING:
-    from trainers.run.job import Job
+    from trainers.runs.job import Job
 
 MIN_TEST_CLIPS = 4
 """Of a run with a GAN: FID is also measured between two halves of the test fold, and needs two clips of each."""

@@ -18,7 +18,7 @@ from emogan.config import (
     to_json,
 )
 from emogan.errors import UserError
-from trainers.run.config import RunConfig
+from trainers.runs.config import RunConfig
 
 MISMATCH = {
     "model": dataclasses.replace(PRESETS["tiny"], d_sees_source=True),

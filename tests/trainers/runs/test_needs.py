@@ -6,9 +6,9 @@ import pytest
 
 from emogan.config import PRESETS, LossConfig, RecogniserConfig, TrainConfig
 from emogan.errors import UserError
-from trainers.run import needs, phases
-from trainers.run.config import RunConfig
-from trainers.run.job import open_job
+from trainers.runs import needs, phases
+from trainers.runs.config import RunConfig
+from trainers.runs.job import open_job
 from trainers.study import running
 from trainers.study.estimate import Estimate
 from trainers.study.plan import Study

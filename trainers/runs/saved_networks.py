@@ -15,8 +15,8 @@ import tensorflow as tf
 from emogan import networks  # whose layers must be registered before a SavedModel with them is read
 from emogan.config import OF_THE_GAN_ALONE, ModelConfig, differences, from_json, to_json
 from emogan.errors import UserError
-from trainers.run.config import FORMAT, RunConfig
-from trainers.run.folder import RunFolder, folder_atomically
+from trainers.runs.config import FORMAT, RunConfig
+from trainers.runs.folder import RunFolder, folder_atomically
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

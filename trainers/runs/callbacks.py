@@ -1,4 +1,4 @@
-"""What happens during `trainers.run.training.fit` beside training. Public names: Watch, Recorder, ProgressBar."""
+"""What happens during `trainers.runs.training.fit` beside training. Public names: Watch, Recorder, ProgressBar."""
 
 import math
 import time
@@ -10,8 +10,8 @@ from tqdm import tqdm
 from emogan.command import StopRequest
 from emogan.config import TrainConfig
 from emogan.errors import Diverged
-from trainers.run.checkpoints import Checkpoints
-from trainers.run.folder import RunFolder, log
+from trainers.runs.checkpoints import Checkpoints
+from trainers.runs.folder import RunFolder, log
 
 SHOWN_FIGURES = 6
 """Figures in an interval's line on the terminal; metrics.jsonl has all."""

@@ -5,8 +5,8 @@ import dataclasses
 import pytest
 
 from emogan.config import RecogniserConfig
-from trainers.run.phases import NETWORKS, phases, phases_table
-from trainers.run.recognisers import RECOGNISERS
+from trainers.runs.phases import NETWORKS, phases, phases_table
+from trainers.runs.recognisers import RECOGNISERS
 
 ENCODER, DECODER, D, Q, FACE_CLASSIFIER, RECOGNISER = NETWORKS
 

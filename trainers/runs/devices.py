@@ -15,7 +15,7 @@ import tensorflow as tf
 from emogan.command import cpu_count
 from emogan.config import TrainConfig
 from emogan.errors import UserError, check
-from trainers.run import cluster
+from trainers.runs import cluster
 
 
 def make_strategy() -> tf.distribute.Strategy:

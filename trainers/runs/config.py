@@ -75,7 +75,7 @@ class RunConfig:
             emotions, or one by `lot` for each draw.
         revoice: whether the noise is the code of the clip's own target, so that it is said again in another emotion.
         face_certainty: where f_S reads c: the probability from which the likeliest emotion counts as the label; clips of which
-            it is less sure have none. It is a probability by temperature (see `trainers.run.readings`), so that an f_S that is
+            it is less sure have none. It is a probability by temperature (see `trainers.runs.readings`), so that an f_S that is
             as often wrong as right is no surer than that. 0 for the probabilities as they are, which is the paper's way.
         generated_alone: whether a recogniser is also trained on generated examples alone.
         generated_weight: of a generated example in the recognisers' loss; that of a real one is 1.

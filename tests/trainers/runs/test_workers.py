@@ -12,8 +12,8 @@ import time
 import numpy as np
 import pytest
 
-from trainers.run.folder import read_metrics
-from trainers.run.saved_networks import load_network
+from trainers.runs.folder import read_metrics
+from trainers.runs.saved_networks import load_network
 
 
 def free_ports(count):

@@ -10,8 +10,8 @@ import tensorflow as tf
 
 from emogan.config import from_json, to_json
 from emogan.errors import UserError
-from trainers.run.config import RunConfig
-from trainers.run.folder import log, write_atomically
+from trainers.runs.config import RunConfig
+from trainers.runs.folder import log, write_atomically
 
 LAST_KEPT = 2
 """Checkpoints of the newest steps that are kept: one more than is needed, should the newest be damaged."""

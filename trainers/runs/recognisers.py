@@ -6,7 +6,7 @@ Imports no TensorFlow, so that help is quick.
 import dataclasses
 
 from emogan.config import BARE, RecogniserConfig
-from trainers.run.config import RunConfig
+from trainers.runs.config import RunConfig
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

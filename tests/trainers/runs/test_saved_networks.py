@@ -8,9 +8,9 @@ import tensorflow as tf
 from emogan import networks
 from emogan.config import ModelConfig
 from emogan.errors import UserError
-from trainers.run import devices, training
-from trainers.run.config import FORMAT
-from trainers.run.saved_networks import (
+from trainers.runs import devices, training
+from trainers.runs.config import FORMAT
+from trainers.runs.saved_networks import (
     layer_digests,
     load_network,
     save_network,

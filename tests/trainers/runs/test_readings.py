@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 
 from emogan.errors import NoResult
-from trainers.run.folder import RunFolder
-from trainers.run.readings import Readings, certain, load, save, temperature_of
+from trainers.runs.folder import RunFolder
+from trainers.runs.readings import Readings, certain, load, save, temperature_of
 
 ROW = np.array([[0.5, 0.3, 0.2], [0.4, 0.4, 0.2], [0.1, 0.1, 0.8]], np.float32)
 

@@ -8,7 +8,7 @@ import pytest
 
 from emogan.config import LossConfig
 from emogan.errors import UserError
-from trainers.run.folder import RunFolder, folder_atomically, run_name
+from trainers.runs.folder import RunFolder, folder_atomically, run_name
 
 
 class Killed(Exception):

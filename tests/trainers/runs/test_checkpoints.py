@@ -8,8 +8,8 @@ import tensorflow as tf
 
 from emogan.command import is_full_disk
 from emogan.errors import UserError
-from trainers.run.checkpoints import Checkpoints
-from trainers.run.config import FORMAT
+from trainers.runs.checkpoints import Checkpoints
+from trainers.runs.config import FORMAT
 
 
 @pytest.fixture

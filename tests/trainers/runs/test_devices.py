@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 
 from emogan.errors import UserError
-from trainers.run import devices
+from trainers.runs import devices
 
 
 def test_without_gpus_training_runs_on_one_cpu_device():

@@ -10,7 +10,7 @@ import numpy as np
 from scipy import optimize
 
 from emogan.errors import NoResult
-from trainers.run.folder import RunFolder
+from trainers.runs.folder import RunFolder
 
 TEMPERATURES = (0.1, 1_000.0)
 """Between which `temperature_of` looks."""

@@ -14,11 +14,11 @@ from datasets.corpus import Corpus
 from emogan import networks
 from emogan.config import to_json
 from emogan.emotions import EMOTIONS
-from trainers.run import needs
-from trainers.run.config import MOST_UNLABELLED, RunConfig
-from trainers.run.folder import holds_run
-from trainers.run.job import Job, open_devices
-from trainers.run.recognisers import RECOGNISERS, recognisers
+from trainers.runs import needs
+from trainers.runs.config import MOST_UNLABELLED, RunConfig
+from trainers.runs.folder import holds_run
+from trainers.runs.job import Job, open_devices
+from trainers.runs.recognisers import RECOGNISERS, recognisers
 
 NETWORKS = ("G, encoder", "G, decoder", "D", "Q", "f_S", "recogniser")
 """All that is trained in a run."""

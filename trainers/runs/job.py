@@ -16,10 +16,10 @@ from emogan import networks
 from emogan.config import differences
 from emogan.errors import UserError
 from emogan.serving.signatures import ServedSettings
-from trainers.run import devices, needs, readings, saved_networks
-from trainers.run.config import FORMAT, LEFT_OUT, RunConfig
-from trainers.run.folder import RunFolder
-from trainers.run.readings import Readings
+from trainers.runs import devices, needs, readings, saved_networks
+from trainers.runs.config import FORMAT, LEFT_OUT, RunConfig
+from trainers.runs.folder import RunFolder
+from trainers.runs.readings import Readings
 
 STATISTICS_EXAMPLES = 8_192
 """Training examples from which a network takes the statistics that standardise its input; they lie in random order."""
@@ -108,7 +108,7 @@ def open_job(config: RunConfig, data_dir: Path) -> Job:
     """Opens the datasets in `data_dir`, and checks that they and the settings go together and that no stage will lack anything.
 
     Raises:
-        UserError: where a dataset is missing, does not fit, or lacks something that a stage needs (`trainers.run.needs`); or a
+        UserError: where a dataset is missing, does not fit, or lacks something that a stage needs (`trainers.runs.needs`); or a
             batch cannot be shared out among the devices.
     """
     strategy = open_devices(config)

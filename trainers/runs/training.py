@@ -9,10 +9,10 @@ from tqdm.contrib.logging import logging_redirect_tqdm
 from emogan.command import StopRequest, is_full_disk, postponed_stop
 from emogan.config import TrainConfig
 from emogan.errors import UserError
-from trainers.run.callbacks import OnInterval, ProgressBar, Recorder, Watch
-from trainers.run.checkpoints import Checkpoints
-from trainers.run.devices import workers
-from trainers.run.folder import RunFolder, log
+from trainers.runs.callbacks import OnInterval, ProgressBar, Recorder, Watch
+from trainers.runs.checkpoints import Checkpoints
+from trainers.runs.devices import workers
+from trainers.runs.folder import RunFolder, log
 
 
 def adam(

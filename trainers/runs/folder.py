@@ -18,7 +18,7 @@ import tensorflow as tf
 
 from emogan.config import from_json, to_json
 from emogan.errors import UserError
-from trainers.run.config import RunConfig
+from trainers.runs.config import RunConfig
 
 log = logging.getLogger("emogan")
 
@@ -38,7 +38,7 @@ class RunFolder:
         path: the folder; made if it is not there.
         config: the run's settings.
         flags: the command line's flags, for the record.
-        writes: false in a process that works along, but leaves writing to the chief; see `trainers.run.devices`.
+        writes: false in a process that works along, but leaves writing to the chief; see `trainers.runs.devices`.
         pause: what such a process does again and again while it waits for the chief.
 
     Raises:

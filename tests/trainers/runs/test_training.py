@@ -6,8 +6,8 @@ import pytest
 import tensorflow as tf
 
 from emogan.errors import Stopped, UserError
-from trainers.run import training
-from trainers.run.folder import RunFolder, read_metrics
+from trainers.runs import training
+from trainers.runs.folder import RunFolder, read_metrics
 
 
 class Killed(Exception):

@@ -1,0 +1,76 @@
+"""Whole runs from Python: `run`, which does one, and `results`, which reads what a run or a study measured."""
+
+import dataclasses
+from pathlib import Path
+
+import pandas as pd
+
+from emogan.errors import check
+from trainers.reports.run_table import Result, read_results
+from trainers.runs.config import RunConfig
+from trainers.runs.folder import read_metrics
+from trainers.runs.job import open_job
+from trainers.stages.pipeline import run_all
+from trainers.study import results as study_results
+from trainers.study.cases import CASES
+
+
+def run(config: RunConfig, data_dir: str | Path, run_dir: str | Path) -> pd.DataFrame:
+    """Does all stages of a run that are not done yet, as `python -m trainers.progressive` does, and returns its `results`.
+
+    Stopped at any point, the same call resumes.
+
+    Args:
+        config: its settings; `RunConfig.from_preset` makes them.
+        data_dir: where the datasets were built that it names.
+        run_dir: its folder, new or that of the same run.
+
+    Raises:
+        UserError: where the settings contradict each other or the data, or the folder holds another run.
+        Stopped: after a signal.
+    """
+    run_all(open_job(config, Path(data_dir)), Path(run_dir), flags="")
+    return results(run_dir)
+
+
+def results(folder: str | Path) -> pd.DataFrame:
+    """What was measured, by a run or by a study that has ended.
+
+    Args:
+        folder: of the run or the study.
+
+    Returns:
+        Of a run a row for each figure, by its name: `value` (shares in [0, 1]), `n`, `low` and `high` of its 95% interval,
+        `deviation` over trainings, `about`.
+
+        Of a study a row for each row of its tables: `dataset`, `case`, `recogniser`, `runs`; `accuracy`, `uar`, `macro_f1` in
+        [0, 1]; `difference`, `low`, `high` of the accuracy against that of `against`, and `p`, corrected by Holm's method.
+
+    Raises:
+        UserError: where the folder holds no results.
+    """
+    lines = read_metrics(Path(folder))
+    if not any(line["stage"] == "summary" for line in lines):
+        figures = [dataclasses.asdict(one) for one in read_results(lines)]
+        check(bool(figures), f"{folder} has no results; give the folder of a run or a study that has ended")
+        return pd.DataFrame(figures, columns=[field.name for field in dataclasses.fields(Result)]).set_index("name")
+    rows = []
+    for one in study_results.read(Path(folder)):
+        compared = one.comparison
+        rows.append(
+            {
+                "dataset": one.place.dataset,
+                "case": one.place.case,
+                "recogniser": one.place.recogniser,
+                "train_speakers": one.place.train_speakers,
+                "share": one.place.share,
+                "runs": one.runs,
+                **{name: one.mean[name] for name in study_results.RECOGNITION},
+                "against": CASES[one.place.case].against(one.place.recogniser),
+                "difference": compared.difference if compared else None,
+                "low": compared.low if compared else None,
+                "high": compared.high if compared else None,
+                "p": one.adjusted_p,
+            }
+        )
+    return pd.DataFrame(rows)
