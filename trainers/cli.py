@@ -1,0 +1,53 @@
+"""The command `emogan`, whose subcommands are all others: `emogan progressive ...` is `python -m trainers.progressive ...`.
+
+emogan                     lists them
+emogan SUBCOMMAND --help   tells of one's flags
+"""
+
+import ast
+import runpy
+import sys
+from importlib import util
+from pathlib import Path
+
+COMMANDS = {
+    "prepare": "trainers.prepare",
+    "progressive": "trainers.progressive",
+    "table1": "trainers.table1",
+    "compare_studies": "trainers.compare_studies",
+    "generate": "trainers.generate",
+    "recognise": "trainers.recognise",
+    "augment": "trainers.augment",
+    "export": "trainers.export",
+    "client": "emogan.client",
+    "page": "emogan.page",
+    "synthetic": "datasets.synthetic",
+}
+"""Modules by the names of subcommands."""
+
+
+def main() -> None:
+    """Runs the subcommand that the first argument names, in this process."""
+    name, *rest = sys.argv[1:] or [""]
+    if name not in COMMANDS:
+        lines = [f"{command:16} {_about(module)}" for command, module in COMMANDS.items()]
+        print(
+            "\n".join(
+                ["usage: emogan SUBCOMMAND [flags]", "", *lines, "", "emogan SUBCOMMAND --help tells of its flags"]
+            )
+        )
+        sys.exit(0 if name in ("", "--help", "-h", "help") else f"error: there is no subcommand {name!r}")
+    sys.argv = [name, *rest]
+    runpy.run_module(COMMANDS[name], run_name="__main__", alter_sys=True)
+
+
+def _about(module: str) -> str:
+    """The first line of a module's docstring, without importing it, which would take seconds."""
+    found = util.find_spec(module)
+    assert found is not None
+    assert found.origin
+    return (ast.get_docstring(ast.parse(Path(found.origin).read_text(encoding="utf-8"))) or "").partition("\n")[0]
+
+
+if __name__ == "__main__":
+    main()
