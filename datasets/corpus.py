@@ -1,6 +1,6 @@
 """A built dataset, read-only, with the examples that are wanted of it.
 
-Public names: open_corpus, Corpus, NotBuilt, PICTURES, CACHE_BYTES, Example.
+Public names: open_corpus, configuration, Corpus, NotBuilt, PICTURES, CACHE_BYTES, Example.
 """
 
 import copy
@@ -14,6 +14,7 @@ import tensorflow as tf
 import tensorflow_datasets as tfds
 
 import datasets
+from datasets.builder import PairsConfig
 from datasets.facts import read_facts
 from datasets.streams import WORKERS, epochs, options
 from emogan.config import MediaConfig, from_json
@@ -208,6 +209,24 @@ def _has_label(label: int) -> Callable[[Example], tf.Tensor]:
     return lambda example: example["label"] == label
 
 
+def configuration(dataset: str, usual_config: str) -> PairsConfig:
+    """Finds the configuration of its builder that a dataset has or will have; see `open_corpus`.
+
+    Raises:
+        UserError: where there is no such builder or configuration.
+    """
+    name, _, config = dataset.partition("/")
+    if name not in datasets.BUILDERS:
+        raise UserError(
+            f"{name} is none of the datasets that are trained on: {', '.join(datasets.BUILDERS)} (what trainers.augment "
+            "generates is read by tfds.load)"
+        )
+    found = {one.name: one for one in datasets.BUILDERS[name].BUILDER_CONFIGS}
+    if (wanted := config or usual_config) not in found:
+        raise UserError(f"there is no {name}/{wanted}; {name} has {', '.join(found)}")
+    return found[wanted]
+
+
 def open_corpus(dataset: str, data_dir: Path, usual_config: str) -> Corpus:
     """Opens a dataset that `trainers.prepare` built.
 
@@ -218,21 +237,10 @@ def open_corpus(dataset: str, data_dir: Path, usual_config: str) -> Corpus:
 
     Raises:
         NotBuilt: where it is not there.
-        UserError: where it is none of these.
+        UserError: where there is no such builder or configuration.
     """
-    name, _, config = dataset.partition("/")
-    config = config or usual_config
-    if name not in datasets.BUILDERS:
-        raise UserError(
-            f"{name} is none of the datasets that are trained on: {', '.join(datasets.BUILDERS)} (what trainers.augment "
-            "generates is read by tfds.load)"
-        )
-    try:
-        builder = tfds.builder(f"{name}/{config}", data_dir=data_dir)
-    except (tfds.core.registered.DatasetNotFoundError, ValueError) as error:
-        raise NotBuilt(
-            f"there is no dataset {name}/{config} in {data_dir}: {_how_to_build(name, config, data_dir)}"
-        ) from error
+    name, config = dataset.partition("/")[0], configuration(dataset, usual_config).name
+    builder = tfds.builder(f"{name}/{config}", data_dir=data_dir)
     if not builder.data_path.exists():
         found = ", ".join(map(str, tfds.core.utils.version.list_all_versions(builder.data_path.parent)))
         other = f", only version {found}, which was built by another version of emogan" if found else ""

@@ -16,8 +16,8 @@ from emogan import networks
 from emogan.config import differences
 from emogan.errors import UserError
 from emogan.serving.signatures import ServedSettings
-from trainers.runs import devices, needs, readings, saved_networks
-from trainers.runs.config import FORMAT, LEFT_OUT, RunConfig
+from trainers.runs import devices, needs, readings
+from trainers.runs.config import LEFT_OUT, RunConfig
 from trainers.runs.folder import RunFolder
 from trainers.runs.readings import Readings
 
@@ -113,8 +113,7 @@ def open_job(config: RunConfig, data_dir: Path) -> Job:
     """
     strategy = open_devices(config)
     whole = _open_corpus(config.dataset, config, data_dir)
-    if not whole.class_names:
-        raise UserError(f"{whole.name} has no labels; calibration needs a labelled dataset, such as crema_d_av")
+    needs.check_labels(whole.name, whole.class_names)
     model = dataclasses.replace(config.model, num_classes=len(whole.class_names))
     config = dataclasses.replace(config, model=model)
     protocol = _protocol(config, whole)
@@ -129,7 +128,7 @@ def open_job(config: RunConfig, data_dir: Path) -> Job:
         unlabelled = _open_unlabelled(config, data_dir, labelled)
         splits = protocols.unlabelled_splits(unlabelled)
     if config.pretrained:
-        _check_start(config, labelled.speakers(protocol.test))
+        needs.check_start(config, labelled.speakers(protocol.test))
     job = Job(
         config=config, unlabelled=unlabelled, unlabelled_splits=splits, labelled=labelled,
         left_out=left_out if config.oracle else None, protocol=protocol, strategy=strategy,
@@ -174,36 +173,8 @@ def _open_unlabelled(config: RunConfig, data_dir: Path, labelled: Corpus) -> Cor
 
 def _open_corpus(dataset: str, config: RunConfig, data_dir: Path) -> Corpus:
     corpus = open_corpus(dataset, data_dir, str(config.model.size))
-    if corpus.media.size != config.model.size:
-        raise UserError(f"{corpus.name} has pictures of {corpus.media.size} pixels, and the preset {config.model.size}")
+    needs.check_size(corpus.name, corpus.media, config)
     return corpus
-
-
-def _check_start(config: RunConfig, unseen: frozenset[str]) -> None:
-    """Raises UserError where the networks of another run do not fit, or know a speaker of the test fold."""
-    given = f"--pretrained={config.pretrained}"
-    for name in ("generator", "discriminator"):
-        path = Path(config.pretrained) / name
-        if not path.exists():
-            raise UserError(
-                f"{given} holds no {name}; give a run's folder pretrain or calibrate, as runs/first/pretrain"
-            )
-        about = saved_networks.about(path)
-        if about.format != FORMAT:
-            raise UserError(
-                f"{given} was made by another version of emogan (format {about.format}, not {FORMAT}); give another one"
-            )
-        there = dataclasses.replace(about.model, num_classes=config.model.num_classes)
-        if there != config.model:
-            raise UserError(
-                f"{given} does not fit ({differences(config.model, there)}: wanted, there); give one that was made so"
-            )
-        known = unseen.intersection(about.speakers)
-        if known:
-            raise UserError(
-                f"{given} was trained or selected on {min(known)}, who speaks in the test fold; choose another --test_fold, "
-                "or a run that does not know that speaker"
-            )
 
 
 def _protocol(config: RunConfig, labelled: Corpus) -> Protocol:

@@ -1,21 +1,28 @@
 """What the stages of a run need of its data, so that all of it is checked before the first one begins.
 
-Public names: check_data, gaps, not_built.
+Public names: check_data, gaps; for plans without data, not_built, check_settings; and check_labels, check_size, check_start.
 """
 
+import dataclasses
 import functools
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from datasets.corpus import Corpus, NotBuilt, open_corpus
+from datasets import protocols
+from datasets.corpus import Corpus, NotBuilt, configuration, open_corpus
+from datasets.folds import FOLDS
+from emogan.config import MediaConfig, differences
 from emogan.errors import UserError
 from emogan.metrics.inception import load_inception
-from trainers.runs.config import LEFT_OUT, RunConfig
+from trainers.runs import saved_networks
+from trainers.runs.config import FORMAT, LEFT_OUT, RunConfig
 
 if TYPE_CHECKING:
     from trainers.runs.job import Job
 
+CHECKED_LATER = "what the data must have is checked when they are there"
+"""What is said where a plan is made without data."""
 MIN_TEST_CLIPS = 4
 """Of a run with a GAN: FID is also measured between two halves of the test fold, and needs two clips of each."""
 
@@ -60,14 +67,86 @@ def gaps(job: "Job") -> list[str]:
 
 
 def not_built(configs: Iterable[RunConfig], data_dir: Path) -> list[str]:
-    """Of the datasets that runs need those that are not built, a line each that says how to build it."""
+    """Of the datasets that runs need those that are not built, a line each that says how to build it, and a last one.
+
+    Raises:
+        UserError: where there is no such dataset.
+    """
     found: dict[tuple[str, int], str] = {}
     for config in configs:
-        unlabelled = config.uses_unlabelled and config.pretrain_dataset != LEFT_OUT
-        for dataset in (config.dataset, *([config.pretrain_dataset] if unlabelled else [])):
+        for dataset in _datasets(config):
             if (dataset, config.model.size) not in found:
                 found[dataset, config.model.size] = _what_is_missing(dataset, config.model.size, data_dir)
-    return [line for line in found.values() if line]
+    lines = [line for line in found.values() if line]
+    return [*lines, CHECKED_LATER] if lines else []
+
+
+def check_settings(config: RunConfig) -> None:
+    """Checks what can be checked of a run before its datasets are built; an official corpus is taken to be complete.
+
+    Raises:
+        UserError: as `trainers.job.open_job` does, where there is no such fold, too few speakers, no label or other networks.
+    """
+    name, usual = config.dataset.partition("/")[0], str(config.model.size)
+    for dataset in _datasets(config):
+        check_size(dataset, configuration(dataset, usual).media, config)
+    check_labels(config.dataset, configuration(config.dataset, usual).variant.class_names is not None)
+    if name in FOLDS:
+        training = protocols.protocol(name, config.test_fold).train
+        speakers = sum(len(FOLDS[name][int(fold.removeprefix("fold_"))]) for fold in training.split("+"))
+        if config.train_speakers > speakers:
+            raise UserError(
+                f"{config.train_speakers} training speakers: {training} of {name} has {speakers}; give a number from 1 to "
+                f"{speakers}"
+            )
+    if config.pretrained:
+        check_start(config)
+    if config.inception and config.schedule != "none":
+        _check_inception(config.inception)
+
+
+def check_labels(name: str, labels: object) -> None:
+    """Raises UserError where a dataset that is calibrated on has none."""
+    if not labels:
+        raise UserError(f"{name} has no labels; calibration needs a labelled dataset, such as crema_d_av")
+
+
+def check_size(name: str, media: MediaConfig, config: RunConfig) -> None:
+    """Raises UserError where a dataset has pictures of another size than the networks."""
+    if media.size != config.model.size:
+        raise UserError(f"{name} has pictures of {media.size} pixels, and the preset {config.model.size}")
+
+
+def check_start(config: RunConfig, unseen: frozenset[str] = frozenset()) -> None:
+    """Raises UserError where the networks of another run do not fit, or know a speaker of the test fold."""
+    given = f"--pretrained={config.pretrained}"
+    for name in ("generator", "discriminator"):
+        path = Path(config.pretrained) / name
+        if not path.exists():
+            raise UserError(
+                f"{given} holds no {name}; give a run's folder pretrain or calibrate, as runs/first/pretrain"
+            )
+        about = saved_networks.about(path)
+        if about.format != FORMAT:
+            raise UserError(
+                f"{given} was made by another version of emogan (format {about.format}, not {FORMAT}); give another one"
+            )
+        there = dataclasses.replace(about.model, num_classes=config.model.num_classes)
+        if there != config.model:
+            raise UserError(
+                f"{given} does not fit ({differences(config.model, there)}: wanted, there); give one that was made so"
+            )
+        known = unseen.intersection(about.speakers)
+        if known:
+            raise UserError(
+                f"{given} was trained or selected on {min(known)}, who speaks in the test fold; choose another --test_fold, "
+                "or a run that does not know that speaker"
+            )
+
+
+def _datasets(config: RunConfig) -> list[str]:
+    unlabelled = config.uses_unlabelled and config.pretrain_dataset != LEFT_OUT
+    return [config.dataset, *([config.pretrain_dataset] if unlabelled else [])]
 
 
 def _what_is_missing(dataset: str, size: int, data_dir: Path) -> str:

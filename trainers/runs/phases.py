@@ -9,8 +9,7 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-import datasets
-from datasets.corpus import Corpus
+from datasets.corpus import Corpus, configuration
 from emogan import networks
 from emogan.config import to_json
 from emogan.emotions import EMOTIONS
@@ -110,17 +109,18 @@ def describe(job: Job, run_dir: Path) -> str:
 
 
 def describe_without_data(config: RunConfig, run_dir: Path, missing: list[str]) -> str:
-    """The same where datasets are not built yet, which `missing` says how to build, a line each."""
-    end = [*missing, "what the data must have is checked when they are there"]
-    return _describe(config, open_devices(config), run_dir, [], end)
+    """The same where datasets are not built yet, of which `missing` tells.
+
+    Raises:
+        UserError: where it could not be run with any data.
+    """
+    needs.check_settings(config)
+    return _describe(config, open_devices(config), run_dir, [], missing)
 
 
 def planned_classes(config: RunConfig) -> RunConfig:
     """The settings with as many classes as the labelled dataset will have, as far as its builder can tell."""
-    name, _, variant = config.dataset.partition("/")
-    variants = {one.name: one.variant for one in datasets.BUILDERS[name].BUILDER_CONFIGS}
-    found = variants.get(variant or str(config.model.size))
-    names = (found and found.class_names) or EMOTIONS
+    names = configuration(config.dataset, str(config.model.size)).variant.class_names or EMOTIONS
     return dataclasses.replace(config, model=dataclasses.replace(config.model, num_classes=len(names)))
 
 

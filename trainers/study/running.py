@@ -87,6 +87,12 @@ def _check(runs: Sequence[PlannedRun], data_dir: Path) -> list[str]:
     Raises:
         UserError: as `open_job` does.
     """
+    gaps = [needs.gaps(open_job(config, data_dir)) for config in _different(runs)]
+    return list(dict.fromkeys(itertools.chain.from_iterable(gaps)))
+
+
+def _different(runs: Sequence[PlannedRun]) -> list[RunConfig]:
+    """One of those settings that need the same."""
     different: dict[tuple[object, ...], RunConfig] = {}
     for config in (run.config for run in runs):
         speakers = (config.train_speakers, config.calibrate.seed) if config.train_speakers else ()
@@ -95,8 +101,7 @@ def _check(runs: Sequence[PlannedRun], data_dir: Path) -> list[str]:
             config.schedule != "none",
         )  # fmt: skip
         different[config.dataset, config.test_fold, speakers, needed, config.strong.balance_classes] = config
-    gaps = [needs.gaps(open_job(config, data_dir)) for config in different.values()]
-    return list(dict.fromkeys(itertools.chain.from_iterable(gaps)))
+    return list(different.values())
 
 
 def _time_left(runs: Sequence[PlannedRun], folder: Path) -> str:
@@ -235,11 +240,17 @@ def _do(planned: PlannedRun, data_dir: Path, folder: Path, flags: str, title: st
 def describe(study: Study, data_dir: Path, folder: Path, workers: int) -> str:
     """What a dry run prints: every run with its state, and about how long the rest takes. Nothing is written.
 
-    Where datasets are not built, it says how to build them; what they must have is checked when they are.
+    Where datasets are not built, it says how to build them.
+
+    Raises:
+        UserError: where a run could not be done, as far as can be told without datasets that are not built.
     """
     runs = plan(study)
     _check_folder(study, folder)
-    about_data = needs.not_built([run.config for run in runs], data_dir) or _check(runs, data_dir)
+    about_data = needs.not_built([run.config for run in runs], data_dir)
+    for config in _different(runs) if about_data else []:
+        needs.check_settings(config)
+    about_data = about_data or _check(runs, data_dir)
     left = [run for run in runs if not is_done(run, folder)]
     lines = [f"{'done' if run not in left else 'to do':6} {run.path}: {', '.join(run.stages)}" for run in runs]
     expected, counts = estimate(study, runs, left, folder), stages_left(left)

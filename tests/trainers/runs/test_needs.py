@@ -104,17 +104,70 @@ def test_a_dry_run_plans_without_datasets_and_says_how_to_build_them(minute_data
     assert '"num_classes": 8' in result.stdout
     assert "trainers.prepare --dataset=ravdess_av --config=64_eight --manual_dir=... " in result.stdout
     assert "--dataset=voxceleb_av" not in result.stdout  # which is there
+    assert result.stdout.splitlines()[-1] == needs.CHECKED_LATER
     assert ["recognise_gan", "5,000"] in [line.split()[:2] for line in result.stdout.splitlines()]
     assert not (tmp_path / "runs").exists()
 
 
-def test_a_dry_run_of_a_study_plans_without_datasets(small, tmp_path, monkeypatch):
+def test_a_dry_run_of_a_study_plans_without_datasets(tmp_path, monkeypatch):
     monkeypatch.setattr(running, "estimate", lambda *_: Estimate(seconds={}, measured=frozenset()))
     study = Study(
-        base=small.run_config(), datasets=("ravdess_av", "crema_d_av"), folds={"ravdess_av": (0,), "crema_d_av": (1,)},
-        seeds=(1,), cases=("baseline", "progressive_supervised"),
+        base=dataclasses.replace(CONFIG, schedule="progressive"), datasets=("ravdess_av", "crema_d_av"),
+        folds={"ravdess_av": (0,), "crema_d_av": (1,)}, seeds=(1,), cases=("baseline", "progressive_supervised"),
     )  # fmt: skip
     text = running.describe(study, tmp_path / "nowhere", tmp_path / "study", 1)
     assert "to do  ravdess_av/fold_0/seed_1/progressive_supervised" in text
     for name in ("ravdess_av", "crema_d_av", "voxceleb_av"):
         assert text.count(f"trainers.prepare --dataset={name} ") == 1
+    assert text.splitlines()[-1] == needs.CHECKED_LATER
+
+
+WITHOUT_DATA = [
+    ({"test_fold": 9}, ["fold 9", "[0, 1, 2, 3, 4]"]),
+    ({"dataset": "ravdess_av", "test_fold": 6}, ["fold 6", "[0, 1, 2, 3, 4, 5]"]),
+    ({"train_speakers": 56}, ["56 training speakers", "from 1 to 55"]),
+    ({"dataset": "crema_d_av/nine"}, ["crema_d_av/nine", "64, 128"]),
+    ({"dataset": "nobody_av"}, ["nobody_av", "crema_d_av"]),
+    ({"dataset": "crema_d_av/128"}, ["128 pixels", "preset 64"]),
+    ({"dataset": "voxceleb_av"}, ["no labels"]),
+    ({"schedule": "progressive", "pretrain_dataset": "voxceleb_av/64_vox3"}, ["voxceleb_av/64_vox3", "64_vox1"]),
+    (
+        {"schedule": "progressive", "pretrained": "/nowhere/pretrain"},
+        ["--pretrained=/nowhere/pretrain", "no generator"],
+    ),
+    ({"inception": "/nowhere"}, ["Inception", "/nowhere"]),
+]
+
+
+def plan_run(config, folder):
+    missing = needs.not_built([config], folder / "nowhere")
+    return plan.describe_without_data(plan.planned_classes(config), folder / "run", missing)
+
+
+def plan_study(config, folder):
+    case = "progressive_supervised" if config.schedule == "progressive" else "moderate_supervised"
+    study = Study(
+        base=config, datasets=(config.dataset,), folds={config.dataset: (config.test_fold,)}, seeds=(1,),
+        cases=("baseline", case),
+    )  # fmt: skip
+    return running.describe(study, folder / "nowhere", folder / "study", 1)
+
+
+@pytest.mark.parametrize(("changes", "words"), WITHOUT_DATA)
+@pytest.mark.parametrize("plan_it", [plan_run, plan_study])
+def test_what_no_data_would_mend_is_told_before_they_are_built(tmp_path, plan_it, changes, words):
+    with pytest.raises(UserError) as refused:
+        plan_it(dataclasses.replace(CONFIG, **changes), tmp_path)
+    for word in words:
+        assert word in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {}, {"test_fold": 4}, {"train_speakers": 55}, {"dataset": "folder_av", "test_fold": 9},
+        {"dataset": "ravdess_av/64_eight"},
+    ],
+)  # fmt: skip
+def test_what_data_may_mend_is_planned_without_them(tmp_path, changes):
+    needs.check_settings(dataclasses.replace(CONFIG, **changes))
