@@ -141,7 +141,7 @@ WITHOUT_DATA = [
 
 def plan_run(config, folder):
     missing = needs.not_built([config], folder / "nowhere")
-    return plan.describe_without_data(plan.planned_classes(config), folder / "run", missing)
+    return phases.describe_without_data(phases.planned_classes(config), folder / "run", missing)
 
 
 def plan_study(config, folder):
