@@ -68,7 +68,7 @@ test: check
 	$(PYTEST) -m "not slow" --durations=12
 
 test-all: check
-	$(PYTEST) --durations=12
+	$(PYTEST) --durations=12 --cov --cov-report=term
 
 check: $(INSTALLED)
 	$(BIN)/ruff check

@@ -213,7 +213,7 @@ PRESETS: dict[str, ModelConfig] = {
 
 
 ADVERSARIAL_FORMS = ("non_saturating", "minimax", "least_squares", "hinge", "wasserstein")
-"""The games that D and G can play; `emogan.losses.adversarial_losses` has their formulas."""
+"""The adversarial losses of D and G; `emogan.losses.adversarial_losses` has their formulas."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -30,7 +30,7 @@ def _per_example(values: tf.Tensor) -> tf.Tensor:
 def adversarial_losses(
     real_logits: tf.Tensor, generated_logits: tf.Tensor, config: LossConfig
 ) -> tuple[tf.Tensor, tf.Tensor]:
-    """What D and G pay in their game.
+    """Adversarial losses of D and G.
 
     With D(y) for D's logits of real and D(y') for those of generated pictures, s for `label_smoothing` and p for the sigmoid:
 

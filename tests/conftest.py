@@ -79,7 +79,7 @@ def small_disk(tmp_path):
 
 
 @pytest.fixture(scope="session")
-def minute_corpora(shared) -> Path:
+def tiny_corpora(shared) -> Path:
     """Tiny synthetic corpora: crema_d/ with a speaker in each fold, voxceleb2/."""
 
     def build(folder: Path) -> None:
@@ -91,28 +91,28 @@ def minute_corpora(shared) -> Path:
 
 
 @pytest.fixture(scope="session")
-def minute_data(minute_corpora, shared) -> Path:
-    """The TFDS data_dir of crema_d_av/64 (30 examples) and voxceleb_av/64 (6), built from the minute corpora."""
+def tiny_data(tiny_corpora, shared) -> Path:
+    """The TFDS data_dir of crema_d_av/64 (30 examples) and voxceleb_av/64 (6), built from the tiny corpora."""
 
     def build(data_dir: Path) -> None:
         for name, corpus in (("crema_d_av", "crema_d"), ("voxceleb_av", "voxceleb2")):
-            manual = tfds.download.DownloadConfig(manual_dir=minute_corpora / corpus)
+            manual = tfds.download.DownloadConfig(manual_dir=tiny_corpora / corpus)
             datasets.BUILDERS[name](data_dir=data_dir, config="64").download_and_prepare(download_config=manual)
 
     return shared("tfds", build)
 
 
 @pytest.fixture(scope="session")
-def fewer_clips(minute_corpora, minute_data, tmp_path_factory) -> Callable[..., Path]:
-    """Builds crema_d_av/64 of the minute corpus without files that match patterns, from decoded clips; gives the data_dir."""
+def fewer_clips(tiny_corpora, tiny_data, tmp_path_factory) -> Callable[..., Path]:
+    """Builds crema_d_av/64 of the tiny corpus without files that match patterns, from decoded clips; gives the data_dir."""
 
     def build(*patterns: str) -> Path:
         folder = tmp_path_factory.mktemp("fewer")
-        shutil.copytree(minute_corpora / "crema_d", folder / "corpus")
+        shutil.copytree(tiny_corpora / "crema_d", folder / "corpus")
         for pattern in patterns:
             for path in (folder / "corpus").glob(f"*/{pattern}"):
                 path.unlink()
-        builder = datasets.BUILDERS["crema_d_av"](data_dir=folder, config="64", store_dir=minute_data / "clips")
+        builder = datasets.BUILDERS["crema_d_av"](data_dir=folder, config="64", store_dir=tiny_data / "clips")
         builder.download_and_prepare(download_config=tfds.download.DownloadConfig(manual_dir=folder / "corpus"))
         return folder
 
@@ -120,35 +120,35 @@ def fewer_clips(minute_corpora, minute_data, tmp_path_factory) -> Callable[..., 
 
 
 @pytest.fixture(scope="session")
-def minute_flags(minute_data) -> list[str]:
+def tiny_flags(tiny_data) -> list[str]:
     """Flags of trainers.progressive for a run of a few steps; --run_dir is missing."""
     return [
-        f"--data_dir={minute_data}", "--preset=tiny", "--pretrain_steps=4", "--calibrate_steps=4", "--recognise_steps=4",
+        f"--data_dir={tiny_data}", "--preset=tiny", "--pretrain_steps=4", "--calibrate_steps=4", "--recognise_steps=4",
         "--interval=2", "--batch_size=4", "--recognise_batch_size=4", "--recognise_seeds=2", "--draws=2",
     ]  # fmt: skip
 
 
 @pytest.fixture(scope="session")
-def minute_run(minute_flags, shared) -> Path:
-    """The run folder of `python -m trainers.progressive` on the minute corpora."""
+def tiny_run(tiny_flags, shared) -> Path:
+    """The run folder of `python -m trainers.progressive` on the tiny corpora."""
 
     def build(run_dir: Path) -> None:
-        result = command("trainers.progressive", *minute_flags, f"--run_dir={run_dir}")
+        result = command("trainers.progressive", *tiny_flags, f"--run_dir={run_dir}")
         assert result.returncode == 0, result.stderr
 
     return shared("run", build)
 
 
 @pytest.fixture(scope="session")
-def study_flags(minute_flags) -> list[str]:
+def study_flags(tiny_flags) -> list[str]:
     """Flags of trainers.table1 for two folds and a seed; --study_dir is missing."""
     cases = "--cases=baseline,progressive_supervised,spec_augment"
     flags = ["--datasets=crema_d_av", "--folds=0,1", "--seeds=1", cases, "--recognise_seeds=1", "--workers=2"]
-    return [*minute_flags, *flags]
+    return [*tiny_flags, *flags]
 
 
 @pytest.fixture(scope="session")
-def minute_study(study_flags, shared) -> Path:
+def tiny_study(study_flags, shared) -> Path:
     """The folder of that study; printed.txt in it holds what was printed."""
 
     def build(folder: Path) -> None:

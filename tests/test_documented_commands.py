@@ -43,17 +43,17 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
-def place(minute_corpora, minute_data, minute_run, tmp_path_factory):
+def place(tiny_corpora, tiny_data, tiny_run, tmp_path_factory):
     """A folder with all that the documents name."""
     folder = tmp_path_factory.mktemp("place")
     few = {"seed": 50, "seconds": (1.0, 1.2), "workers": 1, "clips_per_speaker": 2}
     make_corpus(folder / "RAVDESS", "ravdess", speakers=3, **few)
     make_corpus(folder / "VoxCeleb1", "voxceleb1", speakers=2, **few)
     links = {
-        "CREMA-D": minute_corpora / "crema_d",
-        "VoxCeleb2": minute_corpora / "voxceleb2",
+        "CREMA-D": tiny_corpora / "crema_d",
+        "VoxCeleb2": tiny_corpora / "voxceleb2",
         "my_videos": ROOT / "datasets" / "folder_av" / "dummy_data",
-        "clip.mp4": next(minute_corpora.glob("voxceleb2/**/*.mp4")),
+        "clip.mp4": next(tiny_corpora.glob("voxceleb2/**/*.mp4")),
         "trainers": ROOT / "trainers",
         "studies/one": EVIDENCE,
         "studies/other": EVIDENCE,
@@ -65,7 +65,7 @@ def place(minute_corpora, minute_data, minute_run, tmp_path_factory):
     noise = np.random.default_rng(1).uniform(-0.3, 0.3, 9 * 16_000)
     for name, seconds in (("speech.wav", 3), ("interview.wav", 9)):
         soundfile.write(folder / name, noise[: seconds * 16_000], 16_000)
-    for name, source in {"runs/first": minute_run, "demo/run": minute_run, "tfds": minute_data}.items():
+    for name, source in {"runs/first": tiny_run, "demo/run": tiny_run, "tfds": tiny_data}.items():
         shutil.copytree(source, folder / name)  # commands write to them
     return folder
 
@@ -83,13 +83,13 @@ def test_every_command_is_run_somewhere():
 
 
 @pytest.mark.parametrize("line", OURS)
-def test_command_runs(line, place, addresses, minute_flags):
+def test_command_runs(line, place, addresses, tiny_flags):
     for server, address in addresses.items():
         line = line.replace(server, address)
     module, *given = shlex.split(line, comments=True)
     smaller = SMALLER.get(module, [])
     if module == "trainers.progressive":
-        smaller = [flag for flag in minute_flags if not flag.startswith("--data_dir")]
+        smaller = [flag for flag in tiny_flags if not flag.startswith("--data_dir")]
     command = [sys.executable, "-m", module, *given, *smaller]
     if module == "emogan.page":
         with subprocess.Popen(command, cwd=place, stdout=subprocess.PIPE, text=True) as process:

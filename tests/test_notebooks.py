@@ -21,10 +21,10 @@ SLOW = {"1_one_training_step", "2_pretrain_and_calibrate", "3_does_it_help", "4_
 
 
 @pytest.fixture(scope="module")
-def demo(minute_corpora, minute_data, minute_run, tmp_path_factory):
+def demo(tiny_corpora, tiny_data, tiny_run, tmp_path_factory):
     """A folder like `demo`."""
     folder = tmp_path_factory.mktemp("demo")
-    for name, source in {"corpora": minute_corpora, "tfds": minute_data, "run": minute_run}.items():
+    for name, source in {"corpora": tiny_corpora, "tfds": tiny_data, "run": tiny_run}.items():
         shutil.copytree(source, folder / name)  # notebooks may write to them
     return folder
 
@@ -39,7 +39,7 @@ def test_notebook_runs(name, demo, request, monkeypatch):
     monkeypatch.setenv("EMOGAN_PRESET", "tiny")
     monkeypatch.setenv("EMOGAN_STEPS", "2")
     if name == "3_does_it_help":
-        monkeypatch.setenv("EMOGAN_STUDY", str(request.getfixturevalue("minute_study")))
+        monkeypatch.setenv("EMOGAN_STUDY", str(request.getfixturevalue("tiny_study")))
     notebook = nbformat.read(NOTEBOOKS / f"{name}.ipynb", as_version=4)
     # Outputs are not committed: they would be of old code, and show faces in every difference between versions.
     assert not any(cell.get("outputs") for cell in notebook.cells)

@@ -129,7 +129,7 @@ class Judge(Network):
         return self.layers["logits"](x.mean((2, 3))) if self.classify else self.layers["region_logits"](x)
 
 
-class Game:
+class Gan:
     """The three players, their optimizers, and the figures summed over the steps."""
 
     def __init__(self, case: dict[str, Any]) -> None:
@@ -230,21 +230,21 @@ def serve(commands: dict[str, Callable[..., Any]]) -> None:
 def main() -> None:
     """Makes the players, does a first step unless they are to be compared, and obeys."""
     case = json.loads(sys.argv[1])
-    game, batch = Game(case), load_batch(case["batch"])
+    gan, batch = Gan(case), load_batch(case["batch"])
 
     def steps(count: str) -> float:
         start = time.perf_counter()
         for _ in range(int(count)):
-            losses = game.step(batch)
+            losses = gan.step(batch)
         losses["g_loss"].item()
         return 1e3 * (time.perf_counter() - start) / int(count)
 
     def losses() -> dict[str, float]:
-        return {name: value.item() for name, value in game.step(batch).items()}
+        return {name: value.item() for name, value in gan.step(batch).items()}
 
     memory = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10  # noqa: E731
     print(json.dumps({"first_step": steps("1")} if case["start"] else {}), flush=True)
-    serve({"go": steps, "losses": losses, "memory": memory, "load": game.load, "save": game.save})
+    serve({"go": steps, "losses": losses, "memory": memory, "load": gan.load, "save": gan.save})
 
 
 if __name__ == "__main__":

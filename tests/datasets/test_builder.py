@@ -41,28 +41,28 @@ def kept_clips(data_dir: Path) -> dict[Path, int]:
 
 
 @pytest.fixture(scope="module")
-def built(minute_data) -> dict[str, bytes]:
+def built(tiny_data) -> dict[str, bytes]:
     """The files of a build by one process."""
-    folder = datasets.BUILDERS["crema_d_av"](data_dir=minute_data, config="64").data_path
+    folder = datasets.BUILDERS["crema_d_av"](data_dir=tiny_data, config="64").data_path
     return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
-def test_a_second_config_decodes_nothing(minute_corpora, minute_data, tmp_path, monkeypatch):
-    (tmp_path / "clips").symlink_to(minute_data / "clips")
+def test_a_second_config_decodes_nothing(tiny_corpora, tiny_data, tmp_path, monkeypatch):
+    (tmp_path / "clips").symlink_to(tiny_data / "clips")
     before = kept_clips(tmp_path)
     monkeypatch.setattr("datasets.pairs.extract", lambda *_: pytest.fail("a clip is decoded"))
-    build(minute_corpora / "crema_d", tmp_path, "128")
+    build(tiny_corpora / "crema_d", tmp_path, "128")
     assert kept_clips(tmp_path) == before
     large, small = (
         read_facts(datasets.BUILDERS["crema_d_av"](data_dir=folder, config=config))
-        for folder, config in ((tmp_path, "128"), (minute_data, "64"))
+        for folder, config in ((tmp_path, "128"), (tiny_data, "64"))
     )
     np.testing.assert_array_equal(large["clip_id"], small["clip_id"])
     np.testing.assert_array_equal(large["level_dbfs"], small["level_dbfs"])
 
 
-def test_facts_are_the_scalars_of_all_examples(minute_data):
-    builder = datasets.BUILDERS["crema_d_av"](data_dir=minute_data, config="64")
+def test_facts_are_the_scalars_of_all_examples(tiny_data):
+    builder = datasets.BUILDERS["crema_d_av"](data_dir=tiny_data, config="64")
     facts = read_facts(builder)
     assert {"face", "spectrogram", "landmarks"}.isdisjoint(facts)
     assert facts["split"].tolist() == [f"fold_{fold}" for fold in range(5) for _ in range(CLIPS // 5)]
@@ -99,10 +99,10 @@ def pool(tmp_path):
 
 @pytest.mark.slow
 def test_workers_elsewhere_find_what_is_named_relative_to_this_folder(
-    minute_corpora, built, tmp_path, pool, monkeypatch, capfd
+    tiny_corpora, built, tmp_path, pool, monkeypatch, capfd
 ):
     (tmp_path / "here").mkdir()
-    (tmp_path / "here" / "corpus").symlink_to(minute_corpora / "crema_d")
+    (tmp_path / "here" / "corpus").symlink_to(tiny_corpora / "crema_d")
     monkeypatch.chdir(tmp_path / "here")
     assert build(Path("corpus"), Path("data"), beam=pool, progress=True) == built
     assert len(kept_clips(tmp_path / "here" / "data")) == CLIPS
@@ -111,12 +111,12 @@ def test_workers_elsewhere_find_what_is_named_relative_to_this_folder(
         assert re.search(rf"{what}: 100%.* {CLIPS}/{CLIPS} ", shown)
 
 
-def test_outcomes_that_workers_keep_for_themselves_are_named(minute_corpora, minute_data, tmp_path, monkeypatch):
+def test_outcomes_that_workers_keep_for_themselves_are_named(tiny_corpora, tiny_data, tmp_path, monkeypatch):
     """As where each worker has a disk of its own under that path."""
-    (tmp_path / "clips").symlink_to(minute_data / "clips")
+    (tmp_path / "clips").symlink_to(tiny_data / "clips")
     monkeypatch.setattr(distributed._PrepareClip, "process", lambda self, numbered: iter(()))
     with pytest.raises(UserError, match=rf"{CLIPS} of {CLIPS} clips, such as 10\d\d_\w+, in {tmp_path}/clips"):
-        build(minute_corpora / "crema_d", tmp_path, beam="runner=DirectRunner")
+        build(tiny_corpora / "crema_d", tmp_path, beam="runner=DirectRunner")
 
 
 def test_options_that_beam_does_not_know():
@@ -125,22 +125,22 @@ def test_options_that_beam_does_not_know():
 
 
 @pytest.mark.slow
-def test_processes_change_no_byte(minute_corpora, built, tmp_path, monkeypatch):
+def test_processes_change_no_byte(tiny_corpora, built, tmp_path, monkeypatch):
     monkeypatch.setattr(workers, "MIN_ITEMS", 2)
-    assert build(minute_corpora / "crema_d", tmp_path, workers=2) == built
+    assert build(tiny_corpora / "crema_d", tmp_path, workers=2) == built
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("beam", ["runner=DirectRunner", TWO_PROCESSES])
-def test_beam_changes_no_byte(minute_corpora, built, tmp_path, beam):
+def test_beam_changes_no_byte(tiny_corpora, built, tmp_path, beam):
     (corpus := tmp_path / "corpus").mkdir()
-    for part in (minute_corpora / "crema_d").iterdir():
+    for part in (tiny_corpora / "crema_d").iterdir():
         (corpus / part.name).symlink_to(part)
     assert build(corpus, tmp_path / "data", beam=beam) == built
 
 
-def test_a_killed_build_goes_on_where_it_stopped(minute_corpora, built, tmp_path):
-    corpus = minute_corpora / "crema_d"
+def test_a_killed_build_goes_on_where_it_stopped(tiny_corpora, built, tmp_path):
+    corpus = tiny_corpora / "crema_d"
     command = [sys.executable, "-m", "trainers.prepare", "--dataset=crema_d_av", f"--manual_dir={corpus}"]
     process = subprocess.Popen([*command, f"--data_dir={tmp_path}", "--workers=1"], stderr=subprocess.DEVNULL)
     while len(kept_clips(tmp_path)) < 0.6 * CLIPS:

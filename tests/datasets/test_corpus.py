@@ -18,8 +18,8 @@ TRAIN = "fold_2+fold_3+fold_4"
 
 
 @pytest.fixture(scope="module")
-def corpus(minute_data):
-    return open_corpus("crema_d_av", minute_data, "64")
+def corpus(tiny_data):
+    return open_corpus("crema_d_av", tiny_data, "64")
 
 
 def test_the_corpus_knows_how_it_was_made(corpus):
@@ -42,8 +42,8 @@ def test_examples_and_arrays_have_the_promised_types(corpus):
 
 
 @pytest.mark.parametrize("balance", [False, True])
-def test_a_stream_reads_the_disk_once_where_its_examples_fit_into_memory(minute_data, tmp_path, balance):
-    shutil.copytree(minute_data / "crema_d_av", tmp_path / "crema_d_av")
+def test_a_stream_reads_the_disk_once_where_its_examples_fit_into_memory(tiny_data, tmp_path, balance):
+    shutil.copytree(tiny_data / "crema_d_av", tmp_path / "crema_d_av")
     corpus = open_corpus("crema_d_av", tmp_path, "64")
     stream = corpus.stream(TRAIN, batch_size=1, seed=1, balance=balance)
     assert (stream.element_spec[1]["face"].dtype, stream.element_spec[1]["spectrogram"].dtype) == (tf.uint8, tf.float16)
@@ -67,14 +67,14 @@ def test_examples_that_are_kept_are_kept_as_they_are_stored(corpus):
 
 
 @pytest.fixture(scope="module")
-def unbalanced(minute_corpora, minute_data, tmp_path_factory):
+def unbalanced(tiny_corpora, tiny_data, tmp_path_factory):
     """crema_d_av without most anger and all fear of the training speakers; every clip is decoded already."""
     folder = tmp_path_factory.mktemp("unbalanced")
-    shutil.copytree(minute_corpora / "crema_d", folder / "corpus")
+    shutil.copytree(tiny_corpora / "crema_d", folder / "corpus")
     for pattern in ("103*_ANG_*", "105*_ANG_*", "103*_FEA_*", "105*_FEA_*", "107*_FEA_*"):
         for path in (folder / "corpus").glob(f"*/{pattern}"):
             path.unlink()
-    builder = datasets.BUILDERS["crema_d_av"](data_dir=folder, config="64", store_dir=minute_data / "clips")
+    builder = datasets.BUILDERS["crema_d_av"](data_dir=folder, config="64", store_dir=tiny_data / "clips")
     builder.download_and_prepare(download_config=tfds.download.DownloadConfig(manual_dir=folder / "corpus"))
     return open_corpus("crema_d_av", folder, "64")
 
@@ -105,8 +105,8 @@ def test_a_dataset_that_was_not_built_is_named_with_the_remedy(tmp_path):
     assert "only version" not in str(caught.value)
 
 
-def test_a_dataset_of_an_older_version_is_not_read(minute_data, tmp_path):
-    shutil.copytree(minute_data / "crema_d_av", tmp_path / "crema_d_av")
+def test_a_dataset_of_an_older_version_is_not_read(tiny_data, tmp_path):
+    shutil.copytree(tiny_data / "crema_d_av", tmp_path / "crema_d_av")
     folder = tmp_path / "crema_d_av" / "64"
     (folder / str(datasets.BUILDERS["crema_d_av"].VERSION)).rename(folder / "1.0.0")
     with pytest.raises(UserError, match=r"only version 1\.0\.0, .*trainers\.prepare --dataset=crema_d_av") as caught:

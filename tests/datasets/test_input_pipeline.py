@@ -16,8 +16,8 @@ TRAIN = "fold_2+fold_3+fold_4"
 
 
 @pytest.fixture(scope="module")
-def corpus(minute_data):
-    return open_corpus("crema_d_av", minute_data, "64")
+def corpus(tiny_data):
+    return open_corpus("crema_d_av", tiny_data, "64")
 
 
 def test_noise_is_uniform_and_follows_from_seed_and_number():
@@ -52,8 +52,8 @@ def test_gan_batches_pair_face_voice_condition_and_noise_of_one_example(corpus):
     assert {*joined["other_speaker"]} == {0, 1}
 
 
-def test_joined_batches_have_one_streams_examples_after_the_others(corpus, minute_data):
-    voxceleb = open_corpus("voxceleb_av", minute_data, "64")
+def test_joined_batches_have_one_streams_examples_after_the_others(corpus, tiny_data):
+    voxceleb = open_corpus("voxceleb_av", tiny_data, "64")
     null, label = input_pipeline.null_condition(6), input_pipeline.label_condition(6)
     parts = [
         input_pipeline.gan_batches(one.examples(split).enumerate(), own, batch_size=size, noise_dim=5, seed=seed)
@@ -67,8 +67,8 @@ def test_joined_batches_have_one_streams_examples_after_the_others(corpus, minut
     np.testing.assert_array_equal(batch["key"][:, 0], [9, 9, 9, 10])
 
 
-def test_pretraining_has_the_null_condition_and_needs_no_labels(minute_data):
-    voxceleb = open_corpus("voxceleb_av", minute_data, "64")
+def test_pretraining_has_the_null_condition_and_needs_no_labels(tiny_data):
+    voxceleb = open_corpus("voxceleb_av", tiny_data, "64")
     assert voxceleb.class_names == ()
     numbered = voxceleb.examples("train").enumerate()
     batch = next(

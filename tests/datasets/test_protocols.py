@@ -17,8 +17,8 @@ CASES = [(name, fold) for name, folds in FOLDS.items() for fold in range(len(fol
 
 
 @pytest.fixture(scope="module")
-def corpus(minute_data):
-    return open_corpus("crema_d_av", minute_data, "64")
+def corpus(tiny_data):
+    return open_corpus("crema_d_av", tiny_data, "64")
 
 
 def sides(protocol):
@@ -112,8 +112,8 @@ def test_only_folds_with_clips_take_part(fewer_clips):
         protocols.protocol(open_corpus("crema_d_av", fewer_clips("1019_*", "1037_*", "1055_*"), "64"), 0)
 
 
-def test_the_unlabelled_splits_are_voxcelebs(corpus, minute_data):
-    voxceleb = open_corpus("voxceleb_av", minute_data, "64")
+def test_the_unlabelled_splits_are_voxcelebs(corpus, tiny_data):
+    voxceleb = open_corpus("voxceleb_av", tiny_data, "64")
     train, watched = protocols.unlabelled_splits(voxceleb)
     assert (train, watched) == ("train", "test")  # so few speakers have none for validation
     assert not voxceleb.speakers(train) & voxceleb.speakers(watched)

@@ -12,8 +12,8 @@ from datasets.validation import MIN_DRIFT_EXAMPLES, anomalies
 
 
 @pytest.fixture(scope="module")
-def builder(minute_data):
-    return datasets.BUILDERS["crema_d_av"](data_dir=minute_data, config="64")
+def builder(tiny_data):
+    return datasets.BUILDERS["crema_d_av"](data_dir=tiny_data, config="64")
 
 
 @pytest.fixture

@@ -78,12 +78,12 @@ def test_shrunk_detection_agrees(astronaut, face, side, limit):
     np.testing.assert_allclose(found.box, face.box, atol=0.1 * face.box[3])
 
 
-def test_shrunk_detection_agrees_on_synthetic_frames(minute_corpora):
+def test_shrunk_detection_agrees_on_synthetic_frames(tiny_corpora):
     """Within 2% of the distance of the eyes on the whole, and with no outlier."""
     scatters = []
     for path in [
-        *sorted(minute_corpora.glob("crema_d/VideoFlash/*"))[::3],
-        *minute_corpora.glob("voxceleb2/*/mp4/**/*.mp4"),
+        *sorted(tiny_corpora.glob("crema_d/VideoFlash/*"))[::3],
+        *tiny_corpora.glob("voxceleb2/*/mp4/**/*.mp4"),
     ]:
         with media.Video(path, path.read_bytes()) as video:
             ((_, frame),) = video.frames([0])

@@ -20,14 +20,14 @@ def test_importing_the_package_loads_no_tensorflow():
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
-def test_a_run_from_python_is_that_of_the_command(minute_run, minute_data, tmp_path):
+def test_a_run_from_python_is_that_of_the_command(tiny_run, tiny_data, tmp_path):
     """It resumes what the command has done but for the last stages, whose figures are the same again."""
     run = tmp_path / "run"
-    shutil.copytree(minute_run, run)
+    shutil.copytree(tiny_run, run)
     shutil.rmtree(run / "evaluate")
     shutil.rmtree(run / "serving")
-    found = trainers.run(from_json(RunConfig, (run / "config.json").read_text()), minute_data, run)
-    expected = {one.name: one for one in read_results(read_metrics(minute_run))}
+    found = trainers.run(from_json(RunConfig, (run / "config.json").read_text()), tiny_data, run)
+    expected = {one.name: one for one in read_results(read_metrics(tiny_run))}
     assert set(found.index) == set(expected)
     for name in ("bare_accuracy", "gan_strong_accuracy", "requested_accuracy"):
         assert found.loc[name, "value"] == pytest.approx(expected[name].value)
@@ -35,10 +35,10 @@ def test_a_run_from_python_is_that_of_the_command(minute_run, minute_data, tmp_p
     assert (run / "serving" / "emogan" / "1" / "saved_model.pb").exists()
 
 
-def test_results_of_a_study(minute_study):
-    found = trainers.results(minute_study)
+def test_results_of_a_study(tiny_study):
+    found = trainers.results(tiny_study)
     assert list(found["recogniser"][:2]) == ["bare", "strong"]
-    for (_, row), expected in zip(found.iterrows(), study_results.read(minute_study), strict=True):
+    for (_, row), expected in zip(found.iterrows(), study_results.read(tiny_study), strict=True):
         assert (row["case"], row["accuracy"]) == (expected.place.case, expected.mean["accuracy"])
         if expected.comparison:
             assert row["difference"] == expected.comparison.difference

@@ -46,8 +46,8 @@ def assert_same_weights(first, second):
 
 
 @pytest.mark.slow
-def test_a_run_that_is_stopped_ends_in_the_same_weights(minute_run, minute_flags, run_command, tmp_path):
-    flags = [*minute_flags, f"--run_dir={tmp_path / 'run'}"]
+def test_a_run_that_is_stopped_ends_in_the_same_weights(tiny_run, tiny_flags, run_command, tmp_path):
+    flags = [*tiny_flags, f"--run_dir={tmp_path / 'run'}"]
     with start(flags) as process:
         while not list((tmp_path / "run").glob("calibrate/checkpoints/last-*.index")):
             assert process.poll() is None
@@ -59,12 +59,12 @@ def test_a_run_that_is_stopped_ends_in_the_same_weights(minute_run, minute_flags
     assert error.splitlines()[-1].endswith("start the same command again to go on")
     assert "Traceback" not in error
     assert run_command("trainers.progressive", *flags).returncode == 0
-    assert_same_weights(minute_run, tmp_path / "run")
+    assert_same_weights(tiny_run, tmp_path / "run")
 
 
 @pytest.mark.slow
-def test_a_run_that_is_killed_twenty_times_ends_in_the_same_weights(minute_flags, run_command, tmp_path):
-    longer = [*minute_flags, "--pretrain_steps=40", "--calibrate_steps=40", "--recognise_steps=40"]
+def test_a_run_that_is_killed_twenty_times_ends_in_the_same_weights(tiny_flags, run_command, tmp_path):
+    longer = [*tiny_flags, "--pretrain_steps=40", "--calibrate_steps=40", "--recognise_steps=40"]
     longer += ["--generated_until=0.5", "--generated_weight=0.5", "--generated_filter", "--recognise_consistency=1"]
     whole, killed = ([*longer, f"--run_dir={tmp_path / name}"] for name in ("whole", "killed"))
     assert run_command("trainers.progressive", *whole).returncode == 0

@@ -26,7 +26,7 @@ def test_the_flags_of_a_run_are_shown_in_groups_with_their_values_and_defaults(r
     text = run_command("trainers.progressive", "--help").stdout
     headings = re.findall(r"(?m)^(\w.*):\n  --", text)
     assert [heading.split(":")[0].split(",")[0] for heading in headings] == [
-        "Flags", "The data", "The method", "The networks", "The game", "The training of G", "The recognisers",
+        "Flags", "The data", "The method", "The networks", "The losses", "The training of G", "The recognisers",
         "The strong recogniser",
     ]  # fmt: skip
     assert "  --data_dir\n      Folder of the built datasets. (required)\n" in text

@@ -1,4 +1,4 @@
-"""The commands of the main job on the minute corpora, as a user types them."""
+"""The commands of the main job on the tiny corpora, as a user types them."""
 
 import dataclasses
 import json
@@ -25,7 +25,7 @@ from trainers.runs.saved_networks import layer_digests, load_network, seen_speak
 from trainers.stages import sampling
 
 
-def test_the_run_leaves_all_it_promises(minute_run):
+def test_the_run_leaves_all_it_promises(tiny_run):
     for name in (
         "config.json", "flags.txt", "log.txt", "metrics.jsonl", "report.html", "pretrain/generator/saved_model.pb",
         "pretrain/discriminator/saved_model.pb", "calibrate/classifier/saved_model.pb",
@@ -34,18 +34,18 @@ def test_the_run_leaves_all_it_promises(minute_run):
         "draw/conditions.npy", "evaluate/samples.npz", "serving/emogan/1/saved_model.pb",
         "pictures/pretrain_0000004.png", "pictures/calibrate_0000002.png", "evaluate/confusion_requested.csv",
     ):  # fmt: skip
-        assert (minute_run / name).is_file(), name
-    shown = EventAccumulator(str(minute_run / "tensorboard" / "calibrate"))
+        assert (tiny_run / name).is_file(), name
+    shown = EventAccumulator(str(tiny_run / "tensorboard" / "calibrate"))
     shown.Reload()
     assert {"g_loss", "val_g_l1_loss", "samples", "sounds"} <= set(shown.Tags()["tensors"])
     kinds = [shown.SummaryMetadata(tag).plugin_data.plugin_name for tag in ("samples", "sounds")]
     assert kinds == ["images", "audio"]
-    assert "--preset=tiny" in (minute_run / "flags.txt").read_text()
-    assert json.loads((minute_run / "config.json").read_text())["model"]["base_filters"] == 4
+    assert "--preset=tiny" in (tiny_run / "flags.txt").read_text()
+    assert json.loads((tiny_run / "config.json").read_text())["model"]["base_filters"] == 4
 
 
-def test_every_figure_has_its_n_and_what_it_was_computed_on(minute_run):
-    rows = [row for row in read_metrics(minute_run) if row["stage"] == "evaluate"]
+def test_every_figure_has_its_n_and_what_it_was_computed_on(tiny_run):
+    rows = [row for row in read_metrics(tiny_run) if row["stage"] == "evaluate"]
     named = {row["name"]: row for row in rows}
     assert {
         "bare_accuracy", "bare_uar", "strong_accuracy", "gan_accuracy", "gan_strong_macro_f1", "generated_accuracy",
@@ -69,15 +69,15 @@ def test_every_figure_has_its_n_and_what_it_was_computed_on(minute_run):
     assert "low" not in named["accuracy_gan_minus_bare"]  # one speaker says nothing of the next
 
 
-def test_the_codes_means_are_those_of_training_clips(minute_run, minute_data):
-    kept = tf.train.load_checkpoint(str(minute_run / "calibrate" / "checkpoints" / "last-00000004"))
+def test_the_codes_means_are_those_of_training_clips(tiny_run, tiny_data):
+    kept = tf.train.load_checkpoint(str(tiny_run / "calibrate" / "checkpoints" / "last-00000004"))
     means = kept.get_tensor("model/code/means/.ATTRIBUTES/VARIABLE_VALUE")
-    unlabelled = open_corpus("voxceleb_av", minute_data, "64")
+    unlabelled = open_corpus("voxceleb_av", tiny_data, "64")
     split, held_out = protocols.unlabelled_splits(unlabelled)
     seen, unseen = (unlabelled.arrays(one, ["spectrogram"])["spectrogram"].mean(0).ravel() for one in (split, held_out))
     np.testing.assert_allclose(means[0], seen, atol=1e-3)
     assert np.abs(means[0] - unseen).max() > 0.1
-    labelled = open_corpus("crema_d_av", minute_data, "64").arrays("fold_2+fold_3+fold_4", ["spectrogram"])
+    labelled = open_corpus("crema_d_av", tiny_data, "64").arrays("fold_2+fold_3+fold_4", ["spectrogram"])
     for number, mean in enumerate(means[1:]):
         own = labelled["spectrogram"][labelled["label"] == number]
         np.testing.assert_allclose(means[0] + mean, own.mean(0).ravel(), atol=1e-3)
@@ -88,17 +88,17 @@ def test_the_codes_means_are_those_of_training_clips(minute_run, minute_data):
     [("evaluate", "recognise_gan/1/recogniser"), ("draw", "calibrate/generator")],
 )
 def test_a_planted_leak_is_refused_before_anything_is_measured(
-    minute_run, minute_flags, run_command, tmp_path, stage, network
+    tiny_run, tiny_flags, run_command, tmp_path, stage, network
 ):
     run = tmp_path / "run"
-    shutil.copytree(minute_run, run)
+    shutil.copytree(tiny_run, run)
     about = run / network / "emogan.json"
     found = json.loads(about.read_text())
     assert "crema_d_av:1001" not in found["speakers"]  # who is alone in the test fold
     about.write_text(json.dumps(found | {"speakers": [*found["speakers"], "crema_d_av:1001"]}))
     shutil.rmtree(run / "evaluate")
     shutil.rmtree(run / stage, ignore_errors=True)
-    result = run_command("trainers.progressive", *minute_flags, f"--run_dir={run}")
+    result = run_command("trainers.progressive", *tiny_flags, f"--run_dir={run}")
     assert result.returncode == 2
     assert result.stderr.splitlines()[-1].endswith(
         f"{network} was trained or selected on crema_d_av:1001, and must not be tested on that speaker"
@@ -106,30 +106,29 @@ def test_a_planted_leak_is_refused_before_anything_is_measured(
     assert not (run / "evaluate" / "done.json").exists()
 
 
-def test_every_network_knows_whom_it_has_seen(minute_run):
+def test_every_network_knows_whom_it_has_seen(tiny_run):
     training = {f"crema_d_av:{actor}" for actor in (1019, 1037, 1055, 1073)}
     for name in ("recognise_bare/0/recogniser", "calibrate/classifier", "calibrate/generator"):
-        seen = seen_speakers(minute_run / name)
+        seen = seen_speakers(tiny_run / name)
         assert {speaker for speaker in seen if speaker.startswith("crema_d_av")} == training
-    pretrained = seen_speakers(minute_run / "pretrain" / "generator")
+    pretrained = seen_speakers(tiny_run / "pretrain" / "generator")
     assert len(pretrained) == 3  # two are trained on, one is watched
-    assert pretrained < seen_speakers(minute_run / "calibrate" / "generator")
+    assert pretrained < seen_speakers(tiny_run / "calibrate" / "generator")
 
 
-def test_calibration_starts_from_the_pretrained_networks(minute_run):
-    losses = {row["stage"]: row for row in read_metrics(minute_run) if "step" in row}
+def test_calibration_starts_from_the_pretrained_networks(tiny_run):
+    losses = {row["stage"]: row for row in read_metrics(tiny_run) if "step" in row}
     assert "q_loss" in losses["calibrate"]
     assert "q_loss" not in losses["pretrain"]
     read = [
-        tf.keras.models.load_model(minute_run / stage / "generator", compile=False)
-        for stage in ("pretrain", "calibrate")
+        tf.keras.models.load_model(tiny_run / stage / "generator", compile=False) for stage in ("pretrain", "calibrate")
     ]
     for before, after in zip(*(network.trainable_variables for network in read), strict=True):
         assert 0 < np.abs(after - before).max() < 0.01, before.name  # from there, by 4 steps of about 5e-4
-    log = (minute_run / "log.txt").read_text()
-    for line in (minute_run / "calibrate" / "taken_over.txt").read_text().splitlines():
+    log = (tiny_run / "log.txt").read_text()
+    for line in (tiny_run / "calibrate" / "taken_over.txt").read_text().splitlines():
         network, layer, digest = line.split()
-        assert layer_digests(load_network(minute_run / "pretrain" / network))[layer] == digest
+        assert layer_digests(load_network(tiny_run / "pretrain" / network))[layer] == digest
         assert digest not in log
     told = [line for line in log.splitlines() if "taken over: " in line]
     assert [network for network in ("generator", "discriminator") for line in told if network in line] == [
@@ -140,16 +139,16 @@ def test_calibration_starts_from_the_pretrained_networks(minute_run):
         np.testing.assert_array_equal(before, after)
 
 
-def test_the_same_command_again_does_nothing_twice(minute_run, minute_flags, run_command, tmp_path):
+def test_the_same_command_again_does_nothing_twice(tiny_run, tiny_flags, run_command, tmp_path):
     run = tmp_path / "run"
-    shutil.copytree(minute_run, run)  # which other tests read while its report is written again
+    shutil.copytree(tiny_run, run)  # which other tests read while its report is written again
     before = (run / "metrics.jsonl").read_text()
-    again = run_command("trainers.progressive", *minute_flags, f"--run_dir={run}")
+    again = run_command("trainers.progressive", *tiny_flags, f"--run_dir={run}")
     assert again.returncode == 0
     assert again.stderr.count("done before") == 10
     assert (run / "metrics.jsonl").read_text() == before
     assert "Bare accuracy" in again.stdout
-    other = run_command("trainers.progressive", *minute_flags, f"--run_dir={run}", "--lambda_l1=50")
+    other = run_command("trainers.progressive", *tiny_flags, f"--run_dir={run}", "--lambda_l1=50")
     assert other.returncode == 2
     assert "lambda_l1: 50.0, 0.0" in other.stderr
 
@@ -174,15 +173,15 @@ def test_the_same_command_again_does_nothing_twice(minute_run, minute_flags, run
         ("--oracle --train_speakers=3", "--train_speakers"),
     ],
 )
-def test_a_wrong_flag_gets_one_clear_message(minute_flags, tmp_path, run_command, flag, message):
-    result = run_command("trainers.progressive", *minute_flags, f"--run_dir={tmp_path / 'run'}", *flag.split())
+def test_a_wrong_flag_gets_one_clear_message(tiny_flags, tmp_path, run_command, flag, message):
+    result = run_command("trainers.progressive", *tiny_flags, f"--run_dir={tmp_path / 'run'}", *flag.split())
     assert result.returncode != 0
     assert message in result.stderr + result.stdout
     assert "Traceback" not in result.stderr
 
 
-def test_a_dry_run_tells_all_and_does_nothing(minute_flags, tmp_path, run_command):
-    flags = [*minute_flags, f"--output_dir={tmp_path / 'runs'}", "--dry_run", "--condition=face"]
+def test_a_dry_run_tells_all_and_does_nothing(tiny_flags, tmp_path, run_command):
+    flags = [*tiny_flags, f"--output_dir={tmp_path / 'runs'}", "--dry_run", "--condition=face"]
     result = run_command("trainers.progressive", *flags)
     assert result.returncode == 0, result.stderr
     name = "crema_d_av-64-progressive-semi-supervised-fold_0-seed_1-"
@@ -197,22 +196,22 @@ def test_a_dry_run_tells_all_and_does_nothing(minute_flags, tmp_path, run_comman
     assert not (tmp_path / "runs").exists()
 
 
-def test_export_writes_the_next_version(minute_run, tmp_path, run_command):
+def test_export_writes_the_next_version(tiny_run, tmp_path, run_command):
     (tmp_path / "m" / "3").mkdir(parents=True)
-    result = run_command("trainers.export", f"--run={minute_run}", f"--output_dir={tmp_path / 'm'}")
+    result = run_command("trainers.export", f"--run={tiny_run}", f"--output_dir={tmp_path / 'm'}")
     assert result.stdout.strip() == str(tmp_path / "m" / "4")
     assert "aligned_face_bytes" in str(tf.saved_model.load(str(tmp_path / "m" / "4")).signatures["serving_default"])
 
 
 @pytest.mark.slow
-def test_export_writes_the_version_that_is_asked_for(minute_run, tmp_path, run_command):
-    flags = [f"--run_dir={minute_run}", f"--output_dir={tmp_path / 'm'}", "--version=7"]
+def test_export_writes_the_version_that_is_asked_for(tiny_run, tmp_path, run_command):
+    flags = [f"--run_dir={tiny_run}", f"--output_dir={tmp_path / 'm'}", "--version=7"]
     assert run_command("trainers.export", *flags).stdout.strip() == str(tmp_path / "m" / "7")
 
 
-def test_export_refuses_a_version_that_is_there_and_a_run_that_is_not(minute_run, tmp_path, run_command):
-    served = minute_run / "serving" / "emogan"
-    again = run_command("trainers.export", f"--run_dir={minute_run}", f"--output_dir={served}", "--version=1")
+def test_export_refuses_a_version_that_is_there_and_a_run_that_is_not(tiny_run, tmp_path, run_command):
+    served = tiny_run / "serving" / "emogan"
+    again = run_command("trainers.export", f"--run_dir={tiny_run}", f"--output_dir={served}", "--version=1")
     assert (again.returncode, "is there already; leave out --version" in again.stderr) == (2, True)
     refused = run_command("trainers.export", f"--run_dir={tmp_path}", f"--output_dir={tmp_path / 'n'}")
     assert refused.returncode == 2
@@ -226,10 +225,10 @@ def generate(run_command, run, photo, out, emotion="happy"):
     )
 
 
-def test_generate_turns_a_photograph_into_a_picture_and_a_sound(minute_run, tmp_path, run_command):
+def test_generate_turns_a_photograph_into_a_picture_and_a_sound(tiny_run, tmp_path, run_command):
     photo = tmp_path / "photo.jpg"
     imsave(photo, skimage.data.astronaut())
-    result = generate(run_command, minute_run, photo, tmp_path / "out")
+    result = generate(run_command, tiny_run, photo, tmp_path / "out")
     assert result.returncode == 0, result.stderr
     face, picture, sound = map(Path, result.stdout.splitlines())
     assert [path.name[-11:] for path in (picture, sound)] == ["happy_1.png", "happy_1.wav"]
@@ -240,13 +239,13 @@ def test_generate_turns_a_photograph_into_a_picture_and_a_sound(minute_run, tmp_
 
 
 @pytest.mark.parametrize("case", ["no face", "no picture", "unknown emotion", "no file"])
-def test_generate_refuses_what_it_cannot_use(minute_run, tmp_path, run_command, case):
+def test_generate_refuses_what_it_cannot_use(tiny_run, tmp_path, run_command, case):
     photo = tmp_path / "photo.png"
     if case == "no picture":
         photo.write_text("version https://git-lfs.github.com/spec/v1")
     elif case != "no file":
         imsave(photo, skimage.data.coffee() if case == "no face" else skimage.data.astronaut())
-    result = generate(run_command, minute_run, photo, tmp_path, "bored" if case == "unknown emotion" else "happy")
+    result = generate(run_command, tiny_run, photo, tmp_path, "bored" if case == "unknown emotion" else "happy")
     assert result.returncode == 2
     assert result.stderr.splitlines()[-1].startswith("error: ")
     assert "Traceback" not in result.stderr
@@ -254,20 +253,20 @@ def test_generate_refuses_what_it_cannot_use(minute_run, tmp_path, run_command, 
     assert expected.get(case, "cannot be read as an image") in result.stderr
 
 
-def test_a_pretrained_network_of_another_size_is_refused(minute_run, minute_flags, tmp_path, run_command):
+def test_a_pretrained_network_of_another_size_is_refused(tiny_run, tiny_flags, tmp_path, run_command):
     run = tmp_path / "run"
-    shutil.copytree(minute_run, run)
+    shutil.copytree(tiny_run, run)
     shutil.rmtree(run / "calibrate")
     settings = run / "pretrain" / "generator" / "emogan.json"
     settings.write_text(settings.read_text().replace('"base_filters": 4', '"base_filters": 8'))
-    result = run_command("trainers.progressive", *minute_flags, f"--run_dir={run}")
+    result = run_command("trainers.progressive", *tiny_flags, f"--run_dir={run}")
     assert result.returncode == 2
     assert "base_filters: 4, 8" in result.stderr
 
 
 @pytest.mark.slow
-def test_a_run_without_a_gan_has_the_recognisers_of_real_data(minute_run, minute_flags, run_command, tmp_path):
-    run, flags = tmp_path / "run", [*minute_flags, "--schedule=none", "--mixup=0.2", "--time_shift_share=0.1"]
+def test_a_run_without_a_gan_has_the_recognisers_of_real_data(tiny_run, tiny_flags, run_command, tmp_path):
+    run, flags = tmp_path / "run", [*tiny_flags, "--schedule=none", "--mixup=0.2", "--time_shift_share=0.1"]
     assert (
         "trainable parameters"
         not in run_command("trainers.progressive", *flags, f"--run_dir={run}", "--dry_run").stdout
@@ -281,26 +280,26 @@ def test_a_run_without_a_gan_has_the_recognisers_of_real_data(minute_run, minute
     assert "not run yet" not in page
     assert "generated" not in page.partition("<h2>The paper")[0]
     # The bare recogniser is the one of a run with a GAN: nothing of the regularisation is in it.
-    plain, expected = (load_network(folder / "recognise_bare" / "1" / "recogniser") for folder in (run, minute_run))
+    plain, expected = (load_network(folder / "recognise_bare" / "1" / "recogniser") for folder in (run, tiny_run))
     for one, other in zip(plain.variables, expected.variables, strict=True):
         np.testing.assert_array_equal(one, other)
 
 
-def test_each_seed_of_a_recogniser_is_another_training(minute_run):
-    one, other = (load_network(minute_run / "recognise_strong" / number / "recogniser") for number in "01")
+def test_each_seed_of_a_recogniser_is_another_training(tiny_run):
+    one, other = (load_network(tiny_run / "recognise_strong" / number / "recogniser") for number in "01")
     assert all(np.abs(a - b).max() > 0 for a, b in zip(one.trainable_variables, other.trainable_variables, strict=True))
 
 
-def test_draws_are_what_the_generator_makes_of_training_faces(minute_run, minute_data):
+def test_draws_are_what_the_generator_makes_of_training_faces(tiny_run, tiny_data):
     """And a run keeps none of the pictures, which fill disks."""
-    assert not (minute_run / "draw" / "pictures.npy").exists()
-    job = open_job(from_json(RunConfig, (minute_run / "config.json").read_text()), minute_data)
-    run = RunFolder(minute_run, job.config, writes=False)
+    assert not (tiny_run / "draw" / "pictures.npy").exists()
+    job = open_job(from_json(RunConfig, (tiny_run / "config.json").read_text()), tiny_data)
+    run = RunFolder(tiny_run, job.config, writes=False)
     draws = sampling.read_draws(job, run)
     pictures = np.array(draws.pictures)
     sampling.discard_draws(run)
     train = job.labelled.arrays(job.protocol.train, ["face"])
-    generator = load_network(minute_run / "calibrate" / "generator")
+    generator = load_network(tiny_run / "calibrate" / "generator")
     assert pictures.shape == (2 * 18, 64, 64, 1)
     for item in (0, 1, 35):
         face = train["face"][item // 2].astype(np.float32) / 127.5 - 1
@@ -313,12 +312,12 @@ def test_draws_are_what_the_generator_makes_of_training_faces(minute_run, minute
 
 
 @pytest.mark.slow
-def test_a_run_on_left_out_speakers_reads_no_label_of_theirs(minute_flags, minute_data, run_command, tmp_path):
+def test_a_run_on_left_out_speakers_reads_no_label_of_theirs(tiny_flags, tiny_data, run_command, tmp_path):
     run = tmp_path / "run"
-    flags = [*minute_flags, "--train_speakers=1", "--pretrain_dataset=left_out", "--oracle", "--recognise_seeds=1"]
+    flags = [*tiny_flags, "--train_speakers=1", "--pretrain_dataset=left_out", "--oracle", "--recognise_seeds=1"]
     result = run_command("trainers.progressive", *flags, f"--run_dir={run}")
     assert result.returncode == 0, result.stderr
-    corpus = open_corpus("crema_d_av", minute_data, "64")
+    corpus = open_corpus("crema_d_av", tiny_data, "64")
     protocol = protocols.low_data(corpus, 0, train_speakers=1, seed=1)
     left_out = {f"crema_d_av:{speaker}" for speaker in protocol.left_out}
     assert len(left_out) == 2
@@ -334,11 +333,11 @@ def test_a_run_on_left_out_speakers_reads_no_label_of_theirs(minute_flags, minut
     assert {"oracle_accuracy", "accuracy_oracle_strong_minus_strong"} <= named.keys()
 
 
-def test_labels_of_left_out_speakers_cannot_be_read(minute_run, minute_data):
+def test_labels_of_left_out_speakers_cannot_be_read(tiny_run, tiny_data):
     """A planted leak: whoever asks the unlabelled speakers' examples for a label gets none; the oracle gets all."""
-    config = from_json(RunConfig, (minute_run / "config.json").read_text())
+    config = from_json(RunConfig, (tiny_run / "config.json").read_text())
     config = dataclasses.replace(config, train_speakers=1, pretrain_dataset="left_out", oracle=True)
-    job = open_job(config, minute_data)
+    job = open_job(config, tiny_data)
     train, watched = job.unlabelled_splits
     assert watched == job.protocol.validation
     left_out = {f"crema_d_av:{speaker}" for speaker in job.protocol.left_out}
@@ -355,6 +354,6 @@ def test_labels_of_left_out_speakers_cannot_be_read(minute_run, minute_data):
         assert ("label" in examples.element_spec) == has_labels
         assert ("multimodal_vote" in examples.element_spec) == has_labels
     with pytest.raises(UserError, match="none is left out"):
-        open_job(dataclasses.replace(config, train_speakers=3), minute_data)
+        open_job(dataclasses.replace(config, train_speakers=3), tiny_data)
     with pytest.raises(UserError, match="no labels"):
         job.unlabelled.column("label", train)

@@ -19,12 +19,12 @@ def recordings(tmp_path, rng):
     return folder
 
 
-def test_a_folder_becomes_a_table(run_command, minute_run, recordings, tmp_path):
+def test_a_folder_becomes_a_table(run_command, tiny_run, recordings, tmp_path):
     table = tmp_path / "table.csv"
-    result = run_command("trainers.recognise", f"--run_dir={minute_run}", f"--csv={table}", str(recordings))
+    result = run_command("trainers.recognise", f"--run_dir={tiny_run}", f"--csv={table}", str(recordings))
     assert result.returncode == 0, result.stderr
     found = pd.read_csv(table, index_col="recording")
-    expected = emogan.load_recogniser(minute_run).predict_proba(recordings)
+    expected = emogan.load_recogniser(tiny_run).predict_proba(recordings)
     assert list(found.index) == [str(recordings / "long.wav"), str(recordings / "short.wav")]
     np.testing.assert_allclose(found[list(EMOTIONS)], expected, atol=1e-5)
     assert list(found["emotion"]) == list(expected.idxmax(axis=1))
@@ -32,9 +32,9 @@ def test_a_folder_becomes_a_table(run_command, minute_run, recordings, tmp_path)
         assert name in result.stdout
 
 
-def test_windows_have_times_and_a_picture(run_command, minute_run, recordings, tmp_path):
+def test_windows_have_times_and_a_picture(run_command, tiny_run, recordings, tmp_path):
     result = run_command(
-        "trainers.recognise", f"--run_dir={minute_run}", "--windows", "--hop_seconds=2", f"--csv={tmp_path / 'w.csv'}",
+        "trainers.recognise", f"--run_dir={tiny_run}", "--windows", "--hop_seconds=2", f"--csv={tmp_path / 'w.csv'}",
         f"--plot={tmp_path / 'w.png'}", str(recordings / "long.wav"),
     )  # fmt: skip
     assert result.returncode == 0, result.stderr
@@ -42,9 +42,9 @@ def test_windows_have_times_and_a_picture(run_command, minute_run, recordings, t
     assert imread(tmp_path / "w.png").std() > 10
 
 
-def test_what_cannot_be_read_is_told_and_the_others_are_recognised(run_command, minute_run, recordings):
+def test_what_cannot_be_read_is_told_and_the_others_are_recognised(run_command, tiny_run, recordings):
     (recordings / "broken.mp3").write_bytes(b"nothing")
-    result = run_command("trainers.recognise", f"--run_dir={minute_run}", str(recordings))
+    result = run_command("trainers.recognise", f"--run_dir={tiny_run}", str(recordings))
     assert result.returncode == 2
     assert "short.wav" in result.stdout
     assert "broken.mp3 cannot be used" in result.stderr
@@ -54,6 +54,6 @@ def test_what_cannot_be_read_is_told_and_the_others_are_recognised(run_command, 
     ("given", "message"),
     [([], "no recording is given"), (["--plot=a.png", "a.wav", "b.wav"], "--plot is for one recording")],
 )
-def test_what_cannot_be_asked_for(run_command, minute_run, given, message):
-    result = run_command("trainers.recognise", f"--run_dir={minute_run}", *given)
+def test_what_cannot_be_asked_for(run_command, tiny_run, given, message):
+    result = run_command("trainers.recognise", f"--run_dir={tiny_run}", *given)
     assert (result.returncode, message in result.stderr) == (2, True)

@@ -1,4 +1,4 @@
-"""The game: losses of G, D and Q."""
+"""The losses of G, D and Q."""
 
 from absl import flags
 
@@ -7,7 +7,10 @@ from trainers.flags.networks import by_generator
 from trainers.runs.config import DEFAULTS
 
 flags.DEFINE_enum(
-    "adversarial", DEFAULTS["adversarial"], ADVERSARIAL_FORMS, "The game of D and G; minimax is the paper's Eq. 3."
+    "adversarial",
+    DEFAULTS["adversarial"],
+    ADVERSARIAL_FORMS,
+    "Adversarial loss of D and G; minimax is the paper's Eq. 3.",
 )
 flags.DEFINE_float("lambda_l1", None, f"Weight of the L1 distance in G's loss. {by_generator('lambda_l1')}")
 flags.DEFINE_float(

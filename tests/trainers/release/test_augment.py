@@ -19,8 +19,8 @@ from trainers.release.augment import Order, augment
 
 
 @pytest.fixture(scope="module")
-def flags(minute_run, minute_data):
-    return [f"--model={minute_run / 'serving' / 'emogan'}", "--dataset=crema_d_av/64", f"--data_dir={minute_data}"]
+def flags(tiny_run, tiny_data):
+    return [f"--model={tiny_run / 'serving' / 'emogan'}", "--dataset=crema_d_av/64", f"--data_dir={tiny_data}"]
 
 
 @pytest.fixture(scope="module")
@@ -39,8 +39,8 @@ def items(generated):
         return list(csv.DictReader(file))
 
 
-def test_only_faces_of_training_speakers_are_used_and_each_for_all_that_is_asked(items, minute_data):
-    corpus = open_corpus("crema_d_av", minute_data, "64")
+def test_only_faces_of_training_speakers_are_used_and_each_for_all_that_is_asked(items, tiny_data):
+    corpus = open_corpus("crema_d_av", tiny_data, "64")
     clips = corpus.column("clip_id", "fold_2+fold_3+fold_4")
     asked = [(clip, emotion) for clip in clips for _ in range(2) for emotion in ("happy", "sad")]
     assert sorted((item["clip_id"], item["emotion"]) for item in items) == sorted(asked)
@@ -49,11 +49,11 @@ def test_only_faces_of_training_speakers_are_used_and_each_for_all_that_is_asked
     assert {item["generated"] for item in items} == {"True"}
 
 
-def test_the_model_gives_each_again_for_its_face_and_seed(items, generated, minute_run, minute_data):
-    corpus = open_corpus("crema_d_av", minute_data, "64")
+def test_the_model_gives_each_again_for_its_face_and_seed(items, generated, tiny_run, tiny_data):
+    corpus = open_corpus("crema_d_av", tiny_data, "64")
     examples = corpus.arrays("fold_2+fold_3+fold_4", ["face"])
     faces = dict(zip(examples["clip_id"], examples["face"], strict=True))
-    model = signatures.LocalModel(minute_run / "serving" / "emogan")
+    model = signatures.LocalModel(tiny_run / "serving" / "emogan")
     spectrograms = np.load(generated / "spectrograms.npy")
     assert spectrograms.shape == (72, 64, 64, 1)
     for number in (0, 2, 43):  # the first face's two draws, and another's second
@@ -85,9 +85,9 @@ def test_the_tfds_dataset_holds_the_same(items, generated):
         assert texts == item
 
 
-def test_it_tells_of_the_model_and_of_the_faces(generated, minute_run):
+def test_it_tells_of_the_model_and_of_the_faces(generated, tiny_run):
     about = json.loads((generated / "about.json").read_text())
-    exported = minute_run / "serving" / "emogan" / "1" / "assets.extra" / "provenance.json"
+    exported = tiny_run / "serving" / "emogan" / "1" / "assets.extra" / "provenance.json"
     assert about["model"] == json.loads(exported.read_text())
     assert about["faces"]["licence"].startswith("Open Database License")
     assert about["faces"]["synthetic"]
@@ -104,10 +104,10 @@ def test_without_emotions_each_clips_own_label_is_asked_for(flags, run_command, 
     assert list((tmp_path / "out" / "wav").iterdir()) == []
 
 
-def test_all_emotions_can_be_asked_for_in_a_word(minute_run, minute_data, tmp_path):
+def test_all_emotions_can_be_asked_for_in_a_word(tiny_run, tiny_data, tmp_path):
     model, corpus = (
-        signatures.LocalModel(minute_run / "serving" / "emogan"),
-        open_corpus("crema_d_av", minute_data, "64"),
+        signatures.LocalModel(tiny_run / "serving" / "emogan"),
+        open_corpus("crema_d_av", tiny_data, "64"),
     )
     assert augment(model, corpus, Order(test_fold=0, emotions=("all",), wav=False), tmp_path / "out") == 18 * 6
     with (tmp_path / "out" / "items.csv").open(newline="", encoding="utf-8") as file:
@@ -128,10 +128,10 @@ def test_all_emotions_can_be_asked_for_in_a_word(minute_run, minute_data, tmp_pa
         ("crema_d_av", {"seed": 2**63 - 1}, "seed is 9,223,372,036,854,775,807"),
     ],
 )
-def test_a_wrong_order_is_refused(minute_run, minute_data, tmp_path, dataset, order, message):
-    corpus = open_corpus(dataset, minute_data, "64")
+def test_a_wrong_order_is_refused(tiny_run, tiny_data, tmp_path, dataset, order, message):
+    corpus = open_corpus(dataset, tiny_data, "64")
     with pytest.raises(UserError, match=message):
-        augment(signatures.LocalModel(minute_run / "serving" / "emogan"), corpus, Order(**order), tmp_path / "out")
+        augment(signatures.LocalModel(tiny_run / "serving" / "emogan"), corpus, Order(**order), tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
 
@@ -141,11 +141,11 @@ def test_a_folder_that_is_there_is_left_alone(flags, run_command, tmp_path):
     assert result.stderr.splitlines()[-1] == f"error: {tmp_path} is there already; choose another --output_dir"
 
 
-def test_a_full_disk_is_told_before_anything_is_generated(minute_run, minute_data, small_disk):
-    corpus = open_corpus("crema_d_av", minute_data, "64")
+def test_a_full_disk_is_told_before_anything_is_generated(tiny_run, tiny_data, small_disk):
+    corpus = open_corpus("crema_d_av", tiny_data, "64")
     disk = small_disk("256k")  # 30 spectrograms take 480 KiB
     with pytest.raises(OSError, match="No space left on device"):
-        augment(signatures.LocalModel(minute_run / "serving" / "emogan"), corpus, Order(), disk / "out")
+        augment(signatures.LocalModel(tiny_run / "serving" / "emogan"), corpus, Order(), disk / "out")
     assert not (disk / "out").exists()
 
 

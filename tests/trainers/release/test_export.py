@@ -21,25 +21,25 @@ from trainers.runs.saved_networks import layer_digests, load_network
 
 
 @pytest.fixture(scope="module")
-def model(minute_run):
-    return minute_run / "serving" / "emogan" / "1"
+def model(tiny_run):
+    return tiny_run / "serving" / "emogan" / "1"
 
 
-def test_a_model_says_where_it_comes_from(minute_run, model):
+def test_a_model_says_where_it_comes_from(tiny_run, model):
     about = json.loads((model / "assets.extra" / "provenance.json").read_text())
-    assert about["config"] == json.loads((minute_run / "config.json").read_text())
-    assert about["run"] == minute_run.name
-    generator = load_network(minute_run / "calibrate" / "generator")
+    assert about["config"] == json.loads((tiny_run / "config.json").read_text())
+    assert about["run"] == tiny_run.name
+    generator = load_network(tiny_run / "calibrate" / "generator")
     assert about["digests"]["generator"] == layer_digests(generator)
     assert set(about["digests"]) == {"generator", "classifier"}
     assert about["licences"]["crema_d_av/64"].startswith("Open Database License")
     assert about["licences"]["voxceleb_av/64"].startswith("Creative Commons")
 
 
-def test_a_model_has_the_recogniser_that_is_best_on_validation_and_says_how_good_it_is(minute_run, model):
-    config = from_json(RunConfig, (minute_run / "config.json").read_text())
-    name, number, accuracy = export.best_recogniser(minute_run, config)
-    lines = read_metrics(minute_run)
+def test_a_model_has_the_recogniser_that_is_best_on_validation_and_says_how_good_it_is(tiny_run, model):
+    config = from_json(RunConfig, (tiny_run / "config.json").read_text())
+    name, number, accuracy = export.best_recogniser(tiny_run, config)
+    lines = read_metrics(tiny_run)
     kept = {}
     for line in lines:
         stage = line["stage"].removeprefix("recognise_").partition("/")[0]
@@ -55,7 +55,7 @@ def test_a_model_has_the_recogniser_that_is_best_on_validation_and_says_how_good
     ]
     shares = [line["right"] / line["n"] for line in tested]
     assert (card.test_speakers, card.accuracy) == (len(shares), pytest.approx(np.mean(shares)))
-    classifier = load_network(recogniser_path(minute_run, name, number))
+    classifier = load_network(recogniser_path(tiny_run, name, number))
     pictures = np.random.default_rng(1).uniform(-1, 1, (3, 64, 64, 1)).astype(np.float32)
     found = signatures.LocalModel(model).predict("classify", {"spectrogram": pictures})["emotion_probabilities"]
     np.testing.assert_allclose(found, tf.nn.softmax(classifier(pictures)), atol=1e-5)

@@ -97,9 +97,9 @@ def test_a_study_is_checked_as_a_run_is_before_it_is_begun(uneven, tmp_path):
     assert not (tmp_path / "study").exists()
 
 
-def test_a_dry_run_plans_without_datasets_and_says_how_to_build_them(minute_data, tmp_path, run_command):
+def test_a_dry_run_plans_without_datasets_and_says_how_to_build_them(tiny_data, tmp_path, run_command):
     flags = ["--preset=tiny", "--dry_run", "--dataset=ravdess_av/64_eight", f"--output_dir={tmp_path / 'runs'}"]
-    result = run_command("trainers.progressive", *flags, f"--data_dir={minute_data}")
+    result = run_command("trainers.progressive", *flags, f"--data_dir={tiny_data}")
     assert result.returncode == 0, result.stderr
     assert '"num_classes": 8' in result.stdout
     assert "trainers.prepare --dataset=ravdess_av --config=64_eight --manual_dir=... " in result.stdout

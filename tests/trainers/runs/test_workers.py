@@ -65,15 +65,15 @@ def assert_same_weights(run, other, *names):
 
 
 @pytest.mark.slow
-def test_two_processes_give_what_one_gives(minute_run, minute_flags, tmp_path):
-    _, started = together([*minute_flags, f"--run_dir={tmp_path / 'run'}"])
+def test_two_processes_give_what_one_gives(tiny_run, tiny_flags, tmp_path):
+    _, started = together([*tiny_flags, f"--run_dir={tmp_path / 'run'}"])
     results = [ended(process) for process in started]
     assert [code for code, *_ in results] == [0, 0], results
     assert "Bare accuracy" in results[0][1]
     assert results[1][1] == ""  # only the first one speaks
     networks = ("pretrain/generator", "calibrate/generator", "calibrate/discriminator", "calibrate/classifier")
-    assert_same_weights(minute_run, tmp_path / "run", *networks)
-    rows = [[row for row in read_metrics(run) if row["stage"] == "calibrate"] for run in (minute_run, tmp_path / "run")]
+    assert_same_weights(tiny_run, tmp_path / "run", *networks)
+    rows = [[row for row in read_metrics(run) if row["stage"] == "calibrate"] for run in (tiny_run, tmp_path / "run")]
     for expected, found in zip(*rows, strict=True):
         assert found["step"] == expected["step"]
         assert found["g_l1_loss"] == pytest.approx(expected["g_l1_loss"], abs=1e-4)
@@ -82,9 +82,9 @@ def test_two_processes_give_what_one_gives(minute_run, minute_flags, tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("index", [0, 1])
-def test_one_that_comes_alone_says_for_whom_it_waited(minute_flags, tmp_path, index):
+def test_one_that_comes_alone_says_for_whom_it_waited(tiny_flags, tmp_path, index):
     hosts = [f"localhost:{port}" for port in free_ports(2)]
-    flags = [*minute_flags, f"--run_dir={tmp_path / 'run'}"]
+    flags = [*tiny_flags, f"--run_dir={tmp_path / 'run'}"]
     code, _, (line,) = ended(start(flags, hosts, index, "-c", BRIEF.format(seconds=1)))
     assert code == 2
     assert line.startswith("error: ")
@@ -94,9 +94,9 @@ def test_one_that_comes_alone_says_for_whom_it_waited(minute_flags, tmp_path, in
 
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_one_that_waits_for_the_others_can_be_stopped(minute_flags, tmp_path, number):
+def test_one_that_waits_for_the_others_can_be_stopped(tiny_flags, tmp_path, number):
     hosts = [f"localhost:{port}" for port in free_ports(2)]
-    process = start([*minute_flags, f"--run_dir={tmp_path / 'run'}"], hosts, 0)
+    process = start([*tiny_flags, f"--run_dir={tmp_path / 'run'}"], hosts, 0)
     while True:  # until it waits
         with contextlib.suppress(ConnectionError), socket.create_connection(("localhost", hosts[0].split(":")[1])):
             break
@@ -113,10 +113,10 @@ PRETRAIN = "--pretrain_steps=8"
 
 
 @pytest.fixture(scope="module")
-def alone(minute_flags, tmp_path_factory):
+def alone(tiny_flags, tmp_path_factory):
     """A run whose first stage one process did."""
     run = tmp_path_factory.mktemp("alone") / "run"
-    pretrain([start([*minute_flags, PRETRAIN, f"--run_dir={run}"])], run)
+    pretrain([start([*tiny_flags, PRETRAIN, f"--run_dir={run}"])], run)
     return run
 
 
@@ -125,8 +125,8 @@ def alone(minute_flags, tmp_path_factory):
     ("lost", "number"),
     [(1, signal.SIGKILL), (0, signal.SIGKILL), (1, signal.SIGSTOP), (0, signal.SIGSTOP), (1, signal.SIGTERM)],
 )
-def test_a_lost_process_is_named_and_a_new_start_ends_in_the_same_weights(alone, minute_flags, tmp_path, lost, number):
-    flags = [*minute_flags, PRETRAIN, f"--run_dir={tmp_path / 'run'}"]
+def test_a_lost_process_is_named_and_a_new_start_ends_in_the_same_weights(alone, tiny_flags, tmp_path, lost, number):
+    flags = [*tiny_flags, PRETRAIN, f"--run_dir={tmp_path / 'run'}"]
     hosts, started = together(flags)
     while not [*tmp_path.glob("run/pretrain/checkpoints/last-*.index")]:  # until the first interval is over
         assert [process.poll() for process in started] == [None, None]

@@ -15,10 +15,10 @@ from trainers.runs.saved_networks import load_network, seen_speakers
 
 
 @pytest.mark.slow
-def test_a_run_on_few_speakers_balanced_and_augmented(minute_data, minute_flags, tmp_path, run_command):
+def test_a_run_on_few_speakers_balanced_and_augmented(tiny_data, tiny_flags, tmp_path, run_command):
     run = tmp_path / "run"
     result = run_command(
-        "trainers.progressive", *minute_flags, f"--run_dir={run}", "--train_speakers=2", "--balance_classes", "--flip_faces",
+        "trainers.progressive", *tiny_flags, f"--run_dir={run}", "--train_speakers=2", "--balance_classes", "--flip_faces",
         "--time_masks=2", "--time_mask_share=0.2", "--frequency_masks=1", "--frequency_mask_share=0.3",
     )  # fmt: skip
     assert result.returncode == 0, result.stderr
@@ -28,7 +28,7 @@ def test_a_run_on_few_speakers_balanced_and_augmented(minute_data, minute_flags,
     strong = dataclasses.replace(STRONG, augment=dataclasses.replace(STRONG.augment, **masks), balance_classes=True)
     assert (config["strong"], config["flip_faces"]) == (dataclasses.asdict(strong), True)
 
-    corpus = open_corpus("crema_d_av", minute_data, "64")
+    corpus = open_corpus("crema_d_av", tiny_data, "64")
     protocol = protocols.low_data(corpus, 0, train_speakers=2, seed=1)
     narrowed = corpus.without(protocol.left_out)
     chosen = np.unique(narrowed.column("speaker_id", protocol.train))
@@ -43,10 +43,10 @@ def test_a_run_on_few_speakers_balanced_and_augmented(minute_data, minute_flags,
 
 
 @pytest.mark.slow
-def test_a_run_begins_from_the_networks_of_another_run(minute_run, minute_flags, tmp_path, run_command):
-    run, start = tmp_path / "run", minute_run / "pretrain"
+def test_a_run_begins_from_the_networks_of_another_run(tiny_run, tiny_flags, tmp_path, run_command):
+    run, start = tmp_path / "run", tiny_run / "pretrain"
     result = run_command(
-        "trainers.progressive", *minute_flags, f"--run_dir={run}", f"--pretrained={start}", "--test_fold=1",
+        "trainers.progressive", *tiny_flags, f"--run_dir={run}", f"--pretrained={start}", "--test_fold=1",
         "--pretrain_dataset=none",
     )  # fmt: skip
     assert result.returncode == 0, result.stderr
@@ -68,9 +68,9 @@ def test_a_run_begins_from_the_networks_of_another_run(minute_run, minute_flags,
         ("serving", "holds no generator; give a run's folder pretrain or calibrate"),
     ],
 )
-def test_a_start_that_cannot_be_one_is_told_at_once(minute_run, minute_flags, tmp_path, run_command, stage, message):
+def test_a_start_that_cannot_be_one_is_told_at_once(tiny_run, tiny_flags, tmp_path, run_command, stage, message):
     result = run_command(
-        "trainers.progressive", *minute_flags, f"--run_dir={tmp_path / 'run'}", f"--pretrained={minute_run / stage}",
+        "trainers.progressive", *tiny_flags, f"--run_dir={tmp_path / 'run'}", f"--pretrained={tiny_run / stage}",
         "--test_fold=1",
     )  # fmt: skip
     assert result.returncode == 2
@@ -86,18 +86,16 @@ def test_a_start_that_cannot_be_one_is_told_at_once(minute_run, minute_flags, tm
         (["--pretrained={run}/serving/emogan"], "--pretrained={run}/serving/emogan holds no generator; "),
     ],
 )
-def test_networks_of_the_other_generator_are_told_at_once(
-    minute_run, minute_flags, tmp_path, run_command, flags, message
-):
-    given = [f"--run_dir={tmp_path / 'run'}", *(flag.format(run=minute_run) for flag in flags)]
-    result = run_command("trainers.progressive", *minute_flags, "--generator=unet", *given)
+def test_networks_of_the_other_generator_are_told_at_once(tiny_run, tiny_flags, tmp_path, run_command, flags, message):
+    given = [f"--run_dir={tmp_path / 'run'}", *(flag.format(run=tiny_run) for flag in flags)]
+    result = run_command("trainers.progressive", *tiny_flags, "--generator=unet", *given)
     assert result.returncode == 2
-    assert result.stderr.splitlines()[-1].startswith(f"error: {message.format(run=minute_run)}")
+    assert result.stderr.splitlines()[-1].startswith(f"error: {message.format(run=tiny_run)}")
     assert not (tmp_path / "run").exists()
 
 
-def test_more_speakers_than_there_are_get_one_clear_message_at_once(minute_flags, tmp_path, run_command):
-    result = run_command("trainers.progressive", *minute_flags, f"--run_dir={tmp_path / 'run'}", "--train_speakers=4")
+def test_more_speakers_than_there_are_get_one_clear_message_at_once(tiny_flags, tmp_path, run_command):
+    result = run_command("trainers.progressive", *tiny_flags, f"--run_dir={tmp_path / 'run'}", "--train_speakers=4")
     assert result.returncode == 2
     assert result.stderr.splitlines()[-1] == (
         "error: 4 training speakers: fold_2+fold_3+fold_4 of crema_d_av/64 has 3; give a number from 1 to 3"
@@ -106,10 +104,10 @@ def test_more_speakers_than_there_are_get_one_clear_message_at_once(minute_flags
 
 
 @pytest.mark.slow
-def test_a_run_with_every_further_aid(minute_flags, tmp_path, run_command):
+def test_a_run_with_every_further_aid(tiny_flags, tmp_path, run_command):
     run = tmp_path / "run"
     result = run_command(
-        "trainers.progressive", *minute_flags, f"--run_dir={run}", "--adversarial=wasserstein", "--gradient_penalty=5",
+        "trainers.progressive", *tiny_flags, f"--run_dir={run}", "--adversarial=wasserstein", "--gradient_penalty=5",
         "--r1_gamma=0.1", "--instance_noise=0.1", "--diff_augment", "--spectral_norm", "--d_sees_source", "--g_ema=0.5",
         "--d_learning_rate=1e-4", "--accumulate=2", "--precision=mixed_bfloat16",
     )  # fmt: skip
@@ -128,10 +126,10 @@ def test_a_run_with_every_further_aid(minute_flags, tmp_path, run_command):
 @pytest.mark.slow
 @pytest.mark.parametrize("generator", GENERATORS)
 @pytest.mark.parametrize("direction", ["face_to_sound", "sound_to_face"])
-def test_a_run_of_each_generator_in_each_direction(minute_flags, tmp_path, run_command, generator, direction):
+def test_a_run_of_each_generator_in_each_direction(tiny_flags, tmp_path, run_command, generator, direction):
     run = tmp_path / "run"
     flags = [f"--generator={generator}", f"--direction={direction}", "--unlabelled_share=0.5"]
-    found = scenario(run_command, minute_flags, run, *flags)
+    found = scenario(run_command, tiny_flags, run, *flags)
     assert found["requested_accuracy"]["n"] == 36
     assert "voxceleb_av" in "".join(seen_speakers(run / "calibrate" / "generator"))
     rows = [row for row in read_metrics(run) if row["stage"] == "calibrate"]
@@ -140,23 +138,23 @@ def test_a_run_of_each_generator_in_each_direction(minute_flags, tmp_path, run_c
     assert (run / "serving").exists() == (direction == "face_to_sound")
 
 
-def scenario(run_command, minute_flags, run, *flags):
-    result = run_command("trainers.progressive", *minute_flags, f"--run_dir={run}", *flags)
+def scenario(run_command, tiny_flags, run, *flags):
+    result = run_command("trainers.progressive", *tiny_flags, f"--run_dir={run}", *flags)
     assert result.returncode == 0, result.stderr
     return {row["name"]: row for row in read_metrics(run) if row["stage"] == "evaluate"}
 
 
 @pytest.mark.slow
-def test_moderate_semi_supervised_without_q(minute_data, minute_flags, tmp_path, run_command):
+def test_moderate_semi_supervised_without_q(tiny_data, tiny_flags, tmp_path, run_command):
     run = tmp_path / "run"
     scenario(
-        run_command, minute_flags, run, "--schedule=moderate", "--condition=face", "--nouse_classifier", "--keep=best",
+        run_command, tiny_flags, run, "--schedule=moderate", "--condition=face", "--nouse_classifier", "--keep=best",
         "--nod_sees_source",
     )  # fmt: skip
     assert not (run / "pretrain").exists()
     assert not (run / "calibrate" / "classifier").exists()
     assert "g_classifier_loss" not in [name for row in read_metrics(run) for name in row]
-    corpus = open_corpus("crema_d_av", minute_data, "64")
+    corpus = open_corpus("crema_d_av", tiny_data, "64")
     with np.load(run / "face_classifier" / "probabilities.npz") as arrays:
         read = dict(zip(arrays["clip_ids"], arrays["probabilities"], strict=True))
     assert len(read) == 30
@@ -176,25 +174,25 @@ def test_moderate_semi_supervised_without_q(minute_data, minute_flags, tmp_path,
 
 
 @pytest.mark.slow
-def test_progressive_semi_supervised(minute_flags, tmp_path, run_command):
+def test_progressive_semi_supervised(tiny_flags, tmp_path, run_command):
     run = tmp_path / "run"
-    figures = scenario(run_command, minute_flags, run, "--condition=face")
+    figures = scenario(run_command, tiny_flags, run, "--condition=face")
     assert figures["requested_accuracy"]["n"] == 36
     assert (run / "serving" / "emogan" / "1" / "saved_model.pb").exists()
     assert "q_loss" in [name for row in read_metrics(run) for name in row]
 
 
 @pytest.mark.slow
-def test_moderate_supervised(minute_flags, tmp_path, run_command):
+def test_moderate_supervised(tiny_flags, tmp_path, run_command):
     run = tmp_path / "run"
-    scenario(run_command, minute_flags, run, "--schedule=moderate", "--precision=mixed_float16")
+    scenario(run_command, tiny_flags, run, "--schedule=moderate", "--precision=mixed_float16")
     assert (run / "calibrate" / "taken_over.txt").read_text() == ""
 
 
 @pytest.mark.slow
-def test_an_encoder_that_is_taken_over_and_frozen(minute_flags, tmp_path, run_command):
+def test_an_encoder_that_is_taken_over_and_frozen(tiny_flags, tmp_path, run_command):
     run = tmp_path / "run"
-    scenario(run_command, minute_flags, run, "--take_over=encoder", "--freeze_encoder", "--g_ema=0.9")
+    scenario(run_command, tiny_flags, run, "--take_over=encoder", "--freeze_encoder", "--g_ema=0.9")
     before, after = (load_network(run / stage / "generator") for stage in ("pretrain", "calibrate"))
     for layer in before.layers:
         if layer.name.startswith(("encoder_", "standardise_")):
@@ -206,11 +204,11 @@ def test_an_encoder_that_is_taken_over_and_frozen(minute_flags, tmp_path, run_co
 
 
 @pytest.mark.slow
-def test_faces_from_sound(minute_flags, tmp_path, run_command):
+def test_faces_from_sound(tiny_flags, tmp_path, run_command):
     run = tmp_path / "run"
     figures = scenario(
         run_command,
-        minute_flags,
+        tiny_flags,
         run,
         "--direction=sound_to_face",
         "--condition=face",

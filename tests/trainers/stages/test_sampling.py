@@ -18,13 +18,13 @@ from trainers.runs.saved_networks import load_network, seen_speakers
 from trainers.stages import sampling
 
 
-def test_the_fold_of_a_draw_is_that_of_its_clip(minute_run, minute_data, tmp_path):
-    job = open_job(from_json(RunConfig, (minute_run / "config.json").read_text()), minute_data)
+def test_the_fold_of_a_draw_is_that_of_its_clip(tiny_run, tiny_data, tmp_path):
+    job = open_job(from_json(RunConfig, (tiny_run / "config.json").read_text()), tiny_data)
     folds = job.protocol.train.split("+")
     backwards = dataclasses.replace(job.protocol, train="+".join(reversed(folds)))
-    run = RunFolder(minute_run, job.config, writes=False)
+    run = RunFolder(tiny_run, job.config, writes=False)
     sampling.make_draws(dataclasses.replace(job, protocol=backwards), run, tmp_path)
-    clips = [open_corpus("crema_d_av", minute_data, "64").arrays(fold, []) for fold in reversed(folds)]
+    clips = [open_corpus("crema_d_av", tiny_data, "64").arrays(fold, []) for fold in reversed(folds)]
     expected = np.concatenate([[fold] * len(own["label"]) for fold, own in zip(reversed(folds), clips, strict=True)])
     np.testing.assert_array_equal(np.load(tmp_path / "folds.npy"), np.repeat(expected, job.config.draws))
     labels = np.concatenate([own["label"] for own in clips])
@@ -32,25 +32,25 @@ def test_the_fold_of_a_draw_is_that_of_its_clip(minute_run, minute_data, tmp_pat
 
 
 @pytest.fixture
-def run_of(minute_flags, run_command, tmp_path, minute_data):
+def run_of(tiny_flags, run_command, tmp_path, tiny_data):
     """Does a run with further flags; returns its job and its folder."""
 
     def run(*flags):
-        result = run_command("trainers.progressive", *minute_flags, *flags, f"--run_dir={tmp_path / 'run'}")
+        result = run_command("trainers.progressive", *tiny_flags, *flags, f"--run_dir={tmp_path / 'run'}")
         assert result.returncode == 0, result.stderr
-        job = open_job(from_json(RunConfig, (tmp_path / "run" / "config.json").read_text()), minute_data)
+        job = open_job(from_json(RunConfig, (tmp_path / "run" / "config.json").read_text()), tiny_data)
         return job, RunFolder(tmp_path / "run", job.config, writes=False)
 
     return run
 
 
 @pytest.mark.slow
-def test_unlabelled_clips_are_said_again_in_other_emotions(run_of, minute_data):
+def test_unlabelled_clips_are_said_again_in_other_emotions(run_of, tiny_data):
     job, run = run_of(
         "--draw_from=unlabelled", "--requests=all", "--revoice", "--generated_weight=0.5", "--generated_until=0.5"
     )
     draws = sampling.read_draws(job, run)
-    clips = open_corpus("voxceleb_av", minute_data, "64").arrays("train", ["face", "spectrogram"])
+    clips = open_corpus("voxceleb_av", tiny_data, "64").arrays("train", ["face", "spectrogram"])
     count = len(clips["face"])
     assert draws.pictures.shape == (6 * count, 64, 64, 1)
     np.testing.assert_array_equal(draws.conditions, np.tile(np.eye(6), (count, 1)))
@@ -89,7 +89,7 @@ def test_recognisers_that_do_not_know_the_speaker_judge_what_is_generated(run_of
 
 
 @pytest.mark.slow
-def test_where_f_s_is_certain_its_reading_is_the_label(run_of, minute_data, tmp_path):
+def test_where_f_s_is_certain_its_reading_is_the_label(run_of, tiny_data, tmp_path):
     job, run = run_of("--condition=face", "--face_certainty=0.1")
     found = readings.load(run)
     rows = dict(zip(found.clip_ids, found.probabilities, strict=True))
@@ -99,18 +99,18 @@ def test_where_f_s_is_certain_its_reading_is_the_label(run_of, minute_data, tmp_
     np.testing.assert_array_equal(sampling.read_draws(job, run).labels, np.repeat(read.argmax(1), 2))
     certainty = float(np.median(read.max(1)))
     readings.save(dataclasses.replace(found, temperature=1.0), run.path / "face_classifier")
-    sampling.make_draws(open_job(dataclasses.replace(job.config, face_certainty=certainty), minute_data), run, tmp_path)
+    sampling.make_draws(open_job(dataclasses.replace(job.config, face_certainty=certainty), tiny_data), run, tmp_path)
     sure = read.max(1) >= certainty
     conditions = np.load(tmp_path / "conditions.npy")
     np.testing.assert_array_equal(conditions, np.repeat(np.eye(6)[read.argmax(1)[sure]], 2, 0))
 
 
 @pytest.mark.slow
-def test_unlabelled_faces_speak_in_the_emotion_that_is_read_in_them(run_of, minute_data):
+def test_unlabelled_faces_speak_in_the_emotion_that_is_read_in_them(run_of, tiny_data):
     job, run = run_of("--draw_from=unlabelled", "--generated_targets=readings")
     draws, targets, labels = sampling.learnt_from(job, run)
     f_s = load_network(run.path / "face_classifier" / "all" / "classifier")
-    faces = open_corpus("voxceleb_av", minute_data, "64").arrays("train", ["face"])["face"]
+    faces = open_corpus("voxceleb_av", tiny_data, "64").arrays("train", ["face"])["face"]
     read = tf.nn.softmax(f_s.predict(faces.astype(np.float32) / 127.5 - 1, verbose=0)).numpy()
     np.testing.assert_allclose(draws.conditions, np.repeat(read, 2, 0), atol=1e-5)
     judges = [load_network(run.path / "judge" / f"without_{fold}" / "recogniser") for fold in job.training_folds]

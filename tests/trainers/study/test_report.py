@@ -44,8 +44,8 @@ class Page(HTMLParser):
 
 
 @pytest.fixture(scope="module")
-def text(minute_study):
-    return (minute_study / "report.html").read_text()
+def text(tiny_study):
+    return (tiny_study / "report.html").read_text()
 
 
 @pytest.fixture(scope="module")
@@ -63,8 +63,8 @@ def test_the_page_holds_all_it_needs(text, page):
         assert heading in page.headings
 
 
-def test_the_table_has_the_figures_of_the_summary(minute_study, page):
-    lines = [line for line in read_metrics(minute_study) if line["stage"] == "summary"]
+def test_the_table_has_the_figures_of_the_summary(tiny_study, page):
+    lines = [line for line in read_metrics(tiny_study) if line["stage"] == "summary"]
     gan = next(one for one in lines if (one["case"], one["recogniser"]) == ("progressive_supervised", "gan"))
     row = page.cells[page.cells.index("progressive supervised") :]
     assert row[1] == f"{100 * gan['mean']['accuracy']:.1f} ± {100 * gan['deviation']['accuracy']:.1f}"
@@ -73,8 +73,8 @@ def test_the_table_has_the_figures_of_the_summary(minute_study, page):
     assert row[10:14] == ["53.71", "59.60", "2.31", "0.85"]
 
 
-def test_figures_of_what_is_generated_have_their_n(minute_study, page):
-    measured = [line for line in read_metrics(minute_study) if line.get("name") == "fid_real_vs_real"]
+def test_figures_of_what_is_generated_have_their_n(tiny_study, page):
+    measured = [line for line in read_metrics(tiny_study) if line.get("name") == "fid_real_vs_real"]
     row = page.cells[page.cells.index("FID, real against real") :]
     assert row[1] == str(measured[0]["n"])
 
@@ -86,9 +86,9 @@ def test_it_says_on_how_much_data(text):
     )
 
 
-def test_the_other_tables_lie_beside_it(minute_study):
-    assert "| progressive supervised |" in (minute_study / "table1.md").read_text()
-    assert r"\begin{tabular}" in (minute_study / "table1.tex").read_text()
+def test_the_other_tables_lie_beside_it(tiny_study):
+    assert "| progressive supervised |" in (tiny_study / "table1.md").read_text()
+    assert r"\begin{tabular}" in (tiny_study / "table1.tex").read_text()
 
 
 _LOOK = """() => {
@@ -104,8 +104,8 @@ _LOOK = """() => {
 
 @pytest.mark.slow
 @pytest.mark.parametrize("width", [1200, 500])
-def test_a_browser_shows_it_without_a_complaint(minute_study, page, browser, tmp_path, width):
-    with browser((minute_study / "report.html").as_uri(), width) as (shown, errors, _):
+def test_a_browser_shows_it_without_a_complaint(tiny_study, page, browser, tmp_path, width):
+    with browser((tiny_study / "report.html").as_uri(), width) as (shown, errors, _):
         found = shown.evaluate(_LOOK)
         shown.screenshot(path=tmp_path / "page.png", full_page=True)
     assert errors == []

@@ -20,15 +20,15 @@ def done_files(folder):
     return {path.relative_to(folder): path.read_text() for path in folder.rglob("done.json")}
 
 
-def test_every_figure_of_the_table_goes_back_to_the_runs(minute_study):
-    lines = read_metrics(minute_study)
+def test_every_figure_of_the_table_goes_back_to_the_runs(tiny_study):
+    lines = read_metrics(tiny_study)
     summary = {(line["case"], line["recogniser"]): line for line in lines if line["stage"] == "summary"}
     assert list(summary) == [(case, name) for case in CASES for name in cases.CASES[case].recognisers]
     for (case, recogniser), line in summary.items():
         name = f"{recogniser}_accuracy"
         values = []
         for fold in (0, 1):
-            run = minute_study / "crema_d_av" / f"fold_{fold}" / "seed_1" / case
+            run = tiny_study / "crema_d_av" / f"fold_{fold}" / "seed_1" / case
             own = [row["value"] for row in read_metrics(run) if row["stage"] == "evaluate" and row["name"] == name]
             copied = [
                 row["value"]
@@ -41,22 +41,22 @@ def test_every_figure_of_the_table_goes_back_to_the_runs(minute_study):
         assert line["mean"]["accuracy"] == sum(values) / 2
 
 
-def test_what_several_cases_share_is_done_once(minute_study):
-    pretrained = (minute_study / "pretrained" / "pretrain").resolve()
+def test_what_several_cases_share_is_done_once(tiny_study):
+    pretrained = (tiny_study / "pretrained" / "pretrain").resolve()
     for fold in (0, 1):
-        folder = minute_study / "crema_d_av" / f"fold_{fold}" / "seed_1"
+        folder = tiny_study / "crema_d_av" / f"fold_{fold}" / "seed_1"
         assert (folder / "progressive_supervised" / "pretrain").resolve() == pretrained
         for case in CASES[1:]:
             assert (folder / case / "recognise_bare").resolve() == folder / "baseline" / "recognise_bare"
-    baselines = [path for path in done_files(minute_study) if "recognise_bare" in path.parts]
+    baselines = [path for path in done_files(tiny_study) if "recognise_bare" in path.parts]
     assert len(baselines) == 2
 
 
-def test_a_study_that_is_done_is_only_reported_again(minute_study, study_flags, run_command, tmp_path):
+def test_a_study_that_is_done_is_only_reported_again(tiny_study, study_flags, run_command, tmp_path):
     folder = tmp_path / "study"
-    shutil.copytree(minute_study, folder, symlinks=True)
+    shutil.copytree(tiny_study, folder, symlinks=True)
     before = done_files(folder)
-    printed = (folder / "printed.txt").read_text().replace(str(minute_study), str(folder))
+    printed = (folder / "printed.txt").read_text().replace(str(tiny_study), str(folder))
     (folder / "report.html").unlink()
     result = run_command("trainers.table1", *study_flags, f"--study_dir={folder}")
     assert (result.returncode, result.stdout) == (0, printed)
@@ -65,7 +65,7 @@ def test_a_study_that_is_done_is_only_reported_again(minute_study, study_flags, 
 
 
 @pytest.mark.slow
-def test_a_dry_run_lists_what_is_left_and_how_long_it_takes(minute_study, study_flags, run_command, tmp_path):
+def test_a_dry_run_lists_what_is_left_and_how_long_it_takes(tiny_study, study_flags, run_command, tmp_path):
     cases = "--cases=baseline,progressive_supervised,generators"  # a group, of the U-Net alone
     result = run_command("trainers.table1", *study_flags, cases, f"--study_dir={tmp_path / 'new'}", "--dry_run")
     assert result.returncode == 0, result.stderr
@@ -76,7 +76,7 @@ def test_a_dry_run_lists_what_is_left_and_how_long_it_takes(minute_study, study_
         assert f"calibrate, {generator}: 2 x, 0 min, by 5 steps just timed" in result.stdout
     assert "evaluate: 6 x, not known yet" in result.stdout
     assert not (tmp_path / "new").exists()
-    again = run_command("trainers.table1", *study_flags, f"--study_dir={minute_study}", "--dry_run").stdout
+    again = run_command("trainers.table1", *study_flags, f"--study_dir={tiny_study}", "--dry_run").stdout
     assert "0 of 7 runs to do: about 0 min" in again
 
 
@@ -96,23 +96,23 @@ def test_a_dry_run_lists_what_is_left_and_how_long_it_takes(minute_study, study_
         ("--datasets=voxceleb_av", "voxceleb_av/64 has no "),
     ],
 )
-def test_a_wrong_flag_gets_one_clear_message(minute_study, study_flags, run_command, flag, message, tmp_path):
-    folder = minute_study if "steps" in flag else tmp_path / "study"
+def test_a_wrong_flag_gets_one_clear_message(tiny_study, study_flags, run_command, flag, message, tmp_path):
+    folder = tiny_study if "steps" in flag else tmp_path / "study"
     result = run_command("trainers.table1", *study_flags, f"--study_dir={folder}", flag, "--workers=1")
     assert result.returncode == 2
     assert message in result.stderr.splitlines()[-1]
     assert "Traceback" not in result.stderr
 
 
-def test_a_study_keeps_no_checkpoints_of_what_is_done(minute_study):
-    assert list(minute_study.rglob("calibrate/generator/saved_model.pb"))
-    assert not list(minute_study.rglob("checkpoints"))
+def test_a_study_keeps_no_checkpoints_of_what_is_done(tiny_study):
+    assert list(tiny_study.rglob("calibrate/generator/saved_model.pb"))
+    assert not list(tiny_study.rglob("checkpoints"))
 
 
 @pytest.mark.slow
-def test_a_study_that_is_not_done_has_a_report_of_what_is(minute_study, study_flags, run_command, tmp_path):
+def test_a_study_that_is_not_done_has_a_report_of_what_is(tiny_study, study_flags, run_command, tmp_path):
     folder = tmp_path / "half"
-    shutil.copytree(minute_study, folder, symlinks=True)
+    shutil.copytree(tiny_study, folder, symlinks=True)
     flags = [*study_flags, f"--study_dir={folder}", "--report_only"]
     (folder / "crema_d_av" / "fold_1" / "seed_1" / "spec_augment" / "evaluate" / "done.json").unlink()
     result = run_command("trainers.table1", *flags)
@@ -130,7 +130,7 @@ def test_a_study_that_is_not_done_has_a_report_of_what_is(minute_study, study_fl
 
 
 @pytest.mark.slow
-def test_gans_that_diverge_are_noted_and_passed_over(minute_study, study_flags, run_command, tmp_path):
+def test_gans_that_diverge_are_noted_and_passed_over(tiny_study, study_flags, run_command, tmp_path):
     flags = [*study_flags, "--folds=0", "--d_learning_rate=1e30"]
     pretraining = run_command("trainers.table1", *flags, f"--study_dir={tmp_path / 'progressive'}")
     assert pretraining.returncode == 2  # without it nothing can go on
@@ -147,9 +147,9 @@ def test_gans_that_diverge_are_noted_and_passed_over(minute_study, study_flags, 
 
 
 @pytest.mark.slow
-def test_more_is_added_to_a_study_and_parts_are_done_alone(minute_study, study_flags, run_command, tmp_path):
+def test_more_is_added_to_a_study_and_parts_are_done_alone(tiny_study, study_flags, run_command, tmp_path):
     folder = tmp_path / "moved"
-    shutil.copytree(minute_study, folder, symlinks=True)
+    shutil.copytree(tiny_study, folder, symlinks=True)
     before = done_files(folder)
     more = [*study_flags, f"--study_dir={folder}", "--seeds=1,2", "--flip_faces=false", "--shares=0.25", "--low_data=2"]
     alone = run_command("trainers.table1", *more, "--only=crema_d_av/fold_0")  # the other flags have --workers=2
@@ -225,10 +225,10 @@ def test_a_study_on_left_out_speakers_has_its_ceiling(study_flags, run_command, 
 
 
 @pytest.mark.slow
-def test_two_processes_on_one_part_do_nothing_twice(study_flags, minute_study, tmp_path):
+def test_two_processes_on_one_part_do_nothing_twice(study_flags, tiny_study, tmp_path):
     flags = [*study_flags, f"--study_dir={tmp_path / 'study'}", "--only=crema_d_av/fold_1"]
-    shutil.copytree(minute_study / "pretrained", tmp_path / "study" / "pretrained", symlinks=True)
-    shutil.copy(minute_study / "study.json", tmp_path / "study")
+    shutil.copytree(tiny_study / "pretrained", tmp_path / "study" / "pretrained", symlinks=True)
+    shutil.copy(tiny_study / "study.json", tmp_path / "study")
     command = [sys.executable, "-m", "trainers.table1", *flags]
     both = [subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(2)]
     texts = ["".join(process.communicate()) for process in both]
@@ -239,9 +239,7 @@ def test_two_processes_on_one_part_do_nothing_twice(study_flags, minute_study, t
 
 
 @pytest.mark.slow
-def test_a_study_that_is_killed_and_stopped_goes_on_to_the_same_figures(
-    minute_study, study_flags, run_command, tmp_path
-):
+def test_a_study_that_is_killed_and_stopped_goes_on_to_the_same_figures(tiny_study, study_flags, run_command, tmp_path):
     flags = [*study_flags, f"--study_dir={tmp_path / 'study'}"]
     random.seed(3)
     for number in (signal.SIGTERM, signal.SIGKILL, signal.SIGINT):
@@ -260,6 +258,6 @@ def test_a_study_that_is_killed_and_stopped_goes_on_to_the_same_figures(
     assert run_command("trainers.table1", *flags).returncode == 0
     summaries = [
         [line for line in read_metrics(folder) if line["stage"] == "summary"]
-        for folder in (minute_study, tmp_path / "study")
+        for folder in (tiny_study, tmp_path / "study")
     ]
     assert json.dumps(summaries[0]) == json.dumps(summaries[1])
