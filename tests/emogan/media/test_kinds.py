@@ -107,7 +107,7 @@ def between_packets(data: bytes) -> bytes:
 
 
 WITHOUT_A_SIZE = {
-    **{suffix: functools.partial(made, suffix) for suffix in SIZELESS},
+    **{suffix: functools.partial(made, suffix) for suffix in sorted(SIZELESS)},
     "MP3 from a live encoder": lambda: film(
         [], Track(samples=tone(SECONDS), codec="libmp3lame"), container="mp3", container_options={"write_xing": "0"}
     ),
