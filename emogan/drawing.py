@@ -74,7 +74,7 @@ def over_time_figure(windows: pd.DataFrame) -> Figure:
     middle = (windows["start"] + windows["end"]) / 2
     for name in windows.columns.drop(["start", "end"]):
         axes.plot(middle, windows[name], "o-", markersize=3, linewidth=1.3, label=name)
-    axes.set(xlabel="s", ylabel="probability", ylim=(-0.02, 1.02), xlim=(0, windows["end"].max()))
+    axes.set(xlabel="seconds", ylabel="probability", ylim=(-0.02, 1.02), xlim=(0, windows["end"].max()))
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(frameon=False, loc="center left", bbox_to_anchor=(1, 0.5))
     return figure
