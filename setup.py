@@ -7,7 +7,7 @@ from setuptools import find_packages, setup
 # TensorFlow 2.15 is the last release on which all of these run together; BUILD.md says why.
 REQUIRED = [
     "absl-py>=1.4,<2",
-    "apache-beam>=2.60,<2.73",
+    "apache-beam[gcp]>=2.60,<2.73",
     "av>=14",
     "grpcio>=1.60",
     "importlib-resources>=6",  # tensorflow-datasets needs it and does not say so
@@ -26,7 +26,7 @@ REQUIRED = [
     "scipy>=1.12",
     "soundfile>=0.12",
     "setuptools<81",  # tensorflow-hub imports pkg_resources
-    "tenacity>=8.2",
+    "tenacity>=8.2,<9.2",  # google-genai wants no newer one
     "tensorflow>=2.15.1,<2.16",
     "tensorflow-data-validation>=1.15.1,<1.16",
     "tensorflow-datasets>=4.9.6,<4.10",
@@ -38,6 +38,39 @@ REQUIRED = [
     "tensorflow-serving-api>=2.15.1,<2.16",
     "threadpoolctl>=3.5",
     "tqdm>=4.66",
+]
+
+# Not imported here, but by apache-beam, tfx-bsl and TensorFlow: the last releases that take the protobuf of TensorFlow 2.15.
+# Without these bounds pip tries hundreds of releases, and does not come to an end; what has an extra is bounded with it.
+RESOLVED = [
+    "cloud-sql-python-connector>=1.22,<1.23",
+    "google-api-core[grpc]>=2.30,<2.31",
+    "google-cloud-aiplatform>=1.165,<2",
+    "google-cloud-bigquery>=3.47,<4",
+    "google-cloud-bigquery-storage>=2.39,<2.40",
+    "google-cloud-bigtable>=2.39,<2.40",
+    "google-cloud-build>=3.37,<3.38",
+    "google-cloud-datastore>=2.25,<2.26",
+    "google-cloud-dlp>=3.38,<3.39",
+    "google-cloud-kms>=3.14,<3.15",
+    "google-cloud-language>=2.21,<2.22",
+    "google-cloud-monitoring>=2.31,<2.32",
+    "google-cloud-pubsub>=2.39,<2.39.1",
+    "google-cloud-recommendations-ai>=0.10.18,<0.11",
+    "google-cloud-resource-manager>=1.18,<1.19",
+    "google-cloud-secret-manager>=2.29,<2.30",
+    "google-cloud-spanner>=3.68,<3.69",
+    "google-cloud-videointelligence>=2.20,<2.21",
+    "google-cloud-vision>=3.15,<3.16",
+    "google-genai>=2.34,<3",
+    "googleapis-common-protos[grpc]>=1.75,<1.75.1",
+    "grpc-google-iam-v1>=0.14.4,<0.14.5",
+    "grpcio-status>=1.62.3,<1.63",
+    "pandas>=1.5.3,<2",
+    "proto-plus>=1.28.2,<1.28.3",
+    "protobuf>=4.25.8,<5",
+    "pyarrow>=10.0.1,<11",
+    "tf-keras>=2.15.1,<2.16",
 ]
 
 DEVELOPMENT = [
@@ -85,7 +118,7 @@ setup(
         "trainers": ["reports/templates/*.j2", "configs/*.flags"],
         "datasets": ["*/README.md", "*/CITATIONS.bib", "*/TAGS.txt", "*/md5sums.txt", "*/schema.pbtxt"],
     },
-    install_requires=REQUIRED,
+    install_requires=[*REQUIRED, *RESOLVED],
     extras_require={
         "gpu": ["tensorflow[and-cuda]>=2.15.1,<2.16"],
         "page": ["gradio>=6,<7"],  # emogan.page

@@ -1,6 +1,7 @@
 """What a user without the right Python is told, and that the lock and the ranges agree."""
 
 import hashlib
+import importlib.metadata
 import os
 import re
 import shutil
@@ -27,16 +28,39 @@ def test_without_python_311_make_says_one_sentence(tmp_path):
     assert len(result.stdout.splitlines()) == 1
 
 
-def test_every_requirement_is_locked_with_a_hash_within_its_range():
+@pytest.fixture(scope="module")
+def locked():
+    """The version of each package in the lock, by its name."""
     lock = (ROOT / "requirements.lock").read_text()
-    locked = dict(re.findall(r"^([a-z0-9_.-]+)==([^ ]+) \\\n    --hash=sha256:", lock, re.MULTILINE))
-    assert len(locked) == len(re.findall(r"^\S+==", lock, re.MULTILINE))
-    setup = (ROOT / "setup.py").read_text()
-    wanted = [Requirement(text) for text in re.findall(r'^    "([^"]+)",', setup, re.MULTILINE)]
-    assert len(wanted) > 20
-    for requirement in wanted:
-        name = requirement.name.lower().replace("_", "-")
-        assert locked[name] in requirement.specifier, requirement
+    found = dict(re.findall(r"^([a-z0-9_.-]+)==([^ ]+) \\\n    --hash=sha256:", lock, re.MULTILINE))
+    assert len(found) == len(re.findall(r"^\S+==", lock, re.MULTILINE))
+    return found
+
+
+@pytest.fixture(scope="module")
+def wanted():
+    """The ranges of setup.py, by the packages' names."""
+    texts = re.findall(r'^    "([^"]+)",', (ROOT / "setup.py").read_text(), re.MULTILINE)
+    assert len(texts) > 20
+    return {one.name.lower().replace("_", "-"): one.specifier for one in map(Requirement, texts)}
+
+
+def test_every_requirement_is_locked_with_a_hash_within_its_range(locked, wanted):
+    for name, specifier in wanted.items():
+        assert locked[name] in specifier, name
+
+
+def test_all_that_needs_protobuf_is_bounded_on_both_sides(locked, wanted):
+    """TensorFlow 2.15 wants an old one: pip would try one older release after the other of whatever has newer ones."""
+
+    def needs_it(name):
+        needed = map(Requirement, importlib.metadata.requires(name) or ())
+        return any(one.name == "protobuf" and (not one.marker or one.marker.evaluate({"extra": ""})) for one in needed)
+
+    users = {name for name in locked if needs_it(name)}
+    assert {"google-api-core", "grpcio-status", "tensorflow"} <= users
+    bounded = {name for name, given in wanted.items() if {">=", "<"} <= {one.operator for one in given}}
+    assert users - bounded == {"tensorboard", "tfx-bsl"}  # of which TensorFlow and TFDV want one series
 
 
 def wheel(folder, name, version):
