@@ -178,8 +178,8 @@ class PairsBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):  # 
             return f"{was} clips, and those in {corpus_dir} are {other}"
         if self.info.metadata["listing"] in ("", self.list_clips(corpus_dir).digest):  # empty: of an older emogan
             return ""
-        label = self.info.features.get("label")
-        classes = f", of the classes {', '.join(label.names)}" if label else ""
+        features = self.info.features
+        classes = f", of the classes {', '.join(features['label'].names)}" if "label" in features else ""
         return f"other clips than {manual_dir} holds: {self.info.metadata['clips']:,}{classes}"
 
     def _info(self) -> tfds.core.DatasetInfo:
