@@ -1,7 +1,7 @@
-"""The flags of a run, a module for each group of them, and the settings they make: `run_config`.
+"""The flags of a run, one module per group, and the settings that they define: `run_config`.
 
-A flag has the name and the default of the setting that it makes; see `trainers.runs.config.DEFAULTS`. Imports no TensorFlow, so
-that help is quick.
+Each flag has the name and the default of its setting; see `trainers.runs.config.DEFAULTS`. Does not import TensorFlow, so that
+`--help` is fast.
 """
 
 from absl import flags
@@ -16,10 +16,10 @@ for _group in _GROUPS:
 
 
 def run_config() -> RunConfig:
-    """The settings that the parsed flags make.
+    """The settings given by the parsed flags.
 
     Raises:
-        UserError: where they contradict each other.
+        UserError: if they contradict each other.
     """
     by_module = flags.FLAGS.flags_by_module_dict()
     return RunConfig.from_preset(**{flag.name: flag.value for group in _GROUPS for flag in by_module[group.__name__]})

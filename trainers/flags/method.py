@@ -1,4 +1,4 @@
-"""The method: which stages there are, and what each takes over from the one before."""
+"""The method: the stages, and which weights each transfers from the one before."""
 
 from absl import flags
 
@@ -10,41 +10,44 @@ flags.DEFINE_enum(
     "schedule",
     DEFAULTS["schedule"],
     SCHEDULES,
-    "Pretraining then calibration; calibration from scratch (moderate); or no GAN, but the recognisers of real data alone.",
+    "Pretraining, then calibration (progressive); calibration from scratch (moderate); no GAN, only the recognisers of real "
+    "data (none).",
 )
 flags.DEFINE_enum(
     "condition",
     DEFAULTS["condition"],
     CONDITIONS,
-    "Condition of G and target of Q: the label, or (semi-supervised) the probabilities that f_S reads in what G sees. f_S is "
-    "trained first, on training speakers; training clips are read by networks that never saw their speaker.",
+    "Condition of G and target of Q: the label, or (semi-supervised) the class probabilities that the classifier f_S predicts "
+    "from G's input. f_S is trained first, on the training speakers, with cross-fitting: the predictions for a training clip "
+    "come from networks that never saw its speaker.",
 )
 flags.DEFINE_float(
     "face_certainty",
     DEFAULTS["face_certainty"],
-    "Of --condition=face: the probability from which the likeliest emotion counts as if it were the label; clips of which f_S "
-    "is less sure have none. 0 for its probabilities, as the paper has it.",
+    "With --condition=face: the minimum probability at which the most likely emotion is used as the label; clips with a lower "
+    "probability have no label. 0 uses the probabilities of f_S, as in the paper.",
 )
-flags.DEFINE_bool("use_classifier", DEFAULTS["use_classifier"], "Whether Q takes part in calibration.")
+flags.DEFINE_bool("use_classifier", DEFAULTS["use_classifier"], "Use Q in calibration.")
 DEFINE_path(
     "pretrained",
     DEFAULTS["pretrained"],
-    "Begin calibration from the networks of another run instead of pretraining: give its folder's pretrain or calibrate. Its "
-    "classes may be others.",
+    "Start calibration from the networks of another run instead of pretraining: the folder pretrain or calibrate of that run. "
+    "Its classes may differ.",
 )
-flags.DEFINE_enum("take_over", DEFAULTS["take_over"], TAKEN_OVER, "What calibration takes over from pretraining.")
-flags.DEFINE_bool(
-    "freeze_encoder", DEFAULTS["freeze_encoder"], "Leave G's way down in calibration as it was taken over."
+flags.DEFINE_enum(
+    "take_over", DEFAULTS["take_over"], TAKEN_OVER, "Weights that calibration transfers from pretraining."
 )
+flags.DEFINE_bool("freeze_encoder", DEFAULTS["freeze_encoder"], "Freeze G's transferred encoder in calibration.")
 flags.DEFINE_enum(
     "keep",
     DEFAULTS["keep"],
     SELECTIONS,
-    "Weights that a GAN stage hands on: the last ones, or those of the best validation L1 distance, which prefers a blur.",
+    "Weights that a GAN stage hands on to the next: the last ones, or those of the best validation L1 distance, which favours "
+    "blurred spectrograms.",
 )
 flags.DEFINE_enum(
     "control",
     DEFAULTS["control"],
     CONTROLS,
-    "A GAN without a part of what it needs: with other clips' faces, no face, or other clips' labels.",
+    "Ablation of the GAN's inputs: other clips' faces, no face, or other clips' labels.",
 )
