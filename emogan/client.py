@@ -1,4 +1,4 @@
-r"""Asks a model that TensorFlow Serving runs elsewhere: for speech from the face in a photograph, or for emotion in speech.
+r"""Client for TensorFlow Serving: generates speech from the face in a photograph, or recognises emotion in speech.
 
 python -m emogan.client --server=http://localhost:8501 --face=photo.jpg --emotion=happy --output_dir=out
 python -m emogan.client --server=grpc://localhost:8500 --face=photo.jpg --emotion=happy --output_dir=out
@@ -16,30 +16,32 @@ from emogan.path_flags import DEFINE_path
 _SERVER = flags.DEFINE_string(
     "server",
     None,
-    "http://host:8501 or https://host for REST, or grpc://host:8500 for gRPC; never by a proxy.",
+    "http://host:8501 or https://host for REST, or grpc://host:8500 for gRPC; proxies are not used.",
     required=True,
 )
-_MODEL = flags.DEFINE_string("model", "emogan", "What the server calls the model.")
-_VERSION = flags.DEFINE_integer("version", 0, "The model's version; without it the newest.", lower_bound=0)
-_TIMEOUT = flags.DEFINE_float("timeout", 30.0, "Seconds that an answer may take, with all retries.", lower_bound=0.1)
+_MODEL = flags.DEFINE_string("model", "emogan", "Name of the model on the server.")
+_VERSION = flags.DEFINE_integer("version", 0, "Version of the model; by default the newest.", lower_bound=0)
+_TIMEOUT = flags.DEFINE_float(
+    "timeout", 30.0, "Time limit of a request in seconds, including retries.", lower_bound=0.1
+)
 _FACE = DEFINE_path("face", None, "A photograph with a face: any format that Pillow reads.")
 _EMOTION = flags.DEFINE_list(
     "emotion",
     None,
-    "What to ask for, one or several with commas between them, or all; the model knows which there are.",
+    "Emotions to generate, comma-separated, or all those of the model.",
     allow_overwrite=False,
 )
-_DRAWS = flags.DEFINE_integer("draws", 1, "How many of each emotion, by different noise.", lower_bound=1)
-_SEED = flags.DEFINE_integer("seed", 1, "Seed of the first draw's noise; the next draws have the next numbers.")
-_OUTPUT_DIR = DEFINE_path("output_dir", None, "Where the PNGs and the WAVs are written.")
+_DRAWS = flags.DEFINE_integer("draws", 1, "Samples for each emotion, each from other noise.", lower_bound=1)
+_SEED = flags.DEFINE_integer("seed", 1, "Seed of the first sample's noise; later samples use the next numbers.")
+_OUTPUT_DIR = DEFINE_path("output_dir", None, "Output folder of the PNG and WAV files.")
 _RECOGNISE = DEFINE_path(
-    "recognise", None, "A file of sound or video, or a folder of them, whose emotion is asked for, instead of --face."
+    "recognise", None, "Instead of --face: an audio or video file, or a folder of them, to recognise the emotion of."
 )
 
 
 def main(_: list[str]) -> None:
-    """Writes <photo>_<digest>_face.png, and <photo>_<digest>_<emotion>_<seed>.png and .wav for each emotion and draw; or prints
-    how probable each emotion is in a recording.
+    """Writes <photo>_<digest>_face.png, and <photo>_<digest>_<emotion>_<seed>.png and .wav for each emotion and sample; or
+    prints the probability of each emotion in a recording.
     """
     to_generate = [f"--{flag.name}" for flag in (_FACE, _EMOTION, _OUTPUT_DIR) if not flag.value]
     if len(to_generate) < 3 if _RECOGNISE.value else to_generate:

@@ -1,4 +1,4 @@
-r"""A web page to try a model: spectrograms and sounds from a photograph or a webcam's picture; emotion in what is said to it.
+r"""Serves a web page to try a model: spectrograms and audio from a photograph or webcam image, and emotion recognition.
 
 python -m emogan.page --model=demo/run/serving/emogan
 """
@@ -20,14 +20,14 @@ _MODEL = DEFINE_path("model", None, "Folder of an exported model, of its version
 _HOST = flags.DEFINE_string(
     "host",
     "127.0.0.1",
-    "Address to listen at: by default only this machine can use the page; 0.0.0.0 lets every machine that reaches this one.",
+    "Address to listen on. By default only this machine can open the page; 0.0.0.0 opens it to every machine that reaches it.",
 )
-_PORT = flags.DEFINE_integer("port", 7860, "Port to listen at.", lower_bound=1, upper_bound=65535)
+_PORT = flags.DEFINE_integer("port", 7860, "Port to listen on.", lower_bound=1, upper_bound=65535)
 _SHARE = flags.DEFINE_bool(
     "share",
     False,
-    "Open a tunnel by way of Gradio's servers: for up to a week everybody who has its public address can use the page, and "
-    "all pictures and sounds pass through those servers.",
+    "Open a tunnel through Gradio's servers: for up to a week everybody with the public address can use the page, and all "
+    "images and audio pass through those servers.",
 )
 
 _NOT_OBEYED = re.compile(
@@ -38,7 +38,7 @@ _NOT_OBEYED = re.compile(
 
 
 def main(_: list[str]) -> None:
-    """Serves the page until it is stopped; then deletes the pictures that it was shown."""
+    """Serves the page until it is stopped; then deletes the uploaded images."""
     signal.signal(signal.SIGHUP, signal.getsignal(signal.SIGTERM))  # a terminal that is closed ends it as orderly
     logging.getLogger("httpx").setLevel(logging.WARNING)  # Gradio calls itself with it
     with tempfile.TemporaryDirectory(prefix="emogan-page-") as pictures:

@@ -1,7 +1,7 @@
-"""The command `emogan`, whose subcommands are all others: `emogan progressive ...` is `python -m trainers.progressive ...`.
+"""The command `emogan` with a subcommand for each module: `emogan progressive ...` is `python -m trainers.progressive ...`.
 
-emogan                     lists them
-emogan SUBCOMMAND --help   tells of one's flags
+emogan                     lists the subcommands
+emogan SUBCOMMAND --help   shows the flags of a subcommand
 """
 
 import ast
@@ -32,9 +32,7 @@ def main() -> None:
     if name not in COMMANDS:
         lines = [f"{command:16} {_about(module)}" for command, module in COMMANDS.items()]
         print(
-            "\n".join(
-                ["usage: emogan SUBCOMMAND [flags]", "", *lines, "", "emogan SUBCOMMAND --help tells of its flags"]
-            )
+            "\n".join(["usage: emogan SUBCOMMAND [flags]", "", *lines, "", "emogan SUBCOMMAND --help shows its flags"])
         )
         sys.exit(0 if name in ("", "--help", "-h", "help") else f"error: there is no subcommand {name!r}")
     sys.argv = [name, *rest]

@@ -1,12 +1,12 @@
-r"""Puts studies of trainers.table1 side by side, such as those of corpora that differ in one thing.
+r"""Compares several studies of trainers.table1, for example on corpora that differ in one factor.
 
 python -m trainers.compare_studies --studies=studies/one,studies/other --output_dir=comparison
 
-Writes comparison.md and comparison.png: each case of each study, with its difference to bare or strong; and what each
-part of the method adds to the case without it. Every figure is made from the summaries in the studies' metrics.jsonl.
+Writes comparison.md and comparison.png: each case of each study, with its difference to bare or strong; and the gain of each
+part of the method over the case without it. All values come from the summaries in the studies' metrics.jsonl.
 
-Folders of one name, such as here/study,there/study, are parts of one study, for example folds that machines without a common
-folder worked on; they are put together in --output_dir.
+Folders with the same name, such as here/study,there/study, are parts of one study, for example folds that ran on machines
+without a shared folder; they are merged in --output_dir.
 """
 
 from pathlib import Path
@@ -15,9 +15,9 @@ from emogan import command
 from emogan.path_flags import DEFINE_path, DEFINE_paths
 
 _STUDIES = DEFINE_paths(
-    "studies", None, "Folders of studies that have ended; each goes by its last part.", required=True
+    "studies", None, "Folders of finished studies; the last part of the path names the study.", required=True
 )
-_OUTPUT_DIR = DEFINE_path("output_dir", None, "Where the comparison is written.", required=True)
+_OUTPUT_DIR = DEFINE_path("output_dir", None, "Output folder of the comparison.", required=True)
 
 
 def main(_: list[str]) -> None:

@@ -1,4 +1,4 @@
-r"""A run's calibrated generator as a SavedModel for TensorFlow Serving.
+r"""Exports a run's calibrated generator and best recogniser as a SavedModel for TensorFlow Serving.
 
 python -m trainers.export --run_dir=demo/run --output_dir=models/emogan
 """
@@ -12,8 +12,8 @@ from emogan.path_flags import DEFINE_path
 
 _RUN_DIR = DEFINE_path("run_dir", None, "Folder of a run of trainers.progressive.", required=True)
 flags.DEFINE_alias("run", "run_dir")
-_OUTPUT_DIR = DEFINE_path("output_dir", None, "Folder of versions.", required=True)
-_VERSION = flags.DEFINE_integer("version", 0, "The version's number; without it the next one.", lower_bound=0)
+_OUTPUT_DIR = DEFINE_path("output_dir", None, "Output folder, with a subfolder for each version.", required=True)
+_VERSION = flags.DEFINE_integer("version", 0, "Version number; by default the next one.", lower_bound=0)
 
 
 def main(_: list[str]) -> None:

@@ -1,4 +1,4 @@
-r"""A spectrogram and its sound from the face in any photograph.
+r"""Generates spectrograms and audio from the face in a photograph.
 
 python -m trainers.generate --model=demo/run/serving/emogan --face=photo.jpg --emotion=happy --output_dir=out
 """
@@ -16,13 +16,13 @@ _FACE = DEFINE_path("face", None, "A photograph with a face: any format that Pil
 _EMOTION = flags.DEFINE_list(
     "emotion",
     None,
-    f"What to ask for, one or several with commas between them, or all; most models know {', '.join(EMOTIONS)}.",
+    f"Emotions to generate, comma-separated, or all; most models know {', '.join(EMOTIONS)}.",
     required=True,
     allow_overwrite=False,
 )
-_DRAWS = flags.DEFINE_integer("draws", 1, "How many of each emotion, by different noise.", lower_bound=1)
-_SEED = flags.DEFINE_integer("seed", 1, "Seed of the first draw's noise; the next draws have the next numbers.")
-_OUTPUT_DIR = DEFINE_path("output_dir", None, "Where the PNGs and the WAV are written.", required=True)
+_DRAWS = flags.DEFINE_integer("draws", 1, "Samples for each emotion, each from other noise.", lower_bound=1)
+_SEED = flags.DEFINE_integer("seed", 1, "Seed of the first sample's noise; later samples use the next numbers.")
+_OUTPUT_DIR = DEFINE_path("output_dir", None, "Output folder of the PNG and WAV files.", required=True)
 
 
 def main(_: list[str]) -> None:

@@ -1,4 +1,4 @@
-"""Builds the dataset of one corpus, or shows what becomes of one clip.
+"""Builds the dataset of a corpus, or shows how one clip is processed.
 
 python -m trainers.prepare --dataset=crema_d_av --manual_dir=DIR --data_dir=DIR [--config=64]
 python -m trainers.prepare --inspect=FILE [--sound=FILE] [--output=PNG]
@@ -23,12 +23,12 @@ from emogan.errors import UserError, first_ones
 from emogan.path_flags import DEFINE_path
 
 _DATASET = flags.DEFINE_enum("dataset", None, sorted(datasets.BUILDERS), "Dataset to build.")
-_MANUAL_DIR = DEFINE_path("manual_dir", None, "The corpus's folder, or the one that holds it.")
-_DATA_DIR = DEFINE_path("data_dir", None, "Folder that the dataset is written to.")
+_MANUAL_DIR = DEFINE_path("manual_dir", None, "The corpus's folder, or its parent folder.")
+_DATA_DIR = DEFINE_path("data_dir", None, "Output folder of the datasets.")
 _CONFIG = flags.DEFINE_string(
     "config",
     "64",
-    "Side of the pictures, pixels, and behind it the name of a form of the corpus: "
+    "Side length of the images in pixels, and optionally a variant of the corpus: "
     + "; ".join(
         f"{name} {', '.join(config.name for config in builder.BUILDER_CONFIGS)}"
         for name, builder in datasets.BUILDERS.items()
@@ -36,29 +36,29 @@ _CONFIG = flags.DEFINE_string(
     + ".",
 )
 _WORKERS = flags.DEFINE_integer(
-    "workers", None, "Processes that work on clips; by default one for each CPU that may be used.", lower_bound=1
+    "workers", None, "Number of worker processes; by default one per available CPU.", lower_bound=1
 )
 _MAX_REJECTS = flags.DEFINE_float(
-    "max_rejects", MAX_REJECTS, "Share of unusable clips above which the build fails.", 0.0, 1.0
+    "max_rejects", MAX_REJECTS, "Share of rejected clips above which the build fails.", 0.0, 1.0
 )
 _MIN_FACE_WIDTH = flags.DEFINE_float(
-    "min_face_width", MIN_FACE_WIDTH, "Pixels that a face has in its frame at least; other clips are rejected.", 0.0
+    "min_face_width", MIN_FACE_WIDTH, "Minimum width of a face in its frame, pixels; other clips are rejected.", 0.0
 )
 _STORE_DIR = DEFINE_path(
     "store_dir",
     None,
-    "Folder that keeps the decoded clips, for every size and for a build that goes on; by default clips in --data_dir.",
+    "Cache folder of the decoded clips, shared by all image sizes and by resumed builds; by default clips in --data_dir.",
 )
 _BEAM = flags.DEFINE_string(
     "beam_pipeline_options",
     None,
-    "Build with Apache Beam, for clusters: its options, as in runner=DirectRunner,direct_num_workers=2.",
+    "Build with Apache Beam, for clusters: its pipeline options, such as runner=DirectRunner,direct_num_workers=2.",
 )
 _STRICT = flags.DEFINE_bool("strict", False, "Fail on any anomaly that TensorFlow Data Validation finds.")
-_OVERWRITE = flags.DEFINE_bool("overwrite", False, "Build again what is there already.")
-_INSPECT = DEFINE_path("inspect", None, "Draw what becomes of this clip, a video or a face crop, and build nothing.")
-_SOUND = DEFINE_path("sound", None, "With --inspect: the file with the clip's sound, if it is another one.")
-_OUTPUT = DEFINE_path("output", "inspected.png", "With --inspect: the picture to write.")
+_OVERWRITE = flags.DEFINE_bool("overwrite", False, "Rebuild an existing dataset.")
+_INSPECT = DEFINE_path("inspect", None, "Plot how this clip, a video or a face crop, is processed; build nothing.")
+_SOUND = DEFINE_path("sound", None, "With --inspect: the clip's audio file, if it is a separate file.")
+_OUTPUT = DEFINE_path("output", "inspected.png", "With --inspect: the image to write.")
 
 
 def main(_: list[str]) -> None:

@@ -1,11 +1,10 @@
-r"""Progressive training, whole: pretrain on VoxCeleb, calibrate on a labelled corpus, evaluate, export.
+r"""Progressive training, end to end: pretrain on VoxCeleb, calibrate on a labelled corpus, evaluate, export.
 
 python -m trainers.progressive --flagfile=trainers/configs/demo.flags
 python -m trainers.progressive --flagfile=trainers/configs/paper.flags --data_dir=... --dry_run
 python -m trainers.progressive --data_dir=... --schedule=moderate --condition=face
 
-The datasets are those that `trainers.prepare` built in --data_dir. Started again with the same flags after a stop, a run goes
-on where it was.
+Datasets in --data_dir are built by `trainers.prepare`. If a run is stopped, the same command resumes it.
 """
 
 from pathlib import Path
@@ -18,11 +17,15 @@ from trainers import flags as run_flags
 from trainers.runs.config import RunConfig
 
 _DATA_DIR = DEFINE_path("data_dir", None, "Folder of the built datasets.", required=True)
-_RUN_DIR = DEFINE_path("run_dir", None, "Folder of this run; by default one in --output_dir named by its settings.")
-_OUTPUT_DIR = DEFINE_path("output_dir", "runs", "Folder of the runs that are given no --run_dir.")
-_DRY_RUN = flags.DEFINE_bool("dry_run", False, "Print what would be done, on what data, in how much memory; and end.")
+_RUN_DIR = DEFINE_path(
+    "run_dir", None, "Folder of this run; by default a folder in --output_dir named after its settings."
+)
+_OUTPUT_DIR = DEFINE_path("output_dir", "runs", "Parent folder of runs without --run_dir.")
+_DRY_RUN = flags.DEFINE_bool("dry_run", False, "Print the plan, the data and the memory needed, and exit.")
 _DETERMINISTIC = flags.DEFINE_bool(
-    "deterministic", True, "Same machine, flags and data give the same weights, stopped or not; on GPUs it costs time."
+    "deterministic",
+    True,
+    "Deterministic training: the same machine, flags and data give bit-identical weights, resumed or not; slower on GPUs.",
 )
 flags.adopt_module_key_flags(run_flags)
 

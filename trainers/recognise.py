@@ -1,12 +1,12 @@
-r"""The emotion in recordings of speech, by the best recogniser of a run.
+r"""Recognises the emotion in speech recordings with the best recogniser of a run.
 
 python -m trainers.recognise --run_dir=runs/first speech.wav interview.mp4
 python -m trainers.recognise --run_dir=runs/first --csv=emotions.csv recordings/
 python -m trainers.recognise --run_dir=runs/first --windows --plot=interview.png interview.mp4
 
-A recording is a file of sound or video of any format that FFmpeg reads; a folder stands for all in it. Of one of up to two
-windows (5.12 s) the middle window is recognised, as in training; of a longer one the means over windows are told, and with
---windows each by itself. A recording that cannot be read is told, the others go on, and the exit code is 2.
+A recording is an audio or video file in any format that FFmpeg reads; a folder stands for all files in it. Recordings of up to
+two windows (5.12 s) are classified by their middle window, as in training. For longer ones the probabilities are averaged over
+windows; --windows shows each window. Unreadable recordings are reported and skipped; the exit code is then 2.
 """
 
 from pathlib import Path
@@ -17,19 +17,19 @@ from emogan import command
 from emogan.errors import UserError
 from emogan.path_flags import DEFINE_path
 
-_RUN_DIR = DEFINE_path("run_dir", None, "Folder of a run that has ended, or of an exported model.", required=True)
-_CSV = DEFINE_path("csv", None, "File for the table: a line for each recording, or with --windows for each window.")
+_RUN_DIR = DEFINE_path("run_dir", None, "Folder of a finished run, or of an exported model.", required=True)
+_CSV = DEFINE_path("csv", None, "CSV file to write: one line per recording, or with --windows per window.")
 _WINDOWS = flags.DEFINE_bool(
-    "windows", False, "Tell each window of 2.56 s by itself, with its begin and end in seconds."
+    "windows", False, "Show each window of 2.56 s separately, with its start and end in seconds."
 )
 _HOP_SECONDS = flags.DEFINE_float(
-    "hop_seconds", 0.5, "From the begin of a window to that of the next one.", lower_bound=0.01
+    "hop_seconds", 0.5, "Hop between the starts of two windows, seconds.", lower_bound=0.01
 )
-_PLOT = DEFINE_path("plot", None, "PNG file for the probabilities over time; for one recording.")
+_PLOT = DEFINE_path("plot", None, "PNG file to write: a plot of the probabilities over time; for a single recording.")
 
 
 def main(arguments: list[str]) -> None:
-    """Prints a table of probabilities, and what the recogniser is."""
+    """Prints a table of probabilities and a description of the recogniser."""
     if len(arguments) < 2:
         raise UserError("no recording is given; name files or folders behind the flags")
     import pandas as pd

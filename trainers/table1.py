@@ -1,13 +1,12 @@
-r"""Table 1: does it help? All cases of the paper and their controls, over corpora, folds and seeds, with the statistics.
+r"""Runs a study like the paper's Table 1: cases, baselines and ablations over corpora, folds and seeds, with statistics.
 
 python -m trainers.table1 --flagfile=trainers/configs/table1_demo.flags --data_dir=... --study_dir=...
 python -m trainers.table1 --flagfile=trainers/configs/table1_paper.flags --data_dir=... --study_dir=... --dry_run
 python -m trainers.table1 --flagfile=... --cases=baseline,progressive_supervised --shares=0.25,0.75 --low_data=6,12
 
-Stopped at any point and started again with the same flags, it goes on; what several cases share (pretraining, the baseline and
-f_S of a fold) is done once. It ends with table1.md, table1.tex and report.html in --study_dir, whose every figure is made from
-metrics.jsonl beside them. The settings of the runs are those of trainers.progressive, but for what the cases, folds and seeds
-decide.
+If a study is stopped at any point, the same command resumes it. Stages that several cases share (pretraining, the baseline and
+f_S of a fold) run once. The study writes table1.md, table1.tex and report.html to --study_dir; all their values come from
+metrics.jsonl in the same folder. Runs take the flags of trainers.progressive, except those that the cases, folds and seeds set.
 """
 
 import itertools
@@ -30,17 +29,18 @@ from trainers.study.cases import CASES, GROUPS, SWEPT_CASE
 _DATA_DIR = DEFINE_path("data_dir", None, "Folder of the built datasets.", required=True)
 _STUDY_DIR = DEFINE_path("study_dir", None, "Folder of this study.", required=True)
 _DATASETS = flags.DEFINE_list("datasets", "crema_d_av,ravdess_av", "Labelled datasets.")
-_FOLDS = flags.DEFINE_list("folds", "all", "Test folds, such as 0,1; or all of each dataset.")
+_FOLDS = flags.DEFINE_list("folds", "all", "Test folds, such as 0,1; or all folds of each dataset.")
 _SEEDS = flags.DEFINE_list(
-    "seeds", "1,2,3", "Seeds of calibration and of the recognisers; that of pretraining is --seed."
+    "seeds", "1,2,3", "Seeds of calibration and of the recognisers; --seed is the seed of pretraining."
 )
 _CASES = flags.DEFINE_list(
     "cases",
     "all",
-    f"Cases and groups of cases: {', '.join([*GROUPS, *CASES])}; or all. Those of a group that cannot be had are left out.",
+    f"Cases and groups of cases: {', '.join([*GROUPS, *CASES])}; or all. Cases of a group that do not fit the settings are "
+    "skipped.",
 )
 _SHARES = flags.DEFINE_list(
-    "shares", [], f"Further shares of generated examples, such as 0.25,0.75, tried on {SWEPT_CASE}."
+    "shares", [], f"Further shares of generated examples, such as 0.25,0.75, for the case {SWEPT_CASE}."
 )
 _LOW_DATA = flags.DEFINE_list(
     "low_data", [], "Further numbers of training speakers, such as 6,12, for the low-data curve."
@@ -48,29 +48,31 @@ _LOW_DATA = flags.DEFINE_list(
 _WORKERS = flags.DEFINE_integer(
     "workers",
     1,
-    "Folds that are worked on at the same time, each in a process of its own, or seeds of a fold where --train_speakers gives "
-    "each its own speakers; on CPUs as many as cores pay.",
+    "Number of folds to run in parallel, each in its own process, or of seeds of a fold where --train_speakers gives each its "
+    "own speakers; on CPUs, at most the number of cores is useful.",
 )
 _ONLY = flags.DEFINE_string(
     "only",
     "",
-    "Do this fold of the study alone, such as crema_d_av/fold_0, or a part of it that --dry_run names, without a report; "
-    "several machines can share a study.",
+    "Run only this fold of the study, such as crema_d_av/fold_0, or a part of it as shown by --dry_run, without a report; so "
+    "that several machines can share a study.",
 )
 _END_WITH_STDIN = flags.DEFINE_bool(
-    "end_with_stdin", False, "Stop when standard input closes; what --workers starts does."
+    "end_with_stdin", False, "Stop when standard input closes; set for the processes that --workers starts."
 )
-_REPORT_ONLY = flags.DEFINE_bool("report_only", False, "Write tables and report of what is done so far, and end.")
-_DRY_RUN = flags.DEFINE_bool("dry_run", False, "Print what would run, and about how long it takes; and end.")
+_REPORT_ONLY = flags.DEFINE_bool("report_only", False, "Write tables and report of the finished runs, and exit.")
+_DRY_RUN = flags.DEFINE_bool("dry_run", False, "Print the planned runs and their estimated time, and exit.")
 _DETERMINISTIC = flags.DEFINE_bool(
-    "deterministic", True, "Same machine, flags and data give the same weights, stopped or not; on GPUs it costs time."
+    "deterministic",
+    True,
+    "Deterministic training: the same machine, flags and data give bit-identical weights, resumed or not; slower on GPUs.",
 )
 Number = TypeVar("Number", int, float)
 
 DECIDED = (
     "dataset", "test_fold", "schedule", "condition", "use_classifier", "control", "balance_classes", "oracle", "direction",
 )  # fmt: skip
-"""Flags of a run that a study's cases and folds decide."""
+"""Flags of a run that a study's cases and folds set."""
 
 for _flag in flags.FLAGS.get_key_flags_for_module(run_flags):
     if _flag.name not in DECIDED:
@@ -126,7 +128,7 @@ def main(_: list[str]) -> None:
 
 
 def _cases(base: RunConfig) -> tuple[str, ...]:
-    """Those that are named, and of the groups that are all that fit."""
+    """The named cases, and all fitting cases of the named groups."""
     named = [*GROUPS] if _CASES.value == ["all"] else _CASES.value
     fitting = [name for name, case in CASES.items() if case.fits(base)]
     found = [[one for one in fitting if CASES[one].group == name] if name in GROUPS else [name] for name in named]

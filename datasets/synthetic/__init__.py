@@ -1,6 +1,6 @@
-"""Miniature corpora in the official layouts of CREMA-D, RAVDESS, VoxCeleb2 and VoxCeleb1, as real media files.
+"""Generates miniature corpora of media files in the official layouts of CREMA-D, RAVDESS, VoxCeleb2 and VoxCeleb1.
 
-Faces and voices are synthetic and share planted, known emotion and speaker information. Public names: make_corpus,
+Faces and voices are synthetic and share emotion and speaker cues with known ground truth. Public names: make_corpus,
 Dials.
 """
 

@@ -1,9 +1,9 @@
-"""Makes a synthetic corpus in the official layout of a real one, of real media files, with dials for what it tells.
+"""Generates a synthetic corpus of media files in the official layout of a real one, with adjustable emotion and speaker cues.
 
 python -m datasets.synthetic --corpus=crema_d --output_dir=synthetic_crema_d --speakers=20
 python -m datasets.synthetic --corpus=ravdess --output_dir=synthetic_ravdess --speakers=4 --zip --face_emotion=0
 
-The same settings make the same corpus, byte for byte. Stopped and started again, it goes on.
+The same settings give the same corpus, byte for byte. If it is stopped, the same command resumes it.
 """
 
 import dataclasses
@@ -19,7 +19,7 @@ from emogan.errors import UserError
 from emogan.path_flags import DEFINE_path
 
 _OUTPUT_DIR = DEFINE_path(
-    "output_dir", None, "Folder of the corpus: new, empty, or of the same settings.", required=True
+    "output_dir", None, "Folder of the corpus: new, empty, or written with the same settings.", required=True
 )
 _CORPUS = flags.DEFINE_enum("corpus", None, list(FORMATS), "Which corpus to imitate.", required=True)
 _SPEAKERS = flags.DEFINE_integer(
@@ -28,12 +28,14 @@ _SPEAKERS = flags.DEFINE_integer(
 _CLIPS = flags.DEFINE_integer(
     "clips_per_speaker", None, "Clips of each speaker; by default 12 (VoxCeleb), 36 (CREMA-D) or 60 (RAVDESS)."
 )
-_SEED = flags.DEFINE_integer("seed", 1, "Of every random choice.")
-_WORKERS = flags.DEFINE_integer("workers", None, "Number of processes; by default one for each CPU that may be used.")
-_FRAME_SIZE = flags.DEFINE_list("frame_size", None, "Width,height of the pictures, pixels; by default the corpus's.")
-_SECONDS = flags.DEFINE_list("seconds", None, "Shortest,longest clip; by default the corpus's.")
-_ZIP = flags.DEFINE_bool("zip", False, "RAVDESS only: write its zip archives, one for each actor, instead of folders.")
-_FRAME_LISTS = flags.DEFINE_bool("frame_lists", False, "VoxCeleb1 only: write the lists of each utterance's frames.")
+_SEED = flags.DEFINE_integer("seed", 1, "Seed of all random choices.")
+_WORKERS = flags.DEFINE_integer("workers", None, "Number of processes; by default one per available CPU.")
+_FRAME_SIZE = flags.DEFINE_list(
+    "frame_size", None, "Width,height of the frames, pixels; by default those of the corpus."
+)
+_SECONDS = flags.DEFINE_list("seconds", None, "Minimum,maximum clip length in seconds; by default those of the corpus.")
+_ZIP = flags.DEFINE_bool("zip", False, "RAVDESS only: write zip archives, one per actor, instead of folders.")
+_FRAME_LISTS = flags.DEFINE_bool("frame_lists", False, "VoxCeleb1 only: write each utterance's list of frames.")
 _ABOUT_DIALS = dict(re.findall(r"(?ms)^    (\w+): how (.+?)(?=^    \w+:|\Z)", inspect.cleandoc(Dials.__doc__ or "")))
 _DIALS = {
     field.name: flags.DEFINE_float(field.name, field.default, f"How {' '.join(_ABOUT_DIALS[field.name].split())}")
@@ -52,7 +54,7 @@ def _pair(name: str, values: list[str] | None, kind: type) -> tuple | None:
 
 
 def main(_: list[str]) -> None:
-    """Makes the corpus that the flags describe."""
+    """Generates the corpus that the flags describe."""
     make_corpus(
         _OUTPUT_DIR.value,
         _CORPUS.value,

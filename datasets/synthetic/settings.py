@@ -17,17 +17,17 @@ def _check_range(name: str, value: float, low: float, high: float) -> None:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Dials:
-    """What the planted signals are worth. At the defaults the classes overlap, as they do for human raters.
+    """Strength of the ground-truth cues. At the defaults the classes overlap, as they do for human raters.
 
     Attributes:
-        face_emotion: how much emotion the face carries, 0 to 1.5: scales every acted movement of the face. At 0 the
-            face only speaks and blinks, whatever the label says.
-        voice_emotion: how much emotion the voice carries, 0 to 2: scales the acted prosody (pitch, range, contour,
-            rate, energy, spectral tilt, breathiness, jitter) against variation between clips and speakers that stays
-            as it is. At 0 the voice says nothing of the label.
-        face_voice: how much a speaker's face tells of the voice, 0 to 1: the correlation of face shape, complexion and
+        face_emotion: how much emotion the face carries, 0 to 1.5: scales all emotional movements of the face. At 0 the
+            face only speaks and blinks, independently of the label.
+        voice_emotion: how much emotion the voice carries, 0 to 2: scales the emotional prosody (pitch, range, contour,
+            rate, energy, spectral tilt, breathiness, jitter) relative to a fixed variation between clips and speakers.
+            At 0 the voice is independent of the label.
+        face_voice: how much the face predicts the voice, 0 to 1: the correlation of face shape, complexion and
             lighting with pitch, vocal-tract length and vocal effort.
-        speaker_spread: how much speakers differ, 0 to 1.5: scales every difference of voice, shape, colour and framing
+        speaker_spread: how much speakers differ, 0 to 1.5: scales all differences of voice, shape, colour and framing
             from the mean speaker. At 0 all speakers look and sound alike.
     """
 
@@ -122,7 +122,7 @@ class CorpusConfig:
         speakers: number of speakers.
         clips_per_speaker: number of clips of each speaker.
         seed: of every random choice, 0 or more.
-        dials: strength of the planted signals.
+        dials: strength of the ground-truth cues.
         frame_size: width and height of the pictures, even numbers of pixels.
         seconds: shortest and longest clip.
         zipped: whether the clips lie in zip archives, one for each speaker; of RAVDESS only.

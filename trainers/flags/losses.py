@@ -1,4 +1,4 @@
-"""The losses of G, D and Q."""
+"""The losses: forms and weights for G, D and Q."""
 
 from absl import flags
 
