@@ -227,11 +227,11 @@ def test_too_large_or_too_long(tmp_path, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(media, "MAX_FRAME_PIXELS", 128 * 96 - 1)
         assert reason_of(lambda: opened(path)) == "too_large"
-    with monkeypatch.context() as patch:
-        patch.setattr(sounds, "MAX_SOUND_SECONDS", 0.9)
-        assert reason_of(lambda: heard(path)) == "too_long"
-        wav = write_wav(tmp_path / "a.wav", tone()[0], RATE)
-        assert reason_of(lambda: heard(wav)) == "too_long"
+    wav = write_wav(tmp_path / "a.wav", tone()[0], RATE)
+    for file in (path, wav):
+        data = file.read_bytes()
+        assert sounds.read_sound(file, data, RATE, max_seconds=1.1)[0].size
+        assert reason_of(lambda: sounds.read_sound(file, data, RATE, max_seconds=0.9)) == "too_long"  # noqa: B023
 
 
 def test_sound_of_a_wav(tmp_path):

@@ -85,7 +85,7 @@ def check_settings(config: RunConfig) -> None:
     """Checks what can be checked of a run before its datasets are built; an official corpus is taken to be complete.
 
     Raises:
-        UserError: as `trainers.job.open_job` does, where there is no such fold, too few speakers, no label or other networks.
+        UserError: as `trainers.runs.job.open_job`, where there is no such fold, too few speakers, no label or other networks.
     """
     name, usual = config.dataset.partition("/")[0], str(config.model.size)
     for dataset in _datasets(config):

@@ -165,7 +165,7 @@ def test_the_newest_version_is_taken_by_number(exported, tmp_path):
     (tmp_path / "9").symlink_to(exported / "9")
     (tmp_path / "10").mkdir()
     assert signatures.versions(tmp_path) == [9, 10]
-    with pytest.raises(UserError, match="no exported generator"):  # 10 is empty
+    with pytest.raises(UserError, match="no exported model"):  # 10 is empty
         signatures.LocalModel(tmp_path)
     signatures.LocalModel(tmp_path / "9")
 
@@ -173,7 +173,7 @@ def test_the_newest_version_is_taken_by_number(exported, tmp_path):
 def test_a_folder_without_a_model_is_refused(tmp_path):
     with pytest.raises(UserError, match=r"trainers\.export"):
         signatures.LocalModel(tmp_path)
-    with pytest.raises(UserError, match="no exported generator"):
+    with pytest.raises(UserError, match="no exported model"):
         signatures.LocalModel(tmp_path / "nowhere")
 
 

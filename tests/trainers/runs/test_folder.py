@@ -70,7 +70,7 @@ def test_the_name_of_a_run_tells_its_settings_and_is_the_same_for_the_same(small
 def test_names_of_any_script_are_written_whatever_the_locale(tmp_path):
     script = f"""
 import pathlib
-from trainers import run_folder
+from trainers.runs import folder as run_folder
 folder = pathlib.Path({str(tmp_path)!r})
 run_folder.write_atomically(folder / "a.txt", "Jos\\u00e9 \\u9ad8\\u5174")
 """
