@@ -1,4 +1,4 @@
-"""Commands: everything that touches flags, disk or devices. From Python: `run` and `results`, see `trainers.api`."""
+"""The commands, and all code that uses flags, disk or devices. Python API: `run` and `results`, see `trainers.api`."""
 
 import importlib
 import importlib.util

@@ -1,4 +1,4 @@
-"""Whole runs from Python: `run`, which does one, and `results`, which reads what a run or a study measured."""
+"""Python API for whole runs: `run` executes a run, `results` reads the metrics of a run or a study."""
 
 import dataclasses
 from pathlib import Path
@@ -16,17 +16,17 @@ from trainers.study.cases import CASES
 
 
 def run(config: RunConfig, data_dir: str | Path, run_dir: str | Path) -> pd.DataFrame:
-    """Does all stages of a run that are not done yet, as `python -m trainers.progressive` does, and returns its `results`.
+    """Runs all unfinished stages of a run, like `python -m trainers.progressive`, and returns its `results`.
 
-    Stopped at any point, the same call resumes.
+    If it is stopped at any point, the same call resumes it.
 
     Args:
-        config: its settings; `RunConfig.from_preset` makes them.
-        data_dir: where the datasets were built that it names.
+        config: its settings; see `RunConfig.from_preset`.
+        data_dir: folder of the built datasets.
         run_dir: its folder, new or that of the same run.
 
     Raises:
-        UserError: where the settings contradict each other or the data, or the folder holds another run.
+        UserError: if the settings contradict each other or the data, or the folder contains another run.
         Stopped: after a signal.
     """
     run_all(open_job(config, Path(data_dir)), Path(run_dir), flags="")
@@ -34,20 +34,20 @@ def run(config: RunConfig, data_dir: str | Path, run_dir: str | Path) -> pd.Data
 
 
 def results(folder: str | Path) -> pd.DataFrame:
-    """What was measured, by a run or by a study that has ended.
+    """The metrics of a finished run or study.
 
     Args:
         folder: of the run or the study.
 
     Returns:
-        Of a run a row for each figure, by its name: `value` (shares in [0, 1]), `n`, `low` and `high` of its 95% interval,
-        `deviation` over trainings, `about`.
+        For a run, one row for each metric, indexed by name: `value` (shares in [0, 1]), `n`, `low` and `high` of its 95%
+        interval, `deviation` over trainings, `about`.
 
-        Of a study a row for each row of its tables: `dataset`, `case`, `recogniser`, `runs`; `accuracy`, `uar`, `macro_f1` in
-        [0, 1]; `difference`, `low`, `high` of the accuracy against that of `against`, and `p`, corrected by Holm's method.
+        For a study, one row for each row of its tables: `dataset`, `case`, `recogniser`, `runs`; `accuracy`, `uar`, `macro_f1` in
+        [0, 1]; `difference`, `low`, `high` of the accuracy compared with that of `against`, and `p`, corrected by Holm's method.
 
     Raises:
-        UserError: where the folder holds no results.
+        UserError: if the folder contains no results.
     """
     lines = read_metrics(Path(folder))
     if not any(line["stage"] == "summary" for line in lines):
