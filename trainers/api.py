@@ -43,8 +43,8 @@ def results(folder: str | Path) -> pd.DataFrame:
         For a run, one row for each metric, indexed by name: `value` (shares in [0, 1]), `n`, `low` and `high` of its 95%
         interval, `deviation` over trainings, `about`.
 
-        For a study, one row for each row of its tables: `dataset`, `case`, `recogniser`, `runs`; `accuracy`, `uar`, `macro_f1` in
-        [0, 1]; `difference`, `low`, `high` of the accuracy compared with that of `against`, and `p`, corrected by Holm's method.
+        For a study, one row for each row of its tables: `dataset`, `case`, `recogniser`, `runs`; `accuracy`, `uar`, `macro_f1`
+        in [0, 1]; `difference`, `low`, `high` of the accuracy compared with that of `against`, and `p`, corrected by Holm's method.
 
     Raises:
         UserError: if the folder contains no results.
