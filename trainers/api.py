@@ -44,7 +44,8 @@ def results(folder: str | Path) -> pd.DataFrame:
         interval, `deviation` over trainings, `about`.
 
         For a study, one row for each row of its tables: `dataset`, `case`, `recogniser`, `runs`; `accuracy`, `uar`, `macro_f1`
-        in [0, 1]; `difference`, `low`, `high` of the accuracy compared with that of `against`, and `p`, corrected by Holm's method.
+        in [0, 1]; `difference`, `low`, `high` of the accuracy compared with that of `against`, and `p`, corrected by Holm's
+        method.
 
     Raises:
         UserError: if the folder contains no results.
