@@ -109,7 +109,7 @@ def _recognition(recogniser: Recogniser) -> None:
 
     gr.Markdown(_ABOUT_RECOGNISER.format(about=recogniser.about().replace("\n", " ")))
     with gr.Row():
-        recording = gr.Audio(label="Recording", sources=["microphone", "upload"], type="filepath")
+        recording = gr.Audio(label="Recording", sources=["upload", "microphone"], type="filepath")
         found = gr.Label(label="Emotion")
     over_time = gr.Image(label="Over time", interactive=False, format="png", buttons=["download"])
     gr.Button("Recognise", variant="primary").click(show, recording, [found, over_time])
