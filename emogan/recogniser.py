@@ -22,7 +22,7 @@ HOP_SECONDS = 0.5
 LONG = 2.0
 """A recording of more windows than these is recognised in windows; of a shorter one the middle is, as in training."""
 CAUTION = (
-    "The recordings that it learnt from were acted: what a person feels in life it does not tell. It does not know other "
+    "It was trained on acted speech and does not tell what a person feels in real life. Expect worse results for other "
     "languages, accents, ages and microphones than those of its corpus."
 )
 """What every user of a recogniser is told."""
@@ -121,15 +121,17 @@ class Recogniser:
         card, settings, chance = self.settings.recogniser, self.settings, 1 / len(self.class_names)
         assert card
         corpus = f"{settings.dataset}, a synthetic corpus" if settings.synthetic else settings.dataset
-        trained = f"{card.name}: trained on {card.trained_on} spectrograms of {corpus}, {card.speakers} speakers."
+        trained = (
+            f"Recogniser {card.name}, trained on {card.trained_on} spectrograms of {corpus} ({card.speakers} speakers)."
+        )
         tested = "Its accuracy on unseen speakers has not been measured."
         if card.accuracy is not None:
             interval = "no interval"
             if card.low is not None and card.high is not None:
                 interval = f"95%: {card.low:.0%} to {card.high:.0%}"
             tested = (
-                f"It finds {card.accuracy:.0%} of the emotions of {card.test_speakers} unseen speakers ({interval}); "
-                f"chance is {chance:.0%}."
+                f"On {card.test_speakers} unseen speakers it recognises {card.accuracy:.0%} of the emotions ({interval}; "
+                f"chance: {chance:.0%})."
             )
         return "\n".join([trained, tested, CAUTION])
 

@@ -23,8 +23,8 @@ was calibrated on {data}. **What it makes is generated: it is nobody's voice, an
 pictures of people who agree. They stay on the machine that runs this page, and are deleted when it ends.
 """
 _ABOUT_RECOGNISER = """# From speech to emotion
-Record yourself or upload sound or video. Of up to 5 seconds the middle is listened to, of more all of it. {about} Recordings
-stay on the machine that runs this page, and are deleted when it ends.
+Record yourself, or upload an audio or video file. For recordings of up to 5 seconds the middle is recognised; longer ones are
+recognised in windows. {about} Recordings stay on the machine that runs this page, and are deleted when it ends.
 """
 _MAX_PHOTO_BYTES = 1 << 25
 _COLUMN_WIDTH = 150  # pixels that an emotion takes at least

@@ -39,7 +39,7 @@ def settings():
         synthetic=True,
         licences={"crema_d_av/64": "ODbL"},
         recogniser=signatures.RecogniserCard(
-            name="strong", trained_on="real, regularised", speakers=24, validation_accuracy=0.6, accuracy=0.5, low=0.45,
+            name="strong", trained_on="real", speakers=24, validation_accuracy=0.6, accuracy=0.5, low=0.45,
             high=0.55, test_speakers=12,
         ),
     )  # fmt: skip

@@ -109,7 +109,7 @@ def _card(run_dir: Path, name: str, validation_accuracy: float, speakers: int) -
     estimate = intervals.t_interval(tested, "speakers") if len(tested) > 1 else None
     return signatures.RecogniserCard(
         name=name,
-        trained_on=RECOGNISERS[name].data + (", regularised" if RECOGNISERS[name].strong else ""),
+        trained_on=RECOGNISERS[name].data,
         speakers=speakers,
         validation_accuracy=validation_accuracy,
         accuracy=float(tested.mean()) if len(tested) else None,
