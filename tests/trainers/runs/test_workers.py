@@ -24,14 +24,14 @@ def free_ports(count):
     return ports
 
 
-BRIEF = "import runpy; from trainers import cluster; cluster.MEETING_SECONDS = {seconds}; "
+BRIEF = "import runpy; from trainers.runs import cluster; cluster.MEETING_SECONDS = {seconds}; "
 BRIEF += "runpy.run_module('trainers.progressive', run_name='__main__', alter_sys=True)"
 
 
-def start(flags, hosts=(), index=0, *interpreted):
+def start(flags, hosts, index, *interpreted):
     task = {"cluster": {"worker": hosts}, "task": {"type": "worker", "index": index}}
     command = [sys.executable, *(interpreted or ("-m", "trainers.progressive")), *flags]
-    environment = os.environ | ({"TF_CONFIG": json.dumps(task)} if hosts else {})
+    environment = {**os.environ, "TF_CONFIG": json.dumps(task)}
     return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
@@ -108,15 +108,15 @@ def test_one_that_waits_for_the_others_can_be_stopped(tiny_flags, tmp_path, numb
     assert time.monotonic() - since < 30
 
 
-PRETRAIN = "--pretrain_steps=8"
+SHORT = "--interval=1"
 """Four intervals, so that the first one is not the last."""
 
 
 @pytest.fixture(scope="module")
-def alone(tiny_flags, tmp_path_factory):
-    """A run whose first stage one process did."""
-    run = tmp_path_factory.mktemp("alone") / "run"
-    pretrain([start([*tiny_flags, PRETRAIN, f"--run_dir={run}"])], run)
+def undisturbed(tiny_flags, tmp_path_factory):
+    """A run whose first stage two processes did that nobody stopped."""
+    run = tmp_path_factory.mktemp("undisturbed") / "run"
+    pretrain(together([*tiny_flags, SHORT, f"--run_dir={run}"])[1], run)
     return run
 
 
@@ -125,8 +125,10 @@ def alone(tiny_flags, tmp_path_factory):
     ("lost", "number"),
     [(1, signal.SIGKILL), (0, signal.SIGKILL), (1, signal.SIGSTOP), (0, signal.SIGSTOP), (1, signal.SIGTERM)],
 )
-def test_a_lost_process_is_named_and_a_new_start_ends_in_the_same_weights(alone, tiny_flags, tmp_path, lost, number):
-    flags = [*tiny_flags, PRETRAIN, f"--run_dir={tmp_path / 'run'}"]
+def test_a_lost_process_is_named_and_a_new_start_ends_in_the_same_weights(
+    undisturbed, tiny_flags, tmp_path, lost, number
+):
+    flags = [*tiny_flags, SHORT, f"--run_dir={tmp_path / 'run'}"]
     hosts, started = together(flags)
     while not [*tmp_path.glob("run/pretrain/checkpoints/last-*.index")]:  # until the first interval is over
         assert [process.poll() for process in started] == [None, None]
@@ -146,4 +148,4 @@ def test_a_lost_process_is_named_and_a_new_start_ends_in_the_same_weights(alone,
     assert not (tmp_path / "run" / "pretrain" / "done.json").exists()
     _, started = together(flags)
     pretrain(started, tmp_path / "run")
-    assert_same_weights(alone, tmp_path / "run", "pretrain/generator", "pretrain/discriminator")
+    assert_same_weights(undisturbed, tmp_path / "run", "pretrain/generator", "pretrain/discriminator")
