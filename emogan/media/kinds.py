@@ -65,7 +65,7 @@ def _suffixes_of_interest() -> frozenset[str]:
     types = mimetypes.MimeTypes()  # as Python knows them, whatever the machine has
     known = types.types_map[False] | types.types_map[True]
     media = {suffix for suffix, kind in known.items() if kind.startswith(("audio/", "video/"))}
-    for name in av.formats_available:
+    for name in sorted(av.formats_available):
         try:
             kind = av.format.ContainerFormat(name, "w")
             file = av.open(io.BytesIO(), "w", format=name)
