@@ -39,7 +39,7 @@ def write(folders: Sequence[Path], output_dir: Path) -> str:
     """
     by_name: dict[str, list[Path]] = {}
     for folder in folders:
-        by_name.setdefault(folder.resolve().name, []).append(folder)
+        by_name.setdefault(folder.absolute().name, []).append(folder)
     studies = {
         name: read(parts[0]) if len(parts) == 1 else put_together(parts, output_dir / name)
         for name, parts in by_name.items()
