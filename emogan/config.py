@@ -13,6 +13,8 @@ from typing import Any, TypeVar
 
 from emogan.errors import UserError, check
 
+HOP_SECONDS = 0.5
+"""From the start of a window of a long recording to that of the next one, by default."""
 SIZES = (64, 128, 256)
 """Sides of the square pictures that a dataset can be built for, pixels."""
 

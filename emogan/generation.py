@@ -17,10 +17,9 @@ from tqdm.auto import tqdm
 
 from emogan import audio, drawing
 from emogan.errors import UserError, check, first_ones
-from emogan.serving.connections import Connection, connection_to, settings_of
+from emogan.serving.connections import REQUEST_ROWS, Connection, connection_to, settings_of
 from emogan.serving.photos import Photo, aligned_face
 
-_ROWS = 32  # of a request at most: servers merge requests into batches of that size
 _STEM_CHARACTERS = 50  # of up to 4 bytes each; file systems allow 255 bytes
 _DIGEST_CHARACTERS = 8
 
@@ -160,8 +159,8 @@ class Generator:
 
     def _made(self, name: str, face: np.ndarray, rows: Sequence[tuple[int, str]], sound: bool) -> list[Generated]:
         found = []
-        for begin in range(0, len(rows), _ROWS):
-            some = rows[begin : begin + _ROWS]
+        for begin in range(0, len(rows), REQUEST_ROWS):
+            some = rows[begin : begin + REQUEST_ROWS]
             request = {
                 "aligned_face_bytes": np.array([tf.io.encode_png(face).numpy()] * len(some), object),
                 "emotion": np.array([emotion.encode() for _, emotion in some], object),

@@ -12,13 +12,12 @@ import pandas as pd
 from tqdm.auto import tqdm
 
 from emogan import audio
+from emogan.config import HOP_SECONDS
 from emogan.errors import UserError, check
 from emogan.media import kinds
-from emogan.serving.connections import Connection, connection_to, settings_of
+from emogan.serving.connections import REQUEST_ROWS, Connection, connection_to, settings_of
 from emogan.speech import Recording, samples_of
 
-HOP_SECONDS = 0.5
-"""From the begin of a window to that of the next one, by default."""
 LONG = 2.0
 """A recording of more windows than these is recognised in windows; of a shorter one the middle is, as in training."""
 CAUTION = (
@@ -26,7 +25,6 @@ CAUTION = (
     "languages, accents, ages and microphones than those of its corpus."
 )
 """What every user of a recogniser is told."""
-_ROWS = 32  # of a request at most: servers merge requests into batches of that size
 
 
 class Recogniser:
@@ -38,6 +36,7 @@ class Recogniser:
     Attributes:
         settings: what the model says of itself; `settings.recogniser` says what it was trained on and how often it is right.
         class_names: the emotions that it knows.
+        sample_rate: samples per second of the sound that it takes.
 
     Raises:
         UserError: where the model does not answer, or has no recogniser.
@@ -50,6 +49,7 @@ class Recogniser:
             raise UserError("the model has no recogniser of speech; export it again from its run")
         self.class_names = tuple(self.settings.class_names)
         self._config = self.settings.media.spectrogram
+        self.sample_rate = self._config.sample_rate
 
     def predict(
         self, recordings: Recording | Iterable[Recording], *, recorded_at: int | None = None
@@ -86,7 +86,7 @@ class Recogniser:
         for number, one in enumerate(
             tqdm(recordings, desc="recognising", unit="recording", disable=len(recordings) < 2)
         ):
-            samples = samples_of(one, self._config.sample_rate, recorded_at=recorded_at)
+            samples = samples_of(one, self.sample_rate, recorded_at=recorded_at)
             rows.append(self._of_windows(self._cut(samples)[1]).mean(0))
             names.append(number if isinstance(one, np.ndarray) else str(one))
         return pd.DataFrame(rows, pd.Index(names, name="recording"), list(self.class_names))
@@ -109,9 +109,9 @@ class Recogniser:
             UserError: where the recording cannot be read, or the model does not answer.
         """
         check(hop_seconds > 0, f"hop_seconds is {hop_seconds:g}; it must be positive")
-        samples = samples_of(recording, self._config.sample_rate, recorded_at=recorded_at)
+        samples = samples_of(recording, self.sample_rate, recorded_at=recorded_at)
         starts, cut = self._cut(samples, hop_seconds, always=True)
-        rate = self._config.sample_rate
+        rate = self.sample_rate
         ends = np.minimum(starts + self._config.clip_samples, len(samples))
         found = pd.DataFrame({"start": starts / rate, "end": ends / rate})
         return found.join(pd.DataFrame(self._of_windows(cut), columns=list(self.class_names)))
@@ -142,13 +142,13 @@ class Recogniser:
         length, rest = self._config.clip_samples, len(samples) - self._config.clip_samples
         if rest <= 0 or (not always and len(samples) <= LONG * length):
             return np.array([max(rest // 2, 0)]), audio.centre(samples, length)[np.newaxis]
-        hop = max(1, round(hop_seconds * self._config.sample_rate))
+        hop = max(1, round(hop_seconds * self.sample_rate))
         starts = np.unique([*range(0, rest, hop), rest])
         return starts, np.stack([samples[start : start + length] for start in starts])
 
     def _of_windows(self, windows: np.ndarray) -> np.ndarray:
         """float32 [n, classes] of windows, float32 [n, clip_samples]."""
-        parts = [windows[begin : begin + _ROWS] for begin in range(0, len(windows), _ROWS)]
+        parts = [windows[begin : begin + REQUEST_ROWS] for begin in range(0, len(windows), REQUEST_ROWS)]
         answers = [self._connection.predict("recognise", {"samples": part.astype(np.float32)}) for part in parts]
         return np.concatenate([answer["emotion_probabilities"] for answer in answers])
 

@@ -57,7 +57,7 @@ def results(folder: str | Path) -> pd.DataFrame:
         return pd.DataFrame(figures, columns=[field.name for field in dataclasses.fields(Result)]).set_index("name")
     rows = []
     for one in study_results.read(Path(folder)):
-        compared = one.comparison
+        compared = dataclasses.asdict(one.comparison) if one.comparison else {}
         rows.append(
             {
                 "dataset": one.place.dataset,
@@ -68,9 +68,7 @@ def results(folder: str | Path) -> pd.DataFrame:
                 "runs": one.runs,
                 **{name: one.mean[name] for name in study_results.RECOGNITION},
                 "against": CASES[one.place.case].against(one.place.recogniser),
-                "difference": compared.difference if compared else None,
-                "low": compared.low if compared else None,
-                "high": compared.high if compared else None,
+                **{name: compared.get(name) for name in ("difference", "low", "high")},
                 "p": one.adjusted_p,
             }
         )

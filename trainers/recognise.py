@@ -14,6 +14,7 @@ from pathlib import Path
 from absl import flags
 
 from emogan import command
+from emogan.config import HOP_SECONDS
 from emogan.errors import UserError
 from emogan.path_flags import DEFINE_path
 
@@ -23,7 +24,7 @@ _WINDOWS = flags.DEFINE_bool(
     "windows", False, "Show each window of 2.56 s separately, with its start and end in seconds."
 )
 _HOP_SECONDS = flags.DEFINE_float(
-    "hop_seconds", 0.5, "Hop between the starts of two windows, seconds.", lower_bound=0.01
+    "hop_seconds", HOP_SECONDS, "Hop between the starts of two windows, seconds.", lower_bound=0.01
 )
 _PLOT = DEFINE_path("plot", None, "PNG file to write: a plot of the probabilities over time; for a single recording.")
 
@@ -35,7 +36,7 @@ def main(arguments: list[str]) -> None:
     import pandas as pd
     from tqdm.auto import tqdm
 
-    from emogan import drawing, recogniser
+    from emogan import drawing, recogniser, speech
 
     files = recogniser.files_of(arguments[1:])
     if _PLOT.value and len(files) != 1:
@@ -44,14 +45,15 @@ def main(arguments: list[str]) -> None:
     found, refused = [], []
     for path in tqdm(files, desc="recognising", unit="recording", disable=len(files) < 2):
         try:
+            samples = speech.samples_of(path, model.sample_rate)
             if _WINDOWS.value or _PLOT.value:
-                windows = model.windows(path, hop_seconds=_HOP_SECONDS.value)
+                windows = model.windows(samples, hop_seconds=_HOP_SECONDS.value)
             if _PLOT.value:
                 Path(_PLOT.value).write_bytes(drawing.to_png(drawing.over_time_figure(windows)))
             if _WINDOWS.value:
                 found.append(windows.assign(recording=str(path)))
             else:
-                found.append(model.probabilities([path]).assign(recording=str(path)))
+                found.append(model.probabilities([samples]).assign(recording=str(path)))
         except UserError as error:
             refused.append(str(error))
     if found:

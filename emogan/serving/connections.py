@@ -32,6 +32,8 @@ from emogan.config import from_json
 from emogan.errors import UserError
 from emogan.serving import signatures
 
+REQUEST_ROWS = 32
+"""Of a request at most, where there are many: servers merge requests into batches of that size."""
 MAX_ANSWER = 1 << 28
 """Bytes of an answer beyond which it is not read."""
 _RETRIABLE_STATUS = (http.HTTPStatus.TOO_MANY_REQUESTS, http.HTTPStatus.SERVICE_UNAVAILABLE)

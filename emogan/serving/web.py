@@ -16,6 +16,7 @@ from emogan.generation import Generator
 from emogan.recogniser import Recogniser
 from emogan.serving.connections import Connection, settings_of
 from emogan.serving.photos import aligned_face
+from emogan.speech import samples_of
 
 _ABOUT = """# From a face to speech
 A generator makes the spectrogram of an utterance from a face and an emotion; what you hear is that spectrogram made audible. It
@@ -103,8 +104,9 @@ def _recognition(recogniser: Recogniser) -> None:
         with _told():
             if recording is None:
                 raise UserError("there is no recording yet; record one, or upload a file")
-            windows = recogniser.windows(recording)
-            found = recogniser.probabilities([recording]).iloc[0]
+            samples = samples_of(recording, recogniser.sample_rate)
+            windows = recogniser.windows(samples)
+            found = recogniser.probabilities([samples]).iloc[0]
         return [found.to_dict(), Image.open(io.BytesIO(drawing.to_png(drawing.over_time_figure(windows))))]
 
     gr.Markdown(_ABOUT_RECOGNISER.format(about=recogniser.about().replace("\n", " ")))

@@ -21,13 +21,6 @@ THREE = "a.mp4,ann,happy\nb.mp4,bob,happy\nc.mp4,eve,sad\n"
 
 
 @pytest.fixture
-def root(tmp_path) -> Path:
-    path = tmp_path / "corpus"
-    path.mkdir()
-    return path
-
-
-@pytest.fixture
 def listed(root, tmp_path):
     """Lists the folder; with a text, after it was written as the table."""
 

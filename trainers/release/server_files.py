@@ -31,10 +31,10 @@ SETTINGS = {
   }}
 }}
 """,
-    "batching.config": """max_batch_size { value: 32 }
-batch_timeout_micros { value: 2000 }
-max_enqueued_batches { value: 100 }
-num_batch_threads { value: 2 }
+    "batching.config": f"""max_batch_size {{ value: {connections.REQUEST_ROWS} }}
+batch_timeout_micros {{ value: 2000 }}
+max_enqueued_batches {{ value: 100 }}
+num_batch_threads {{ value: 2 }}
 """,
     "monitoring.config": """prometheus_config {
   enable: true
