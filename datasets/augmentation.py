@@ -117,8 +117,8 @@ def add_white_noise(
     span = (
         np.log(10) / 10 * (settings.ceiling_db - settings.floor_db)
     )  # of the power's natural logarithm, from -1 to +1
-    picture = tf.cast(spectrogram, tf.float32)
-    power = tf.where(picture > SILENCE, tf.exp((picture - SILENCE) / 2 * span), 0.0)  # 1 is the floor
+    image = tf.cast(spectrogram, tf.float32)
+    power = tf.where(image > SILENCE, tf.exp((image - SILENCE) / 2 * span), 0.0)  # 1 is the floor
     noise_power = tf.reduce_mean(power) * tf.pow(10.0, -snr_db / 10)
     seed = tf.random.experimental.stateless_fold_in(key, _NOISE)
     noise = tf.sqrt(noise_power / 2) * tf.random.stateless_normal([2, *spectrogram.shape], seed)  # beside x, and across
@@ -156,7 +156,7 @@ def _bands(size: int, count: int, share: float, key: tf.Tensor, what: int) -> tf
     return tf.reduce_any(tf.logical_and(first <= lines, lines < first + width), 0)
 
 
-def mix(pictures: tf.Tensor, targets: tf.Tensor, key: tf.Tensor, alpha: float) -> tuple[tf.Tensor, tf.Tensor]:
+def mix(images: tf.Tensor, targets: tf.Tensor, key: tf.Tensor, alpha: float) -> tuple[tf.Tensor, tf.Tensor]:
     """Mixup (Zhang et al. 2018): every item of a batch becomes a weighted mean of itself and another one.
 
     The other one lies a random distance further on in the batch, from 1 to B - 1, one distance for the whole batch; behind the
@@ -165,7 +165,7 @@ def mix(pictures: tf.Tensor, targets: tf.Tensor, key: tf.Tensor, alpha: float) -
     a batch would never mix two real items where half of the batch is generated.)
 
     Args:
-        pictures: float32 [B, S, S, 1].
+        images: float32 [B, S, S, 1].
         targets: float32 [B, classes].
         key: int64 [2], of the batch.
         alpha: every item's own share, lambda, is drawn from Beta(alpha, alpha).
@@ -173,7 +173,7 @@ def mix(pictures: tf.Tensor, targets: tf.Tensor, key: tf.Tensor, alpha: float) -
     Returns:
         Both mixed by the same shares.
     """
-    size = pictures.shape[0]
+    size = images.shape[0]
     seed = tf.random.experimental.stateless_fold_in(key, _PARTNER)
     distance = tf.random.stateless_uniform([], seed, 1, max(size, 2), tf.int32)
     seed = tf.random.experimental.stateless_fold_in(key, _SHARE)
@@ -184,4 +184,4 @@ def mix(pictures: tf.Tensor, targets: tf.Tensor, key: tf.Tensor, alpha: float) -
         share = tf.reshape(own, [size, *[1] * (len(values.shape) - 1)])
         return share * values + (1 - share) * tf.roll(values, -distance, 0)
 
-    return mixed(pictures), mixed(targets)
+    return mixed(images), mixed(targets)

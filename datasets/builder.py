@@ -37,7 +37,7 @@ MAX_CLIPPED_SHARE = 0.01
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Variant:
-    """What, beside the size of the pictures, one configuration of a builder has unlike another.
+    """What, beside the size of the images, one configuration of a builder has unlike another.
 
     Attributes:
         name: ends the configurations' names; empty for the usual variant.
@@ -56,7 +56,7 @@ class Variant:
 
 @dataclasses.dataclass(eq=False, kw_only=True)
 class PairsConfig(tfds.core.BuilderConfig):
-    """A TFDS configuration: its name, its description, `media`, how the pictures are made, and `variant`."""
+    """A TFDS configuration: its name, its description, `media`, how the images are made, and `variant`."""
 
     media: MediaConfig
     variant: Variant

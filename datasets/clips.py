@@ -14,12 +14,12 @@ from typing import Any
 
 from datasets import files
 from emogan.emotions import EMOTIONS
-from emogan.media.kinds import ARCHIVE_SUFFIX, SOUND_SUFFIXES, VIDEO_SUFFIXES, is_of_interest
+from emogan.media.kinds import ARCHIVE_SUFFIX, AUDIO_SUFFIXES, VIDEO_SUFFIXES, is_of_interest
 
 Example = dict[str, Any]
 """Values of the dataset's features by name; `datasets.pairs.to_example` describes them."""
 
-_MEDIA_SUFFIXES = SOUND_SUFFIXES | VIDEO_SUFFIXES
+_MEDIA_SUFFIXES = AUDIO_SUFFIXES | VIDEO_SUFFIXES
 
 SYNTHETIC_MARK = "SYNTHETIC CORPUS"
 """How the README.txt of a corpus made by `datasets.synthetic` begins."""
@@ -34,27 +34,27 @@ class Clip:
     Attributes:
         clip_id: the official base name, unique in the corpus.
         speaker_id: the corpus's name of the speaker.
-        picture_path: the video whose middle frame is used, or a still picture.
-        other_pictures: further still pictures, in the order in which a face is looked for where the ones before show none.
-        sound_path: the file whose audio stream is used; may be `picture_path`.
-        fallback_sound_path: used where `sound_path` has no audio stream.
+        image_path: the video whose middle frame is used, or a still image.
+        other_images: further still images, in the order in which a face is looked for where the ones before show none.
+        audio_path: the file whose audio stream is used; may be `image_path`.
+        fallback_audio_path: used where `audio_path` has no audio stream.
         label: one of the builder's class names, or None where the corpus has no labels.
         features: values of the builder's own features, by name.
     """
 
     clip_id: str
     speaker_id: str
-    picture_path: Path
-    sound_path: Path
-    fallback_sound_path: Path | None = None
+    image_path: Path
+    audio_path: Path
+    fallback_audio_path: Path | None = None
     label: str | None = None
-    other_pictures: tuple[Path, ...] = ()
+    other_images: tuple[Path, ...] = ()
     features: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
     @property
     def paths(self) -> tuple[Path | None, ...]:
-        """Every file that the clip may be made from: picture, sound, fallback for the sound, further pictures."""
-        return (self.picture_path, self.sound_path, self.fallback_sound_path, *self.other_pictures)
+        """Every file that the clip may be made from: image, sound, fallback for the sound, further images."""
+        return (self.image_path, self.audio_path, self.fallback_audio_path, *self.other_images)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -66,7 +66,7 @@ class Rejection:
         path: the file at fault.
         reason: a stable snake_case word, the key under which it is counted.
         detail: what exactly is wrong, for people.
-        key: of the clip in the store, where a picture of it may be kept; empty where there is none.
+        key: of the clip in the store, where an image of it may be kept; empty where there is none.
     """
 
     clip_id: str
@@ -108,7 +108,7 @@ class Listing:
     def digest(self) -> str:
         """A hash of all clips: their names, speakers, labels and splits, and the sizes of their files."""
         rows = [
-            [split, clip.clip_id, clip.speaker_id, clip.label, *map(files.size, (clip.picture_path, clip.sound_path))]
+            [split, clip.clip_id, clip.speaker_id, clip.label, *map(files.size, (clip.image_path, clip.audio_path))]
             for split, clips in self.splits.items()
             for clip in clips
         ]
@@ -120,7 +120,7 @@ class Listing:
         if first is clip:
             self.splits[split].append(clip)
         else:
-            self.add_twin(clip.sound_path, first.sound_path, clip_id=clip.clip_id, is_same=_is_copy(clip, first))
+            self.add_twin(clip.audio_path, first.audio_path, clip_id=clip.clip_id, is_same=_is_copy(clip, first))
 
     def add_twin(self, path: Path, first: Path, *, clip_id: str, is_same: bool) -> None:
         """Adds a file beside which there is another of its name; if it holds the same it is left out, and else rejected."""
@@ -143,7 +143,7 @@ def _is_copy(clip: Clip, first: Clip) -> bool:
     """Tells whether two clips of one name are the same."""
     if (clip.speaker_id, clip.label) != (first.speaker_id, first.label):
         return False
-    pairs = {(clip.picture_path, first.picture_path), (clip.sound_path, first.sound_path)}
+    pairs = {(clip.image_path, first.image_path), (clip.audio_path, first.audio_path)}
     return all(files.same(*pair) for pair in pairs)
 
 

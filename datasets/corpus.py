@@ -1,6 +1,6 @@
 """A built dataset, read-only, with the examples that are wanted of it.
 
-Public names: open_corpus, configuration, Corpus, NotBuilt, PICTURES, CACHE_BYTES, Example.
+Public names: open_corpus, configuration, Corpus, NotBuilt, IMAGES, CACHE_BYTES, Example.
 """
 
 import copy
@@ -22,8 +22,8 @@ from emogan.errors import UserError
 
 CACHE_BYTES = 4 << 30
 """Decoded sets up to this size are kept in memory."""
-PICTURES = {"face": 3, "spectrogram": 2}
-"""The pictures of an example, and the bytes that a pixel of each takes in memory."""
+IMAGES = {"face": 3, "spectrogram": 2}
+"""The images of an example, and the bytes that a pixel of each takes in memory."""
 
 Example = dict[str, tf.Tensor]
 
@@ -37,7 +37,7 @@ class Corpus:
 
     Attributes:
         name: for messages, for example `crema_d_av/64`.
-        media: how its pictures were made.
+        media: how its images were made.
         class_names: the emotions in the order of the labels; empty where there are no labels.
         synthetic: whether its media were made by `datasets.synthetic`.
         licence: of the corpus.
@@ -108,27 +108,25 @@ class Corpus:
         there = {self.class_names[label] for label in np.unique(self.column("label", split))}
         return [name for name in self.class_names if name not in there]
 
-    def examples(
-        self, split: str, *, pictures: Collection[str] = tuple(PICTURES), keep: bool = False
-    ) -> tf.data.Dataset:
+    def examples(self, split: str, *, images: Collection[str] = tuple(IMAGES), cache: bool = False) -> tf.data.Dataset:
         """Every example of a split once, in the order on disk.
 
         Args:
             split: a split expression.
-            pictures: those of `PICTURES` that are read.
-            keep: for what is read again and again: they stay in memory after the first reading, if they fit.
+            images: those of `IMAGES` that are read.
+            cache: for what is read again and again: they stay in memory after the first reading, if they fit.
 
         Returns:
             Dictionaries of the dataset's features; `face` is uint8 [S, S, 3], `spectrogram` float16 [S, S, 1].
         """
-        decoded = self._stored(split, pictures).map(self._decode, num_parallel_calls=WORKERS)
-        return (decoded.cache() if keep and self._fits(split, pictures) else decoded).with_options(options())
+        decoded = self._stored(split, images).map(self._decode, num_parallel_calls=WORKERS)
+        return (decoded.cache() if cache and self._fits(split, images) else decoded).with_options(options())
 
-    def arrays(self, split: str, pictures: Collection[str] = tuple(PICTURES)) -> dict[str, np.ndarray]:
+    def arrays(self, split: str, images: Collection[str] = tuple(IMAGES)) -> dict[str, np.ndarray]:
         """Reads a whole split into memory, in the order on disk.
 
         Returns:
-            Those of `face` uint8 [n, S, S, 3] and `spectrogram` float32 [n, S, S, 1] that are in `pictures`; `label` int64 [n]
+            Those of `face` uint8 [n, S, S, 3] and `spectrogram` float32 [n, S, S, 1] that are in `images`; `label` int64 [n]
             where there is one; `speaker_id` and `clip_id` str [n].
         """
         size, count = self.media.size, self.count(split)
@@ -137,10 +135,10 @@ class Corpus:
             "spectrogram": ([size, size, 1], np.float32),
             "label": ([], np.int64),
         }
-        wanted = [*pictures, *(["label"] if self.class_names else [])]
+        wanted = [*images, *(["label"] if self.class_names else [])]
         arrays = {name: np.empty([count, *shapes[name][0]], shapes[name][1]) for name in wanted}
         texts: dict[str, list[str]] = {"speaker_id": [], "clip_id": []}
-        for row, example in enumerate(self.examples(split, pictures=pictures).as_numpy_iterator()):
+        for row, example in enumerate(self.examples(split, images=images).as_numpy_iterator()):
             for name in wanted:
                 arrays[name][row] = example[name]
             for name, values in texts.items():
@@ -155,7 +153,7 @@ class Corpus:
         seed: int,
         first_step: int = 0,
         balance: bool = False,
-        pictures: Collection[str] = tuple(PICTURES),
+        images: Collection[str] = tuple(IMAGES),
     ) -> tf.data.Dataset:
         """Endless numbered examples to train on: `datasets.streams.epochs`, with `balance` of one set for each class.
 
@@ -165,7 +163,7 @@ class Corpus:
         Raises:
             UserError: with `balance`, where a class has no example.
         """
-        stored, fits = self._stored(split, pictures), self._fits(split, pictures)
+        stored, fits = self._stored(split, images), self._fits(split, images)
         sets = [(stored, self.count(split))]
         if balance:
             sets = [(stored.filter(_has_label(label)), n) for label, n in enumerate(self.class_counts(split))]
@@ -174,14 +172,14 @@ class Corpus:
         drawn = epochs(sets, batch_size=batch_size, seed=seed, first_step=first_step)
         return drawn if fits else drawn.map(lambda n, e: (n, self._decode(e)), num_parallel_calls=WORKERS)
 
-    def _stored(self, split: str, pictures: Collection[str]) -> tf.data.Dataset:
+    def _stored(self, split: str, images: Collection[str]) -> tf.data.Dataset:
         """Examples with their faces still encoded."""
         wanted = {
             name: True
             for name in self._builder.info.features
-            if (name not in PICTURES or name in pictures) and (self.class_names or not _tells_the_label(name))
+            if (name not in IMAGES or name in images) and (self.class_names or not _tells_the_label(name))
         }
-        skipped = {"face": tfds.decode.SkipDecoding()} if "face" in pictures else {}
+        skipped = {"face": tfds.decode.SkipDecoding()} if "face" in images else {}
         stored = self._builder.as_dataset(
             split=split,
             decoders=tfds.decode.PartialDecoding(wanted, decoders=skipped),
@@ -196,8 +194,8 @@ class Corpus:
             return stored
         return {**stored, "face": self._builder.info.features["face"].decode_example(stored["face"])}
 
-    def _fits(self, split: str, pictures: Collection[str]) -> bool:
-        pixel_bytes = sum(PICTURES[name] for name in pictures)
+    def _fits(self, split: str, images: Collection[str]) -> bool:
+        pixel_bytes = sum(IMAGES[name] for name in images)
         return self.count(split) * self.media.size**2 * pixel_bytes <= CACHE_BYTES
 
 

@@ -1,4 +1,4 @@
-"""Reads the numbers of a built dataset without its pictures.
+"""Reads the numbers of a built dataset without its images.
 
 Public names: read_facts.
 """

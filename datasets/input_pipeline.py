@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from datasets.ablations import ablate_batch, blank
 from datasets.augmentation import augment_spectrogram, changes_spectrograms, flip_face, mix, vary_face
-from datasets.controls import blank, spoilt_batch
 from datasets.corpus import Example
 from datasets.streams import WORKERS, key, options
 from emogan.config import AugmentConfig, SpectrogramConfig
@@ -25,9 +25,9 @@ Condition = Callable[[Example], tf.Tensor]
 """Makes the condition of an example."""
 
 
-def to_input(picture: tf.Tensor) -> tf.Tensor:
-    """Brings a picture to a network's float32 in [-1, 1]: faces are uint8, spectrograms already float."""
-    return tf.cast(picture, tf.float32) / 127.5 - 1 if picture.dtype == tf.uint8 else tf.cast(picture, tf.float32)
+def to_input(image: tf.Tensor) -> tf.Tensor:
+    """Brings an image to a network's float32 in [-1, 1]: faces are uint8, spectrograms already float."""
+    return tf.cast(image, tf.float32) / 127.5 - 1 if image.dtype == tf.uint8 else tf.cast(image, tf.float32)
 
 
 def noise(seed: int, number: tf.Tensor, dim: int) -> tf.Tensor:
@@ -65,10 +65,10 @@ def gan_batches(
     batch_size: int,
     noise_dim: int,
     seed: int,
-    pictures: tuple[str, str] = ("face", "spectrogram"),
+    images: tuple[str, str] = ("face", "spectrogram"),
     flip_faces: bool = False,
     vary_faces: bool = False,
-    control: str = "none",
+    ablation: str = "none",
     mismatched: bool = False,
     drop_remainder: bool = True,
 ) -> tf.data.Dataset:
@@ -80,10 +80,10 @@ def gan_batches(
         batch_size: the global batch, over all replicas.
         noise_dim: length of z.
         seed: of noise and augmentation.
-        pictures: which of `datasets.corpus.PICTURES` is G's source, and which its target.
+        images: which of `datasets.corpus.IMAGES` is G's source, and which its target.
         flip_faces: whether every other face, by chance, is mirrored; never in what is evaluated.
         vary_faces: whether faces are moved and made lighter or darker (`datasets.augmentation.vary_face`); nor that there.
-        control: what is spoilt on purpose, one of `emogan.config.CONTROLS`.
+        ablation: one of `emogan.config.ABLATIONS`.
         mismatched: whether each example also gets the source of the one before it in the batch, and whether that is of another
             speaker.
         drop_remainder: whether an incomplete last batch is left out: in training, never in evaluation.
@@ -94,9 +94,9 @@ def gan_batches(
             example = {**example, "face": flip_face(example["face"], key(seed, number))}
         if vary_faces:
             example = {**example, "face": vary_face(example["face"], key(seed, number))}
-        seen, wanted = (example[name] for name in pictures)
+        seen, wanted = (example[name] for name in images)
         batch = Batch(
-            source=to_input(blank(seen) if control == "no_face" else seen),
+            source=to_input(blank(seen) if ablation == "no_face" else seen),
             target=to_input(wanted),
             condition=condition(example),
             noise=noise(seed, number, noise_dim),
@@ -110,8 +110,8 @@ def gan_batches(
         return {**batch, "other_source": tf.roll(batch["source"], 1, 0), "other_speaker": other_speaker}
 
     batches = numbered.map(unpack, num_parallel_calls=WORKERS).batch(batch_size, drop_remainder=drop_remainder)
-    if control.startswith("shuffled"):
-        batches = batches.map(functools.partial(spoilt_batch, control=control))
+    if ablation.startswith("shuffled"):
+        batches = batches.map(functools.partial(ablate_batch, ablation=ablation))
     if mismatched:
         batches = batches.map(with_others)
     return batches.prefetch(2).with_options(options())
@@ -164,15 +164,15 @@ def mixed_batches(
         return stream.map(item, num_parallel_calls=WORKERS).batch(size, drop_remainder=True)
 
     def join(*batches: tuple[tf.Tensor, ...]) -> tuple[tf.Tensor, ...]:
-        pictures, targets, *steps = (tf.concat(tensors, 0) for tensors in zip(*batches, strict=True))
+        images, targets, *steps = (tf.concat(tensors, 0) for tensors in zip(*batches, strict=True))
         if weights:
             targets *= tf.repeat(tf.constant(list(weights)), sizes)[:, tf.newaxis]
         if augment.mixup:
-            pictures, targets = mix(pictures, targets, key(seed, steps[0][0]), augment.mixup)
+            images, targets = mix(images, targets, key(seed, steps[0][0]), augment.mixup)
         if not weights:
-            return pictures, targets
+            return images, targets
         total = tf.reduce_sum(targets, -1)
-        return pictures, targets / total[:, tf.newaxis], total
+        return images, targets / total[:, tf.newaxis], total
 
     parts = [part(*one, sum(sizes[:i])) for i, one in enumerate(zip(streams, sizes, strict=True))]
     return tf.data.Dataset.zip(tuple(parts)).map(join).prefetch(2).with_options(options())

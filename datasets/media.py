@@ -1,6 +1,6 @@
-"""Decodes pictures from files held in memory: those around the middle of a video, as they are to be shown, and still ones.
+"""Decodes images from files held in memory: those around the middle of a video, as they are to be shown, and still ones.
 
-Public names: Video, read_picture. PyAV reads videos, Pillow still pictures. Every fault of a file becomes a MediaError with a
+Public names: Video, read_image. PyAV reads videos, Pillow still images. Every fault of a file becomes a MediaError with a
 stable reason, and every size is bounded.
 """
 
@@ -21,7 +21,7 @@ from emogan import images
 from emogan.errors import MediaError
 from emogan.media.containers import damage, decoder, in_time, open_file, packets, tracks
 
-STILL_PICTURE_SUFFIXES = {".jpg", ".jpeg", ".png"}
+IMAGE_SUFFIXES = {".jpg", ".jpeg", ".png"}
 MAX_SIDE_PIXELS = 8192
 MAX_FRAME_PIXELS = 40_000_000
 MAX_FRAMES = 100_000
@@ -32,7 +32,7 @@ _PIXEL_ASPECTS = (Fraction(1, 4), Fraction(4))
 
 
 class Video:
-    """The picture track of one media file, open until the `with` block ends.
+    """The image track of one media file, open until the `with` block ends.
 
     The compressed packets are held in memory; a frame is decoded from the key frame before it, and nothing else is.
 
@@ -41,7 +41,7 @@ class Video:
         frame_count: n, the video packets demuxed that are to be shown.
         middle: floor(n/2), the index of the middle frame in presentation order; where frames last so differently that it is not
             shown at half time, the frame that is. See `turn_to` too.
-        seconds: how long the pictures last.
+        seconds: how long the images last.
     """
 
     def __init__(self, path: Path, data: bytes) -> None:
@@ -63,7 +63,7 @@ class Video:
     def _read_packets(self) -> None:
         streams = tracks(self._container, "video")
         if not streams:
-            cover = ", with a cover picture" if self._container.streams.video else ""
+            cover = ", with a cover image" if self._container.streams.video else ""
             raise MediaError(self.path, "no_video", f"the file has no video stream{cover}")
         stream = streams[0]
         self._codec = decoder(self.path, stream)
@@ -73,7 +73,7 @@ class Video:
         }  # also where the frames are larger than the file says
         self._aspect = _pixel_aspect(stream)
         _check_size(self.path, *_shown_size(self._codec.width, self._codec.height, self._aspect))
-        with damage(self.path, "the pictures cannot be read"):
+        with damage(self.path, "the images cannot be read"):
             with_data = (packet for packet in packets(self.path, self._container, stream) if packet.size)
             self._packets = list(itertools.islice(with_data, MAX_FRAMES + 1))
         if len(self._packets) > MAX_FRAMES:
@@ -135,7 +135,9 @@ class Video:
             MediaError: `wrong_length` where no frame is shown then.
         """
         if not self._times[0] <= seconds <= self._end:
-            detail = f"pictures from {self._times[0]:.2f} to {self._end:.2f} s; the middle of the sound is at {seconds:.2f} s"
+            detail = (
+                f"images from {self._times[0]:.2f} to {self._end:.2f} s; the middle of the sound is at {seconds:.2f} s"
+            )
             raise MediaError(self.path, "wrong_length", detail)
         edges = [*self._times, self._end]
         if not edges[self.middle] - SAME_MOMENT_SECONDS <= seconds < edges[self.middle + 1] + SAME_MOMENT_SECONDS:
@@ -148,7 +150,7 @@ class Video:
             offsets: distances from the middle frame in presentation order; those outside the clip are passed over.
 
         Yields:
-            (offset, picture uint8 RGB [H, W, 3]), turned, mirrored and stretched as the file says that it is to be shown.
+            (offset, image uint8 RGB [H, W, 3]), turned, mirrored and stretched as the file says that it is to be shown.
 
         Raises:
             MediaError: `truncated` where the data of a frame are damaged or missing.
@@ -156,8 +158,8 @@ class Video:
         for offset in offsets:
             if 0 <= self.middle + offset < self.frame_count:
                 with damage(self.path, "a frame cannot be decoded"):
-                    picture = _as_shown(self._decode(self._ranks[self.middle + offset]), self._aspect)
-                yield offset, picture
+                    image = _as_shown(self._decode(self._ranks[self.middle + offset]), self._aspect)
+                yield offset, image
 
     def _decode(self, rank: int) -> av.VideoFrame:
         keys = (i for i, packet in enumerate(self._packets) if packet.is_keyframe and packet.pts <= rank)
@@ -192,34 +194,34 @@ def _shown_size(width: int, height: int, aspect: Fraction) -> tuple[int, int]:
 def _as_shown(frame: av.VideoFrame, aspect: Fraction) -> np.ndarray:
     """uint8 RGB [H, W, 3]. The display matrix is (a b u, c d v, x y w): x' = a x + c y, y' = b x + d y."""
     width, height = _shown_size(frame.width, frame.height, aspect)
-    picture = frame.to_ndarray(format="rgb24", width=width, height=height)
+    image = frame.to_ndarray(format="rgb24", width=width, height=height)
     matrix = frame.side_data.get("DISPLAYMATRIX")
     if matrix is None:
-        return picture
+        return image
     a, b, _, c, d, *_ = np.frombuffer(matrix, np.int32).tolist()
     if abs(b) + abs(c) > abs(a) + abs(d):
-        picture, a, d = picture.swapaxes(0, 1), c, b
-    return np.ascontiguousarray(picture[:: -1 if d < 0 else 1, :: -1 if a < 0 else 1])
+        image, a, d = image.swapaxes(0, 1), c, b
+    return np.ascontiguousarray(image[:: -1 if d < 0 else 1, :: -1 if a < 0 else 1])
 
 
-def read_picture(path: Path, data: bytes) -> np.ndarray:
+def read_image(path: Path, data: bytes) -> np.ndarray:
     """Decodes the JPEG or PNG file `path`, which holds `data`, to upright uint8 RGB [H, W, 3]. Raises MediaError."""
     try:
         with (
             warnings.catch_warnings(action="error", category=Image.DecompressionBombWarning),
-            Image.open(io.BytesIO(data), formats=("JPEG", "PNG")) as picture,
+            Image.open(io.BytesIO(data), formats=("JPEG", "PNG")) as image,
         ):
-            _check_size(path, *picture.size)
-            return images.to_rgb(picture)
+            _check_size(path, *image.size)
+            return images.to_rgb(image)
     except Image.UnidentifiedImageError as error:
-        raise MediaError(path, "not_media", "neither a JPEG nor a PNG picture") from error
+        raise MediaError(path, "not_media", "neither a JPEG nor a PNG image") from error
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise MediaError(path, "too_large", str(error)) from error
     except (OSError, SyntaxError, ValueError) as error:
-        raise MediaError(path, "truncated", f"the picture cannot be decoded: {error}") from error
+        raise MediaError(path, "truncated", f"the image cannot be decoded: {error}") from error
 
 
 def _check_size(path: Path, width: int, height: int) -> None:
     if max(width, height) > MAX_SIDE_PIXELS or width * height > MAX_FRAME_PIXELS:
         limit = f"at most {MAX_SIDE_PIXELS} a side and {MAX_FRAME_PIXELS:,} pixels"
-        raise MediaError(path, "too_large", f"pictures of {width} x {height}; {limit}")
+        raise MediaError(path, "too_large", f"images of {width} x {height}; {limit}")

@@ -49,13 +49,13 @@ def prepare_clip(clip: Clip, store: ClipStore) -> Outcome:
         kept = kept or _extract_or_reject(clip, contents, fault, store)
     except Exception as error:  # one bad file must not end a build of a million; the exception's text is kept
         detail = f"{type(error).__name__}: {error}"
-        rejection = Rejection(clip_id=clip.clip_id, path=clip.picture_path, reason="unreadable", detail=detail)
+        rejection = Rejection(clip_id=clip.clip_id, path=clip.image_path, reason="unreadable", detail=detail)
         return Outcome(key="", rejection=rejection, decoded=False)
     if decoded:
         store.save(key, kept)
     if isinstance(kept, Extract):
         return Outcome(key=key, rejection=None, decoded=decoded)
-    path = clip.paths[kept.file] or clip.picture_path
+    path = clip.paths[kept.file] or clip.image_path
     rejection = Rejection(clip_id=clip.clip_id, path=path, reason=kept.reason, detail=kept.detail, key=key)
     return Outcome(key=key, rejection=rejection, decoded=decoded)
 
@@ -64,7 +64,7 @@ def give_up(clip: Clip, reason: str, detail: str) -> Outcome:
     """The outcome of a clip with which a process was lost, see `datasets.workers`. The store does not keep it: each build
     tries again.
     """
-    rejection = Rejection(clip_id=clip.clip_id, path=clip.picture_path, reason=reason, detail=detail)
+    rejection = Rejection(clip_id=clip.clip_id, path=clip.image_path, reason=reason, detail=detail)
     return Outcome(key="", rejection=rejection, decoded=False)
 
 
@@ -94,7 +94,7 @@ def make_example(keyed: tuple[Clip, str], store: ClipStore, config: MediaConfig)
 
 
 def to_example(clip: Clip, kept: Extract, config: MediaConfig) -> Example:
-    """Makes the pictures of an example.
+    """Makes the images of an example.
 
     Returns:
         `face`: uint8 [S, S, 3], RGB;

@@ -17,7 +17,7 @@ import soundfile
 from PIL import Image
 
 from datasets.clips import Clip
-from datasets.extraction import SOUND_STEPS, Contents, Extract
+from datasets.extraction import AUDIO_STEPS, Contents, Extract
 from emogan.config import SIZES, FaceConfig, MediaConfig
 
 VERSION = 6
@@ -134,7 +134,7 @@ def _png(face: np.ndarray) -> np.ndarray:
 def _flac(samples: np.ndarray, sample_rate: int) -> np.ndarray:
     buffer = io.BytesIO()
     steps = (
-        np.round(samples.astype(np.float64) * SOUND_STEPS).astype(np.int32) << 8
+        np.round(samples.astype(np.float64) * AUDIO_STEPS).astype(np.int32) << 8
     )  # soundfile takes the upper 24 bits
     soundfile.write(buffer, steps, sample_rate, format="FLAC", subtype="PCM_24")
     return np.frombuffer(buffer.getvalue(), np.uint8)

@@ -96,7 +96,7 @@ class Tally:
         Those that lie beside clips have a name each, but several of a kind in a folder have one, as `Actor_01/*.mxf`.
         """
         clips = itertools.chain.from_iterable(self._listing.splits.values())
-        used = {path.parent for clip in clips for path in (clip.picture_path, clip.sound_path)}
+        used = {path.parent for clip in clips for path in (clip.image_path, clip.audio_path)}
         used |= {self.corpus_dir, *(rejection.path.parent for rejection in self._rejections)}
         used |= {parent for folder in used for parent in folder.parents}
         unused = {

@@ -1,4 +1,4 @@
-"""Sound to spectrogram picture and back, the same code in the builders, the notebooks and the server.
+"""Sound to spectrogram image and back, the same code in the builders, the notebooks and the server.
 
 Public names: read_wav, wav_head, plain_wav, resample, centre, level_dbfs (NumPy, a clip); spectrogram, waveform (TensorFlow
 graph, batches).
@@ -203,7 +203,7 @@ def level_dbfs(samples: np.ndarray) -> float:
 
 @tf.function
 def spectrogram(waveform: tf.Tensor, config: SpectrogramConfig) -> tf.Tensor:
-    """Draws sound as a picture: decibels against a full-scale sine, of which `floor_db`..`ceiling_db` become [-1, 1].
+    """Draws sound as an image: decibels against a full-scale sine, of which `floor_db`..`ceiling_db` become [-1, 1].
 
     Args:
         waveform: float32 or float64 [..., config.clip_samples] in [-1, 1].
@@ -221,15 +221,15 @@ def spectrogram(waveform: tf.Tensor, config: SpectrogramConfig) -> tf.Tensor:
         loudest = tf.reduce_max(power, axis=[-2, -1], keepdims=True)
         power = tf.math.divide_no_nan(power, loudest) * 10 ** (config.ceiling_db / 10)
     above_floor_db = 10 / np.log(10) * tf.math.log(tf.maximum(power / 10 ** (config.floor_db / 10), 1))
-    picture = 2 / (config.ceiling_db - config.floor_db) * above_floor_db - 1
-    return tf.linalg.matrix_transpose(tf.minimum(picture, 1))[..., tf.newaxis]
+    image = 2 / (config.ceiling_db - config.floor_db) * above_floor_db - 1
+    return tf.linalg.matrix_transpose(tf.minimum(image, 1))[..., tf.newaxis]
 
 
 @tf.function
 def waveform(spectrogram: tf.Tensor, config: SpectrogramConfig, iterations: int = 32, seed: int = 0) -> tf.Tensor:
     """Inverts `spectrogram`: mel bands to bins, then phases by the fast Griffin-Lim algorithm (Perraudin et al. 2013).
 
-    Each clip starts from the same random phases, so its sound depends on its picture and the seed, not on its batch.
+    Each clip starts from the same random phases, so its sound depends on its image and the seed, not on its batch.
 
     Args:
         spectrogram: float32 [..., S, S, 1] in [-1, 1], as `spectrogram` draws it.
@@ -240,8 +240,8 @@ def waveform(spectrogram: tf.Tensor, config: SpectrogramConfig, iterations: int 
     Returns:
         float32 [..., config.clip_samples].
     """
-    picture = tf.linalg.matrix_transpose(tf.squeeze(spectrogram, -1))
-    decibels = (picture + 1) / 2 * (config.ceiling_db - config.floor_db) + config.floor_db
+    image = tf.linalg.matrix_transpose(tf.squeeze(spectrogram, -1))
+    decibels = (image + 1) / 2 * (config.ceiling_db - config.floor_db) + config.floor_db
     power = tf.pow(10.0, decibels / 10)
     bins = config.window_samples // 2 + 1
     if config.mel_bands is None:

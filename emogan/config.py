@@ -16,12 +16,12 @@ from emogan.errors import UserError, check
 HOP_SECONDS = 0.5
 """From the start of a window of a long recording to that of the next one, by default."""
 SIZES = (64, 128, 256)
-"""Sides of the square pictures that a dataset can be built for, pixels."""
+"""Sides of the square images that a dataset can be built for, pixels."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class SpectrogramConfig:
-    """How sound becomes a picture (SPEC: 2.56 s, exactly `size` frames, decibels against a full-scale sine).
+    """How sound becomes an image (SPEC: 2.56 s, exactly `size` frames, decibels against a full-scale sine).
 
     Attributes:
         size: S, the number of frames and of frequency rows.
@@ -62,7 +62,7 @@ class SpectrogramConfig:
 
     @property
     def clip_samples(self) -> int:
-        """Length of the window of sound that one picture shows, samples (40,960 for the presets: 2.56 s)."""
+        """Length of the window of sound that one image shows, samples (40,960 for the presets: 2.56 s)."""
         return self.size * self.hop_samples
 
     @property
@@ -88,11 +88,11 @@ MIN_FACE_WIDTH = 32.0
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class FaceConfig:
-    """How a frame becomes a face picture.
+    """How a frame becomes a face image.
 
     Attributes:
-        size: S, the side of the square RGB picture, pixels.
-        scale: size of the five-point template within the picture; 1 is that of face recognition (ArcFace), smaller shows more
+        size: S, the side of the square RGB image, pixels.
+        scale: size of the five-point template within the image; 1 is that of face recognition (ArcFace), smaller shows more
             around the face.
         vertical_shift: how far the template is moved from the middle, as a share of the side; below 0 up.
         min_confidence: MTCNN's confidence below which a detection is not a face.
@@ -154,8 +154,8 @@ class MediaConfig:
 
 
 GENERATORS = ("unet", "modulated")
-"""The paper's, and one that is made for many different pictures of one source; each has a discriminator of its own."""
-DIRECTIONS = ("face_to_sound", "sound_to_face")
+"""The paper's, and one that is made for many different images of one source; each has a discriminator of its own."""
+DIRECTIONS = ("face_to_audio", "audio_to_face")
 """What is generated from what."""
 OF_THE_GAN_ALONE = ("generator", "noise_dim", "spectral_norm", "d_sees_source")
 """Settings of a `ModelConfig` on which classifiers do not depend."""
@@ -172,7 +172,7 @@ class ModelConfig:
         noise_dim: d, the length of the noise z.
         num_classes: length of the condition c, and Q's number of outputs.
         spectral_norm: whether the kernels of D's convolutions are divided by their largest singular values.
-        d_sees_source: whether D judges a picture beside what it was generated from.
+        d_sees_source: whether D judges an image beside what it was generated from.
         direction: one of `DIRECTIONS`.
     """
 
@@ -183,7 +183,7 @@ class ModelConfig:
     num_classes: int = 6
     spectral_norm: bool = False
     d_sees_source: bool = False
-    direction: str = "face_to_sound"
+    direction: str = "face_to_audio"
 
     def filters(self, level: int) -> int:
         """Channels of the maps of side size / 2^(level + 1) on the way down, or size / 2^level on the way up."""
@@ -220,22 +220,22 @@ ADVERSARIAL_FORMS = ("non_saturating", "minimax", "least_squares", "hinge", "was
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class LossConfig:
-    """Weights and forms of the losses, and what is done to the pictures that D judges.
+    """Weights and forms of the losses, and what is done to the images that D judges.
 
     Attributes:
         adversarial: one of `ADVERSARIAL_FORMS`. `minimax` is literally the paper's Eq. 3; the default is our choice.
         lambda_l1: weight of |y - y'| in G's loss (paper, Eq. 4; the weight is our choice, after Isola et al. 2017).
-        lambda_code: weight of |y - G(x | c, E(y))| in G's loss: of the L1 distance where the noise is the real picture's code,
+        lambda_code: weight of |y - G(x | c, E(y))| in G's loss: of the L1 distance where the noise is the real image's code,
             see `emogan.codes` (after the cVAE-GAN part of Zhu et al. 2017b, BicycleGAN, with a code that is not learnt).
         lambda_q: weight of Q's cross entropy in G's loss; without effect where there is no Q.
-        lambda_mismatch: weight, in D's loss, of the same with real pictures beside another speaker's source in the place of
+        lambda_mismatch: weight, in D's loss, of the same with real images beside another speaker's source in the place of
             generated ones (Reed et al. 2016, GAN-CLS); only where D sees the source.
         other_requests: share of the examples with a label for whose free draw G is asked for an emotion by lot, not their own;
             D then does not see the source. Our choice: a face shows the emotion of its clip, so else G meets no other request.
         gradient_penalty: weight of the penalty that keeps D's gradient near 1; of `wasserstein` only.
-        r1_gamma: weight gamma of the penalty on D's gradient at real pictures; 0 for none.
+        r1_gamma: weight gamma of the penalty on D's gradient at real images; 0 for none.
         r1_interval: steps from one such penalty to the next, which weighs as much more (Karras et al. 2020).
-        label_smoothing: s, by which the label of real pictures is less than 1; without effect on `hinge` and `wasserstein`.
+        label_smoothing: s, by which the label of real images is less than 1; without effect on `hinge` and `wasserstein`.
         instance_noise: standard deviation of the Gaussian noise on what D judges, at the first step; it falls to 0 at the
             last one (Sonderby et al. 2017).
         diff_augment: whether all that D judges is augmented, see `emogan.perturbation` (Zhao et al. 2020).
@@ -361,7 +361,7 @@ STRONG = RecogniserConfig(
 """A recogniser that is not over-fitted. Chosen on validation folds, once for all corpora."""
 
 
-CONTROLS = ("none", "shuffled_faces", "no_face", "shuffled_labels")
+ABLATIONS = ("none", "shuffled_faces", "no_face", "shuffled_labels")
 """What is spoilt on purpose, to see what a GAN does without it."""
 
 
@@ -380,7 +380,7 @@ class TrainConfig:
         d_learning_rate: D's where it is another one (Heusel et al. 2017), or 0.
         beta_1: Adam's first moment decay.
         seed: of the initial weights, the order of examples and the noise.
-        interval: steps between log lines, checkpoints and sample pictures.
+        interval: steps between log lines, checkpoints and sample images.
         accumulate: parts in which a replica's share of the batch is worked on one after the other, to save memory.
         g_ema: decay of the moving average of G's weights, which is then what is kept; 0 for none.
         precision: what is computed with: one of `PRECISIONS`; weights and losses are float32 in all of them.

@@ -1,4 +1,4 @@
-"""A classifier that also learns from unlabelled pictures. Public name: ConsistentClassifier."""
+"""A classifier that also learns from unlabelled images. Public name: ConsistentClassifier."""
 
 from typing import Any
 
@@ -6,15 +6,15 @@ import tensorflow as tf
 
 
 class ConsistentClassifier(tf.keras.Model):
-    """FixMatch (Sohn et al. 2020): what the network reads in a picture changed a little, it shall read in it changed a lot.
+    """FixMatch (Sohn et al. 2020): what the network reads in an image changed a little, it shall read in it changed a lot.
 
-    A batch is ((pictures [B, S, S, channels], targets [B, classes], perhaps weights [B]), (slightly changed, much changed)),
-    the last two of the same U unlabelled pictures. To the compiled loss it adds `weight` times the mean over these of the
+    A batch is ((images [B, S, S, channels], targets [B, classes], perhaps weights [B]), (slightly changed, much changed)),
+    the last two of the same U unlabelled images. To the compiled loss it adds `weight` times the mean over these of the
     cross-entropy (Eq. 4) between the likeliest class of the first and the logits of the second, for those whose probability is
     at least `certainty`.
 
     Args:
-        network: the classifier, of pictures to logits; its weights are what is trained.
+        network: the classifier, of images to logits; its weights are what is trained.
         weight: of the unlabelled loss.
         certainty: the probability from which a reading counts.
     """
@@ -25,29 +25,29 @@ class ConsistentClassifier(tf.keras.Model):
         self.used = tf.keras.metrics.Mean("unlabelled_used")
         self.unlabelled = tf.keras.metrics.Mean("unlabelled_loss")
 
-    def call(self, pictures: tf.Tensor, training: bool = False) -> tf.Tensor:
+    def call(self, images: tf.Tensor, training: bool = False) -> tf.Tensor:
         """The network's logits, float32 [B, classes]."""
-        return self.network(pictures, training=training)
+        return self.network(images, training=training)
 
     def train_step(self, batch: Any) -> dict[str, tf.Tensor]:
-        """One update; returns the figures so far: those of the labelled pictures, the unlabelled loss, and the share of the
-        unlabelled pictures whose reading counts."""
-        (pictures, targets, *weights), (slightly, much) = batch
+        """One update; returns the figures so far: those of the labelled images, the unlabelled loss, and the share of the
+        unlabelled images whose reading counts."""
+        (images, targets, *weights), (slightly, much) = batch
         readings = tf.nn.softmax(self.network(slightly, training=False))
         counts = tf.cast(tf.reduce_max(readings, -1) >= self.certainty, tf.float32)
         with tf.GradientTape() as tape:
             logits, changed = tf.split(
-                self.network(tf.concat([pictures, much], 0), training=True), [tf.shape(pictures)[0], tf.shape(much)[0]]
+                self.network(tf.concat([images, much], 0), training=True), [tf.shape(images)[0], tf.shape(much)[0]]
             )
             losses = tf.nn.sparse_softmax_cross_entropy_with_logits(tf.argmax(readings, -1), changed)
             unlabelled = tf.reduce_mean(counts * losses)
-            loss = self.compute_loss(pictures, targets, logits, *weights) + self.weight * unlabelled
+            loss = self.compute_loss(images, targets, logits, *weights) + self.weight * unlabelled
         self.optimizer.minimize(loss, self.network.trainable_variables, tape=tape)
         self.used.update_state(counts)
         self.unlabelled.update_state(unlabelled)
-        return self.compute_metrics(pictures, targets, logits, None)
+        return self.compute_metrics(images, targets, logits, None)
 
     def test_step(self, batch: Any) -> dict[str, tf.Tensor]:
-        """The figures of the labelled pictures of a batch (pictures, targets)."""
+        """The figures of the labelled images of a batch (images, targets)."""
         found = super().test_step(batch)
         return {name: value for name, value in found.items() if name not in (self.used.name, self.unlabelled.name)}

@@ -1,4 +1,4 @@
-"""Pictures for people: `draw_spectrogram`, `spectrogram_figure`, `over_time_figure`; `to_png` renders any figure.
+"""Images for people: `draw_spectrogram`, `spectrogram_figure`, `over_time_figure`; `to_png` renders any figure.
 
 By matplotlib's Agg renderer without pyplot's global state.
 """

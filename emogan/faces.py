@@ -26,25 +26,25 @@ _TEMPLATE_SIDE = 112
 _TEMPLATE = np.array(
     [[38.2946, 51.6963], [73.5318, 51.5014], [56.0252, 71.7366], [41.5493, 92.3655], [70.7299, 92.2041]]
 )
-"""The five landmarks in ArcFace's pictures of 112 x 112 (Deng et al. 2019; `arcface_dst` in insightface)."""
+"""The five landmarks in ArcFace's images of 112 x 112 (Deng et al. 2019; `arcface_dst` in insightface)."""
 
 _REFINEMENTS = 2  # further passes of MTCNN's last network
 _MTCNN_FACE = 20  # pixels: width of the smallest face that MTCNN looks for
 USUAL_FACE = 40
-"""The same for the first look at a picture, in less than half of the time."""
+"""The same for the first look at an image, in less than half of the time."""
 _BORDER_SHARE = 0.25  # border added around a crop that a face overfills, as a share of its sides
-_COARSE_SIGMA = 2.0  # pixels: a wider Gaussian is applied to a coarser picture
+_COARSE_SIGMA = 2.0  # pixels: a wider Gaussian is applied to a coarser image
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
 class Face:
-    """One detected face, in pixels of the picture it was found in; pixel centres have whole coordinates.
+    """One detected face, in pixels of the image it was found in; pixel centres have whole coordinates.
 
     Attributes:
-        box: x, y of the upper left corner, width, height; it may reach beyond the picture.
+        box: x, y of the upper left corner, width, height; it may reach beyond the image.
         confidence: MTCNN's, 0 to 1.
-        landmarks: float32 [5, 2], (x, y) of the eye on the picture's left, the other eye, the nose, the corner of the
-            mouth on the picture's left, the other corner.
+        landmarks: float32 [5, 2], (x, y) of the eye on the image's left, the other eye, the nose, the corner of the
+            mouth on the image's left, the other corner.
     """
 
     box: tuple[float, float, float, float]
@@ -52,28 +52,26 @@ class Face:
     landmarks: np.ndarray
 
 
-def detect(picture: np.ndarray, config: FaceConfig) -> list[Face]:
-    """Finds the faces of a picture.
+def detect(image: np.ndarray, config: FaceConfig) -> list[Face]:
+    """Finds the faces of an image.
 
-    A large picture is shrunk first and small faces are not looked for, which is faster and moves the landmarks by 1.5% of
+    A large image is shrunk first and small faces are not looked for, which is faster and moves the landmarks by 1.5% of
     the distance of the eyes. Only where that shows no face, the full size is tried for faces of any size, and then the
-    picture with its edge pixels repeated around it, since MTCNN misses some faces that overfill a crop.
+    image with its edge pixels repeated around it, since MTCNN misses some faces that overfill a crop.
 
     Args:
-        picture: uint8 [H, W, 3], RGB.
+        image: uint8 [H, W, 3], RGB.
         config: the settings.
 
     Returns:
         The faces with at least `config.min_confidence`, those with the largest boxes first.
 
     Raises:
-        UserError: `picture` is of another dtype or shape.
+        UserError: `image` is of another dtype or shape.
     """
-    if picture.dtype != np.uint8 or picture.ndim != 3 or picture.shape[2] != 3 or 0 in picture.shape:
-        raise UserError(
-            f"a picture of {picture.dtype} {picture.shape}; faces are found in uint8 [H, W, 3], RGB, 0 to 255"
-        )
-    for view, smallest, scale, border in _views(picture, config.detection_side):
+    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or 0 in image.shape:
+        raise UserError(f"an image of {image.dtype} {image.shape}; faces are found in uint8 [H, W, 3], RGB, 0 to 255")
+    for view, smallest, scale, border in _views(image, config.detection_side):
         faces = [_to_face(row, scale, border) for row in _find(view, smallest)]
         sure = [face for face in faces if face.confidence >= config.min_confidence]
         if sure:
@@ -81,40 +79,40 @@ def detect(picture: np.ndarray, config: FaceConfig) -> list[Face]:
     return []
 
 
-def _views(picture: np.ndarray, side: int) -> Iterator[tuple[np.ndarray, int, np.ndarray, np.ndarray]]:
-    """Pictures to look at in turn, each with the width of the smallest face to look for, its scale (pixels of `picture` per
+def _views(image: np.ndarray, side: int) -> Iterator[tuple[np.ndarray, int, np.ndarray, np.ndarray]]:
+    """Images to look at in turn, each with the width of the smallest face to look for, its scale (pixels of `image` per
     pixel) and its border's width, both (x, y)."""
-    size = np.array(picture.shape[:2])
-    shrunk, small_size = picture, size
+    size = np.array(image.shape[:2])
+    shrunk, small_size = image, size
     if size.max() > side:
         small_size = np.maximum(np.round(size * side / size.max()).astype(int), 1)
-        shrunk = tf.image.resize(picture, small_size, method=tf.image.ResizeMethod.AREA).numpy()
+        shrunk = tf.image.resize(image, small_size, method=tf.image.ResizeMethod.AREA).numpy()
     scale, no_border = (size / small_size)[::-1], np.zeros(2)
     yield shrunk, USUAL_FACE, scale, no_border
-    yield picture, _MTCNN_FACE, np.ones(2), no_border
+    yield image, _MTCNN_FACE, np.ones(2), no_border
     border = np.ceil(small_size * _BORDER_SHARE).astype(int)
     yield np.pad(shrunk, [(border[0],) * 2, (border[1],) * 2, (0, 0)], mode="edge"), _MTCNN_FACE, scale, border[::-1]
 
 
-def _find(picture: np.ndarray, smallest: int = _MTCNN_FACE) -> np.ndarray:
-    """MTCNN's rows for a picture of 0 to 255: index, x, y, width, height, confidence, 5 x, 5 y. There may be none.
+def _find(image: np.ndarray, smallest: int = _MTCNN_FACE) -> np.ndarray:
+    """MTCNN's rows for an image of 0 to 255: index, x, y, width, height, confidence, 5 x, 5 y. There may be none.
 
     Its last network looks again at the boxes it gave: with a face in their middle, the landmarks scatter by 1% of the
-    distance of the eyes between sizes of one picture, and by 4% at worst (before: by up to 4%, and 18% at worst).
+    distance of the eyes between sizes of one image, and by 4% at worst (before: by up to 4%, and 18% at worst).
     """
-    rows = _mtcnn().detect_faces(picture, output_type="numpy", fit_to_image=False, min_face_size=smallest)
+    rows = _mtcnn().detect_faces(image, output_type="numpy", fit_to_image=False, min_face_size=smallest)
     for _ in range(_REFINEMENTS):
         if not len(rows):
             break
         boxes = np.hstack([rows[:, :3], rows[:, 1:3] + rows[:, 3:5], rows[:, 5:6]])  # corners instead of sizes
         onet = _mtcnn().stages[-1]
-        rows = onet(images_normalized=normalize_images(picture[np.newaxis]), bboxes_batch=resize_to_square(boxes))
+        rows = onet(images_normalized=normalize_images(image[np.newaxis]), bboxes_batch=resize_to_square(boxes))
         rows[:, 3:5] -= rows[:, 1:3]
     return rows
 
 
 def _to_face(row: np.ndarray, scale: np.ndarray, border: np.ndarray) -> Face:
-    """Moves one of `_find`'s rows to the pixels of the picture that its view came from.
+    """Moves one of `_find`'s rows to the pixels of the image that its view came from.
 
     Rounds to 0.01 pixels and a confidence of 0.0001: the digits below change with the number of threads, and would change
     the bytes of a dataset.
@@ -127,7 +125,7 @@ def _to_face(row: np.ndarray, scale: np.ndarray, border: np.ndarray) -> Face:
 
 
 class _ProposalStage(StagePNet):
-    """MTCNN's first network. For larger faces it looks at a smaller picture, and the networks after it at the whole one.
+    """MTCNN's first network. For larger faces it looks at a smaller image, and the networks after it at the whole one.
 
     (mtcnn's own way to a larger `min_face_size` drops levels of its pyramid at the wrong end, and finds nothing.)
     """
@@ -139,7 +137,7 @@ class _ProposalStage(StagePNet):
         min_face_size: int = _MTCNN_FACE,
         **settings: Any,
     ) -> np.ndarray:
-        """Returns rows of index, x, y of two corners, confidence, in pixels of the whole picture."""
+        """Returns rows of index, x, y of two corners, confidence, in pixels of the whole image."""
         size = np.array(images_normalized.shape[1:3])
         small_size = np.maximum(np.round(size * _MTCNN_FACE / min_face_size).astype(int), 1)
         if (small_size < size).any():
@@ -165,10 +163,10 @@ def _mtcnn() -> mtcnn.MTCNN:
     return mtcnn.MTCNN(stages=stages)
 
 
-def align(picture: np.ndarray, landmarks: np.ndarray, config: FaceConfig) -> tuple[np.ndarray, np.ndarray]:
+def align(image: np.ndarray, landmarks: np.ndarray, config: FaceConfig) -> tuple[np.ndarray, np.ndarray]:
     """Turns, scales and crops a face so that its landmarks lie nearest to the template (least squares, Umeyama 1991).
 
-    The template is ArcFace's, scaled about the middle of the face picture and shifted as `config` says. Beyond the frame its
+    The template is ArcFace's, scaled about the middle of the face image and shifted as `config` says. Beyond the frame its
     edge pixels are repeated; `invented_share` says how many there are.
 
     What is shrunk is smoothed by a Gaussian before. A wide one takes long on a large photograph, so that squares of
@@ -176,7 +174,7 @@ def align(picture: np.ndarray, landmarks: np.ndarray, config: FaceConfig) -> tup
     edges from black to white.
 
     Args:
-        picture: uint8 [H, W, 3].
+        image: uint8 [H, W, 3].
         landmarks: [5, 2], as in `Face`.
         config: the settings.
 
@@ -187,15 +185,15 @@ def align(picture: np.ndarray, landmarks: np.ndarray, config: FaceConfig) -> tup
         UserError: the landmarks are not five distinct points.
     """
     to_face = _to_template(landmarks, config)
-    shrinking = 1 / to_face.scale  # picture pixels per pixel of the face
+    shrinking = 1 / to_face.scale  # image pixels per pixel of the face
     sigma = max(0.0, (shrinking - 1) / 2)  # of the Gaussian that keeps aliases out, as in skimage.transform.resize
     step = max(1, int(sigma / _COARSE_SIGMA))
-    crop, origin = _crop(picture, to_face, config.size, int(np.ceil(4 * sigma)) + 2, step)
+    crop, origin = _crop(image, to_face, config.size, int(np.ceil(4 * sigma)) + 2, step)
     if step > 1:
         crop = np.asarray(Image.fromarray(crop).reduce(step))
         sigma = np.sqrt(sigma**2 - (step**2 - 1) / 12) / step  # less the variance of the squares
     smooth = gaussian(crop.astype(np.float32), (sigma, sigma, 0), mode="nearest") if sigma else crop.astype(np.float32)
-    last = np.array(picture.shape[1::-1]) - 1
+    last = np.array(image.shape[1::-1]) - 1
 
     def to_crop(points: np.ndarray) -> np.ndarray:
         return (np.clip(to_face.inverse(points), 0, last) - origin + 0.5) / step - 0.5
@@ -208,12 +206,12 @@ def invented_share(shape: tuple[int, ...], landmarks: np.ndarray, config: FaceCo
     """How much of an aligned face lies outside of the frame, where `align` repeats the edge.
 
     Args:
-        shape: of the picture, [H, W, ...].
+        shape: of the image, [H, W, ...].
         landmarks: [5, 2], as in `Face`.
         config: the settings.
 
     Returns:
-        The share of the face's pixels whose centres are not within the area of the picture's pixels, in [0, 1].
+        The share of the face's pixels whose centres are not within the area of the image's pixels, in [0, 1].
 
     Raises:
         UserError: the landmarks are not five distinct points.
@@ -225,7 +223,7 @@ def invented_share(shape: tuple[int, ...], landmarks: np.ndarray, config: FaceCo
 
 
 def _to_template(landmarks: np.ndarray, config: FaceConfig) -> SimilarityTransform:
-    """From pixels of a picture to those of the aligned face. Raises UserError where the landmarks are not distinct."""
+    """From pixels of an image to those of the aligned face. Raises UserError where the landmarks are not distinct."""
     middle = (_TEMPLATE_SIDE - 1) / 2
     template = ((_TEMPLATE - middle) * config.scale + _TEMPLATE_SIDE / 2) * config.size / _TEMPLATE_SIDE - 0.5
     template[:, 1] += config.vertical_shift * config.size
@@ -239,20 +237,20 @@ def _to_template(landmarks: np.ndarray, config: FaceConfig) -> SimilarityTransfo
 
 
 def _crop(
-    picture: np.ndarray, to_face: SimilarityTransform, size: int, margin: int, step: int
+    image: np.ndarray, to_face: SimilarityTransform, size: int, margin: int, step: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The part of the picture that the face and a margin around it need, and its origin (x, y).
+    """The part of the image that the face and a margin around it need, and its origin (x, y).
 
     Its sides are multiples of `step`; beyond the frame the edge pixels are repeated.
     """
-    height, width = picture.shape[:2]
+    height, width = image.shape[:2]
     corners = to_face.inverse(np.array([[0, 0], [size, 0], [0, size], [size, size]]) - 0.5).clip(
         0, [width - 1, height - 1]
     )
     x0, y0 = origin = np.floor(corners.min(0)).astype(int) - margin
     end = np.ceil(corners.max(0)).astype(int) + margin + 1
     x1, y1 = end + (origin - end) % step
-    inside = picture[max(y0, 0) : y1, max(x0, 0) : x1]
+    inside = image[max(y0, 0) : y1, max(x0, 0) : x1]
     beyond = ((max(-y0, 0), max(y1 - height, 0)), (max(-x0, 0), max(x1 - width, 0)), (0, 0))
     return np.pad(inside, beyond, mode="edge"), origin
 

@@ -61,7 +61,7 @@ class Generated:
         return drawing.to_png(self.figure())
 
     def save(self, folder: str | Path) -> list[Path]:
-        """Writes the aligned face, the spectrogram as a picture (PNG) and the sound (WAV), where there is one.
+        """Writes the aligned face, the spectrogram as an image (PNG) and the sound (WAV), where there is one.
 
         Args:
             folder: made if need be. What the same photograph, emotion and seed gave before is replaced.

@@ -110,9 +110,9 @@ class SpectralConv2D(tf.keras.layers.Conv2D):
 
 @tf.keras.saving.register_keras_serializable("emogan")
 class GroupNorm(tf.keras.layers.GroupNormalization):
-    """Keras's layer for pictures [B, H, W, C], computed in another order.
+    """Keras's layer for images [B, H, W, C], computed in another order.
 
-    Each channel's mean over the picture is taken first, then its groups', so that no large tensor is reshaped; on CPUs a whole
+    Each channel's mean over the image is taken first, then its groups', so that no large tensor is reshaped; on CPUs a whole
     training step at preset 64 takes 0.88 of the time. The moments are float32 whatever the precision.
     """
 

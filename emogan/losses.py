@@ -32,7 +32,7 @@ def adversarial_losses(
 ) -> tuple[tf.Tensor, tf.Tensor]:
     """Adversarial losses of D and G.
 
-    With D(y) for D's logits of real and D(y') for those of generated pictures, s for `label_smoothing` and p for the sigmoid:
+    With D(y) for D's logits of real and D(y') for those of generated images, s for `label_smoothing` and p for the sigmoid:
 
     | `adversarial` | D pays | G pays | source |
     |---|---|---|---|
@@ -43,8 +43,8 @@ def adversarial_losses(
     | `wasserstein` | D(y') - D(y) | -D(y') | Gulrajani et al. 2017, Eq. 3 without its penalty |
 
     Args:
-        real_logits: D's logits of real pictures, float32 [B, ...].
-        generated_logits: D's logits of generated pictures, float32 [B, ...].
+        real_logits: D's logits of real images, float32 [B, ...].
+        generated_logits: D's logits of generated images, float32 [B, ...].
         config: `adversarial` and `label_smoothing`.
 
     Returns:
@@ -72,13 +72,13 @@ def _discriminator_loss(config: LossConfig) -> Callable[..., tf.Tensor]:
 def gradient_penalty(
     judge: Callable[[tf.Tensor], tf.Tensor], real: tf.Tensor, generated: tf.Tensor, mixing: tf.Tensor
 ) -> tf.Tensor:
-    """(|grad D(x)| - 1)^2 at points x between real and generated pictures (Gulrajani et al. 2017, Eq. 3).
+    """(|grad D(x)| - 1)^2 at points x between real and generated images (Gulrajani et al. 2017, Eq. 3).
 
     Args:
-        judge: D, from pictures [B, S, S, channels] to logits [B, ...].
+        judge: D, from images [B, S, S, channels] to logits [B, ...].
         real: float32 [B, S, S, channels].
         generated: likewise.
-        mixing: the share of the generated picture in each point, uniform in [0, 1), float32 [B].
+        mixing: the share of the generated image in each point, uniform in [0, 1), float32 [B].
 
     Returns:
         float32 [B].
@@ -89,19 +89,19 @@ def gradient_penalty(
 
 
 def zero_centred_penalty(judge: Callable[[tf.Tensor], tf.Tensor], real: tf.Tensor) -> tf.Tensor:
-    """|grad D(y)|^2 / 2 at real pictures: R1 without its weight gamma (Mescheder et al. 2018, Eq. 9).
+    """|grad D(y)|^2 / 2 at real images: R1 without its weight gamma (Mescheder et al. 2018, Eq. 9).
 
     Arguments and result as in `gradient_penalty`.
     """
     return _squared_gradient(judge, real) / 2
 
 
-def _squared_gradient(judge: Callable[[tf.Tensor], tf.Tensor], pictures: tf.Tensor) -> tf.Tensor:
+def _squared_gradient(judge: Callable[[tf.Tensor], tf.Tensor], images: tf.Tensor) -> tf.Tensor:
     """|grad D|^2 of each example, D being the mean over its regions; float32 [B]."""
     with tf.GradientTape() as tape:
-        tape.watch(pictures)
-        logits = _per_example(judge(pictures))
-    gradient = tape.gradient(logits, pictures)
+        tape.watch(images)
+        logits = _per_example(judge(images))
+    gradient = tape.gradient(logits, images)
     return tf.reduce_sum(tf.square(gradient), axis=[1, 2, 3])
 
 

@@ -6,7 +6,7 @@ from typing import Any, NotRequired, TypedDict
 import tensorflow as tf
 
 from emogan import losses, perturbation
-from emogan.codes import PictureCode
+from emogan.codes import ImageCode
 from emogan.config import LossConfig, TrainConfig
 from emogan.layers import SpectralConv2D
 
@@ -49,8 +49,8 @@ class EmoGAN(tf.keras.Model):
     Attributes:
         averaged_generator: the moving average of G's weights where `train.g_ema` is set, else G itself; what is validated,
             drawn and saved.
-        code: where `loss.lambda_code` is set, what makes the noise of a real picture; it has to be adapted before training.
-        judges_in_one_pass: whether D gets real and generated pictures as one batch.
+        code: where `loss.lambda_code` is set, what makes the noise of a real image; it has to be adapted before training.
+        judges_in_one_pass: whether D gets real and generated images as one batch.
     """
 
     def __init__(
@@ -72,7 +72,7 @@ class EmoGAN(tf.keras.Model):
         self.code = None
         if loss.lambda_code:
             _, condition, noise = generator.inputs
-            self.code = PictureCode(noise.shape[-1], dtype="float32", name="code")
+            self.code = ImageCode(noise.shape[-1], dtype="float32", name="code")
             self.code.build([generator.output.shape, condition.shape])
         if train.g_ema:
             self.averaged_generator = tf.keras.models.clone_model(generator)
@@ -119,7 +119,7 @@ class EmoGAN(tf.keras.Model):
         return list(self.means.values())
 
     def call(self, inputs: list[tf.Tensor], training: bool = False) -> tf.Tensor:
-        """Generates: [source, condition, noise] -> target pictures, see `Batch`."""
+        """Generates: [source, condition, noise] -> target images, see `Batch`."""
         return self.averaged_generator(inputs, training=training)
 
     def train_step(self, batch: Batch) -> dict[str, Any]:
@@ -264,7 +264,7 @@ class EmoGAN(tf.keras.Model):
     def _generate(
         self, generator: tf.keras.Model, batch: Batch, request: tf.Tensor, training: bool
     ) -> tuple[tf.Tensor, tf.Tensor | None]:
-        """What G makes of the batch's noise and, where there is a code, of that of the real pictures; in one pass."""
+        """What G makes of the batch's noise and, where there is a code, of that of the real images; in one pass."""
         source, condition, noise = batch["source"], batch["condition"], batch["noise"]
         if self.code is None:
             return generator([source, request, noise], training=training), None
@@ -275,10 +275,10 @@ class EmoGAN(tf.keras.Model):
         return tuple(tf.split(generator(both, training=training), 2))
 
     def _judge(self, batches: list[Batch], training: bool) -> Callable[[tf.Tensor], tf.Tensor]:
-        """D of pictures [n B, S, S, channels], beside what it wants to see of n batches."""
+        """D of images [n B, S, S, channels], beside what it wants to see of n batches."""
         names = ["condition" if name == "condition" else "source" for name in self.discriminator.input_names[1:]]
         beside = [tf.concat([batch[name] for batch in batches], 0) for name in names]  # type: ignore[literal-required]
-        return lambda pictures: self.discriminator([pictures, *beside] if beside else pictures, training=training)
+        return lambda images: self.discriminator([images, *beside] if beside else images, training=training)
 
     def _judge_both(
         self, batch: Batch, request: tf.Tensor, real: tf.Tensor, made: tf.Tensor, training: bool
@@ -290,15 +290,15 @@ class EmoGAN(tf.keras.Model):
         real_logits, generated_logits = tf.split(self._judge([batch, asked], training)(tf.concat([real, made], 0)), 2)
         return real_logits, generated_logits
 
-    def _shown(self, pictures: tf.Tensor, batch: Batch, purpose: str, training: bool) -> tf.Tensor:
-        """The pictures as D gets to see them in training."""
+    def _shown(self, images: tf.Tensor, batch: Batch, purpose: str, training: bool) -> tf.Tensor:
+        """The images as D gets to see them in training."""
         if training and self.loss_config.diff_augment:
-            pictures = perturbation.diff_augment(pictures, batch["key"], purpose)
+            images = perturbation.diff_augment(images, batch["key"], purpose)
         if training and self.loss_config.instance_noise:
             done = tf.cast(self.d_optimizer.iterations, tf.float32) / self.train_config.steps
             deviation = self.loss_config.instance_noise * (1 - done)
-            pictures = perturbation.add_noise(pictures, batch["key"], f"noise on {purpose}", deviation)
-        return pictures
+            images = perturbation.add_noise(images, batch["key"], f"noise on {purpose}", deviation)
+        return images
 
     def _penalty(
         self, judge: Callable[[tf.Tensor], tf.Tensor], real: tf.Tensor, made: tf.Tensor, batch: Batch

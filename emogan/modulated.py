@@ -1,4 +1,4 @@
-"""Networks for many different pictures of one source: a modulated G, and a D by projection. Public names: target_map, logits.
+"""Networks for many different images of one source: a modulated G, and a D by projection. Public names: target_map, logits.
 
 In the U-Net the source's features of every size are joined to the target's, pixel on pixel, and the noise enters at one pixel,
 so training drives the effect of the noise to nothing. Here source, condition and noise become one vector, which makes the
@@ -36,40 +36,40 @@ def target_map(
         style = _dense(style, width, f"mapping_{number}", activate=True)
     x = _dense(style, 16 * config.filters(depth - 2), "decoder_map")
     x = layers.Reshape((4, 4, -1), name="decoder_map_reshaped")(x)
-    picture = None
+    image = None
     for level in reversed(range(depth - 1)):
         filters, name = config.filters(level), f"decoder_{level}"
-        if picture is not None:
+        if image is not None:
             x = Enlarge(name=f"{name}_up")(x)
-            picture = layers.UpSampling2D(interpolation="bilinear", name=f"{name}_picture_up")(picture)
+            image = layers.UpSampling2D(interpolation="bilinear", name=f"{name}_image_up")(image)
         x = layers.Conv2D(filters, 3, padding="same", kernel_initializer="he_normal", name=f"{name}_conv")(x)
         x = PixelNorm(name=f"{name}_norm")(x)
         x = Modulate(name=f"{name}_modulate")([x, _dense(style, 2 * filters, f"{name}_style")])
         x = layers.LeakyReLU(_SLOPE, name=f"{name}_relu")(x)
         small = tf.keras.initializers.VarianceScaling(0.01)  # their sum begins where the last activation is not flat
-        part = layers.Conv2D(channels, 1, kernel_initializer=small, name=f"{name}_picture")(x)
-        picture = part if picture is None else layers.Add(name=f"{name}_sum")([picture, part])
-    return picture
+        part = layers.Conv2D(channels, 1, kernel_initializer=small, name=f"{name}_image")(x)
+        image = part if image is None else layers.Add(name=f"{name}_sum")([image, part])
+    return image
 
 
-def logits(config: ModelConfig, picture: tf.Tensor, condition: tf.Tensor, source: tf.Tensor | None) -> tf.Tensor:
-    """D: the logit that a picture is real, and one of its condition, and of its source where that is seen.
+def logits(config: ModelConfig, image: tf.Tensor, condition: tf.Tensor, source: tf.Tensor | None) -> tf.Tensor:
+    """D: the logit that an image is real, and one of its condition, and of its source where that is seen.
 
-    Condition and source are seen by projection: the inner product of the picture's features with a vector of each is added to
+    Condition and source are seen by projection: the inner product of the image's features with a vector of each is added to
     the logit (Miyato and Koyama 2018, Eq. 3).
 
     Args:
         config: shape of the network.
-        picture: standardised, [B, S, S, channels].
+        image: standardised, [B, S, S, channels].
         condition: [B, num_classes].
-        source: what the picture was generated from, standardised, or None.
+        source: what the image was generated from, standardised, or None.
 
     Returns:
         [B, 1].
     """
     layers, width = tf.keras.layers, config.filters(3)
     convolution = SpectralConv2D if config.spectral_norm else layers.Conv2D
-    x = trunk(picture, config, normalise=False, spectral=config.spectral_norm)
+    x = trunk(image, config, normalise=False, spectral=config.spectral_norm)
     x = convolution(width, 3, padding="same", kernel_initializer="he_normal", name="whole_conv")(x)
     x = layers.LeakyReLU(_SLOPE, name="whole_relu")(x)
     features = _dense(layers.Flatten(name="whole")(x), width, "features", activate=True)
@@ -89,7 +89,7 @@ def _agreement(features: tf.Tensor, seen: tf.Tensor, name: str) -> tf.Tensor:
 
 
 def _source_vector(config: ModelConfig, source: tf.Tensor, name: str, *, spectral: bool) -> tf.Tensor:
-    """A picture as a vector, [B, 2 base_filters]: strided convolutions down to a 4 x 4 map, and a linear function of it."""
+    """An image as a vector, [B, 2 base_filters]: strided convolutions down to a 4 x 4 map, and a linear function of it."""
     x = source
     for level in range(config.size.bit_length() - 3):
         x = down(x, config.filters(level), normalise=False, spectral=spectral, name=f"{name}_{level}")

@@ -1,7 +1,7 @@
 """G, D and Q as functional Keras networks: `build_generator`, `build_discriminator`, `build_classifier`, `source_and_target`;
 `condition_readers` and `but_for_the_condition` know where in G's weights the classes are.
 
-Pictures come in two kinds, `FACE` (float32 [B, S, S, 3]) and `SPECTROGRAM` (float32 [B, S, S, 1]), both in [-1, 1]. Each
+Images come in two kinds, `FACE` (float32 [B, S, S, 3]) and `SPECTROGRAM` (float32 [B, S, S, 1]), both in [-1, 1]. Each
 network standardises the kind it reads by statistics that it keeps inside (`adapt_standardisation`).
 """
 
@@ -17,8 +17,8 @@ from emogan.layers import Standardise, trunk
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Picture:
-    """A kind of picture.
+class ImageKind:
+    """A kind of image.
 
     Attributes:
         name: as in the examples of a dataset.
@@ -31,21 +31,21 @@ class Picture:
     axis: int
 
 
-FACE = Picture(name="face", channels=3, axis=-1)
-SPECTROGRAM = Picture(name="spectrogram", channels=1, axis=1)
+FACE = ImageKind(name="face", channels=3, axis=-1)
+SPECTROGRAM = ImageKind(name="spectrogram", channels=1, axis=1)
 
 
 _NETWORKS = {"unet": unet, "modulated": modulated}
 
 
-def source_and_target(config: ModelConfig) -> tuple[Picture, Picture]:
+def source_and_target(config: ModelConfig) -> tuple[ImageKind, ImageKind]:
     """What G sees, its source, and what it makes, its target."""
-    return (FACE, SPECTROGRAM) if config.direction == "face_to_sound" else (SPECTROGRAM, FACE)
+    return (FACE, SPECTROGRAM) if config.direction == "face_to_audio" else (SPECTROGRAM, FACE)
 
 
-def _standardised_input(config: ModelConfig, picture: Picture) -> tuple[tf.Tensor, tf.Tensor]:
-    source = tf.keras.Input((config.size, config.size, picture.channels), name=picture.name)
-    return source, Standardise(picture.axis, name=f"standardise_{picture.name}")(source)
+def _standardised_input(config: ModelConfig, kind: ImageKind) -> tuple[tf.Tensor, tf.Tensor]:
+    source = tf.keras.Input((config.size, config.size, kind.channels), name=kind.name)
+    return source, Standardise(kind.axis, name=f"standardise_{kind.name}")(source)
 
 
 def build_generator(config: ModelConfig) -> tf.keras.Model:
@@ -55,15 +55,15 @@ def build_generator(config: ModelConfig) -> tf.keras.Model:
 
     Returns:
         A network from [source [B, S, S, channels], condition [B, num_classes], noise [B, noise_dim] in [-1, 1)], all float32,
-        to the target picture, float32 [B, S, S, channels] in [-1, 1].
+        to the target image, float32 [B, S, S, channels] in [-1, 1].
     """
     source, target = source_and_target(config)
-    picture, x = _standardised_input(config, source)
+    image, x = _standardised_input(config, source)
     condition = tf.keras.Input((config.num_classes,), name="condition")
     noise = tf.keras.Input((config.noise_dim,), name="noise")
     x = _NETWORKS[config.generator].target_map(config, x, condition, noise, target.channels)
     x = tf.keras.layers.Activation("tanh", dtype="float32", name=target.name)(x)
-    return tf.keras.Model([picture, condition, noise], x, name="generator")
+    return tf.keras.Model([image, condition, noise], x, name="generator")
 
 
 def condition_readers(config: ModelConfig) -> dict[str, tuple[int, int]]:
@@ -100,38 +100,38 @@ def but_for_the_condition(
 
 
 def build_discriminator(config: ModelConfig) -> tf.keras.Model:
-    """D, which tells real target pictures from generated ones.
+    """D, which tells real target images from generated ones.
 
     Returns:
-        A network from a picture [B, S, S, channels] to logits: of the U-Net that each of the picture's 4 x 4 regions is real,
+        A network from an image [B, S, S, channels] to logits: of the U-Net that each of the image's 4 x 4 regions is real,
         float32 [B, 4, 4, 1]; of the modulated generator, whose D also has the input `condition`, that the whole is, [B, 1].
         Where `config.d_sees_source`, the source of the example is the last input.
     """
     source, target = source_and_target(config)
-    picture, x = _standardised_input(config, target)
+    image, x = _standardised_input(config, target)
     condition = tf.keras.Input((config.num_classes,), name="condition")
     beside, seen = _standardised_input(config, source) if config.d_sees_source else (None, None)
     if config.generator == "modulated":
-        inputs, x = [picture, condition, beside], modulated.logits(config, x, condition, seen)
+        inputs, x = [image, condition, beside], modulated.logits(config, x, condition, seen)
     else:
-        inputs, x = [picture, beside], unet.logits(config, x, seen)
+        inputs, x = [image, beside], unet.logits(config, x, seen)
     inputs = [one for one in inputs if one is not None]
     x = tf.keras.layers.Activation("linear", dtype="float32", name="logits")(x)
-    return tf.keras.Model(inputs if len(inputs) > 1 else picture, x, name="discriminator")
+    return tf.keras.Model(inputs if len(inputs) > 1 else image, x, name="discriminator")
 
 
-def build_classifier(config: ModelConfig, picture: Picture | None = None) -> tf.keras.Model:
-    """Q, the recognisers and f_S: from a picture (by default a target) to emotion logits, float32 [B, num_classes].
+def build_classifier(config: ModelConfig, kind: ImageKind | None = None) -> tf.keras.Model:
+    """Q, the recognisers and f_S: from an image (by default a target) to emotion logits, float32 [B, num_classes].
 
     The layer named `features` gives the pooled features, float32 [B, channels of the last convolution].
     """
-    inputs, x = _standardised_input(config, picture or source_and_target(config)[1])
+    inputs, x = _standardised_input(config, kind or source_and_target(config)[1])
     x = trunk(x, config, normalise=True)
     x = tf.keras.layers.GlobalAveragePooling2D(name="features", dtype="float32")(x)
     x = tf.keras.layers.Dense(config.num_classes, dtype="float32", name="logits")(x)
     return tf.keras.Model(inputs, x, name="classifier")
 
 
-def adapt_standardisation(network: tf.keras.Model, picture: Picture, batches: Iterable[np.ndarray]) -> None:
-    """Gives a network the statistics of `batches`, pictures of its own training speakers, float [n, S, S, channels]."""
-    network.get_layer(f"standardise_{picture.name}").set_statistics(batches)
+def adapt_standardisation(network: tf.keras.Model, kind: ImageKind, batches: Iterable[np.ndarray]) -> None:
+    """Gives a network the statistics of `batches`, images of its own training speakers, float [n, S, S, channels]."""
+    network.get_layer(f"standardise_{kind.name}").set_statistics(batches)

@@ -41,8 +41,8 @@ def main(_: list[str]) -> None:
     """Serves the page until it is stopped; then deletes the uploaded images."""
     signal.signal(signal.SIGHUP, signal.getsignal(signal.SIGTERM))  # a terminal that is closed ends it as orderly
     logging.getLogger("httpx").setLevel(logging.WARNING)  # Gradio calls itself with it
-    with tempfile.TemporaryDirectory(prefix="emogan-page-") as pictures:
-        _settle_environment(pictures)
+    with tempfile.TemporaryDirectory(prefix="emogan-page-") as images:
+        _settle_environment(images)
         from emogan.serving.signatures import LocalModel
 
         try:
@@ -55,12 +55,12 @@ def main(_: list[str]) -> None:
             raise Stopped("the page has ended", stopped.number) from stopped
 
 
-def _settle_environment(pictures: str) -> None:
+def _settle_environment(images: str) -> None:
     """What Gradio reads when it is imported: nothing opens the page or goes out, and what it is shown it keeps in a folder."""
     for name in filter(_NOT_OBEYED.match, [*os.environ]):
         del os.environ[name]
     os.environ |= {
-        "GRADIO_TEMP_DIR": pictures,
+        "GRADIO_TEMP_DIR": images,
         "GRADIO_ANALYTICS_ENABLED": "False",
         "HF_HUB_OFFLINE": "1",
         # Never: its own statistics fail with the pandas of TensorFlow 2.15's time.

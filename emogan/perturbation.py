@@ -1,4 +1,4 @@
-"""What may be done to the pictures that D judges: random, differentiable, and the same for an example wherever it is computed.
+"""What may be done to the images that D judges: random, differentiable, and the same for an example wherever it is computed.
 
 Public names: uniform, add_noise, diff_augment. All draws are functions of the examples' keys, int64 [B, 2] (the seed and the
 running number of the example), so that batches, replicas and resumed runs agree.
@@ -31,10 +31,10 @@ def uniform(keys: tf.Tensor, purpose: str, shape: Sequence[int] = ()) -> tf.Tens
     return _draw(keys, purpose, shape, functools.partial(tf.random.stateless_uniform))
 
 
-def add_noise(pictures: tf.Tensor, keys: tf.Tensor, purpose: str, deviation: tf.Tensor) -> tf.Tensor:
+def add_noise(images: tf.Tensor, keys: tf.Tensor, purpose: str, deviation: tf.Tensor) -> tf.Tensor:
     """Adds Gaussian noise of that standard deviation to every pixel of float32 [B, S, S, channels]."""
-    drawn = _draw(keys, purpose, pictures.shape[1:], functools.partial(tf.random.stateless_normal))
-    return pictures + deviation * drawn
+    drawn = _draw(keys, purpose, images.shape[1:], functools.partial(tf.random.stateless_normal))
+    return images + deviation * drawn
 
 
 def diff_augment(spectrograms: tf.Tensor, keys: tf.Tensor, purpose: str) -> tf.Tensor:
@@ -46,7 +46,7 @@ def diff_augment(spectrograms: tf.Tensor, keys: tf.Tensor, purpose: str) -> tf.T
     Args:
         spectrograms: float32 [B, S, S, 1] in [-1, 1]: frequency, time, 1.
         keys: int64 [B, 2].
-        purpose: keeps the draws for real and for generated pictures apart.
+        purpose: keeps the draws for real and for generated images apart.
 
     Returns:
         The same shape and range; the gradient goes through.

@@ -11,7 +11,7 @@ import tensorflow as tf
 from emogan import audio
 from emogan.config import SPECTROGRAMS, SpectrogramConfig
 from emogan.errors import MediaError, UserError, check
-from emogan.media.sounds import read_sound
+from emogan.media.audio_streams import read_audio
 
 Recording = str | Path | np.ndarray
 """Speech: a file of sound or video of any format that FFmpeg reads; or mono samples, float [n] in [-1, 1]."""
@@ -37,7 +37,7 @@ def samples_of(recording: Recording, sample_rate: int, *, recorded_at: int | Non
         except OSError as error:
             raise UserError(f"{path} cannot be read ({error.strerror}); give a file of sound or video") from error
         try:
-            return read_sound(path, data, sample_rate, max_seconds=MAX_SECONDS)[0]
+            return read_audio(path, data, sample_rate, max_seconds=MAX_SECONDS)[0]
         except MediaError as error:
             raise UserError(f"{path} cannot be used ({error.detail}); give another file of sound or video") from error
     given = np.asarray(recording)

@@ -38,18 +38,18 @@ def target_map(
     return tf.keras.layers.Conv2DTranspose(channels, 4, strides=2, padding="same", name="decoder_0_conv")(x)
 
 
-def logits(config: ModelConfig, picture: tf.Tensor, source: tf.Tensor | None) -> tf.Tensor:
-    """D: the logits that each of a picture's 4 x 4 regions is real.
+def logits(config: ModelConfig, image: tf.Tensor, source: tf.Tensor | None) -> tf.Tensor:
+    """D: the logits that each of an image's 4 x 4 regions is real.
 
     Args:
         config: shape of the network.
-        picture: standardised, [B, S, S, channels].
-        source: what it was generated from, or None; it is seen beside the picture, pixel on pixel.
+        image: standardised, [B, S, S, channels].
+        source: what it was generated from, or None; it is seen beside the image, pixel on pixel.
 
     Returns:
         [B, 4, 4, 1].
     """
-    x = picture
+    x = image
     if source is not None:
         x = tf.keras.layers.Concatenate(name="picture_and_source")([x, source])
     x = trunk(x, config, normalise=True, spectral=config.spectral_norm)

@@ -16,7 +16,7 @@ from datasets.streams import SHUFFLE_EXAMPLES
 from emogan import config, networks, speech
 from emogan.config import PRESETS, SPECTROGRAMS, LossConfig, MediaConfig
 from emogan.emotions import EMOTIONS
-from emogan.media import sounds
+from emogan.media import audio_streams
 from emogan.metrics.intervals import MIN_SPEAKERS
 from emogan.serving import signatures
 from trainers.runs import checkpoints
@@ -38,7 +38,7 @@ def limits_table() -> str:
     rows = {
         "a media file": f"at most {files.MAX_FILE_BYTES >> 20} MiB",
         "a video's frame": f"at most {media.MAX_FRAME_PIXELS // 10**6} million pixels",
-        "the sound of a clip": f"at most {sounds.MAX_SOUND_SECONDS / 60:.0f} minutes",
+        "the sound of a clip": f"at most {audio_streams.MAX_AUDIO_SECONDS / 60:.0f} minutes",
         "the work on a clip": f"at most {workers.MAX_ITEM_SECONDS / 60:.0f} minutes",
         "rejected clips of a dataset (`--max_rejects`)": f"at most {MAX_REJECTS:.0%}",
         "the width of a face in its frame (`--min_face_width`)": f"at least {face.min_width:g} pixels",

@@ -16,7 +16,7 @@ SHOWN = {
     "4_your_own_data": {"image/png": 1, "text/html": 1},
     "5_serving": {"image/png": 3, "text/html": 6},
 }
-"""How many pictures, tables and players each shows."""
+"""How many images, tables and players each shows."""
 SLOW = {"1_one_training_step", "2_pretrain_and_calibrate", "3_does_it_help", "4_your_own_data"}
 
 

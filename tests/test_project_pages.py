@@ -86,7 +86,7 @@ def test_the_reference_describes_what_goes_in_and_out(reference):
     page = (reference / "emogan.losses.html").read_text()
     text = re.sub(r"<[^>]+>|\s+", " ", page)
     for words in (
-        "D's logits of real pictures, float32 [B, ...]",
+        "D's logits of real images, float32 [B, ...]",
         "D's loss and G's, each float32 [B]",
         "Mao et al. 2017",
     ):
@@ -99,7 +99,7 @@ def test_the_reference_describes_what_goes_in_and_out(reference):
 
 def test_the_reference_opens_from_the_disk_and_asks_nothing_of_the_network(reference, browser):
     with browser((reference / "emogan.config.html").as_uri()) as (page, errors, asked):
-        assert page.locator("text=How sound becomes a picture").is_visible()
+        assert page.locator("text=How sound becomes an image").is_visible()
         page.click("a[href='emogan.losses.html#emogan.losses.adversarial_losses']")
         page.locator("h2", has_text="adversarial_losses").wait_for()
     assert not errors

@@ -52,9 +52,9 @@ def results(folder: str | Path) -> pd.DataFrame:
     """
     lines = read_metrics(Path(folder))
     if not any(line["stage"] == "summary" for line in lines):
-        figures = [dataclasses.asdict(one) for one in read_results(lines)]
-        check(bool(figures), f"{folder} has no results; give the folder of a run or a study that has ended")
-        return pd.DataFrame(figures, columns=[field.name for field in dataclasses.fields(Result)]).set_index("name")
+        metrics = [dataclasses.asdict(one) for one in read_results(lines)]
+        check(bool(metrics), f"{folder} has no results; give the folder of a run or a study that has ended")
+        return pd.DataFrame(metrics, columns=[field.name for field in dataclasses.fields(Result)]).set_index("name")
     rows = []
     for one in study_results.read(Path(folder)):
         compared = dataclasses.asdict(one.comparison) if one.comparison else {}

@@ -1,7 +1,7 @@
 """Builds the dataset of a corpus, or shows how one clip is processed.
 
 python -m trainers.prepare --dataset=crema_d_av --manual_dir=DIR --data_dir=DIR [--config=64]
-python -m trainers.prepare --inspect=FILE [--sound=FILE] [--output=PNG]
+python -m trainers.prepare --inspect=FILE [--audio=FILE] [--output=PNG]
 """
 
 import contextlib
@@ -57,7 +57,8 @@ _BEAM = flags.DEFINE_string(
 _STRICT = flags.DEFINE_bool("strict", False, "Fail on any anomaly that TensorFlow Data Validation finds.")
 _OVERWRITE = flags.DEFINE_bool("overwrite", False, "Rebuild an existing dataset.")
 _INSPECT = DEFINE_path("inspect", None, "Plot how this clip, a video or a face crop, is processed; build nothing.")
-_SOUND = DEFINE_path("sound", None, "With --inspect: the clip's audio file, if it is a separate file.")
+_AUDIO = DEFINE_path("audio", None, "With --inspect: the clip's audio file, if it is a separate file.")
+flags.DEFINE_alias("sound", "audio")  # its old name, for one release
 _OUTPUT = DEFINE_path("output", "inspected.png", "With --inspect: the image to write.")
 
 
@@ -121,7 +122,7 @@ def _audit(builder: PairsBuilder) -> None:
 
 
 def _other_corpora(builder: PairsBuilder) -> dict[str, Mapping[str, np.ndarray]]:
-    """The facts of the other corpora's datasets in the same folder with pictures of the same kind."""
+    """The facts of the other corpora's datasets in the same folder with images of the same kind."""
     from datasets.facts import read_facts
 
     others = [
@@ -135,19 +136,19 @@ def _other_corpora(builder: PairsBuilder) -> dict[str, Mapping[str, np.ndarray]]
 
 def _inspect() -> None:
     from datasets import files
-    from datasets.media import STILL_PICTURE_SUFFIXES
+    from datasets.media import IMAGE_SUFFIXES
     from trainers.reports.inspection import inspect
 
-    picture = Path(_INSPECT.value)
-    sound = Path(_SOUND.value) if _SOUND.value else picture
+    image = Path(_INSPECT.value)
+    sound = Path(_AUDIO.value) if _AUDIO.value else image
     output = Path(_OUTPUT.value)
-    for flag, path in (("inspect", picture), ("sound", sound)):
+    for flag, path in (("inspect", image), ("audio", sound)):
         if not (path.exists() or files.archive_of(path)):  # what is wrong with an archive is told below
             raise UserError(f"--{flag}={path}: there is no such file")
-    if picture == sound and picture.suffix.lower() in STILL_PICTURE_SUFFIXES:
-        raise UserError(f"{picture} is a picture, which has no sound; name the file with its sound by --sound")
+    if image == sound and image.suffix.lower() in IMAGE_SUFFIXES:
+        raise UserError(f"{image} is an image, which has no sound; name the file with its sound by --audio")
     size = int(_CONFIG.value) if _CONFIG.value.isdigit() else 0
-    print(inspect(picture, sound, MediaConfig.of_size(size).with_min_face_width(_MIN_FACE_WIDTH.value), output))
+    print(inspect(image, sound, MediaConfig.of_size(size).with_min_face_width(_MIN_FACE_WIDTH.value), output))
     print(f"drawn in {output}")
 
 

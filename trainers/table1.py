@@ -70,7 +70,7 @@ _DETERMINISTIC = flags.DEFINE_bool(
 Number = TypeVar("Number", int, float)
 
 DECIDED = (
-    "dataset", "test_fold", "schedule", "condition", "use_classifier", "control", "balance_classes", "oracle", "direction",
+    "dataset", "test_fold", "schedule", "condition", "use_classifier", "ablation", "balance_classes", "oracle", "direction",
 )  # fmt: skip
 """Flags of a run that a study's cases and folds set."""
 

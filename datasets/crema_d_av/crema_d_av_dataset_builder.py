@@ -17,21 +17,21 @@ _EMOTIONS = {"ANG": "anger", "DIS": "disgust", "FEA": "fear", "HAP": "happy", "N
 _SENTENCES = ("IEO", "TIE", "IOM", "IWW", "TAI", "MTI", "IWL", "ITH", "DFA", "ITS", "TSI", "WSI")
 _NAME = re.compile(rf"(\d{{4}})_({'|'.join(_SENTENCES)})_({'|'.join(_EMOTIONS)})_(LO|MD|HI|XX)")
 _SPLITS = {actor: f"fold_{fold}" for fold, actors in enumerate(CREMA_D_FOLDS) for actor in actors}
-_PICTURES, _SOUNDS = "VideoFlash", "AudioWAV"
-_SUFFIXES = {_PICTURES: ".flv", _SOUNDS: ".wav"}
+_IMAGES, _AUDIO = "VideoFlash", "AudioWAV"
+_SUFFIXES = {_IMAGES: ".flv", _AUDIO: ".wav"}
 _ODD_NAMES = {"1040_ITH_SAD_X": "1040_ITH_SAD_XX"}
 """As AudioWAV has it, and as the tables do."""
 _KNOWN_BROKEN = {
-    "1076_MTI_SAD_XX": "there is no sound, and the picture is an error message",
+    "1076_MTI_SAD_XX": "there is no sound, and the image is an error message",
     "1076_MTI_NEU_XX": "the video has a few frames only, of another moment than the middle of the sound",
     "1064_TIE_SAD_XX": "the video has no duration, and is of another moment than the middle of the sound",
     "1064_IEO_DIS_MD": "the video lasts a minute and shows all emotions; its middle is not disgust",
 }
-"""What CREMA-D's own README says of four clips. The sound of the last three is good, but has no picture of its moment."""
+"""What CREMA-D's own README says of four clips. The sound of the last three is good, but has no image of its moment."""
 
 
 class Builder(PairsBuilder):
-    """Pictures from VideoFlash, sound from AudioWAV; five folds of actors; the label is the intended emotion."""
+    """Images from VideoFlash, sound from AudioWAV; five folds of actors; the label is the intended emotion."""
 
     BUILDER_CONFIGS = make_configs(
         Variant(
@@ -66,13 +66,13 @@ Clone https://github.com/CheyneyComputerScience/CREMA-D with Git LFS, then run `
             clip = Clip(
                 clip_id=name,
                 speaker_id=actor,
-                picture_path=paths.get(_PICTURES, corpus_dir / _PICTURES / f"{name}.flv"),
-                sound_path=paths.get(_SOUNDS, corpus_dir / _SOUNDS / f"{name}.wav"),
+                image_path=paths.get(_IMAGES, corpus_dir / _IMAGES / f"{name}.flv"),
+                audio_path=paths.get(_AUDIO, corpus_dir / _AUDIO / f"{name}.wav"),
                 label=_EMOTIONS[emotion],
                 features={**votes.features(name), **actors.features(actor)},
             )
             if name in _KNOWN_BROKEN:
-                listing.reject(clip.picture_path, "known_broken", _KNOWN_BROKEN[name], clip_id=name)
+                listing.reject(clip.image_path, "known_broken", _KNOWN_BROKEN[name], clip_id=name)
             else:
                 listing.add(_SPLITS[actor], clip)
         return listing

@@ -15,7 +15,7 @@ from datasets.folds import MIN_FOLDS
 from datasets.tables import Row, read_table
 from emogan.emotions import EMOTIONS
 from emogan.errors import UserError
-from emogan.media.kinds import SOUND_SUFFIXES
+from emogan.media.kinds import AUDIO_SUFFIXES
 
 TABLE = "clips.csv"
 MAX_FOLDS = 5
@@ -102,7 +102,7 @@ def _is_emotion(name: str) -> bool:
 
 
 def _clip(row: Row, present: Mapping[str, Path]) -> Clip:
-    picture = _path(row, "file", present)
+    image = _path(row, "file", present)
     if not row["speaker"]:
         row.fail("speaker", "must not be empty")
     if not _is_emotion(row["emotion"]):
@@ -111,10 +111,10 @@ def _clip(row: Row, present: Mapping[str, Path]) -> Clip:
     if sex not in ("", "male", "female"):
         row.fail("sex", "must be male or female, or empty")
     return Clip(
-        clip_id=_clip_id(picture, row.path.parent),
+        clip_id=_clip_id(image, row.path.parent),
         speaker_id=_nfc(row["speaker"]),
-        picture_path=picture,
-        sound_path=_path(row, "sound", present) if row.cells.get("sound") else picture,
+        image_path=image,
+        audio_path=_path(row, "sound", present) if row.cells.get("sound") else image,
         label=_nfc(row["emotion"]),
         features={"actor_sex": sex},
     )
@@ -147,7 +147,7 @@ def _check_speaker(row: Row, first: Row) -> None:
 def _list_folders(corpus_dir: Path, listing: Listing) -> None:
     """Adds the clips that lie two folders deep."""
     found = _media(corpus_dir, listing)
-    videos = {path.with_suffix("") for path in found if path.suffix.lower() not in SOUND_SUFFIXES}
+    videos = {path.with_suffix("") for path in found if path.suffix.lower() not in AUDIO_SUFFIXES}
     for path in found:
         folders = [_nfc(name) for name in path.relative_to(corpus_dir).parts[:-1]]
         if len(folders) != 2 or not _is_emotion(folders[0]):
@@ -156,14 +156,14 @@ def _list_folders(corpus_dir: Path, listing: Listing) -> None:
             )
         elif printable(path.name) != path.name or printable(folders[1]) != folders[1]:
             listing.bad_name(path, "a name that is not UTF-8; rename it")
-        elif path.suffix.lower() in SOUND_SUFFIXES and path.with_suffix("") in videos:
+        elif path.suffix.lower() in AUDIO_SUFFIXES and path.with_suffix("") in videos:
             listing.left_out["sound_beside_its_video"] += 1
         else:
             clip = Clip(
                 clip_id=_clip_id(path, corpus_dir),
                 speaker_id=folders[1],
-                picture_path=path,
-                sound_path=path,
+                image_path=path,
+                audio_path=path,
                 label=folders[0],
                 features={"actor_sex": ""},
             )

@@ -30,7 +30,7 @@ def _variant(name: str, description: str, class_names: tuple[str, ...] = EMOTION
 
 
 class Builder(PairsBuilder):
-    """Spoken clips with picture and sound (01-01-*), from folders or from the zip archives; six folds of actors."""
+    """Spoken clips with image and sound (01-01-*), from folders or from the zip archives; six folds of actors."""
 
     BUILDER_CONFIGS = make_configs(
         _variant("", "The six classes shared with CREMA-D; calm and surprised are left out."),
@@ -54,10 +54,10 @@ Download them from https://zenodo.org/records/1188976; there is no need to unpac
     def list_clips(self, corpus_dir: Path) -> Listing:
         """Lists the spoken videos with sound; what else RAVDESS holds is left out and counted."""
         listing = Listing(splits={f"fold_{fold}": [] for fold in range(len(RAVDESS_FOLDS))})
-        videos, sounds = self._find(corpus_dir, listing)
+        videos, speech = self._find(corpus_dir, listing)
         labels = _LABELS[self.builder_config.variant.name]
         takes = {path.stem[2:] for path in videos if path.stem.startswith("01")}
-        listing.left_out["sound_without_video"] += len(sounds.keys() - takes)
+        listing.left_out["sound_without_video"] += len(speech.keys() - takes)
         for path in videos:
             modality, channel, emotion, intensity, statement, repetition, actor = path.stem.split("-")
             if modality != "01":
@@ -71,9 +71,9 @@ Download them from https://zenodo.org/records/1188976; there is no need to unpac
                 clip = Clip(
                     clip_id=path.stem,
                     speaker_id=actor,
-                    picture_path=path,
-                    sound_path=path,
-                    fallback_sound_path=sounds.get(path.stem[2:]),
+                    image_path=path,
+                    audio_path=path,
+                    fallback_audio_path=speech.get(path.stem[2:]),
                     label=labels[emotion],
                     features={**features, "actor_sex": "male" if int(actor) % 2 else "female"},
                 )
@@ -100,7 +100,7 @@ Download them from https://zenodo.org/records/1188976; there is no need to unpac
                 progress=self._progress,
             )
         videos: list[Path] = []
-        sounds: dict[str, Path] = {}
+        speech: dict[str, Path] = {}
         for path in itertools.chain(unpacked, *members.values()):
             match = _NAME.fullmatch(path.stem)
             if path.suffix not in (".mp4", ".wav") or match is None or match[1] not in _SPLITS:
@@ -108,7 +108,7 @@ Download them from https://zenodo.org/records/1188976; there is no need to unpac
             elif path.suffix == ".mp4":
                 videos.append(path)
             elif path.stem.startswith("03-01"):
-                sounds.setdefault(path.stem[2:], path)
+                speech.setdefault(path.stem[2:], path)
             else:
                 listing.left_out["song"] += 1
-        return sorted(videos, key=lambda path: path.stem), sounds
+        return sorted(videos, key=lambda path: path.stem), speech

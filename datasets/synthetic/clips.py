@@ -20,7 +20,7 @@ _TRACK_RATE = 200
 """Values per second of an utterance's tracks."""
 
 _INTENSITY_STEPS = 8
-"""Steps of full intensity and of the open mouth that pictures show, so that warped faces recur and are kept."""
+"""Steps of full intensity and of the open mouth that images show, so that warped faces recur and are kept."""
 
 _OPENING_STEPS = 3
 _BLINK = (0.5, 1.0, 1.0, 0.5)
@@ -53,14 +53,14 @@ class ClipMaker:
         """
         utterance = self.speak(take, number)
         frames = self._frames(take, number, utterance)
-        container_format = take.picture.rpartition(".")[2]
+        container_format = take.image.rpartition(".")[2]
         if container_format == "jpg":
             return self._stills(take, frames, utterance)
         silent = container_format == "mp4" and take.sound is not None
         samples = None if silent else utterance.samples
         settings = self._config
         files = {
-            take.picture: encoders.video(
+            take.image: encoders.video(
                 container_format, frames, settings.frame_size, settings.format.frame_rate, samples
             )
         }
@@ -71,14 +71,14 @@ class ClipMaker:
 
     def _stills(self, take: Take, frames: Iterator[np.ndarray], utterance: Utterance) -> dict[str, bytes]:
         """The sound comes last: where it is on disk, all of the take is."""
-        folder, _, first = take.picture.removesuffix(".jpg").rpartition("/")
+        folder, _, first = take.image.removesuffix(".jpg").rpartition("/")
         rate = round(self._config.format.frame_rate)
         numbers = []
         files = {}
-        for number, picture in enumerate(frames, start=int(first)):
+        for number, image in enumerate(frames, start=int(first)):
             numbers.append(number)
             if len(numbers) % rate == 1:
-                files[f"{folder}/{number:07d}.jpg"] = encoders.jpeg(picture)
+                files[f"{folder}/{number:07d}.jpg"] = encoders.jpeg(image)
         sound = str(take.sound)
         if take.frame_list is not None:
             speaker_id, video = sound.split("/")[1:3]

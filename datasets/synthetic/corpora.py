@@ -38,8 +38,8 @@ class Take:
     """One clip to be made.
 
     Attributes:
-        picture: path of the video file below the corpus's root; its suffix fixes the codecs. A .jpg is the first of several
-            still pictures, one for each second, which are named by the number of their frame.
+        image: path of the video file below the corpus's root; its suffix fixes the codecs. A .jpg is the first of several
+            still images, one for each second, which are named by the number of their frame.
         sound: path of the separate sound file, or None where the video carries the only sound.
         emotion: what is acted.
         intensity: how strongly, 0 to 1.
@@ -48,7 +48,7 @@ class Take:
         frame_list: path of the list of the frames, or None where there is none.
     """
 
-    picture: str
+    image: str
     sound: str | None
     emotion: str
     intensity: float
@@ -115,7 +115,7 @@ def _crema_d(speaker_id: str, index: int, rng: np.random.Generator) -> Iterator[
     def take(sentence: str, emotion: str, level: str) -> Take:
         name = f"{speaker_id}_{sentence}_{CREMA_D_CODES[emotion]}_{level}"
         return Take(
-            picture=f"VideoFlash/{name}.flv",
+            image=f"VideoFlash/{name}.flv",
             sound=f"AudioWAV/{name}.wav",
             emotion=emotion,
             intensity=_CREMA_D_LEVELS[level] if level != "XX" else float(rng.uniform(0.6, 1.0)),
@@ -143,7 +143,7 @@ def _ravdess(speaker_id: str, index: int, rng: np.random.Generator) -> Iterator[
     def take(repetition: str, statement: str, intensity: str, emotion: str) -> Take:
         name = f"01-01-{RAVDESS_CODES[emotion]}-{intensity}-{statement}-{repetition}-{speaker_id}"
         return Take(
-            picture=f"Actor_{speaker_id}/{name}.mp4",
+            image=f"Actor_{speaker_id}/{name}.mp4",
             sound=None,
             emotion=emotion,
             intensity=_RAVDESS_INTENSITIES[intensity] * float(rng.uniform(0.8, 1.0)),
@@ -177,12 +177,12 @@ def _voxceleb_files(config: CorpusConfig, index: int, video: str, utterance: int
     part = voxceleb_part(index)
     if config.corpus == "voxceleb2":
         return {
-            "picture": f"{part}/mp4/{video}/{utterance:05d}.mp4",
+            "image": f"{part}/mp4/{video}/{utterance:05d}.mp4",
             "sound": f"{part}/aac/{video}/{utterance:05d}.m4a",
         }
     first_frame = _VOXCELEB1_FRAMES_APART * utterance
     return {
-        "picture": f"unzippedFaces/{vggface_name(index)}/1.6/{video.partition('/')[2]}/{first_frame:07d}.jpg",
+        "image": f"unzippedFaces/{vggface_name(index)}/1.6/{video.partition('/')[2]}/{first_frame:07d}.jpg",
         "sound": f"wav/{video}/{utterance:05d}.wav",
         "frame_list": f"vox1_{part}_txt/{video}/{utterance:05d}.txt" if config.frame_lists else None,
     }

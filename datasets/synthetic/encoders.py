@@ -19,19 +19,19 @@ from datasets.synthetic.voices import SAMPLE_RATE
 
 _OPTIONS = {"fflags": "+bitexact"}
 _VIDEO_CODECS = {"flv": ("flv", {"qscale": "3"}), "mp4": ("libx264", {"preset": "ultrafast", "crf": "23"})}
-_SOUND_CODECS = {
+_AUDIO_CODECS = {
     "flv": ("libmp3lame", 44_100, {"compression_level": "9"}),
     "mp4": ("aac", 48_000, {"aac_coder": "fast"}),
     "ipod": ("aac", SAMPLE_RATE, {"aac_coder": "fast"}),
 }
-_SOUND_BIT_RATE = 96_000
+_AUDIO_BIT_RATE = 96_000
 _JPEG_QUALITY = 90
 
 
-def jpeg(picture: np.ndarray) -> bytes:
-    """A still picture, from uint8 RGB [height, width, 3]."""
+def jpeg(image: np.ndarray) -> bytes:
+    """A still image, from uint8 RGB [height, width, 3]."""
     buffer = io.BytesIO()
-    Image.fromarray(picture).save(buffer, "JPEG", quality=_JPEG_QUALITY)
+    Image.fromarray(image).save(buffer, "JPEG", quality=_JPEG_QUALITY)
     return buffer.getvalue()
 
 
@@ -50,7 +50,7 @@ def m4a(samples: np.ndarray) -> bytes:
     """A 16 kHz mono AAC file of float samples [n] in [-1, 1]."""
     buffer = io.BytesIO()
     with av.open(buffer, "w", format="ipod", options=_OPTIONS) as container:
-        _encode_sound(container, _add_sound(container, "ipod"), samples)
+        _encode_audio(container, _add_audio(container, "ipod"), samples)
     return buffer.getvalue()
 
 
@@ -78,24 +78,24 @@ def video(
         stream.pix_fmt = "yuv420p"
         stream.codec_context.thread_count = 1
         stream.codec_context.flags |= av.codec.context.Flags.bitexact
-        sound = None if samples is None else _add_sound(container, container_format)
-        for picture in frames:
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+        sound = None if samples is None else _add_audio(container, container_format)
+        for image in frames:
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
         container.mux(stream.encode(None))
         if samples is not None:
-            _encode_sound(container, sound, samples)
+            _encode_audio(container, sound, samples)
     return buffer.getvalue()
 
 
-def _add_sound(container: Any, container_format: str) -> Any:
-    codec, rate, options = _SOUND_CODECS[container_format]
+def _add_audio(container: Any, container_format: str) -> Any:
+    codec, rate, options = _AUDIO_CODECS[container_format]
     stream = container.add_stream(codec, rate=rate, layout="mono", options=options)
-    stream.bit_rate = _SOUND_BIT_RATE
+    stream.bit_rate = _AUDIO_BIT_RATE
     stream.codec_context.flags |= av.codec.context.Flags.bitexact
     return stream
 
 
-def _encode_sound(container: Any, stream: Any, samples: np.ndarray) -> None:
+def _encode_audio(container: Any, stream: Any, samples: np.ndarray) -> None:
     # Resampled here: FFmpeg's own resampler ends some lengths with a packet that its MP4 muxer refuses.
     resampled = resample_poly(samples, *Fraction(stream.rate, SAMPLE_RATE).as_integer_ratio())
     frame = av.AudioFrame.from_ndarray(_integers(np.clip(resampled, -1, 1))[None], format="s16", layout="mono")

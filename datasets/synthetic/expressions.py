@@ -32,7 +32,7 @@ VERTICES: dict[str, tuple[float, float]] = {
     "b1": (183, 72), "b2": (225, 66), "b3": (268, 72), "b4": (277, 100), "b5": (274, 130), "b6": (271, 155),
     "b7": (262, 185), "b8": (226, 196), "b9": (190, 184), "b10": (178, 155), "b11": (176, 130), "b12": (176, 100),
 }  # fmt: skip
-"""The mesh on the photograph; `_l` and `_r` are left and right in the picture."""
+"""The mesh on the photograph; `_l` and `_r` are left and right in the image."""
 
 # The displacement of vertices at amount 1, pixels (right, down); `*` stands for both sides, x given for the left one;
 # `lid_*_top` stands for its three vertices.

@@ -1,4 +1,4 @@
-"""Pictures of a speaker: the photograph warped into shape and expression, coloured, lit and framed.
+"""Images of a speaker: the photograph warped into shape and expression, coloured, lit and framed.
 
 Public names: FaceRenderer.
 """
@@ -133,5 +133,5 @@ class FaceRenderer:
         return (np.array(self.look.background) + cloud[..., None]).astype(np.float32)
 
     def _compose(self, photo: np.ndarray, region: tuple[slice, slice]) -> np.ndarray:
-        picture = _sample(photograph()[0], photo) * self._brightness[region] + self._backdrop[region]
-        return np.clip(picture * 255 + 0.5, 0, 255).astype(np.uint8)
+        image = _sample(photograph()[0], photo) * self._brightness[region] + self._backdrop[region]
+        return np.clip(image * 255 + 0.5, 0, 255).astype(np.uint8)

@@ -27,7 +27,7 @@ def summary_rows(config: CorpusConfig) -> list[list[object]]:
     for index in range(config.speakers):
         for number, take in enumerate(takes(config, index)):
             rng = stream(config, "raters", index, number)
-            row: list[object] = [PurePosixPath(take.picture).stem]
+            row: list[object] = [PurePosixPath(take.image).stem]
             for recognised in _RECOGNISED:
                 row += _vote(take.emotion, recognised, take.intensity, rng)
             rows.append(row)

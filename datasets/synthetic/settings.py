@@ -123,7 +123,7 @@ class CorpusConfig:
         clips_per_speaker: number of clips of each speaker.
         seed: of every random choice, 0 or more.
         dials: strength of the ground-truth cues.
-        frame_size: width and height of the pictures, even numbers of pixels.
+        frame_size: width and height of the images, even numbers of pixels.
         seconds: shortest and longest clip.
         zipped: whether the clips lie in zip archives, one for each speaker; of RAVDESS only.
         frame_lists: whether there are lists of each utterance's frames; of VoxCeleb1 only.

@@ -62,7 +62,7 @@ def make_corpus(
         seed: of every random choice.
         dials: strength of the planted signals; see Dials.
         workers: number of processes, by default one for each CPU that may be used. The files do not depend on it.
-        frame_size: width and height of the pictures, pixels; by default 224x224, 224x224, 480x360 and 640x360.
+        frame_size: width and height of the images, pixels; by default 224x224, 224x224, 480x360 and 640x360.
         seconds: shortest and longest clip; by default 3-4, 3-4, 1.8-3.2 and 3-4.
         zipped: RAVDESS as its zip archives, instead of folders.
         frame_lists: VoxCeleb1 with the lists of each utterance's frames.
@@ -128,13 +128,13 @@ def _claim(root: Path, config: CorpusConfig) -> None:
 
 def _make_speaker_files(root: Path, config: CorpusConfig, index: int) -> int:
     maker = ClipMaker(config, index)
-    # The meshes are tiny: threads of the linear algebra would only spin, up to a second for each picture.
+    # The meshes are tiny: threads of the linear algebra would only spin, up to a second for each image.
     with threadpool_limits(1):
         if config.zipped:
             _make_archive(root, config, index, maker)
             return config.clips_per_speaker
         for number, take in enumerate(takes(config, index)):
-            paths = [take.picture] if take.sound is None else [take.picture, take.sound]
+            paths = [take.image] if take.sound is None else [take.image, take.sound]
             if all((root / path).is_file() for path in paths):
                 continue
             for path, data in maker.make(take, number).items():

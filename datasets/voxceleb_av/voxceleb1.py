@@ -1,6 +1,6 @@
 """VoxCeleb1 keeps sounds and faces apart: finds both, and the crop of a face that goes with an utterance.
 
-Public names: META, FACES, Choice, Crops, sound_folders, read_frame_list.
+Public names: META, FACES, Choice, Crops, audio_folders, read_frame_list.
 """
 
 import re
@@ -28,7 +28,7 @@ class Choice(NamedTuple):
     pairing: str
 
 
-def sound_folders(corpus_dir: Path) -> list[Path]:
+def audio_folders(corpus_dir: Path) -> list[Path]:
     """The folders `wav`: the corpus's own, and those of its parts where the archives were unpacked apart."""
     return [path for path in (corpus_dir / "wav", *sorted(corpus_dir.glob("*/wav"))) if path.is_dir()]
 

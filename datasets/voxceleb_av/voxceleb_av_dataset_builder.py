@@ -81,9 +81,9 @@ Ask for them at https://mm.kaist.ac.kr/datasets/voxceleb/ and unpack the archive
                 clip = Clip(
                     clip_id=clip_id,
                     speaker_id=match[1],
-                    picture_path=path,
-                    sound_path=path,
-                    fallback_sound_path=sounds / f"{clip_id}.m4a",
+                    image_path=path,
+                    audio_path=path,
+                    fallback_audio_path=sounds / f"{clip_id}.m4a",
                     features=_features("video", speakers.gender(match[1])),
                 )
                 listing.add(_split(match[1], part), clip)
@@ -94,7 +94,7 @@ Ask for them at https://mm.kaist.ac.kr/datasets/voxceleb/ and unpack the archive
     def _list_voxceleb1(self, corpus_dir: Path, listing: Listing) -> None:
         speakers = Speakers(corpus_dir / voxceleb1.META, "VoxCeleb1", ("VGGFace1 ID", "Set"))
         crops = voxceleb1.Crops(corpus_dir, speakers, listing)
-        for sounds, paths in media_in(corpus_dir, voxceleb1.sound_folders(corpus_dir), listing).items():
+        for sounds, paths in media_in(corpus_dir, voxceleb1.audio_folders(corpus_dir), listing).items():
             for path in paths:
                 clip_id = path.relative_to(sounds).with_suffix("").as_posix()
                 match = _NAME.fullmatch(clip_id)
@@ -109,9 +109,9 @@ Ask for them at https://mm.kaist.ac.kr/datasets/voxceleb/ and unpack the archive
                     clip = Clip(
                         clip_id=clip_id,
                         speaker_id=match[1],
-                        picture_path=choice.paths[0],
-                        other_pictures=choice.paths[1:],
-                        sound_path=path,
+                        image_path=choice.paths[0],
+                        other_images=choice.paths[1:],
+                        audio_path=path,
                         features=_features(choice.pairing, speakers.gender(match[1])),
                     )
                     listing.add(_split(match[1], speakers.cell(match[1], "Set")), clip)

@@ -26,7 +26,7 @@ _ASIDE = (
     Disposition.comment | Disposition.dub | Disposition.lyrics | Disposition.karaoke | Disposition.hearing_impaired
     | Disposition.visual_impaired | Disposition.clean_effects | Disposition.non_diegetic | Disposition.descriptions
 )  # fmt: skip
-"""Not what was recorded with the picture."""
+"""Not what was recorded with the image."""
 
 T = TypeVar("T")
 
@@ -45,7 +45,7 @@ def open_file(path: Path, data: bytes) -> av.container.InputContainer:
 
 
 def tracks(container: av.container.InputContainer, kind: Literal["video", "audio"]) -> list[av.stream.Stream]:
-    """The streams of a kind, the one that was recorded first: no cover picture, and what is commentary comes last.
+    """The streams of a kind, the one that was recorded first: no cover image, and what is commentary comes last.
 
     Of streams alike the one comes first that FFmpeg takes for the best, by their marks, length and quality.
     """

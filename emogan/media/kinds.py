@@ -1,6 +1,6 @@
 """The kinds of media files: those that are listed are those that are opened. And whether a file has its end.
 
-Public names: SOUND_SUFFIXES, VIDEO_SUFFIXES, SUFFIXES, ARCHIVE_SUFFIX, DEMUXERS, is_of_interest, is_container,
+Public names: AUDIO_SUFFIXES, VIDEO_SUFFIXES, SUFFIXES, ARCHIVE_SUFFIX, DEMUXERS, is_of_interest, is_container,
 is_cut_off, mp3_frames.
 """
 
@@ -12,7 +12,7 @@ import shutil
 from collections.abc import Callable
 from pathlib import PurePath
 
-_SOUND_KINDS = {
+_AUDIO_KINDS = {
     ".aac": "aac", ".ac3": "ac3", ".aif": "aiff", ".aiff": "aiff", ".amr": "amr", ".caf": "caf", ".flac": "flac",
     ".m4a": "mov", ".mka": "matroska", ".mp3": "mp3", ".oga": "ogg", ".ogg": "ogg", ".opus": "ogg", ".wav": "wav",
     ".wma": "asf",
@@ -22,13 +22,13 @@ _VIDEO_KINDS = {
     ".m4v": "mov", ".mkv": "matroska", ".mov": "mov", ".mp4": "mov", ".mpeg": "mpeg", ".mpg": "mpeg", ".mts": "mpegts",
     ".ogv": "ogg", ".ts": "mpegts", ".vob": "mpeg", ".webm": "matroska", ".wmv": "asf",
 }  # fmt: skip
-SOUND_SUFFIXES = frozenset(_SOUND_KINDS)
+AUDIO_SUFFIXES = frozenset(_AUDIO_KINDS)
 """How the names of files with sound alone end."""
 VIDEO_SUFFIXES = frozenset(_VIDEO_KINDS)
-"""How the names of files with pictures end."""
-SUFFIXES = SOUND_SUFFIXES | VIDEO_SUFFIXES
+"""How the names of files with images end."""
+SUFFIXES = AUDIO_SUFFIXES | VIDEO_SUFFIXES
 ARCHIVE_SUFFIX = ".zip"
-DEMUXERS = frozenset((_SOUND_KINDS | _VIDEO_KINDS).values())
+DEMUXERS = frozenset((_AUDIO_KINDS | _VIDEO_KINDS).values())
 """FFmpeg's names of the containers, all of them real ones. (A text can be a playlist that names other files.)"""
 
 _FURTHER_ARCHIVES = {".7z", ".rar", ".zst"}
@@ -73,12 +73,12 @@ def _suffixes_of_interest() -> frozenset[str]:
             continue
         suffixes = {f".{end.strip().lower()}" for end in kind.extensions}
         is_media = not kind.no_file and {file.default_video_codec, file.default_audio_codec} != {"none"}
-        media = media | suffixes if is_media else media - suffixes  # of subtitles, lists and pictures
-    pictures = {suffix for suffix, kind in known.items() if kind.startswith("image/")}
+        media = media | suffixes if is_media else media - suffixes  # of subtitles, lists and images
+    images = {suffix for suffix, kind in known.items() if kind.startswith("image/")}
     archives = {f".{end.rpartition('.')[2]}" for _, ends, _ in shutil.get_unpack_formats() for end in ends}
-    read = SOUND_SUFFIXES | VIDEO_SUFFIXES | {ARCHIVE_SUFFIX}
+    read = AUDIO_SUFFIXES | VIDEO_SUFFIXES | {ARCHIVE_SUFFIX}
     archives |= {suffix.lower() for suffix in types.encodings_map}
-    return read | (media - pictures) | archives | _FURTHER_ARCHIVES | _UNFINISHED
+    return read | (media - images) | archives | _FURTHER_ARCHIVES | _UNFINISHED
 
 
 def is_container(data: bytes) -> bool:

@@ -1,7 +1,7 @@
-"""How far a set of generated pictures is from a set of real ones: FID, IS and KID, by tensorflow-gan.
+"""How far a set of generated images is from a set of real ones: FID, IS and KID, by tensorflow-gan.
 
 Public names: `frechet_distance`, `inception_score`, `kernel_distance` and the distances' floor, `real_versus_real`. All
-take what a classifier makes of the pictures, so a figure belongs to one classifier: name it, and n, beside the figure.
+take what a classifier makes of the images, so a figure belongs to one classifier: name it, and n, beside the figure.
 """
 
 from collections.abc import Callable
@@ -41,10 +41,10 @@ def frechet_distance(real: np.ndarray, generated: np.ndarray) -> float:
 def inception_score(logits: np.ndarray) -> float:
     """IS: exp(E_x KL(p(y|x) || p(y))) (Salimans et al. 2016), from 1 to the number of classes.
 
-    Biased downwards at small n. It knows nothing of the real set: read it beside the score of real pictures' logits.
+    Biased downwards at small n. It knows nothing of the real set: read it beside the score of real images' logits.
 
     Args:
-        logits: the classifier's outputs before softmax for the generated pictures, float [n, classes], n >= 2.
+        logits: the classifier's outputs before softmax for the generated images, float [n, classes], n >= 2.
 
     Raises:
         UserError: for fewer than 2 items, or values that are not finite.
@@ -120,5 +120,5 @@ def _check_set(name: str, values: np.ndarray) -> None:
         raise UserError(f"there are {len(values)} {name}; a distribution needs at least 2 items")
     if not np.isfinite(values).all():
         raise UserError(
-            f"{name} hold values that are not finite; the network that made them or their pictures has diverged"
+            f"{name} hold values that are not finite; the network that made them or their images has diverged"
         )

@@ -1,4 +1,4 @@
-"""Inception's features of pictures, on which the paper's FID and IS are: `load_inception`.
+"""Inception's features of images, on which the paper's FID and IS are: `load_inception`.
 
 The network is not part of this package; it comes from TF-Hub or from a folder.
 """
@@ -20,15 +20,15 @@ _BATCH = 32
 
 
 def load_inception(module: str) -> Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]:
-    """Loads a network that tells what is in a picture.
+    """Loads a network that tells what is in an image.
 
     Args:
-        module: an address at TF-Hub, such as `TF_HUB`, or a folder with the SavedModel that it gives: pictures, float32
+        module: an address at TF-Hub, such as `TF_HUB`, or a folder with the SavedModel that it gives: images, float32
             [n, 299, 299, 3] in [-1, 1], to a dictionary with `pool_3`, features, and `logits`.
 
     Returns:
-        A function from pictures, float [n, S, S, 1 or 3] in [-1, 1], to features, float32 [n, d], and logits, float32
-        [n, classes]. Grey pictures, such as spectrograms, are taken for red, green and blue alike; all are resized
+        A function from images, float [n, S, S, 1 or 3] in [-1, 1], to features, float32 [n, d], and logits, float32
+        [n, classes]. Grey images, such as spectrograms, are taken for red, green and blue alike; all are resized
         bilinearly.
 
     Raises:
@@ -43,9 +43,9 @@ def load_inception(module: str) -> Callable[[np.ndarray], tuple[np.ndarray, np.n
             "or leave it out: the figures on the recogniser's own features need no download"
         ) from error
 
-    def features_and_logits(pictures: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def features_and_logits(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         found: tuple[list[np.ndarray], list[np.ndarray]] = ([], [])
-        for batch in tf.data.Dataset.from_tensor_slices(pictures.astype(np.float32)).batch(_BATCH):
+        for batch in tf.data.Dataset.from_tensor_slices(images.astype(np.float32)).batch(_BATCH):
             resized = tf.image.resize(batch, [_SIDE, _SIDE])
             outputs = network(tf.broadcast_to(resized, [*resized.shape[:3], 3]))
             if not isinstance(outputs, dict) or not set(_OUTPUTS) <= set(outputs):

@@ -1,6 +1,6 @@
 """Are generated items like real ones, and are real ones like them? `manifold`, which gives a Manifold, `manifold_halves`.
 
-Both take what a classifier makes of the pictures, so a figure belongs to one classifier: name it, n and k beside it.
+Both take what a classifier makes of the images, so a figure belongs to one classifier: name it, n and k beside it.
 """
 
 import dataclasses
@@ -147,7 +147,7 @@ def _check_features(real: np.ndarray, generated: np.ndarray) -> None:
             raise UserError(f"{name} have shape {features.shape}; they must be [items, length]")
         if not np.isfinite(features).all():
             raise UserError(
-                f"{name} hold values that are not finite; the network that made them or their pictures has diverged"
+                f"{name} hold values that are not finite; the network that made them or their images has diverged"
             )
     if real.shape[1] != generated.shape[1]:
         raise UserError(

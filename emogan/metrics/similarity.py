@@ -1,6 +1,6 @@
-"""How like its paired real picture a generated one is: `ssim`, and the references that make it readable.
+"""How like its paired real image a generated one is: `ssim`, and the references that make it readable.
 
-Public names: `ssim`, `class_mean_ssim`, `shuffled_pairing` and its result ShuffledPairing. Pictures are spectrograms or
+Public names: `ssim`, `class_mean_ssim`, `shuffled_pairing` and its result ShuffledPairing. Images are spectrograms or
 faces, float [n, S, S, channels] in [-1, 1].
 """
 
@@ -18,27 +18,27 @@ _FILTER_PIXELS = 11
 def ssim(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     """Structural similarity of each pair (Wang et al. 2004): gaussian window of sigma 1.5 (11 pixels), data range 2.
 
-    The mean of the map over the pixels whose whole window lies inside the picture, in [-1, 1]; 1 for equal pictures.
+    The mean of the map over the pixels whose whole window lies inside the image, in [-1, 1]; 1 for equal images.
 
     Args:
-        first: pictures, float [n, S, S, channels] in [-1, 1], S >= 11; of several channels the mean over them counts.
+        first: images, float [n, S, S, channels] in [-1, 1], S >= 11; of several channels the mean over them counts.
         second: their partners, the same shape.
 
     Returns:
         float64 [n], one per pair; the figure reported is their mean.
 
     Raises:
-        UserError: where the shapes differ, there is no pair, or the pictures are smaller than the window.
+        UserError: where the shapes differ, there is no pair, or the images are smaller than the window.
     """
     if first.shape != second.shape or first.ndim != 4:
         raise UserError(
-            f"shapes {first.shape} and {second.shape}: pairs of pictures must be two arrays [n, S, S, channels]"
+            f"shapes {first.shape} and {second.shape}: pairs of images must be two arrays [n, S, S, channels]"
         )
     if len(first) == 0:
-        raise UserError("there are 0 pairs of pictures; at least 1 is needed")
+        raise UserError("there are 0 pairs of images; at least 1 is needed")
     if min(first.shape[1:3]) < _FILTER_PIXELS:
         raise UserError(
-            f"pictures of {first.shape[1:3]} are too small; SSIM needs at least {_FILTER_PIXELS} pixels a side"
+            f"images of {first.shape[1:3]} are too small; SSIM needs at least {_FILTER_PIXELS} pixels a side"
         )
     return np.array([_ssim_of_pair(a, b) for a, b in zip(first, second, strict=True)])
 
@@ -46,16 +46,16 @@ def ssim(first: np.ndarray, second: np.ndarray) -> np.ndarray:
 def class_mean_ssim(
     real: np.ndarray, labels: np.ndarray, training: np.ndarray, training_labels: np.ndarray
 ) -> np.ndarray:
-    """SSIM of the class's mean training picture to each real one: what knowing the emotion alone would reach.
+    """SSIM of the class's mean training image to each real one: what knowing the emotion alone would reach.
 
     Args:
-        real: pictures that are scored, float [n, S, S, channels].
+        real: images that are scored, float [n, S, S, channels].
         labels: their classes, int [n].
-        training: pictures of the training set, float [m, S, S, channels].
+        training: images of the training set, float [m, S, S, channels].
         training_labels: their classes, int [m].
 
     Returns:
-        float64 [n], one per real picture.
+        float64 [n], one per real image.
 
     Raises:
         UserError: where a class of `labels` does not occur in the training set.
@@ -73,9 +73,9 @@ class ShuffledPairing:
     """SSIM against the own partner compared with SSIM against the partners of others.
 
     Attributes:
-        ssim: mean SSIM of the generated pictures to real ones of other items, over items and shuffles.
+        ssim: mean SSIM of the generated images to real ones of other items, over items and shuffles.
         difference: mean of (SSIM to the own partner - mean SSIM to others' partners), with its 95% interval; above 0
-            where the generated picture follows its own source.
+            where the generated image follows its own source.
     """
 
     ssim: float
@@ -108,7 +108,7 @@ def shuffled_pairing(
     """
     n = len(generated)
     if n < 2:
-        raise UserError(f"there are {n} pairs of pictures; a shuffle needs at least 2")
+        raise UserError(f"there are {n} pairs of images; a shuffle needs at least 2")
     paired = ssim(generated, real)
     rng = np.random.default_rng(seed)
     shuffled = np.mean([ssim(generated, real[_derangement(n, rng)]) for _ in range(shuffles)], axis=0)

@@ -1,7 +1,7 @@
 """Does a generator make different things, and what do the differences follow?
 
 Public names: `spread` of what different noises make, and its result Spread; `explained_share`, how much of a figure's
-variance the sources explain, of figures such as `level` and `row_profile`; `certainty` of a recogniser. Pictures are
+variance the sources explain, of figures such as `level` and `row_profile`; `certainty` of a recogniser. Images are
 spectrograms, float [n, S, S, channels] in [-1, 1], with frequency on axis 1 and time on axis 2.
 """
 
@@ -19,19 +19,19 @@ MAX_PAIRS = 2000
 _ROUNDING = 1e-3
 """How far beyond [-1, 1] rounding may take a pixel."""
 _NO_DISTANCE = 1e-6
-"""A smaller distance of pictures is rounding in single precision."""
+"""A smaller distance of images is rounding in single precision."""
 _NO_VARIANCE = 1e-24
 """Share of the sum of squares; a smaller sum of squared deviations is rounding."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Spread:
-    """How far pictures of different noises lie apart, beside real clips.
+    """How far images of different noises lie apart, beside real clips.
 
-    All distances are the mean |difference| of two pictures without their mean levels, in [0, 2].
+    All distances are the mean |difference| of two images without their mean levels, in [0, 2].
 
     Attributes:
-        drawn: between two pictures generated with different noise for the same source and emotion; 0 where noise has no
+        drawn: between two images generated with different noise for the same source and emotion; 0 where noise has no
             effect but on the level.
         real: between two real clips of the same emotion.
         real_within_speaker: between two real clips of the same emotion and speaker; None where there is no such pair.
@@ -49,7 +49,7 @@ class Spread:
 
     @property
     def ratio(self) -> float:
-        """`drawn / real`: 0 for no effect of noise, 1 for pictures as varied as real clips."""
+        """`drawn / real`: 0 for no effect of noise, 1 for images as varied as real clips."""
         return self.drawn / self.real
 
     @property
@@ -63,11 +63,11 @@ class Spread:
 def spread(
     draws: np.ndarray, real: np.ndarray, labels: np.ndarray, speaker_ids: np.ndarray, *, seed: int = 0
 ) -> Spread:
-    """Compares how far different noises take pictures apart with how far real clips lie apart.
+    """Compares how far different noises take images apart with how far real clips lie apart.
 
     The mean distance of pairs of outputs for one input, as in Zhu et al. 2017, with |difference| of pixels in place of
     LPIPS. Among the draws each source and emotion weighs the same, among real clips each emotion that has a pair; within
-    an emotion each pair does. Noise in the pictures counts as spread too: read it beside how real the pictures are.
+    an emotion each pair does. Noise in the images counts as spread too: read it beside how real the images are.
 
     Args:
         draws: float [f, e, k, S, S, channels] in [-1, 1]: k >= 2 noises for each of f sources and e emotions.
@@ -77,7 +77,7 @@ def spread(
         seed: of the choice of real pairs where an emotion has more than `MAX_PAIRS`.
 
     Raises:
-        UserError: where shapes do not fit, pictures leave [-1, 1], there are fewer than 2 draws, no emotion has two real
+        UserError: where shapes do not fit, images leave [-1, 1], there are fewer than 2 draws, no emotion has two real
             clips, or those differ in nothing but level.
     """
     _check_draws(draws, real)
@@ -153,33 +153,33 @@ def explained_share(values: np.ndarray, groups: np.ndarray, strata: np.ndarray) 
     return float(between / (between + within))
 
 
-def level(pictures: np.ndarray) -> np.ndarray:
-    """The mean of each picture over its pixels and channels, float64 [n]: the loudness of a clip.
+def level(images: np.ndarray) -> np.ndarray:
+    """The mean of each image over its pixels and channels, float64 [n]: the loudness of a clip.
 
     Args:
-        pictures: float [n, S, S, channels] in [-1, 1].
+        images: float [n, S, S, channels] in [-1, 1].
 
     Raises:
         UserError: for another number of axes.
     """
-    _check_pictures(pictures)
-    return pictures.mean(axis=(1, 2, 3), dtype=np.float64)
+    _check_images(images)
+    return images.mean(axis=(1, 2, 3), dtype=np.float64)
 
 
-def row_profile(pictures: np.ndarray) -> np.ndarray:
-    """The mean of each row of frequency over time and channels, without the picture's `level`: the timbre of a clip.
+def row_profile(images: np.ndarray) -> np.ndarray:
+    """The mean of each row of frequency over time and channels, without the image's `level`: the timbre of a clip.
 
     Args:
-        pictures: float [n, S, S, channels] in [-1, 1].
+        images: float [n, S, S, channels] in [-1, 1].
 
     Returns:
-        float64 [n, S], in [-2, 2], mean 0 over each picture's rows.
+        float64 [n, S], in [-2, 2], mean 0 over each image's rows.
 
     Raises:
         UserError: for another number of axes.
     """
-    _check_pictures(pictures)
-    rows = pictures.mean(axis=(2, 3), dtype=np.float64)
+    _check_images(images)
+    rows = images.mean(axis=(2, 3), dtype=np.float64)
     return rows - rows.mean(axis=1, keepdims=True)
 
 
@@ -202,7 +202,7 @@ def certainty(logits: np.ndarray) -> float:
 
 
 def _distance(first: np.ndarray, second: np.ndarray) -> float:
-    """The mean |difference| of two pictures without their levels: that of the levels is the mean of the difference."""
+    """The mean |difference| of two images without their levels: that of the levels is the mean of the difference."""
     difference = np.subtract(first, second, dtype=np.float64)
     return float(np.abs(difference - difference.mean()).mean())
 
@@ -255,19 +255,19 @@ def _check_values(values: np.ndarray, groups: np.ndarray, strata: np.ndarray) ->
 
 
 def _check_draws(draws: np.ndarray, real: np.ndarray) -> None:
-    _check_pictures(real)
+    _check_images(real)
     if draws.ndim != 6 or draws.shape[3:] != real.shape[1:]:
         raise UserError(
             f"draws {draws.shape} and real clips {real.shape} must be [sources, emotions, noises, S, S, channels] and "
-            "[n, S, S, channels] of the same picture size"
+            "[n, S, S, channels] of the same image size"
         )
     check(draws.shape[2] >= 2, f"there are {draws.shape[2]} noises for each source; their spread needs at least 2")
-    for name, pictures in (("draws", draws), ("real clips", real)):
-        check(pictures.size > 0, f"there are 0 {name}; at least 1 is needed")
-        low, high = pictures.min(), pictures.max()
+    for name, images in (("draws", draws), ("real clips", real)):
+        check(images.size > 0, f"there are 0 {name}; at least 1 is needed")
+        low, high = images.min(), images.max()
         if not (low >= -1 - _ROUNDING and high <= 1 + _ROUNDING):  # written so that NaN does not pass
             raise UserError(f"values of {name} go from {low} to {high}; they must lie in [-1, 1]")
 
 
-def _check_pictures(pictures: np.ndarray) -> None:
-    check(pictures.ndim == 4, f"pictures have shape {pictures.shape}; they must be [n, S, S, channels]")
+def _check_images(images: np.ndarray) -> None:
+    check(images.ndim == 4, f"images have shape {images.shape}; they must be [n, S, S, channels]")

@@ -24,10 +24,10 @@ def aligned_face(photo: Photo, config: FaceConfig) -> np.ndarray:
     Raises:
         UserError: where the photograph cannot be read, or shows no upright face, or none of at least `config.min_width`.
     """
-    picture, name = _pixels(photo), str(photo) if isinstance(photo, str | Path) else "the photograph"
-    found = faces.detect(picture, config)
+    image, name = _pixels(photo), str(photo) if isinstance(photo, str | Path) else "the photograph"
+    found = faces.detect(image, config)
     if not found:
-        degrees = _turned(picture, config)
+        degrees = _turned(image, config)
         raise UserError(
             f"no upright face was found in {name}, but one when it is turned by {degrees} degrees clockwise; turn it, and "
             "give it again"
@@ -40,7 +40,7 @@ def aligned_face(photo: Photo, config: FaceConfig) -> np.ndarray:
             f"the largest face in {name} is {width:.0f} pixels wide, and this model wants {config.min_width:g} at least; "
             "give a photograph that shows it larger"
         )
-    return faces.align(picture, found[0].landmarks, config)[0]
+    return faces.align(image, found[0].landmarks, config)[0]
 
 
 def _pixels(photo: Photo) -> np.ndarray:
@@ -56,9 +56,9 @@ def _pixels(photo: Photo) -> np.ndarray:
     return photo
 
 
-def _turned(picture: np.ndarray, config: FaceConfig) -> int:
+def _turned(image: np.ndarray, config: FaceConfig) -> int:
     """By how many degrees clockwise an image must be turned for a face to be found, or 0 where that does not help."""
-    image = Image.fromarray(picture).reduce(max(1, max(picture.shape) // _TURNED_SIDE))
+    small = Image.fromarray(image).reduce(max(1, max(image.shape) // _TURNED_SIDE))
     turns = (Image.Transpose.ROTATE_180, Image.Transpose.ROTATE_270, Image.Transpose.ROTATE_90)  # counter-clockwise
     turned = zip((180, 90, 270), turns, strict=True)
-    return next((degrees for degrees, turn in turned if faces.detect(np.asarray(image.transpose(turn)), config)), 0)
+    return next((degrees for degrees, turn in turned if faces.detect(np.asarray(small.transpose(turn)), config)), 0)

@@ -113,7 +113,7 @@ class ServedModel(tf.Module):
         self._size, self._classes = settings.model.size, settings.model.num_classes
         self._noise_dim = settings.model.noise_dim
         self._class_names = tf.constant(settings.class_names)
-        self._sound = settings.media.spectrogram
+        self._audio = settings.media.spectrogram
         self._settings = to_json(settings)
 
     def signatures(self) -> dict[str, Callable[..., dict[str, tf.Tensor]]]:
@@ -121,13 +121,13 @@ class ServedModel(tf.Module):
         face, seed = tf.TensorSpec([None], tf.string, "aligned_face_bytes"), tf.TensorSpec([None], tf.int64, "seed")
         emotion = tf.TensorSpec([None], tf.string, "emotion")
         probabilities = tf.TensorSpec([None, self._classes], tf.float32, "emotion_probabilities")
-        picture = [None, self._size, self._size]
+        image = [None, self._size, self._size]
         tensors = [
-            tf.TensorSpec([*picture, 3], tf.float32, "face"),
+            tf.TensorSpec([*image, 3], tf.float32, "face"),
             tf.TensorSpec([None, self._classes], tf.float32, "condition"),
             tf.TensorSpec([None, self._noise_dim], tf.float32, "noise"),
         ]
-        samples = tf.TensorSpec([None, self._sound.clip_samples], tf.float32, "samples")
+        samples = tf.TensorSpec([None, self._audio.clip_samples], tf.float32, "samples")
         taken: dict[str, tuple[Callable[..., dict[str, tf.Tensor]], list[tf.TensorSpec]]] = {
             "settings": (self.settings, [tf.TensorSpec([None], tf.int64, "row")]),
         }
@@ -140,7 +140,7 @@ class ServedModel(tf.Module):
             }
         if self._classify is not None:
             taken |= {
-                "classify": (self.classify, [tf.TensorSpec([*picture, 1], tf.float32, "spectrogram")]),
+                "classify": (self.classify, [tf.TensorSpec([*image, 1], tf.float32, "spectrogram")]),
                 "recognise": (self.recognise, [samples]),
             }
         return {name: tf.function(call, input_signature=specs) for name, (call, specs) in taken.items()}
@@ -176,8 +176,8 @@ class ServedModel(tf.Module):
     def audio(self, aligned_face_bytes: tf.Tensor, emotion: tf.Tensor, seed: tf.Tensor) -> dict[str, tf.Tensor]:
         """As `serving_default`, but the sound: `wav_bytes`, string [B], whole WAV files of 16 bits, mono; and `error`."""
         made = self.serving_default(aligned_face_bytes, emotion, seed)
-        sounds = audio.waveform(made["spectrogram"], self._sound)[..., tf.newaxis]
-        encode = functools.partial(tf.audio.encode_wav, sample_rate=self._sound.sample_rate)
+        sounds = audio.waveform(made["spectrogram"], self._audio)[..., tf.newaxis]
+        encode = functools.partial(tf.audio.encode_wav, sample_rate=self._audio.sample_rate)
         return {
             "wav_bytes": tf.map_fn(encode, sounds, fn_output_signature=tf.TensorSpec([], tf.string)),
             "error": made["error"],
@@ -196,7 +196,7 @@ class ServedModel(tf.Module):
     def recognise(self, samples: tf.Tensor) -> dict[str, tf.Tensor]:
         """The recogniser from sound: float32 [B, clip_samples], mono, [-1, 1] -> as `classify`; no numbers are silence."""
         heard = tf.clip_by_value(tf.where(tf.math.is_finite(samples), samples, 0.0), -1.0, 1.0)
-        return self.classify(audio.spectrogram(heard, self._sound))
+        return self.classify(audio.spectrogram(heard, self._audio))
 
     def settings(self, row: tf.Tensor) -> dict[str, tf.Tensor]:
         """`settings`, string [B]: the JSON of the model's `ServedSettings`, once for each of `row`, int64 [B]."""
@@ -226,21 +226,21 @@ class ServedModel(tf.Module):
         return tf.ensure_shape(found, black.shape), error
 
     def _decode(self, data: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """The same, but fails on what is no picture. How large the picture is, is read before it is decoded."""
+        """The same, but fails on what is no image. How large the image is, is read before it is decoded."""
         is_png = tf.strings.substr(data, 0, 4) == b"\x89PNG"
         height, width = tf.cond(
             is_png, lambda: _png_shape(data), lambda: tf.unstack(tf.io.extract_jpeg_shape(data, tf.int64)[:2])
         )
         too_large = (tf.strings.length(data) > MAX_BYTES) | (height * width > MAX_PIXELS)
 
-        def picture() -> tf.Tensor:
+        def image() -> tf.Tensor:
             decoded = tf.image.decode_image(data, channels=3, expand_animations=False)
             decoded = tf.ensure_shape(decoded, [None, None, 3])
             return tf.image.resize(decoded, [self._size, self._size], antialias=True) / 127.5 - 1
 
         message = f"aligned_face_bytes must have up to {MAX_BYTES:,} bytes and {MAX_PIXELS:,} pixels"
         return (
-            tf.cond(too_large, lambda: tf.zeros([self._size, self._size, 3]), picture),
+            tf.cond(too_large, lambda: tf.zeros([self._size, self._size, 3]), image),
             tf.where(too_large, message, ""),
         )
 

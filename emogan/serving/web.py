@@ -21,7 +21,7 @@ from emogan.speech import samples_of
 _ABOUT = """# From a face to speech
 A generator makes the spectrogram of an utterance from a face and an emotion; what you hear is that spectrogram made audible. It
 was calibrated on {data}. **What it makes is generated: it is nobody's voice, and does not tell what the person feels.** Use
-pictures of people who agree. They stay on the machine that runs this page, and are deleted when it ends.
+images of people who agree. They stay on the machine that runs this page, and are deleted when it ends.
 """
 _ABOUT_RECOGNISER = """# From speech to emotion
 Record yourself, or upload an audio or video file. For recordings of up to 5 seconds the middle is recognised; longer ones are
@@ -57,12 +57,12 @@ def _generation(generator: Generator) -> None:
     settings, emotions = generator.settings, list(generator.class_names)
 
     def show(photo: str | None, seed: float | None, *chosen: str) -> list[Any]:
-        """The aligned face; and for each emotion its column, picture and sound."""
+        """The aligned face; and for each emotion its column, image and sound."""
         with _told():
             if seed is None:
                 raise UserError("the seed is missing; give a whole number")
             if photo is None:
-                raise UserError("there is no picture yet; choose a photograph, or take one with the webcam")
+                raise UserError("there is no image yet; choose a photograph, or take one with the webcam")
             face = aligned_face(photo, settings.media.face)
             made = {one.emotion: one for one in generator.of_face(face, chosen, int(seed))}
         outputs: list[Any] = [_enlarged(face)]
@@ -79,7 +79,7 @@ def _generation(generator: Generator) -> None:
     shown: dict[str, Any] = {"interactive": False, "format": "png"}
     gr.Markdown(_ABOUT.format(data=data))
     with gr.Row():
-        photo = gr.Image(label="Picture", sources=["upload", "webcam"], type="filepath", image_mode=None, height=300)
+        photo = gr.Image(label="Image", sources=["upload", "webcam"], type="filepath", image_mode=None, height=300)
         with gr.Column():
             emotion = gr.Radio(emotions, value=emotions[0], label="Emotion")
             seed = gr.Number(1, label="Seed: another one gives another variant", precision=0)
@@ -91,16 +91,16 @@ def _generation(generator: Generator) -> None:
         for name in emotions:
             with gr.Column(visible=False, min_width=_COLUMN_WIDTH) as column:
                 gr.Markdown(f"### {name}")
-                picture = gr.Image(show_label=False, alt_text=f"spectrogram, {name}", buttons=["download"], **shown)
+                image = gr.Image(show_label=False, alt_text=f"spectrogram, {name}", buttons=["download"], **shown)
                 sound = gr.Audio(label="generated", buttons=["download"], interactive=False)
-            outputs += [column, picture, sound]
+            outputs += [column, image, sound]
     one.click(show, [photo, seed, emotion], outputs)
     every.click(lambda photo, seed: show(photo, seed, *emotions), [photo, seed], outputs)
 
 
 def _recognition(recogniser: Recogniser) -> None:
     def show(recording: str | None) -> list[Any]:
-        """The probability of each emotion, and a picture of them over time."""
+        """The probability of each emotion, and an image of them over time."""
         with _told():
             if recording is None:
                 raise UserError("there is no recording yet; record one, or upload a file")

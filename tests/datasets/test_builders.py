@@ -17,7 +17,7 @@ BROKEN = {"crema_d_av": "*/1037*", "ravdess_av": "Actor_04/*-05-*", "voxceleb_av
 """What is wrong on purpose in the dummy data."""
 
 
-def sound_corpus(dataset, root) -> Path:
+def audio_corpus(dataset, root) -> Path:
     shutil.copytree(FOLDER / dataset / "dummy_data", root)
     for path in root.glob(BROKEN.get(dataset, "none")):
         path.unlink()
@@ -45,7 +45,7 @@ def build(dataset, config, corpus, data_dir, **settings):
     ],
 )
 def test_tfds_build_in_the_builders_folder(dataset, config, splits, tmp_path):
-    corpus = sound_corpus(dataset, tmp_path / "corpus")
+    corpus = audio_corpus(dataset, tmp_path / "corpus")
     command = [Path(sys.executable).with_name("tfds"), "build", f"--config={config}", f"--data_dir={tmp_path / 'tfds'}"]
     result = subprocess.run(
         [*command, f"--manual_dir={corpus}"], capture_output=True, text=True, cwd=FOLDER / dataset, check=False
@@ -57,7 +57,7 @@ def test_tfds_build_in_the_builders_folder(dataset, config, splits, tmp_path):
 
 
 def test_features_of_crema_d_after_tfds_load(tmp_path):
-    examples, _ = build("crema_d_av", "64", sound_corpus("crema_d_av", tmp_path / "corpus"), tmp_path)
+    examples, _ = build("crema_d_av", "64", audio_corpus("crema_d_av", tmp_path / "corpus"), tmp_path)
     example = examples["1001_IEO_ANG_LO"]  # in the tables: N,37.31,A:S,33.07:39.98,A,44.67 and 35,Male
     found = {name: example[name].decode() for name in ("voice_vote", "face_vote", "multimodal_vote", "actor_sex")}
     assert found == {

@@ -57,13 +57,13 @@ def test_a_stream_reads_the_disk_once_where_its_examples_fit_into_memory(tiny_da
 
 
 def test_examples_that_are_kept_are_kept_as_they_are_stored(corpus):
-    whole, kept = corpus.examples("fold_0"), corpus.examples("fold_0", keep=True)
+    whole, kept = corpus.examples("fold_0"), corpus.examples("fold_0", cache=True)
     assert kept.element_spec == whole.element_spec
     assert (kept.element_spec["face"].dtype, kept.element_spec["spectrogram"].dtype) == (tf.uint8, tf.float16)
     for _ in range(2):
         for a, b in zip(whole.as_numpy_iterator(), kept.as_numpy_iterator(), strict=True):
             np.testing.assert_array_equal(a["face"], b["face"])
-    assert "face" not in corpus.examples("fold_0", pictures=["spectrogram"]).element_spec
+    assert "face" not in corpus.examples("fold_0", images=["spectrogram"]).element_spec
 
 
 @pytest.fixture(scope="module")

@@ -62,9 +62,9 @@ def test_a_table_says_all(root, listed):
     )
     assert list(clips(listing)) == ["a", "sub/b", "gone"]
     first, second, third = clips(listing).values()
-    assert first.picture_path == first.sound_path == root / "a.mp4"
-    assert (second.picture_path, second.sound_path) == (root / "sub/b.flv", root / "sub/b.wav")
-    assert third.picture_path == root / "gone.mp4"  # which shows when it is opened
+    assert first.image_path == first.audio_path == root / "a.mp4"
+    assert (second.image_path, second.audio_path) == (root / "sub/b.flv", root / "sub/b.wav")
+    assert third.image_path == root / "gone.mp4"  # which shows when it is opened
     assert [(clip.speaker_id, clip.label) for clip in (first, second, third)] == [
         ("ann", "happy"), ("bob, jr.", "bored"), ("eve", "happy")
     ]  # fmt: skip
@@ -152,7 +152,7 @@ def test_folders_say_all(root, listed):
         ("happy/ann/1", "happy", "ann"), ("happy/ann/2", "happy", "ann"), ("very_sad/bob/1", "very_sad", "bob"),
         ("Glück-2/eve/clip.one", "Glück-2", "eve"),
     }  # fmt: skip
-    assert all(clip.picture_path == clip.sound_path for clip in clips(listing).values())
+    assert all(clip.image_path == clip.audio_path for clip in clips(listing).values())
     assert all(clip.features == {"actor_sex": ""} for clip in clips(listing).values())
     assert rejected(listing, root) == {(name, "bad_name") for name in bad}
     details = {rejection.detail for rejection in listing.rejections if rejection.reason == "bad_name"}
@@ -305,7 +305,7 @@ def test_a_folder_without_media(root, tmp_path):
     for folder, message in ((tmp_path / "gone", "does not exist"), (root, "is empty")):
         with pytest.raises(UserError, match=rf"^{folder} {message}\. (.|\n)*{layout}"):
             builder.find_corpus(folder)
-    touch(root, "notes.txt", "happy/ann/picture.jpg")
+    touch(root, "notes.txt", "happy/ann/image.jpg")
     with pytest.raises(UserError, match=rf"^{root} holds no clip to use\. (.|\n)*{layout}"):
         build(root, tmp_path)
     (root / "clips.csv").write_text(f"{HEAD}\n")
@@ -329,7 +329,7 @@ def test_a_speaker_has_one_way_to_be_written(listed):
 def test_sound_beside_its_video_is_left_out(root, listed):
     touch(root, "happy/ann/1.flac", "happy/ann/1.mp4", "sad/bob/1.m4v", "sad/eve/1.wav")
     listing = listed()
-    assert [clip.picture_path.name for clip in clips(listing).values()] == ["1.mp4", "1.m4v", "1.wav"]
+    assert [clip.image_path.name for clip in clips(listing).values()] == ["1.mp4", "1.m4v", "1.wav"]
     assert listing.left_out == {"sound_beside_its_video": 1}
     assert listing.rejections == []
 
@@ -346,7 +346,7 @@ def test_a_table_and_a_disk_may_write_accents_in_other_ways(root, listed, on_dis
     touch(root, *(unicodedata.normalize(on_disk, name) for name in ("Übung/José.mp4", "Übung/b.mp4", "c.mp4")))
     rows = "Übung/José.mp4,José,Glück\nÜbung/b.mp4,Zoë,sad\nc.mp4,eve,sad\n"
     listing = listed(f"{HEAD}\n{unicodedata.normalize(in_table, rows)}")
-    assert all(clip.picture_path.exists() for clip in clips(listing).values())
+    assert all(clip.image_path.exists() for clip in clips(listing).values())
     assert {(clip_id, clip.speaker_id, clip.label) for clip_id, clip in clips(listing).items()} == {
         ("Übung/José", "José", "Glück"), ("Übung/b", "Zoë", "sad"), ("c", "eve", "sad")
     }  # fmt: skip

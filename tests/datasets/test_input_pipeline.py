@@ -84,7 +84,7 @@ def training_batches(corpus, first_step=0, batch_size=4, balance=False, **change
 
 
 def validation_batches(corpus, batch_size, split="fold_1"):
-    numbered, condition = corpus.examples(split, keep=True).enumerate(), input_pipeline.label_condition(6)
+    numbered, condition = corpus.examples(split, cache=True).enumerate(), input_pipeline.label_condition(6)
     return input_pipeline.gan_batches(
         numbered, condition, batch_size=batch_size, noise_dim=5, seed=9, drop_remainder=False
     )
@@ -134,9 +134,9 @@ def test_faces_vary_by_themselves_and_alone(corpus):
 def pairs(start):
     """A stream of 10 items: spectrograms that are everywhere `start` + i / 100, with [-i] as the target."""
     items = np.arange(10, dtype=np.float32)
-    pictures = np.tile((start + items / 100)[:, np.newaxis, np.newaxis, np.newaxis], (1, 16, 16, 1))
+    images = np.tile((start + items / 100)[:, np.newaxis, np.newaxis, np.newaxis], (1, 16, 16, 1))
     return lambda size, first_step: streams.array_stream(
-        (pictures, -items[:, np.newaxis]), items, batch_size=size, seed=1, first_step=first_step, balance=False
+        (images, -items[:, np.newaxis]), items, batch_size=size, seed=1, first_step=first_step, balance=False
     )
 
 
@@ -148,12 +148,12 @@ def mixed(first_step=0, n=9, augment=AugmentConfig()):
 
 
 def test_mixed_batches_take_their_share_of_each_source():
-    pictures, targets = mixed()
-    assert pictures.shape == (9, 4, 16, 16, 1)
-    np.testing.assert_array_equal(pictures[..., 0, 0, 0] >= 0.5, np.tile([False, False, False, True], (9, 1)))
-    np.testing.assert_allclose(pictures[..., 5, 5, 0] % 0.5, -targets[..., 0] / 100, atol=1e-6)
+    images, targets = mixed()
+    assert images.shape == (9, 4, 16, 16, 1)
+    np.testing.assert_array_equal(images[..., 0, 0, 0] >= 0.5, np.tile([False, False, False, True], (9, 1)))
+    np.testing.assert_allclose(images[..., 5, 5, 0] % 0.5, -targets[..., 0] / 100, atol=1e-6)
     later = mixed(first_step=4, n=5)
-    np.testing.assert_array_equal(later[0], pictures[4:])
+    np.testing.assert_array_equal(later[0], images[4:])
     np.testing.assert_array_equal(later[1], targets[4:])
 
 
@@ -174,24 +174,24 @@ def test_each_item_of_mixed_batches_is_augmented_by_a_key_of_its_own():
     made, same_targets = mixed(augment=augment)
     np.testing.assert_array_equal(same_targets, targets)
     for n in (0, 7, 35):
-        picture, key = plain.reshape(36, 16, 16, 1)[n], streams.key(1, tf.constant(n, tf.int64))
-        expected = augmentation.augment_spectrogram(picture, key, augment, SPECTROGRAMS[64])
+        image, key = plain.reshape(36, 16, 16, 1)[n], streams.key(1, tf.constant(n, tf.int64))
+        expected = augmentation.augment_spectrogram(image, key, augment, SPECTROGRAMS[64])
         np.testing.assert_allclose(made.reshape(36, 16, 16, 1)[n], expected, atol=1e-6)
 
 
 def test_mixup_mixes_whole_batches_by_the_number_of_the_step():
     made = mixed(augment=AugmentConfig(mixup=0.4))
-    for step, (picture, target) in enumerate(zip(*mixed(), strict=True)):
-        expected = augmentation.mix(picture, target, streams.key(1, tf.constant(step, tf.int64)), 0.4)
+    for step, (image, target) in enumerate(zip(*mixed(), strict=True)):
+        expected = augmentation.mix(image, target, streams.key(1, tf.constant(step, tf.int64)), 0.4)
         np.testing.assert_allclose(made[0][step], expected[0], atol=1e-6)
         np.testing.assert_allclose(made[1][step], expected[1], atol=1e-6)
 
 
 def test_a_mixed_item_weighs_as_much_as_its_parts():
     """The cross-entropy is linear in the target: of a mixed item it is that of its parts, each by its share and its weight."""
-    pictures = np.zeros([4, 16, 16, 1], np.float32)
+    images = np.zeros([4, 16, 16, 1], np.float32)
     streams_of = [
-        streams.array_stream((pictures + n, np.eye(2, dtype=np.float32)[np.full(4, n)]), np.arange(4), batch_size=2, seed=1,
+        streams.array_stream((images + n, np.eye(2, dtype=np.float32)[np.full(4, n)]), np.arange(4), batch_size=2, seed=1,
                              balance=False)
         for n in (0, 1)
     ]  # fmt: skip
@@ -202,11 +202,11 @@ def test_a_mixed_item_weighs_as_much_as_its_parts():
         )
         return list(made.take(6).as_numpy_iterator())
 
-    for picture, target, weight in batches([1.0, 0.25], AugmentConfig()):
+    for image, target, weight in batches([1.0, 0.25], AugmentConfig()):
         np.testing.assert_array_equal(weight, [1, 1, 0.25, 0.25])
-        np.testing.assert_array_equal(target[:, 1], picture[:, 0, 0, 0])
-    for picture, target, weight in batches([1.0, 0.25], AugmentConfig(mixup=0.4)):
-        second = picture[:, 0, 0, 0]  # the share of a picture that comes from the second stream
+        np.testing.assert_array_equal(target[:, 1], image[:, 0, 0, 0])
+    for image, target, weight in batches([1.0, 0.25], AugmentConfig(mixup=0.4)):
+        second = image[:, 0, 0, 0]  # the share of an image that comes from the second stream
         np.testing.assert_allclose(weight, 1 - 0.75 * second, atol=1e-5)
         np.testing.assert_allclose(target[:, 1], 0.25 * second / weight, atol=1e-5)
         np.testing.assert_allclose(target.sum(1), 1, atol=1e-5)

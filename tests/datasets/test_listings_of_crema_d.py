@@ -18,8 +18,8 @@ def test_names_of_crema_d(root, listed):
     assert [clip.label for clip in listing.splits["fold_0"]] == ["anger", "sad"]
     assert {rejection.clip_id for rejection in listing.rejections} == {f"{name}.flv" for name in bad}
     clip = listing.splits["fold_4"][0]
-    assert clip.picture_path == root / "VideoFlash" / "1091_MTI_FEA_XX.flv"
-    assert clip.sound_path == root / "AudioWAV" / "1091_MTI_FEA_XX.wav"
+    assert clip.image_path == root / "VideoFlash" / "1091_MTI_FEA_XX.flv"
+    assert clip.audio_path == root / "AudioWAV" / "1091_MTI_FEA_XX.wav"
 
 
 def test_folds_of_crema_d_are_the_specified_blocks():
@@ -44,17 +44,17 @@ def test_the_odd_name_of_crema_d_is_paired(root, listed):
     listing = listed("crema_d_av")
     clip = only_clip(listing)
     assert (clip.clip_id, clip.label, clip.features["voice_vote"]) == ("1040_ITH_SAD_XX", "sad", "sad")
-    assert clip.picture_path == root / "VideoFlash" / "1040_ITH_SAD_XX.flv"
-    assert clip.sound_path == root / "AudioWAV" / "1040_ITH_SAD_X.wav"
+    assert clip.image_path == root / "VideoFlash" / "1040_ITH_SAD_XX.flv"
+    assert clip.audio_path == root / "AudioWAV" / "1040_ITH_SAD_X.wav"
     assert rejected(listing, root) == {("AudioWAV/1040_ITH_ANG_X.wav", "bad_name")}  # no other name is guessed
     touch(root, "AudioWAV/1040_ITH_SAD_XX.wav")
     listing = listed("crema_d_av")
-    assert only_clip(listing).sound_path == root / "AudioWAV" / "1040_ITH_SAD_XX.wav"
+    assert only_clip(listing).audio_path == root / "AudioWAV" / "1040_ITH_SAD_XX.wav"
     assert listing.left_out == {"there_twice": 1}
     for name, text in (("1040_ITH_SAD_X", "one"), ("1040_ITH_SAD_XX", "two")):  # of as many bytes: which one is right?
         write(root / "AudioWAV" / f"{name}.wav", text)
         listing = listed("crema_d_av")
-        assert only_clip(listing).sound_path == root / "AudioWAV" / "1040_ITH_SAD_XX.wav"
+        assert only_clip(listing).audio_path == root / "AudioWAV" / "1040_ITH_SAD_XX.wav"
         assert listing.left_out == {}
         assert ("AudioWAV/1040_ITH_SAD_X.wav", "duplicate_clip") in rejected(listing, root)
 

@@ -6,7 +6,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from listings import SOUND, VIDEO, archive, names, only_clip, rejected, touch
+from listings import AUDIO, VIDEO, archive, names, only_clip, rejected, touch
 
 import datasets
 from datasets import checksums
@@ -27,12 +27,12 @@ def test_names_of_ravdess(root, listed):
     listing = listed("ravdess_av")
     assert names(listing) == {"fold_0": ["01-01-05-01-01-01-01"], "fold_3": ["01-01-03-02-02-02-24"]}
     clip, other = listing.splits["fold_0"] + listing.splits["fold_3"]
-    assert (clip.speaker_id, clip.label, clip.sound_path) == ("01", "anger", clip.picture_path)
-    assert clip.picture_path == root / "Actor_01" / "01-01-05-01-01-01-01.mp4"
-    assert clip.fallback_sound_path == root / "Actor_05" / "03-01-05-01-01-01-01.wav"
+    assert (clip.speaker_id, clip.label, clip.audio_path) == ("01", "anger", clip.image_path)
+    assert clip.image_path == root / "Actor_01" / "01-01-05-01-01-01-01.mp4"
+    assert clip.fallback_audio_path == root / "Actor_05" / "03-01-05-01-01-01-01.wav"
     assert clip.features == {"intensity": 1, "statement": 1, "repetition": 1, "actor_sex": "male"}
     assert other.features == {"intensity": 2, "statement": 2, "repetition": 2, "actor_sex": "female"}
-    assert other.fallback_sound_path is None
+    assert other.fallback_audio_path is None
     assert listing.left_out == {
         "video_without_sound": 1, "song": 2, "not_in_the_six_classes": 2, "sound_without_video": 1, "there_twice": 1
     }  # fmt: skip
@@ -78,12 +78,12 @@ def test_ravdess_in_zips(root, listed):
     videos = archive(
         root / "Video_Speech_Actor_01.zip", VIDEO, shadow, "Actor_01/02-01-05-01-01-01-01.mp4", ".DS_Store"
     )
-    sounds = archive(root / "Audio_Speech_Actors_01-24.zip", SOUND, "__MACOSX/x.wav", "Actor_01/holiday.wav")
+    sounds = archive(root / "Audio_Speech_Actors_01-24.zip", AUDIO, "__MACOSX/x.wav", "Actor_01/holiday.wav")
     archive(root / "photos.zip", "cat.mp4")
     listing = listed("ravdess_av")
     clip = only_clip(listing)
-    assert clip.picture_path == clip.sound_path == videos / VIDEO
-    assert clip.fallback_sound_path == sounds / SOUND
+    assert clip.image_path == clip.audio_path == videos / VIDEO
+    assert clip.fallback_audio_path == sounds / AUDIO
     assert listing.left_out == {"video_without_sound": 1}
     assert rejected(listing, root) == {("Audio_Speech_Actors_01-24.zip/Actor_01/holiday.wav", "bad_name")}
 
@@ -92,19 +92,19 @@ def test_ravdess_in_zips(root, listed):
 def test_the_same_clip_in_folder_and_zips(root, listed):
     archive(root / "Video_Speech_Actor_01 (1).zip", VIDEO)
     archive(root / "Video_Speech_Actor_01.zip", VIDEO)
-    archive(root / "Audio_Speech_Actors_01-24.zip", SOUND)
-    touch(root, f"Video_Speech_Actor_01/{VIDEO}", SOUND)  # a folder of the archive's name, as some programs make it
+    archive(root / "Audio_Speech_Actors_01-24.zip", AUDIO)
+    touch(root, f"Video_Speech_Actor_01/{VIDEO}", AUDIO)  # a folder of the archive's name, as some programs make it
     listing = listed("ravdess_av")
     clip = only_clip(listing)
-    assert clip.picture_path == root / "Video_Speech_Actor_01" / VIDEO
-    assert clip.fallback_sound_path == root / SOUND
+    assert clip.image_path == root / "Video_Speech_Actor_01" / VIDEO
+    assert clip.fallback_audio_path == root / AUDIO
     assert rejected(listing, root) == {
         (f"Video_Speech_Actor_01 (1).zip/{VIDEO}", "duplicate_clip"),
         (f"Video_Speech_Actor_01.zip/{VIDEO}", "duplicate_clip"),
     }
     (rejection, _) = listing.rejections
     assert rejection.clip_id == "01-01-05-01-01-01-01"
-    assert f"already there as {clip.picture_path}, which is used; remove one" in rejection.detail
+    assert f"already there as {clip.image_path}, which is used; remove one" in rejection.detail
 
 
 @pytest.mark.usefixtures("no_sums")
@@ -113,7 +113,7 @@ def test_zips_beside_the_folders_they_unpack_into(root, listed):
     members = [f"Actor_01/01-01-0{emotion}-01-01-01-01.mp4" for emotion in (1, 3, 4, 5)]
     shutil.unpack_archive(archive(root / "Video_Speech_Actor_01.zip", *members), root)
     listing = listed("ravdess_av")
-    assert [clip.picture_path for clip in listing.splits["fold_0"]] == [root / member for member in members]
+    assert [clip.image_path for clip in listing.splits["fold_0"]] == [root / member for member in members]
     assert (listing.rejections, listing.left_out) == ([], {"there_twice": 4})
     (root / members[0]).write_bytes(b"not looked up")  # of as many bytes; which of the two is right, nobody knows
     listing = listed("ravdess_av")
@@ -130,7 +130,7 @@ def test_an_archive_that_cannot_be_used_leaves_the_others(root, listed):
         root / "Video_Speech_Actor_04.zip", "Actor_04/01-01-05-01-01-01-04.mp4", "../../etc/01-01-05-01-01-01-05.mp4"
     )
     listing = listed("ravdess_av")
-    assert only_clip(listing).picture_path == good / VIDEO
+    assert only_clip(listing).image_path == good / VIDEO
     assert rejected(listing, root) == {
         ("Video_Speech_Actor_02.zip", "not_a_zip"),
         ("Video_Speech_Actor_03.zip", "not_a_zip"),

@@ -28,8 +28,8 @@ def test_names_of_voxceleb(root, listed):
     }
     clip = listing.splits["train"][0]
     assert (clip.speaker_id, clip.label) == ("id00012", None)
-    assert clip.sound_path == clip.picture_path
-    assert clip.fallback_sound_path == root / "dev" / "aac" / "id00012" / "21Uxsk-6_DQ" / "00001.m4a"
+    assert clip.audio_path == clip.image_path
+    assert clip.fallback_audio_path == root / "dev" / "aac" / "id00012" / "21Uxsk-6_DQ" / "00001.m4a"
     genders = {split: clips[0].features["speaker_gender"] for split, clips in listing.splits.items()}
     assert genders == {"train": "male", "validation": "", "test": "female"}
     assert clip.features["pairing"] == "video"
@@ -72,7 +72,7 @@ def frame_list(first, last):
 
 
 def crops(clip):
-    return [int(path.stem) for path in (clip.picture_path, *clip.other_pictures)]
+    return [int(path.stem) for path in (clip.image_path, *clip.other_images)]
 
 
 def test_the_middle_crop_of_the_video_without_frame_lists(vox1, listed):
@@ -80,9 +80,9 @@ def test_the_middle_crop_of_the_video_without_frame_lists(vox1, listed):
     assert names(listing) == {"train": [f"{VIDEO1}/00001", f"{VIDEO1}/00002"]}
     for number, clip in enumerate(listing.splits["train"], start=1):
         assert crops(clip) == [100, 75, 800, 50, 1000, 25]  # place 6 // 2, then the neighbours, the earlier first
-        assert clip.sound_path == vox1 / "wav" / VIDEO1 / f"{number:05d}.wav"
-        assert clip.picture_path.parent == vox1 / "unzippedFaces" / "A.J._Buckley" / "1.6" / "1zcIwhmdeo4"
-        assert (clip.speaker_id, clip.label, clip.fallback_sound_path) == ("id10001", None, None)
+        assert clip.audio_path == vox1 / "wav" / VIDEO1 / f"{number:05d}.wav"
+        assert clip.image_path.parent == vox1 / "unzippedFaces" / "A.J._Buckley" / "1.6" / "1zcIwhmdeo4"
+        assert (clip.speaker_id, clip.label, clip.fallback_audio_path) == ("id10001", None, None)
         assert clip.features == {"pairing": "middle_crop", "speaker_gender": "male"}
 
 

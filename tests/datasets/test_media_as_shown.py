@@ -14,7 +14,7 @@ from PIL import Image
 
 from datasets import media
 from emogan.errors import MediaError
-from emogan.media import sounds
+from emogan.media import audio_streams
 
 
 def reason_of(action: Callable[[], object]) -> str:
@@ -37,7 +37,7 @@ def shown(data: bytes) -> np.ndarray:
 
 @pytest.mark.parametrize("mirrored", [False, True])
 @pytest.mark.parametrize("quarters", range(4))
-def test_a_picture_is_turned_and_mirrored_as_it_is_to_be_shown(quarters, mirrored):
+def test_a_image_is_turned_and_mirrored_as_it_is_to_be_shown(quarters, mirrored):
     data = film([CORNERS] * 3, prepare=lambda stream: stream.set_display_rotation(90 * quarters, hflip=mirrored))
     expected = np.rot90(shown(film([CORNERS] * 3)), quarters)
     np.testing.assert_array_equal(shown(data), expected[:, ::-1] if mirrored else expected)
@@ -51,13 +51,13 @@ def test_pixels_that_are_no_squares(aspect, shape):
     def prepare(stream):
         stream.codec_context.sample_aspect_ratio = Fraction(aspect)
 
-    picture = shown(film([CORNERS] * 3, prepare=prepare))
-    assert picture.shape == (*shape, 3)
+    image = shown(film([CORNERS] * 3, prepare=prepare))
+    assert image.shape == (*shape, 3)
     expected = np.asarray(Image.fromarray(CORNERS).resize(shape[::-1]))
-    assert np.abs(picture.astype(int) - expected).mean() < 6
+    assert np.abs(image.astype(int) - expected).mean() < 6
 
 
-def test_a_stretched_picture_has_the_same_limits(monkeypatch):
+def test_a_stretched_image_has_the_same_limits(monkeypatch):
     def prepare(stream):
         stream.codec_context.sample_aspect_ratio = Fraction(2)
 
@@ -69,10 +69,10 @@ def test_a_stretched_picture_has_the_same_limits(monkeypatch):
 
 
 @pytest.mark.parametrize(("codec", "pix_fmt"), [("libx264", "yuv420p10le"), ("ffv1", "gray16le"), ("ffv1", "rgb48le")])
-def test_pictures_of_more_bits(codec, pix_fmt):
+def test_images_of_more_bits(codec, pix_fmt):
     grey = np.repeat(CORNERS.mean(axis=2, keepdims=True), 3, axis=2).astype(np.uint8)
-    picture = shown(film([grey] * 3, container="matroska", codec=codec, pix_fmt=pix_fmt))
-    assert np.abs(picture.astype(int) - grey).mean() < 4
+    image = shown(film([grey] * 3, container="matroska", codec=codec, pix_fmt=pix_fmt))
+    assert np.abs(image.astype(int) - grey).mean() < 4
 
 
 # Which stream
@@ -107,7 +107,7 @@ def test_sound_alone_under_a_videos_name():
     for container, codec in (("wav", "pcm_s16le"), ("ipod", "aac"), ("mp3", "libmp3lame"), ("flac", "flac")):
         data = film([], Track(samples=tone(1.2), codec=codec), container=container)
         assert reason_of(lambda data=data: media.Video(Path("a.mov"), data)) == "no_video"
-        assert len(sounds.read_sound(Path("a.mov"), data, 16_000)[0]) == pytest.approx(1.2 * 16_000, abs=2000)
+        assert len(audio_streams.read_audio(Path("a.mov"), data, 16_000)[0]) == pytest.approx(1.2 * 16_000, abs=2000)
 
 
 # Which frames there are, and when
@@ -115,9 +115,7 @@ def test_sound_alone_under_a_videos_name():
 
 def order_of(data: bytes) -> list[int]:
     with media.Video(Path("a"), data) as video:
-        return [
-            number_of(picture) for _, picture in video.frames(range(-video.middle, video.frame_count - video.middle))
-        ]
+        return [number_of(image) for _, image in video.frames(range(-video.middle, video.frame_count - video.middle))]
 
 
 @pytest.mark.parametrize(

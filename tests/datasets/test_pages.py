@@ -17,7 +17,7 @@ from datasets.voxceleb_av import voxceleb_av_dataset_builder as voxceleb
 from emogan.config import MIN_FACE_WIDTH, SPECTROGRAMS, FaceConfig
 from emogan.emotions import EMOTIONS
 from emogan.errors import UserError
-from emogan.media import kinds, sounds
+from emogan.media import audio_streams, kinds
 
 FOLDER = Path(datasets.__file__).parent
 NUMBERS = ("none", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
@@ -243,7 +243,7 @@ def test_columns_of_a_folders_table(listed):
 
 def test_files_of_a_folder(listed):
     assert set(re.findall(r"`(\.\w+)`", page("folder_av"))) >= kinds.VIDEO_SUFFIXES
-    limits = files.MAX_FILE_BYTES >> 20, media.MAX_FRAME_PIXELS // 10**6, round(sounds.MAX_SOUND_SECONDS / 60)
+    limits = files.MAX_FILE_BYTES >> 20, media.MAX_FRAME_PIXELS // 10**6, round(audio_streams.MAX_AUDIO_SECONDS / 60)
     assert re.search(r"{} MiB.*\b{} million pixels.*\b{} minutes".format(*limits), page("folder_av"))
     videos = re.findall(r"(?m)^    (\S+\.mp4)", page("folder_av").partition("by emotion and speaker:")[2])
     third = "sad/eve/third"  # there must be three speakers

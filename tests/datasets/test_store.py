@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from datasets.clips import Clip
-from datasets.extraction import SOUND_STEPS, Extract
+from datasets.extraction import AUDIO_STEPS, Extract
 from datasets.store import ClipStore, Rejected
 from emogan.config import MediaConfig
 
@@ -23,7 +23,7 @@ def store(tmp_path) -> ClipStore:
 
 @pytest.fixture
 def extract(rng) -> Extract:
-    steps = rng.integers(-SOUND_STEPS, SOUND_STEPS, 16_000)
+    steps = rng.integers(-AUDIO_STEPS, AUDIO_STEPS, 16_000)
     return Extract(
         face=rng.integers(0, 256, (256, 256, 3), dtype=np.uint8),
         landmarks=rng.uniform(0, 256, (5, 2)).astype(np.float32),
@@ -33,7 +33,7 @@ def extract(rng) -> Extract:
         invented_share=0.0125,
         frame_index=31,
         frame_offset=-1,
-        samples=(steps / SOUND_STEPS).astype(np.float32),
+        samples=(steps / AUDIO_STEPS).astype(np.float32),
     )
 
 
@@ -82,20 +82,20 @@ def test_a_full_disk_leaves_nothing_behind(store, extract, monkeypatch):
 
 
 def test_the_key_depends_on_contents_and_settings_alone(store, tmp_path):
-    clip = Clip(clip_id="a", speaker_id="1", picture_path=tmp_path / "a.flv", sound_path=tmp_path / "a.wav")
-    contents = {clip.picture_path: b"picture", clip.sound_path: b"sound"}
+    clip = Clip(clip_id="a", speaker_id="1", image_path=tmp_path / "a.flv", audio_path=tmp_path / "a.wav")
+    contents = {clip.image_path: b"image", clip.audio_path: b"sound"}
     key = store.key(clip, contents)
-    moved = Clip(clip_id="b", speaker_id="2", picture_path=tmp_path / "x" / "b.flv", sound_path=tmp_path / "b.wav")
-    assert store.key(moved, {moved.picture_path: b"picture", moved.sound_path: b"sound"}) == key
+    moved = Clip(clip_id="b", speaker_id="2", image_path=tmp_path / "x" / "b.flv", audio_path=tmp_path / "b.wav")
+    assert store.key(moved, {moved.image_path: b"image", moved.audio_path: b"sound"}) == key
     other_keys = {
-        store.key(clip, {clip.picture_path: b"picture", clip.sound_path: b"sounds"}),
-        store.key(clip, {clip.picture_path: b"sound", clip.sound_path: b"picture"}),
+        store.key(clip, {clip.image_path: b"image", clip.audio_path: b"sounds"}),
+        store.key(clip, {clip.image_path: b"sound", clip.audio_path: b"image"}),
         dataclasses.replace(store, sample_rate=22_050).key(clip, contents),
         dataclasses.replace(store, face=dataclasses.replace(store.face, scale=0.8)).key(clip, contents),
     }
     assert len(other_keys | {key}) == 5
     assert ClipStore.of(store.folder, MediaConfig.of_size(128)).key(clip, contents) == key
-    fallback = dataclasses.replace(clip, fallback_sound_path=tmp_path / "b.wav")
+    fallback = dataclasses.replace(clip, fallback_audio_path=tmp_path / "b.wav")
     assert store.key(fallback, contents) != key  # it is told apart from a clip that has no fallback ...
     assert store.key(fallback, contents | {tmp_path / "b.wav": b"x"}) != store.key(fallback, contents)
 

@@ -16,7 +16,7 @@ def clips(tmp_path):
     names = ["b/2", "a/1", os.fsdecode(b"c/M\xfcller"), "a/0"]
     paths = [tmp_path / f"{name}.mp4" for name in names]
     return [
-        Clip(clip_id=name, speaker_id=name[0], label="sad", picture_path=path, sound_path=path)
+        Clip(clip_id=name, speaker_id=name[0], label="sad", image_path=path, audio_path=path)
         for name, path in zip(names, paths, strict=True)
     ]
 
@@ -29,9 +29,7 @@ def tally(tmp_path, clips):
 
 
 def reject(clip) -> Rejection:
-    return Rejection(
-        clip_id=clip.clip_id, path=clip.picture_path, reason="silent", detail=f"{clip.picture_path} is silent"
-    )
+    return Rejection(clip_id=clip.clip_id, path=clip.image_path, reason="silent", detail=f"{clip.image_path} is silent")
 
 
 def test_rejections_are_in_the_order_of_the_corpus(tally, clips):

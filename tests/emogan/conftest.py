@@ -76,7 +76,7 @@ def inputs_of(exported):
     rng = np.random.default_rng(1)
     png = tf.io.encode_png(rng.integers(0, 255, (64, 64, 3), np.uint8)).numpy()
     inputs = {
-        "aligned_face_bytes": np.array([png, b"no picture"], object),
+        "aligned_face_bytes": np.array([png, b"no image"], object),
         "emotion": np.array([b"happy", b"bored"], object),
         "seed": np.array([3, -4], np.int64),
         "emotion_probabilities": np.full((2, 6), 1 / 6, np.float32),

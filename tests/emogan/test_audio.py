@@ -37,8 +37,8 @@ def voice(seed: int = 0) -> np.ndarray:
     return (0.2 * sound + 1e-3 * rng.standard_normal(CLIP_SAMPLES)).astype(np.float32)
 
 
-def decibels(picture: tf.Tensor, config: SpectrogramConfig) -> np.ndarray:
-    return (np.asarray(picture)[..., 0] + 1) / 2 * (config.ceiling_db - config.floor_db) + config.floor_db
+def decibels(image: tf.Tensor, config: SpectrogramConfig) -> np.ndarray:
+    return (np.asarray(image)[..., 0] + 1) / 2 * (config.ceiling_db - config.floor_db) + config.floor_db
 
 
 # --- spectrogram
@@ -54,10 +54,10 @@ def test_spectrogram_is_librosas(size):
     else:
         power = librosa.feature.melspectrogram(y=padded, sr=RATE, n_mels=size, norm=None, fmax=8000, **options)
     expected = librosa.power_to_db(power, ref=(config.window_samples / 4) ** 2, amin=1e-12, top_db=None)
-    picture = audio.spectrogram(sound, config)
-    assert picture.shape == (size, size, 1)
-    assert picture.dtype == tf.float32
-    np.testing.assert_allclose(decibels(picture, config), expected.clip(-110, -10), atol=0.02)
+    image = audio.spectrogram(sound, config)
+    assert image.shape == (size, size, 1)
+    assert image.dtype == tf.float32
+    np.testing.assert_allclose(decibels(image, config), expected.clip(-110, -10), atol=0.02)
 
 
 def test_full_scale_sine_is_0_db():
@@ -91,9 +91,9 @@ def test_silence_is_exactly_the_floor(size, per_clip_maximum):
 
 
 def test_ceiling_clips():
-    picture = audio.spectrogram(sine(1000), SPECTROGRAMS[256]).numpy()
-    np.testing.assert_array_equal(picture[32, 2:-2], 1)
-    assert picture.max() == 1
+    image = audio.spectrogram(sine(1000), SPECTROGRAMS[256]).numpy()
+    np.testing.assert_array_equal(image[32, 2:-2], 1)
+    assert image.max() == 1
 
 
 def test_loudness_is_kept_by_default():
@@ -131,50 +131,49 @@ def griffin_lim(magnitude: np.ndarray, config: SpectrogramConfig) -> np.ndarray:
 
 def test_griffin_lim_converges_like_librosas():
     config = SPECTROGRAMS[256]
-    picture = audio.spectrogram(voice(), config)
-    magnitude = np.pad(10 ** (decibels(picture, config) / 20) * 128, [(0, 1), (0, 0)])
+    image = audio.spectrogram(voice(), config)
+    magnitude = np.pad(10 ** (decibels(image, config) / 20) * 128, [(0, 1), (0, 0)])
 
     def spectral_convergence(sound: np.ndarray) -> float:
         spectrum = librosa.stft(np.pad(sound, 176), n_fft=512, hop_length=160, center=False)
         return np.linalg.norm(np.abs(spectrum) - magnitude) / np.linalg.norm(magnitude)
 
-    ours = spectral_convergence(audio.waveform(picture, config, iterations=32))
+    ours = spectral_convergence(audio.waveform(image, config, iterations=32))
     assert ours < 1.1 * spectral_convergence(griffin_lim(magnitude, config))
     assert ours < 0.1
 
 
 @pytest.mark.parametrize("size", SIZES)
-def test_waveform_brings_the_picture_back(size):
+def test_waveform_brings_the_image_back(size):
     config = SPECTROGRAMS[size]
-    picture = audio.spectrogram(voice(), config)
-    restored = audio.spectrogram(audio.waveform(picture, config), config)
-    error_db = np.abs(decibels(restored, config) - decibels(picture, config))
+    image = audio.spectrogram(voice(), config)
+    restored = audio.spectrogram(audio.waveform(image, config), config)
+    error_db = np.abs(decibels(restored, config) - decibels(image, config))
     assert error_db.mean() < 1.5
-    assert error_db[decibels(picture, config) > -60].mean() < 1.0
+    assert error_db[decibels(image, config) > -60].mean() < 1.0
 
 
 def test_mel_inversion_beats_the_clipped_pseudo_inverse():
     config = SPECTROGRAMS[64]
-    picture = audio.spectrogram(voice(), config)
+    image = audio.spectrogram(voice(), config)
     filters = librosa.filters.mel(sr=RATE, n_fft=2048, n_mels=64, norm=None)
-    power = np.maximum(np.linalg.pinv(filters) @ 10 ** (decibels(picture, config) / 10), 0)
+    power = np.maximum(np.linalg.pinv(filters) @ 10 ** (decibels(image, config) / 10), 0)
     reference = griffin_lim(np.sqrt(power) * 512, config)
     errors = [
-        np.abs(audio.spectrogram(sound, config) - picture).mean()
-        for sound in (audio.waveform(picture, config), reference)
+        np.abs(audio.spectrogram(sound, config) - image).mean() for sound in (audio.waveform(image, config), reference)
     ]
     assert errors[0] < errors[1]
 
 
-def test_waveform_depends_on_picture_and_seed_alone():
+def test_waveform_depends_on_image_and_seed_alone():
     config = SPECTROGRAMS[128]
-    pictures = audio.spectrogram(np.stack([voice(1), voice(2), voice(3)]), config)
-    together = audio.waveform(pictures[tf.newaxis], config, iterations=8)
+    images = audio.spectrogram(np.stack([voice(1), voice(2), voice(3)]), config)
+    together = audio.waveform(images[tf.newaxis], config, iterations=8)
     assert together.shape == (1, 3, CLIP_SAMPLES)
-    alone = audio.waveform(pictures[1], config, iterations=8)
+    alone = audio.waveform(images[1], config, iterations=8)
     np.testing.assert_allclose(together[0, 1], alone, atol=1e-3)
-    np.testing.assert_array_equal(audio.waveform(pictures[1], config, iterations=8), alone)
-    assert np.abs(audio.waveform(pictures[1], config, iterations=8, seed=1) - alone).max() > 0.01
+    np.testing.assert_array_equal(audio.waveform(images[1], config, iterations=8), alone)
+    assert np.abs(audio.waveform(images[1], config, iterations=8, seed=1) - alone).max() > 0.01
 
 
 def test_traced_and_saved_equal_eager(tmp_path):
@@ -186,16 +185,16 @@ def test_traced_and_saved_equal_eager(tmp_path):
             return audio.spectrogram(sound, config)
 
         @tf.function(input_signature=[tf.TensorSpec([None, 64, 64, 1], tf.float32)])
-        def play(self, picture):
-            return audio.waveform(picture, config, iterations=4)
+        def play(self, image):
+            return audio.waveform(image, config, iterations=4)
 
     tf.saved_model.save(Vocoder(), str(tmp_path))
     loaded = tf.saved_model.load(str(tmp_path))
     sound = tf.constant(voice()[np.newaxis])
-    picture = audio.spectrogram.python_function(sound, config)
-    np.testing.assert_allclose(loaded.draw(sound), picture, atol=1e-4)
-    eager = audio.waveform.python_function(picture, config, iterations=4)
-    np.testing.assert_allclose(loaded.play(picture), eager, atol=1e-3)
+    image = audio.spectrogram.python_function(sound, config)
+    np.testing.assert_allclose(loaded.draw(sound), image, atol=1e-4)
+    eager = audio.waveform.python_function(image, config, iterations=4)
+    np.testing.assert_allclose(loaded.play(image), eager, atol=1e-3)
 
 
 # --- samples

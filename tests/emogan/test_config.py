@@ -190,7 +190,7 @@ def test_json_is_checked_in_depth():
         from_json(MediaConfig, json.dumps(values))
 
 
-def test_the_least_width_decides_of_clips_and_not_of_pictures():
+def test_the_least_width_decides_of_clips_and_not_of_images():
     """Models and datasets that differ in it alone fit; it is kept with them all the same."""
     any_width, wide = FaceConfig(size=64), FaceConfig(size=64, min_width=40)
     assert any_width == wide

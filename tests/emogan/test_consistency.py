@@ -24,11 +24,11 @@ def fitted(model):
     return history, model.network.get_weights()
 
 
-def test_a_sure_reading_is_what_the_changed_picture_is_trained_on():
+def test_a_sure_reading_is_what_the_changed_image_is_trained_on():
     (_, (_, without)), (history, (_, bias)) = fitted(make(0.0)), fitted(make(2.0))
     assert history["unlabelled_used"] == [0.5]
     assert history["accuracy"] == [1.0]
-    missed = 1 / (1 + np.exp(-1.0))  # of the first picture: the probability of the wrong class in [0, 1]
+    missed = 1 / (1 + np.exp(-1.0))  # of the first image: the probability of the wrong class in [0, 1]
     np.testing.assert_allclose(bias - without, 2.0 * np.array([missed, -missed]) / 2, rtol=1e-5)  # a mean of two
 
 
@@ -41,5 +41,5 @@ def test_how_sure_a_reading_must_be(certainty, used):
 
 
 def test_it_reads_as_its_network_does(rng):
-    model, pictures = make(1.0), rng.normal(size=(3, 2)).astype(np.float32)
-    np.testing.assert_array_equal(model.predict(pictures, verbose=0), model.network.predict(pictures, verbose=0))
+    model, images = make(1.0), rng.normal(size=(3, 2)).astype(np.float32)
+    np.testing.assert_array_equal(model.predict(images, verbose=0), model.network.predict(images, verbose=0))

@@ -44,8 +44,8 @@ def scatter(landmarks: np.ndarray, reference: np.ndarray) -> float:
     return np.linalg.norm(landmarks - reference, axis=1).mean() / eye_distance(reference)
 
 
-def scaled(picture: np.ndarray, height: int, width: int) -> np.ndarray:
-    return np.round(resize(picture, (height, width), anti_aliasing=True, preserve_range=True)).astype(np.uint8)
+def scaled(image: np.ndarray, height: int, width: int) -> np.ndarray:
+    return np.round(resize(image, (height, width), anti_aliasing=True, preserve_range=True)).astype(np.uint8)
 
 
 # --- detect
@@ -163,7 +163,7 @@ def test_keeps_only_the_confident(astronaut):
     assert all(face.confidence > found.confidence for face in stricter)
 
 
-def test_moves_a_detection_to_the_pixels_of_the_picture():
+def test_moves_a_detection_to_the_pixels_of_the_image():
     """Pixel i of a view with a border of b and a scale of s has its centre at (i - b + 0.5) s - 0.5."""
     row = np.array([0, 10, 20, 30, 40, 0.95, 11, 12, 13, 14, 15, 21, 22, 23, 24, 25])
     face = faces._to_face(row, np.array([2.0, 3.0]), np.array([1, 2]))
@@ -172,7 +172,7 @@ def test_moves_a_detection_to_the_pixels_of_the_picture():
 
 
 @pytest.mark.parametrize("shape", [(1, 1, 3), (11, 400, 3), (12, 12, 3), (64, 64, 3)])
-def test_no_face_in_a_blank_picture(shape):
+def test_no_face_in_a_blank_image(shape):
     assert faces.detect(np.full(shape, 128, np.uint8), CONFIG) == []
 
 
@@ -181,7 +181,7 @@ def test_no_face_in_a_cup_of_coffee():
 
 
 @pytest.mark.parametrize(
-    "picture",
+    "image",
     [
         np.zeros([64, 64, 3], np.float32),
         np.zeros([64, 64], np.uint8),
@@ -189,9 +189,9 @@ def test_no_face_in_a_cup_of_coffee():
         np.zeros([0, 9, 3], np.uint8),
     ],
 )
-def test_refuses_other_pictures(picture):
+def test_refuses_other_images(image):
     with pytest.raises(UserError, match=r"found in uint8 \[H, W, 3\]"):
-        faces.detect(picture, CONFIG)
+        faces.detect(image, CONFIG)
 
 
 class Payload:
@@ -233,9 +233,9 @@ def gradient(height: int = 300, width: int = 400) -> np.ndarray:
 
 def test_align_identity_is_a_crop():
     """Landmarks that are the template, moved by whole pixels: each pixel is copied."""
-    picture = np.random.default_rng(0).integers(0, 256, (300, 400, 3), np.uint8)
-    face, landmarks = faces.align(picture, TEMPLATE + np.array([120, 70]), CONFIG)
-    np.testing.assert_array_equal(face, picture[70:182, 120:232])
+    image = np.random.default_rng(0).integers(0, 256, (300, 400, 3), np.uint8)
+    face, landmarks = faces.align(image, TEMPLATE + np.array([120, 70]), CONFIG)
+    np.testing.assert_array_equal(face, image[70:182, 120:232])
     np.testing.assert_allclose(landmarks, TEMPLATE, atol=1e-4)
     assert face.dtype == np.uint8
     assert landmarks.dtype == np.float32
@@ -261,8 +261,8 @@ def test_align_draws_landmarks_on_the_template():
     points = SimilarityTransform(scale=2.2, rotation=-0.3, translation=(60, 120))(TEMPLATE)
     y, x = np.mgrid[:400, :400]
     spots = sum(np.exp(-((x - px) ** 2 + (y - py) ** 2) / (2 * 6.0**2)) for px, py in points)
-    picture = np.repeat(np.round(255 * spots.clip(0, 1))[..., None], 3, axis=-1).astype(np.uint8)
-    face, landmarks = faces.align(picture, points, CONFIG)
+    image = np.repeat(np.round(255 * spots.clip(0, 1))[..., None], 3, axis=-1).astype(np.uint8)
+    face, landmarks = faces.align(image, points, CONFIG)
     rows, columns = np.mgrid[:112, :112]
     for px, py in landmarks:
         near = face[..., 0] * (np.hypot(columns - px, rows - py) < 8)
@@ -271,14 +271,14 @@ def test_align_draws_landmarks_on_the_template():
 
 
 def test_align_crops_first_without_a_difference():
-    """The same as blurring and warping the whole picture, to rounding, on noise."""
-    picture = np.random.default_rng(0).integers(0, 256, (400, 400, 3), np.uint8)
+    """The same as blurring and warping the whole image, to rounding, on noise."""
+    image = np.random.default_rng(0).integers(0, 256, (400, 400, 3), np.uint8)
     points = SimilarityTransform(scale=2.0, rotation=0.3, translation=(120, 60))(TEMPLATE)
-    aligned, landmarks = faces.align(picture, points, FaceConfig(size=64))
+    aligned, landmarks = faces.align(image, points, FaceConfig(size=64))
     to_face = SimilarityTransform.from_estimate(points, landmarks)
     sigma = (1 / to_face.scale - 1) / 2
     assert sigma > 1
-    blurred = gaussian(picture.astype(np.float32), (sigma, sigma, 0), mode="nearest")
+    blurred = gaussian(image.astype(np.float32), (sigma, sigma, 0), mode="nearest")
     whole = warp(blurred, to_face.inverse, output_shape=(64, 64), order=1, mode="edge", preserve_range=True)
     np.testing.assert_allclose(aligned, whole, atol=0.51)
 
@@ -293,15 +293,15 @@ def test_align_shrinks_without_aliases():
 
 
 def test_align_repeats_the_edge():
-    picture = np.full([60, 60, 3], 200, np.uint8)
-    face, landmarks = faces.align(picture, TEMPLATE - 30, CONFIG)
+    image = np.full([60, 60, 3], 200, np.uint8)
+    face, landmarks = faces.align(image, TEMPLATE - 30, CONFIG)
     np.testing.assert_array_equal(face, 200)
     np.testing.assert_allclose(landmarks, TEMPLATE, atol=1e-3)
-    assert (faces.align(picture, TEMPLATE + 1000, CONFIG)[0] == 200).all()
+    assert (faces.align(image, TEMPLATE + 1000, CONFIG)[0] == 200).all()
 
 
 def test_the_invented_share_is_what_lies_beyond_the_frame():
-    """Landmarks that are the template: the picture needs the pixels 0 to 111 of both axes."""
+    """Landmarks that are the template: the image needs the pixels 0 to 111 of both axes."""
     assert faces.invented_share((112, 112, 3), TEMPLATE, CONFIG) == 0
     assert faces.invented_share((112, 111, 3), TEMPLATE, CONFIG) == pytest.approx(1 / 112)
     assert faces.invented_share((56, 112, 3), TEMPLATE, CONFIG) == pytest.approx(1 / 2)
@@ -358,20 +358,18 @@ def test_align_refuses_degenerate_landmarks(landmarks):
 @pytest.mark.parametrize(("content", "most", "mean"), [("photograph", 3, 0.4), ("squares", 5, 1.0)])
 def test_align_averages_squares_first_with_little_difference(astronaut, size, content, most, mean):
     """The same as a Gaussian at full size, of a photograph and of squares of black and white, partly beyond the frame."""
-    picture = scaled(astronaut[:300, 80:380], 2400, 2400)
+    image = scaled(astronaut[:300, 80:380], 2400, 2400)
     if content == "squares":
-        picture = np.repeat(
-            255 * np.kron(np.indices((60, 60)).sum(0) % 2, np.ones((40, 40)))[..., np.newaxis], 3, axis=2
-        )
-        picture = picture.astype(np.uint8)
+        image = np.repeat(255 * np.kron(np.indices((60, 60)).sum(0) % 2, np.ones((40, 40)))[..., np.newaxis], 3, axis=2)
+        image = image.astype(np.uint8)
     points = SimilarityTransform(scale=26, rotation=0.2, translation=(-100, -200))(TEMPLATE)
     config = FaceConfig(size=size)
-    aligned, landmarks = faces.align(picture, points, config)
+    aligned, landmarks = faces.align(image, points, config)
     to_face = SimilarityTransform.from_estimate(points, landmarks)
-    assert faces.invented_share(picture.shape, points, config) > 0.1
+    assert faces.invented_share(image.shape, points, config) > 0.1
     sigma = (1 / to_face.scale - 1) / 2
     assert sigma > 2 * faces._COARSE_SIGMA  # so that squares are averaged
-    smooth = gaussian(picture.astype(np.float32), (sigma, sigma, 0), mode="nearest")
+    smooth = gaussian(image.astype(np.float32), (sigma, sigma, 0), mode="nearest")
     exact = warp(smooth, to_face.inverse, output_shape=(size, size), order=1, mode="edge", preserve_range=True)
     difference = np.abs(aligned - exact)
     assert difference.max() <= most

@@ -42,9 +42,9 @@ def test_draws_and_emotions_of_a_photograph_and_what_is_saved_of_them(model, pho
         assert (made.spectrogram.shape, made.face.shape, made.face.dtype) == ((64, 64, 1), (64, 64, 3), np.uint8)
         assert (made.waveform.shape, made.sample_rate) == ((40_960,), 16_000)
     assert np.abs(found[0].spectrogram - found[2].spectrogram).max() > 1e-3
-    face, picture, sound = found[1].save(tmp_path / "out")
+    face, image, sound = found[1].save(tmp_path / "out")
     np.testing.assert_array_equal(imread(face), found[1].face)
-    assert picture.read_bytes() == found[1].png()
+    assert image.read_bytes() == found[1].png()
     np.testing.assert_allclose(soundfile.read(sound)[0], found[1].waveform, atol=1e-4)
 
 

@@ -80,7 +80,7 @@ def test_every_depth_is_scaled_to_8_bits(tmp_path, name, values, mode):
     np.testing.assert_allclose(read, np.repeat(expected[..., np.newaxis], 3, axis=2), atol=name == "overshoot.tif")
 
 
-def test_a_dark_picture_of_16_bits_stays_dark(tmp_path):
+def test_a_dark_image_of_16_bits_stays_dark(tmp_path):
     Image.fromarray(GREY.astype(np.uint16) * 25).save(tmp_path / "dark.png")
     np.testing.assert_array_equal(images.read(tmp_path / "dark.png")[..., 0], np.round(GREY * 25.0 / 257))
 

@@ -84,7 +84,7 @@ def hand(d_real, d_generated, g_generated):
         ({"adversarial": "hinge"}, hand(lambda x: max(0, 1 - x), lambda x: max(0, 1 + x), lambda x: -x)),
         ({"adversarial": "wasserstein"}, hand(lambda x: -x, lambda x: x, lambda x: -x)),
         (
-            {"label_smoothing": 0.1},  # of the cross entropy: only real pictures' label is less than 1
+            {"label_smoothing": 0.1},  # of the cross entropy: only real images' label is less than 1
             hand(lambda x: 0.9 * softplus(-x) + 0.1 * softplus(x), softplus, lambda x: softplus(-x)),
         ),
     ],
@@ -99,8 +99,8 @@ def test_penalties_of_a_linear_judge_by_hand():
     weights = tf.constant([3.0, 4.0])
     real, generated = tf.random.stateless_normal([2, 3, 1, 2, 1], seed=[1, 2])
 
-    def judge(pictures):
-        return tf.reshape(pictures, [-1, 2]) @ weights[:, tf.newaxis]
+    def judge(images):
+        return tf.reshape(images, [-1, 2]) @ weights[:, tf.newaxis]
 
     np.testing.assert_allclose(losses.gradient_penalty(judge, real, generated, tf.zeros([3])), [16] * 3, rtol=1e-5)
     np.testing.assert_allclose(losses.zero_centred_penalty(judge, real), [12.5] * 3, rtol=1e-5)

@@ -21,7 +21,7 @@ def test_a_step_moves_each_network_by_its_own_optimizer_only(batch, frozen):
 
 
 @pytest.mark.parametrize("model", [SMALL, MODULATED], ids=GENERATORS)
-def test_judging_real_and_generated_pictures_in_one_pass_changes_nothing(batch, model):
+def test_judging_real_and_generated_images_in_one_pass_changes_nothing(batch, model):
     apart, together = make_gan(model=model), make_gan(model=model)
     apart.judges_in_one_pass, together.judges_in_one_pass = False, True
     expected = apart._part_gradients(batch)
@@ -180,12 +180,12 @@ def test_every_option_trains_all_players_and_makes_a_difference(batch, option):
         assert largest_difference(weights(plain), weights(gan)) > 1e-5
 
 
-def test_d_pays_for_real_pictures_beside_anothers_source(batch):
+def test_d_pays_for_real_images_beside_anothers_source(batch):
     gan = make_gan(model=MODULATED, loss=LossConfig(lambda_mismatch=0.5))
     made = gan.generator([batch["source"], batch["condition"], batch["noise"]])
     real, generated, mismatched = (
-        gan.discriminator([picture, batch["condition"], batch[source]]).numpy()[:, 0].astype(float)
-        for picture, source in ((batch["target"], "source"), (made, "source"), (batch["target"], "other_source"))
+        gan.discriminator([image, batch["condition"], batch[source]]).numpy()[:, 0].astype(float)
+        for image, source in ((batch["target"], "source"), (made, "source"), (batch["target"], "other_source"))
     )
     logs = gan.fit(endless(batch), steps_per_epoch=1, verbose=0).history
     own, apart = np.logaddexp(0, -real), np.logaddexp(0, mismatched)
@@ -225,8 +225,8 @@ def test_the_losses_of_what_is_asked_by_lot(batch, model):
     assert {*same} == {True, False}
     made = gan.generator([batch["source"], request, batch["noise"]])
 
-    def logits(picture, condition):
-        inputs = [picture, condition, seen_by_d["source"]] if model is MODULATED else picture
+    def logits(image, condition):
+        inputs = [image, condition, seen_by_d["source"]] if model is MODULATED else image
         return gan.discriminator(inputs).numpy().reshape(BATCH, -1)
 
     real, generated = logits(batch["target"], own), logits(made, request)
@@ -251,7 +251,7 @@ def test_the_averaged_generator_by_hand(batch):
 
 
 def test_instance_noise_fades_to_nothing(batch):
-    """At the last step D judges the pictures as they are."""
+    """At the last step D judges the images as they are."""
     gan = make_gan(loss=LossConfig(instance_noise=0.5))
     tensors = {name: tf.constant(values) for name, values in batch.items()}
     changes = []

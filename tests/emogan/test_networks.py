@@ -40,21 +40,21 @@ def test_parameter_counts(preset, generator, g, d, q):
 
 @pytest.mark.parametrize("generator", GENERATORS)
 @pytest.mark.parametrize(
-    ("direction", "source", "target"), [("face_to_sound", FACE, SPECTROGRAM), ("sound_to_face", SPECTROGRAM, FACE)]
+    ("direction", "source", "target"), [("face_to_audio", FACE, SPECTROGRAM), ("audio_to_face", SPECTROGRAM, FACE)]
 )
 def test_shapes_and_range(rng, generator, direction, source, target):
     config = dataclasses.replace(TINY, direction=direction, generator=generator)
     assert networks.source_and_target(config) == (source, target)
-    pictures = {p: rng.uniform(-1, 1, (2, 64, 64, p.channels)).astype("f") for p in (source, target)}
+    images = {p: rng.uniform(-1, 1, (2, 64, 64, p.channels)).astype("f") for p in (source, target)}
     condition, noise = np.eye(6, dtype="f")[:2], rng.uniform(-1, 1, (2, TINY.noise_dim)).astype("f")
-    made = networks.build_generator(config)([pictures[source], condition, noise])
+    made = networks.build_generator(config)([images[source], condition, noise])
     assert made.shape == (2, 64, 64, target.channels)
     assert made.dtype == tf.float32
     assert np.abs(made).max() <= 1
-    seen, shape = (pictures[target], (2, 4, 4, 1)) if generator == "unet" else ([pictures[target], condition], (2, 1))
+    seen, shape = (images[target], (2, 4, 4, 1)) if generator == "unet" else ([images[target], condition], (2, 1))
     assert networks.build_discriminator(config)(seen).shape == shape
-    assert networks.build_classifier(config)(pictures[target]).shape == (2, 6)
-    assert networks.build_classifier(config, source)(pictures[source]).shape == (2, 6)
+    assert networks.build_classifier(config)(images[target]).shape == (2, 6)
+    assert networks.build_classifier(config, source)(images[source]).shape == (2, 6)
 
 
 @pytest.mark.parametrize("generator", GENERATORS)
@@ -94,7 +94,7 @@ def test_each_network_standardises_what_it_reads(rng):
     )
 
 
-def test_the_modulated_discriminator_listens_to_picture_condition_and_source(rng):
+def test_the_modulated_discriminator_listens_to_image_condition_and_source(rng):
     tf.keras.utils.set_random_seed(1)
     config = dataclasses.replace(TINY, generator="modulated", d_sees_source=True)
     discriminator = networks.build_discriminator(config)

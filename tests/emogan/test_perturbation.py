@@ -18,24 +18,24 @@ def test_draws_follow_from_key_and_purpose_alone():
 
 
 def test_noise_has_the_deviation_asked_for():
-    pictures = tf.ones([400, 4, 4, 1])
-    noise = perturbation.add_noise(pictures, KEYS, "real", tf.constant(0.3)).numpy() - 1
+    images = tf.ones([400, 4, 4, 1])
+    noise = perturbation.add_noise(images, KEYS, "real", tf.constant(0.3)).numpy() - 1
     assert noise.mean() == pytest.approx(0, abs=0.02)  # 6,400 draws
     assert noise.std() == pytest.approx(0.3, rel=0.05)
-    np.testing.assert_array_equal(perturbation.add_noise(pictures, KEYS, "real", tf.constant(0.0)), pictures)
+    np.testing.assert_array_equal(perturbation.add_noise(images, KEYS, "real", tf.constant(0.0)), images)
 
 
 @pytest.fixture(scope="module")
 def augmented():
     """Frame t of every row r shows r / 100 + t / 1000: so gain, shift and mask can be read off."""
     rows, frames = np.meshgrid(np.arange(64), np.arange(64), indexing="ij")
-    picture = (rows / 100 + frames / 1000 - 0.5)[np.newaxis, :, :, np.newaxis].astype("f")
-    pictures = np.repeat(picture, 400, 0)
-    return picture[0, :, :, 0], perturbation.diff_augment(tf.constant(pictures), KEYS, "real").numpy()[..., 0]
+    image = (rows / 100 + frames / 1000 - 0.5)[np.newaxis, :, :, np.newaxis].astype("f")
+    images = np.repeat(image, 400, 0)
+    return image[0, :, :, 0], perturbation.diff_augment(tf.constant(images), KEYS, "real").numpy()[..., 0]
 
 
 def test_augmentation_changes_level_and_place_and_silences_a_band(augmented):
-    picture, made = augmented
+    image, made = augmented
     gains, shifts, widths = [], [], []
     for one in made:
         silent = (one == -1).all(0)
@@ -50,7 +50,7 @@ def test_augmentation_changes_level_and_place_and_silences_a_band(augmented):
         inner = silent[left : 64 - right].sum()
         shifts.append(right - left if inner else np.nan)
         widths.append(inner)
-        gains.append(one[0, t] - picture[0, t])
+        gains.append(one[0, t] - image[0, t])
     assert max(widths) == 8
     assert min(widths) == 0
     assert np.nanmin(shifts) == -8
@@ -68,12 +68,12 @@ def test_frequencies_stay_where_they_are():
 
 
 def test_the_gradient_goes_through_and_not_into_the_silence(augmented):
-    pictures = tf.zeros([400, 64, 64, 1])
+    images = tf.zeros([400, 64, 64, 1])
     with tf.GradientTape() as tape:
-        tape.watch(pictures)
-        made = perturbation.diff_augment(pictures, KEYS, "real")
+        tape.watch(images)
+        made = perturbation.diff_augment(images, KEYS, "real")
         total = tf.reduce_sum(made)
-    gradient = tape.gradient(total, pictures).numpy()
+    gradient = tape.gradient(total, images).numpy()
     assert set(np.unique(gradient)) == {0.0, 1.0}
     heard = (made.numpy() != -1).sum((1, 2, 3))
     np.testing.assert_array_equal(gradient.sum((1, 2, 3)), heard)

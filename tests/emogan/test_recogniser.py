@@ -33,10 +33,10 @@ def speech(rng):
 
 
 def of_window(exported, samples):
-    picture = audio.spectrogram(tf.constant(samples[np.newaxis]), emogan.load(exported).settings.media.spectrogram)
-    return signatures.LocalModel(exported).predict("classify", {"spectrogram": picture.numpy()})[
-        "emotion_probabilities"
-    ][0]
+    image = audio.spectrogram(tf.constant(samples[np.newaxis]), emogan.load(exported).settings.media.spectrogram)
+    return signatures.LocalModel(exported).predict("classify", {"spectrogram": image.numpy()})["emotion_probabilities"][
+        0
+    ]
 
 
 @pytest.mark.parametrize("seconds", [1, 2.56, 4, 5])

@@ -3,7 +3,7 @@
 import zipfile
 
 VIDEO = "Actor_01/01-01-05-01-01-01-01.mp4"
-SOUND = "Actor_01/03-01-05-01-01-01-01.wav"
+AUDIO = "Actor_01/03-01-05-01-01-01-01.wav"
 """Of RAVDESS."""
 VIDEO1 = "id10001/1zcIwhmdeo4"
 """Of VoxCeleb1."""

@@ -90,7 +90,7 @@ def test_flags_make_the_settings_of_their_names():
     config = settings_of(
         "--preset=tiny", "--spectral_norm", "--pretrain_steps=400", "--calibrate_steps=200", "--recognise_steps=100",
         "--interval=50", "--batch_size=4", "--recognise_batch_size=8", "--seed=7", "--mixup=0.5", "--test_fold=3",
-        "--keep=best", "--pretrained=other/pretrain", "--inception=inception",
+        "--select_weights=best", "--pretrained=other/pretrain", "--inception=inception",
     )  # fmt: skip
     assert (config.pretrained, config.inception) == tuple(map(os.path.abspath, ("other/pretrain", "inception")))
     tiny = dataclasses.replace(PRESETS["tiny"], generator="modulated", d_sees_source=True, noise_dim=32)
@@ -99,7 +99,7 @@ def test_flags_make_the_settings_of_their_names():
     assert [stage.batch_size for stage in (config.pretrain, config.calibrate, config.recognise)] == [4, 4, 8]
     assert {stage.seed for stage in (config.pretrain, config.calibrate, config.recognise)} == {7}
     assert {stage.interval for stage in (config.pretrain, config.calibrate, config.recognise)} == {50}
-    assert (config.strong.augment.mixup, config.test_fold, config.keep, config.recognise.beta_1) == (
+    assert (config.strong.augment.mixup, config.test_fold, config.select_weights, config.recognise.beta_1) == (
         0.5,
         3,
         "best",

@@ -30,7 +30,7 @@ def test_the_flags_of_a_run_are_shown_in_groups_with_their_values_and_defaults(r
         "The strong recogniser",
     ]  # fmt: skip
     assert "  --data_dir\n      Folder of the built datasets. (required)\n" in text
-    assert "  --keep=<last|best>\n      Weights that a GAN stage hands on" in text
+    assert "  --select_weights=<last|best>\n      Weights that a GAN stage hands on" in text
     assert (
         "  --lambda_l1\n      Weight of the L1 distance in G's loss. Default: 100.0 (unet), 0.0\n      (modulated).\n"
         in text

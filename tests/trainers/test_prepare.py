@@ -98,8 +98,8 @@ def test_a_damaged_archive_is_told_of_the_clip_in_it(tmp_path, capsys):
     ("settings", "message"),
     [
         ({"inspect": "gone.mp4"}, "--inspect=gone.mp4: there is no such file"),
-        ({"inspect": CREMA_D / "AudioWAV", "sound": "gone.wav"}, "--sound=gone.wav: there is no such file"),
-        ({"inspect": "face.png"}, "face.png is a picture, which has no sound; name the file with its sound by --sound"),
+        ({"inspect": CREMA_D / "AudioWAV", "audio": "gone.wav"}, "--audio=gone.wav: there is no such file"),
+        ({"inspect": "face.png"}, "face.png is an image, which has no sound; name the file with its sound by --audio"),
     ],
 )
 def test_what_cannot_be_inspected_is_told_and_nothing_drawn(settings, message, tmp_path, monkeypatch):
@@ -144,7 +144,7 @@ def test_rejections_are_listed_everywhere(corpus, tmp_path, capsys):
 
 
 def test_names_of_any_script_and_any_bytes(tmp_path, capsys):
-    """In the examples, the list of rejections, the audit with its pictures, and where one clip is looked at."""
+    """In the examples, the list of rejections, the audit with its images, and where one clip is looked at."""
     root, data_dir = tmp_path / "corpus", tmp_path / "tfds"
     decomposed = unicodedata.normalize("NFD", "Glück/José")
     good = ["高兴/José/Übung.mp4", "高兴/$x^{/1.mp4", f"{decomposed}/2.mp4", "खुशी/Ζωή/3.mp4"]

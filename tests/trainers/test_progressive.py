@@ -29,10 +29,10 @@ def test_the_run_leaves_all_it_promises(tiny_run):
     for name in (
         "config.json", "flags.txt", "log.txt", "metrics.jsonl", "report.html", "pretrain/generator/saved_model.pb",
         "pretrain/discriminator/saved_model.pb", "calibrate/classifier/saved_model.pb",
-        "calibrate/checkpoints/last-00000004.index", "calibrate/taken_over.txt",
+        "calibrate/checkpoints/last-00000004.index", "calibrate/transferred.txt",
         "recognise_bare/0/recogniser/saved_model.pb", "recognise_gan_strong/1/recogniser/saved_model.pb",
         "draw/conditions.npy", "evaluate/samples.npz", "serving/emogan/1/saved_model.pb",
-        "pictures/pretrain_0000004.png", "pictures/calibrate_0000002.png", "evaluate/confusion_requested.csv",
+        "images/pretrain_0000004.png", "images/calibrate_0000002.png", "evaluate/confusion_requested.csv",
     ):  # fmt: skip
         assert (tiny_run / name).is_file(), name
     shown = EventAccumulator(str(tiny_run / "tensorboard" / "calibrate"))
@@ -126,11 +126,11 @@ def test_calibration_starts_from_the_pretrained_networks(tiny_run):
     for before, after in zip(*(network.trainable_variables for network in read), strict=True):
         assert 0 < np.abs(after - before).max() < 0.01, before.name  # from there, by 4 steps of about 5e-4
     log = (tiny_run / "log.txt").read_text()
-    for line in (tiny_run / "calibrate" / "taken_over.txt").read_text().splitlines():
+    for line in (tiny_run / "calibrate" / "transferred.txt").read_text().splitlines():
         network, layer, digest = line.split()
         assert layer_digests(load_network(tiny_run / "pretrain" / network))[layer] == digest
         assert digest not in log
-    told = [line for line in log.splitlines() if "taken over: " in line]
+    told = [line for line in log.splitlines() if "transferred: " in line]
     assert [network for network in ("generator", "discriminator") for line in told if network in line] == [
         "generator",
         "discriminator",
@@ -225,23 +225,23 @@ def generate(run_command, run, photo, out, emotion="happy"):
     )
 
 
-def test_generate_turns_a_photograph_into_a_picture_and_a_sound(tiny_run, tmp_path, run_command):
+def test_generate_turns_a_photograph_into_a_image_and_a_audio(tiny_run, tmp_path, run_command):
     photo = tmp_path / "photo.jpg"
     imsave(photo, skimage.data.astronaut())
     result = generate(run_command, tiny_run, photo, tmp_path / "out")
     assert result.returncode == 0, result.stderr
-    face, picture, sound = map(Path, result.stdout.splitlines())
-    assert [path.name[-11:] for path in (picture, sound)] == ["happy_1.png", "happy_1.wav"]
+    face, image, sound = map(Path, result.stdout.splitlines())
+    assert [path.name[-11:] for path in (image, sound)] == ["happy_1.png", "happy_1.wav"]
     assert imread(face).shape == (64, 64, 3)
     samples, rate = soundfile.read(sound)
     assert (len(samples), rate) == (40_960, 16_000)
     assert np.std(samples) > 0
 
 
-@pytest.mark.parametrize("case", ["no face", "no picture", "unknown emotion", "no file"])
+@pytest.mark.parametrize("case", ["no face", "no image", "unknown emotion", "no file"])
 def test_generate_refuses_what_it_cannot_use(tiny_run, tmp_path, run_command, case):
     photo = tmp_path / "photo.png"
-    if case == "no picture":
+    if case == "no image":
         photo.write_text("version https://git-lfs.github.com/spec/v1")
     elif case != "no file":
         imsave(photo, skimage.data.coffee() if case == "no face" else skimage.data.astronaut())
@@ -291,24 +291,24 @@ def test_each_seed_of_a_recogniser_is_another_training(tiny_run):
 
 
 def test_draws_are_what_the_generator_makes_of_training_faces(tiny_run, tiny_data):
-    """And a run keeps none of the pictures, which fill disks."""
-    assert not (tiny_run / "draw" / "pictures.npy").exists()
+    """And a run keeps none of the images, which fill disks."""
+    assert not (tiny_run / "draw" / "images.npy").exists()
     job = open_job(from_json(RunConfig, (tiny_run / "config.json").read_text()), tiny_data)
     run = RunFolder(tiny_run, job.config, writes=False)
     draws = sampling.read_draws(job, run)
-    pictures = np.array(draws.pictures)
+    images = np.array(draws.images)
     sampling.discard_draws(run)
     train = job.labelled.arrays(job.protocol.train, ["face"])
     generator = load_network(tiny_run / "calibrate" / "generator")
-    assert pictures.shape == (2 * 18, 64, 64, 1)
+    assert images.shape == (2 * 18, 64, 64, 1)
     for item in (0, 1, 35):
         face = train["face"][item // 2].astype(np.float32) / 127.5 - 1
         condition = np.eye(6, dtype=np.float32)[train["label"][item // 2]]
         noise = input_pipeline.noise(1, tf.constant(item, tf.int64), job.config.model.noise_dim)
         expected = generator([face[np.newaxis], condition[np.newaxis], noise[np.newaxis]], training=False)[0]
-        np.testing.assert_allclose(pictures[item], expected, atol=2e-3)  # they are kept as float16
+        np.testing.assert_allclose(images[item], expected, atol=2e-3)  # they are kept as float16
         np.testing.assert_array_equal(draws.conditions[item], condition)
-    assert np.abs(pictures[0] - pictures[1]).max() > 0
+    assert np.abs(images[0] - images[1]).max() > 0
 
 
 @pytest.mark.slow

@@ -32,7 +32,7 @@ def test_a_folder_becomes_a_table(run_command, tiny_run, recordings, tmp_path):
         assert name in result.stdout
 
 
-def test_windows_have_times_and_a_picture(run_command, tiny_run, recordings, tmp_path):
+def test_windows_have_times_and_a_image(run_command, tiny_run, recordings, tmp_path):
     result = run_command(
         "trainers.recognise", f"--run_dir={tiny_run}", "--windows", "--hop_seconds=2", f"--csv={tmp_path / 'w.csv'}",
         f"--plot={tmp_path / 'w.png'}", str(recordings / "long.wav"),

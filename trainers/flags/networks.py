@@ -11,7 +11,7 @@ def by_generator(name: str) -> str:
     found = []
     for one in GENERATORS:
         usual = recipe(one)[name]
-        reverse = recipe(one, direction="sound_to_face")[name]
+        reverse = recipe(one, direction="audio_to_face")[name]
         found.append(f"{usual} ({one})" if reverse == usual else f"{usual} ({one}; {reverse} when faces are generated)")
     return f"Default: {', '.join(found)}."
 

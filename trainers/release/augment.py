@@ -154,7 +154,7 @@ def _check(model: LocalModel, corpus: Corpus, order: Order) -> None:
 def _made(model: LocalModel, corpus: Corpus, split: str, order: Order) -> Iterator[tuple[Item, generation.Generated]]:
     class_names, seed, number = model.settings.class_names, order.seed, 0
     generator = generation.Generator(model)
-    for example in corpus.examples(split, pictures=["face"]).as_numpy_iterator():
+    for example in corpus.examples(split, images=["face"]).as_numpy_iterator():
         emotions = order.emotions or (corpus.class_names[example["label"]],)
         for _ in range(order.draws):
             for answer in generator.of_face(example["face"], emotions, seed, sound=order.wav):

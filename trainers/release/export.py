@@ -48,7 +48,7 @@ def export(run_dir: Path, output_dir: Path, version: int = 0) -> Path:
             f"{run_dir} holds no trained recogniser, or a generator that is not calibrated yet; run `python -m "
             f"trainers.progressive --run_dir={run_dir} ...`"
         )
-    if config.model.direction != "face_to_sound":
+    if config.model.direction != "face_to_audio":
         raise UserError(f"{run_dir} made faces from sound; only what is about spectrograms is served")
     recogniser = recogniser_path(run_dir, name, number)
     versions = signatures.versions(output_dir)

@@ -1,1 +1,1 @@
-"""Pages, tables and pictures for people."""
+"""Pages, tables and images for people."""

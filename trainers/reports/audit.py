@@ -80,10 +80,10 @@ def write_audit(builder: PairsBuilder, facts: Facts, anomalies: Sequence[Anomaly
         "audit.html.j2",
         summary=summary,
         splits={name: split.num_examples for name, split in sorted(builder.info.splits.items())},
-        counts=pages.picture(lambda: _count_figure(counts), "Number of clips by speaker and emotion"),
-        distributions=pages.picture(lambda: _distribution_figure(facts), "Distributions by split"),
-        offsets=pages.picture(lambda: _offset_figure(summary["frame_offsets"]), "Number of clips by frame offset"),
-        sheet=pages.picture(lambda: _sheet_figure(sheet, media), f"{len(sheet)} faces with their spectrograms"),
+        counts=pages.image(lambda: _count_figure(counts), "Number of clips by speaker and emotion"),
+        distributions=pages.image(lambda: _distribution_figure(facts), "Distributions by split"),
+        offsets=pages.image(lambda: _offset_figure(summary["frame_offsets"]), "Number of clips by frame offset"),
+        sheet=pages.image(lambda: _sheet_figure(sheet, media), f"{len(sheet)} faces with their spectrograms"),
         rejected=_evidence(metadata["rejected"], ClipStore.of(builder.store_dir, media)),
     )
     write_atomically(folder / "audit.html", page)
@@ -130,7 +130,7 @@ def _sheet(builder: PairsBuilder) -> list[dict[str, Any]]:
 
 
 def _evidence(rejected: Sequence[Mapping[str, str]], store: ClipStore) -> list[dict[str, str]]:
-    """The first rejections, each with the picture that the store kept of the clip, if there is one."""
+    """The first rejections, each with the image that the store kept of the clip, if there is one."""
     rows = []
     for row in rejected[:SHOWN_REJECTIONS]:
         kept = store.load(row["key"]) if row["key"] else None

@@ -1,6 +1,6 @@
-"""Self-contained HTML pages from the templates, with pictures in them.
+"""Self-contained HTML pages from the templates, with images in them.
 
-Public names: render, picture, data_uri.
+Public names: render, image, data_uri.
 """
 
 import base64
@@ -26,7 +26,7 @@ def render(template: str, **values: Any) -> str:
     return environment.get_template(template).render(colours=plots.COLOURS, **values)
 
 
-def picture(draw: Callable[[], Figure], alt: str) -> dict[str, str]:
+def image(draw: Callable[[], Figure], alt: str) -> dict[str, str]:
     """A figure drawn for the light and for the dark page, as data URIs, with what it shows in words."""
     drawn = {"alt": alt}
     for name in plots.COLOURS:

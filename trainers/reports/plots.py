@@ -1,4 +1,4 @@
-"""Pictures of a run, by matplotlib's Agg renderer without pyplot's global state.
+"""Images of a run, by matplotlib's Agg renderer without pyplot's global state.
 
 Drawing: `draw_face`, `sample_figure`, `phases_figure`, `loss_curves`, `confusion`; single spectrograms: `emogan.drawing`.
 Inside `theme(...)` figures take the colours of a light or a dark page. `sample_grid` is all in one, for training.
@@ -42,7 +42,7 @@ def theme(name: str) -> Iterator[None]:
 
 
 def draw_face(axes: Axes, face: np.ndarray, landmarks: np.ndarray) -> None:
-    """Draws a picture, uint8 [H, W, 3], with its five landmarks, float [5, 2] as (x, y) in pixels."""
+    """Draws an image, uint8 [H, W, 3], with its five landmarks, float [5, 2] as (x, y) in pixels."""
     axes.imshow(face)
     axes.plot(*landmarks.T, "+", markersize=6, color="#00e5ff", markeredgewidth=1.2)
     axes.set_axis_off()
@@ -51,13 +51,13 @@ def draw_face(axes: Axes, face: np.ndarray, landmarks: np.ndarray) -> None:
 def sample_grid(
     sources: np.ndarray, real: np.ndarray, generated: np.ndarray, draws: np.ndarray, names: Sequence[str], path: Path
 ) -> np.ndarray:
-    """Saves the light `sample_figure` as a PNG file at `path`, and returns the picture, uint8 [H, W, 3]."""
+    """Saves the light `sample_figure` as a PNG file at `path`, and returns the image, uint8 [H, W, 3]."""
     with theme("light"):
         canvas = FigureCanvasAgg(sample_figure(sources, real, generated, draws, names))
         canvas.draw()
-    picture = np.asarray(canvas.buffer_rgba())[..., :3].copy()
-    imsave(path, picture)
-    return picture
+    image = np.asarray(canvas.buffer_rgba())[..., :3].copy()
+    imsave(path, image)
+    return image
 
 
 def sample_figure(
@@ -78,26 +78,26 @@ def sample_figure(
         generated: of that kind too, float [k, conditions, S, S, channels] in [-1, 1].
         draws: generated from the first source, float [conditions, draws, S, S, channels]; perhaps of no draws.
         names: of the conditions: the emotions, or the one word for what has none.
-        labels: the emotion of each clip, as an index of the conditions; the picture generated for it is framed.
+        labels: the emotion of each clip, as an index of the conditions; the image generated for it is framed.
     """
     columns = ("face" if sources.shape[-1] == 3 else "sound", "real", *names)
-    pictures = [(source, truth, *made) for source, truth, made in zip(sources, real, generated, strict=True)]
-    pictures += [(sources[0], None, *made) for made in draws.swapaxes(0, 1)]
-    rows = len(pictures)
+    images = [(source, truth, *made) for source, truth, made in zip(sources, real, generated, strict=True)]
+    images += [(sources[0], None, *made) for made in draws.swapaxes(0, 1)]
+    rows = len(images)
     figure = Figure(figsize=(1.25 * len(columns) + 0.4, 1.22 * rows + 0.45), dpi=DPI, layout="constrained")
     figure.get_layout_engine().set(w_pad=0.02, h_pad=0.02, wspace=0.02, hspace=0.02)
     grid = figure.subplots(rows, len(columns), squeeze=False)
     for row, cells in enumerate(grid):
-        for column, picture in enumerate(pictures[row]):
-            if picture is None:
+        for column, image in enumerate(images[row]):
+            if image is None:
                 cells[column].set_axis_off()
                 cells[column].text(0.5, 0.5, f"draw {row - len(sources) + 2}", ha="center", va="center")
                 continue
-            if picture.shape[-1] == 3:
-                cells[column].imshow(picture if picture.dtype == np.uint8 else np.clip((picture + 1) / 2, 0, 1))
+            if image.shape[-1] == 3:
+                cells[column].imshow(image if image.dtype == np.uint8 else np.clip((image + 1) / 2, 0, 1))
                 cells[column].set(xticks=[], yticks=[])
                 continue
-            draw_spectrogram(cells[column], picture)
+            draw_spectrogram(cells[column], image)
             if row < rows - 1:
                 cells[column].set(xlabel="", xticks=[])
             if column > 1:

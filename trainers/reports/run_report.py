@@ -1,6 +1,6 @@
 """Writes report.html into a run folder: one self-contained page about what the run trained and measured.
 
-Public names: write_report; read_samples, sample_section and sound_section, of which other reports are made too.
+Public names: write_report; read_samples, sample_section and audio_section, of which other reports are made too.
 
 It reads config.json, metrics.jsonl, calibrate/served.json (is the corpus synthetic?), and under evaluate/ samples.npz,
 confusion_*.csv and audio/**/*.wav. A part that is not there yet is shown as not run yet.
@@ -33,7 +33,7 @@ STAGES = {
 REQUESTED = "Generated: emotion asked for against emotion recognised"
 
 _MAX_SAMPLES = 6
-_SOUND = re.compile(r"(?P<clip_id>.+)_(?P<what>real|generated_(?P<emotion>.+))\.wav")
+_AUDIO = re.compile(r"(?P<clip_id>.+)_(?P<what>real|generated_(?P<emotion>.+))\.wav")
 
 
 def write_report(run_dir: Path) -> Path:
@@ -48,7 +48,7 @@ def write_report(run_dir: Path) -> Path:
         )
     config = _read_json(run_dir / "config.json")
     run_config = from_json(RunConfig, json.dumps(config)) if config else None
-    reverse = run_config is not None and run_config.model.direction == "sound_to_face"
+    reverse = run_config is not None and run_config.model.direction == "audio_to_face"
     generated = run_config is None or run_config.schedule != "none"
     lines = read_metrics(run_dir)
     results = run_table.read_results(lines)
@@ -68,7 +68,7 @@ def write_report(run_dir: Path) -> Path:
         paper=run_table.PAPER_TABLE_1,
         paper_columns=run_table.PAPER_COLUMNS,
         samples=sample_section(samples),
-        clips=sound_section(run_dir, samples),
+        clips=audio_section(run_dir, samples),
         confusions=_confusion_section(run_dir, run_config),
         curves=_curve_section(lines, run_config),
         config=json.dumps(config, indent=2, ensure_ascii=False) if config else "",
@@ -101,11 +101,11 @@ def _phases_section(config: RunConfig | None) -> dict[str, str] | None:
         f"{phase.stage}: {', '.join(f'{network} {state}' for network, state in phase.state.items())}"
         for phase in phases(config)
     )
-    return pages.picture(lambda: plots.phases_figure(phases(config)), alt)
+    return pages.image(lambda: plots.phases_figure(phases(config)), alt)
 
 
 def sample_section(samples: dict[str, np.ndarray] | None) -> dict[str, Any] | None:
-    """A picture of sources, their real targets and what is generated from them, with the clips' ids."""
+    """An image of sources, their real targets and what is generated from them, with the clips' ids."""
     if samples is None:
         return None
     sources, real, generated, labels, clip_ids = (
@@ -118,24 +118,24 @@ def sample_section(samples: dict[str, np.ndarray] | None) -> dict[str, Any] | No
         f"{shown} and the {target}s generated from it for {', '.join(names)}; the first has {draws.shape[1]} more draws"
     )
     return {
-        "picture": pages.picture(lambda: plots.sample_figure(sources, real, generated, draws, names, labels), alt),
+        "image": pages.image(lambda: plots.sample_figure(sources, real, generated, draws, names, labels), alt),
         "clip_ids": clip_ids.tolist(),
     }
 
 
-def sound_section(
+def audio_section(
     run_dir: Path, samples: dict[str, np.ndarray] | None, at_most: int | None = None
 ) -> dict[str, list[dict[str, Any]]]:
     """Clip id -> its sounds, the real one first, each with its spectrogram if the samples hold it."""
     folder = run_dir / "evaluate" / "audio"
-    found = ((path, _SOUND.fullmatch(path.relative_to(folder).as_posix())) for path in folder.rglob("*.wav"))
+    found = ((path, _AUDIO.fullmatch(path.relative_to(folder).as_posix())) for path in folder.rglob("*.wav"))
     sounds = [(match["clip_id"], match["emotion"] or "", path) for path, match in found if match]
     return {
         clip_id: [
             {
                 "title": emotion or "real",
                 "uri": pages.data_uri("audio/wav", path.read_bytes()),
-                "picture": _spectrogram_picture(samples, clip_id, emotion),
+                "image": _spectrogram_image(samples, clip_id, emotion),
             }
             for _, emotion, path in members
         ]
@@ -143,7 +143,7 @@ def sound_section(
     }
 
 
-def _spectrogram_picture(samples: dict[str, np.ndarray] | None, clip_id: str, emotion: str) -> dict[str, str] | None:
+def _spectrogram_image(samples: dict[str, np.ndarray] | None, clip_id: str, emotion: str) -> dict[str, str] | None:
     if samples is None or clip_id not in samples["clip_ids"]:
         return None
     row = samples["clip_ids"].tolist().index(clip_id)
@@ -154,7 +154,7 @@ def _spectrogram_picture(samples: dict[str, np.ndarray] | None, clip_id: str, em
     else:
         return None
     alt = f"Spectrogram of {clip_id}, {f'generated for {emotion}' if emotion else 'real'}"
-    return pages.picture(lambda: drawing.spectrogram_figure(spectrogram), alt)
+    return pages.image(lambda: drawing.spectrogram_figure(spectrogram), alt)
 
 
 def _confusion_section(run_dir: Path, config: RunConfig | None) -> list[dict[str, Any]]:
@@ -165,11 +165,11 @@ def _confusion_section(run_dir: Path, config: RunConfig | None) -> list[dict[str
         titles["requested"] = REQUESTED
     for name, title in titles.items():
         path = run_dir / "evaluate" / f"confusion_{name}.csv"
-        section.append({"title": title, "picture": _confusion_picture(path, title) if path.is_file() else None})
+        section.append({"title": title, "image": _confusion_image(path, title) if path.is_file() else None})
     return section
 
 
-def _confusion_picture(path: Path, title: str) -> dict[str, str]:
+def _confusion_image(path: Path, title: str) -> dict[str, str]:
     names = path.read_text(encoding="utf-8").partition("\n")[0].strip().split(",")
     try:
         counts = np.loadtxt(path, dtype=np.int64, delimiter=",", skiprows=1, ndmin=2)
@@ -178,7 +178,7 @@ def _confusion_picture(path: Path, title: str) -> dict[str, str]:
     if counts.shape != (len(names), len(names)):
         raise UserError(f"{path} has counts {counts.shape} for {len(names)} classes; evaluate the run again")
     alt = f"Confusion matrix. {title}. {int(np.trace(counts))} of {int(counts.sum())} right"
-    return pages.picture(lambda: plots.confusion(counts, names), alt)
+    return pages.image(lambda: plots.confusion(counts, names), alt)
 
 
 def _curve_section(lines: Sequence[dict[str, Any]], config: RunConfig | None) -> list[dict[str, Any]]:
@@ -196,6 +196,6 @@ def _curve_section(lines: Sequence[dict[str, Any]], config: RunConfig | None) ->
     for stage, title in titles.items():
         own = curves.get(stage, [])
         alt = f"{title}: every logged metric over the steps"
-        picture = pages.picture(functools.partial(plots.loss_curves, own), alt) if own else None
-        section.append({"title": title, "picture": picture})
+        image = pages.image(functools.partial(plots.loss_curves, own), alt) if own else None
+        section.append({"title": title, "image": image})
     return section

@@ -89,7 +89,7 @@ class Recorder(tf.keras.callbacks.Callback):
         times, left = self._step_times, self._settings.steps - step
         # The first step is left out: in it the graph is traced.
         seconds = (times[-1] - times[0]) / (len(times) - 1) if len(times) > 1 else math.nan
-        ending = (time.monotonic() - times[-1]) / self._settings.interval  # validation, pictures, checkpoint
+        ending = (time.monotonic() - times[-1]) / self._settings.interval  # validation, images, checkpoint
         speed = self._settings.batch_size / seconds
         left_text = f"{tqdm.format_interval(left * (seconds + ending))} left" if len(times) > 1 else "? left"
         shown = {name: value for name, value in values.items() if name.endswith("loss") or name == self._best_by}

@@ -55,11 +55,11 @@ class Checkpoints:
 
     def save(self, step: int) -> None:
         """Keeps the model as it is after `step` steps."""
-        self._write("last", step, keep=LAST_KEPT)
+        self._write("last", step, max_to_keep=LAST_KEPT)
 
     def save_best(self, step: int) -> None:
         """The same, as the best so far."""
-        self._write("best", step, keep=1)
+        self._write("best", step, max_to_keep=1)
 
     def restore(self) -> int:
         """Gives the model the newest state that can be read, and returns its step; 0 where there is none.
@@ -77,7 +77,7 @@ class Checkpoints:
         """Names of checkpoints without suffix, the newest first."""
         return sorted((path.with_suffix("") for path in self._folder.glob(f"{kind}-*.index")), reverse=True)
 
-    def _write(self, kind: str, step: int, keep: int) -> None:
+    def _write(self, kind: str, step: int, max_to_keep: int) -> None:
         self._step.assign(step)
         with self._place() as folder:
             prefix = folder / f"{kind}-{step:08d}"
@@ -87,7 +87,7 @@ class Checkpoints:
                 _remove(prefix)
                 raise
         if self._writes:
-            for old in self._found(kind)[keep:]:
+            for old in self._found(kind)[max_to_keep:]:
                 _remove(old)
             for leftover in self._folder.glob("*_temp"):  # of a process that was killed
                 shutil.rmtree(leftover)

@@ -5,7 +5,7 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from emogan.config import (
-    CONTROLS,
+    ABLATIONS,
     PRESETS,
     SELECTIONS,
     STRONG,
@@ -18,13 +18,13 @@ from emogan.config import (
 )
 from emogan.errors import check
 
-FORMAT = 7
+FORMAT = 8
 """Of what a run folder and a saved network hold; another one is refused."""
 SCHEDULES = ("progressive", "moderate", "none")
 """Pretraining then calibration; calibration from scratch; or no GAN at all, but the recognisers of real spectrograms alone."""
 CONDITIONS = ("label", "face")
 """Supervised, or semi-supervised."""
-TAKEN_OVER = ("generator_and_discriminator", "generator", "encoder")
+TRANSFERS = ("generator_and_discriminator", "generator", "encoder")
 """What calibration can take over from pretraining; the encoder is G's way down."""
 REQUESTS = ("own", "all", "lot")
 """What emotions are generated from a clip."""
@@ -60,9 +60,9 @@ class RunConfig:
         condition: where c comes from: the `label`, or the probabilities that f_S reads in the `face` (in what G sees, that is:
             in the sound, where faces are made from it), which then also are what Q learns.
         use_classifier: whether Q takes part in calibration.
-        take_over: one of `TAKEN_OVER`; what is not taken over starts at random. Without effect on a moderate run.
-        freeze_encoder: whether calibration leaves G's way down as it was taken over.
-        keep: one of `SELECTIONS`: the weights that a GAN stage hands on; the best figure is the validation L1 distance.
+        transfer: one of `TRANSFERS`; what is not transferred starts at random. Without effect on a moderate run.
+        freeze_encoder: whether calibration leaves G's way down as it was transferred.
+        select_weights: one of `SELECTIONS`: the weights that a GAN stage hands on; best is by the validation L1 distance.
         model, loss: see there.
         pretrain, calibrate: the two stages of GAN training.
         recognise: the training of f_S and of all recognisers, which have equally many updates.
@@ -91,7 +91,7 @@ class RunConfig:
         oracle: whether recognisers are also trained with real labelled clips of the speakers that `train_speakers` leaves out,
             in the place of generated ones: what perfect generation would bring.
         inception: where Inception is loaded from, for FID, KID and IS on its features too: an address at TF-Hub, or a folder.
-        control: one of `CONTROLS`: G sees another clip's face, or a blank one; or the condition is another clip's.
+        ablation: one of `ABLATIONS`: G sees another clip's face, or a blank one; or the condition is another clip's.
         format: `FORMAT` of the version that wrote it.
     """
 
@@ -102,9 +102,9 @@ class RunConfig:
     pretrained: str = ""
     condition: str = "label"
     use_classifier: bool = True
-    take_over: str = "generator_and_discriminator"
+    transfer: str = "generator_and_discriminator"
     freeze_encoder: bool = False
-    keep: str = "last"
+    select_weights: str = "last"
     model: ModelConfig
     loss: LossConfig = _LOSS
     pretrain: TrainConfig = _PRETRAIN
@@ -130,7 +130,7 @@ class RunConfig:
     vary_faces: bool = False
     oracle: bool = False
     inception: str = ""
-    control: str = "none"
+    ablation: str = "none"
     format: int = FORMAT
 
     @classmethod
@@ -212,8 +212,8 @@ class RunConfig:
     @property
     def calibration_loss(self) -> LossConfig:
         """The losses of calibration: where no clip has its own face, D is shown none as another's."""
-        spoilt = self.control in ("no_face", "shuffled_faces")
-        return dataclasses.replace(self.loss, lambda_mismatch=0.0) if spoilt else self.loss
+        without_faces = self.ablation in ("no_face", "shuffled_faces")
+        return dataclasses.replace(self.loss, lambda_mismatch=0.0) if without_faces else self.loss
 
     @property
     def unlabelled_examples(self) -> int:
@@ -247,12 +247,12 @@ class RunConfig:
         choices = {
             "schedule": SCHEDULES,
             "condition": CONDITIONS,
-            "take_over": TAKEN_OVER,
-            "keep": SELECTIONS,
+            "transfer": TRANSFERS,
+            "select_weights": SELECTIONS,
             "requests": REQUESTS,
             "draw_from": DRAWN_FROM,
             "generated_targets": TARGETS,
-            "control": CONTROLS,
+            "ablation": ABLATIONS,
         }
         for name, values in choices.items():
             value = getattr(self, name)
@@ -266,8 +266,8 @@ class RunConfig:
             "pretrained needs schedule progressive, or a recogniser that starts from D; leave it out, or take one of them",
         )
         check(
-            not self.control.startswith("shuffled") or self.calibrate.batch_size - self.unlabelled_examples > 1,
-            f"control {self.control} shuffles the labelled examples of a batch, and there is one; raise batch_size",
+            not self.ablation.startswith("shuffled") or self.calibrate.batch_size - self.unlabelled_examples > 1,
+            f"ablation {self.ablation} shuffles the labelled examples of a batch, and there is one; raise batch_size",
         )
         check(0 < self.generated_share < 1, f"generated_share is {self.generated_share}; it must lie between 0 and 1")
         generated = round(self.generated_share * self.recognise.batch_size)
@@ -280,7 +280,7 @@ class RunConfig:
         check(weight > 0, f"generated_weight is {weight}; it must be positive")
         check(0 < until <= 1, f"generated_until is {until}; it must lie above 0, and at most at 1")
         check(0 <= self.face_certainty < 1, f"face_certainty is {self.face_certainty}; it must lie in [0, 1)")
-        faces_made = self.model.direction == "sound_to_face"
+        faces_made = self.model.direction == "audio_to_face"
         check(
             not self.revoice or (self.loss.lambda_code > 0 and not faces_made),
             "revoice needs a G that makes spectrograms and has learnt a code of them; give lambda_code above 0",
@@ -321,7 +321,7 @@ class RunConfig:
             "label and some without",
         )
         check(
-            self.model.direction == "face_to_sound" or not (self.loss.diff_augment or self.loss.q_augment),
+            self.model.direction == "face_to_audio" or not (self.loss.diff_augment or self.loss.q_augment),
             "diff_augment and q_augment are made for spectrograms; leave them out where faces are generated",
         )
         check(
@@ -420,7 +420,7 @@ RECIPES: Mapping[str, Mapping[str, Any]] = {
 paper's or near it, do not suit it. Chosen on validation folds; docs/results.md tells how."""
 
 
-def recipe(generator: str, *, pretrains: bool = True, direction: str = "face_to_sound") -> dict[str, Any]:
+def recipe(generator: str, *, pretrains: bool = True, direction: str = "face_to_audio") -> dict[str, Any]:
     """The settings that are not the same for all generators, by name, with the values that one of them has.
 
     Args:
@@ -434,6 +434,6 @@ def recipe(generator: str, *, pretrains: bool = True, direction: str = "face_to_
     varied = sorted({name for settings in RECIPES.values() for name in settings})
     found = {name: RECIPES[generator].get(name, defaults[name]) for name in varied}
     without_use = {} if pretrains else {"unlabelled_share": 0.0}
-    if direction == "sound_to_face":
+    if direction == "audio_to_face":
         without_use |= {"diff_augment": False, "q_augment": False, "vary_faces": False}
     return found | without_use

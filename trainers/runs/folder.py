@@ -30,8 +30,8 @@ class RunFolder:
         flags.txt       the command's flags
         log.txt         what was printed, with times
         metrics.jsonl   one JSON object per line: losses by stage and step, and the evaluation's figures
-        tensorboard/    scalars and pictures for TensorBoard
-        pictures/       samples by stage and step
+        tensorboard/    scalars and images for TensorBoard
+        images/       samples by stage and step
         <stage>/        checkpoints, SavedModels and done.json of one stage
 
     Args:
@@ -62,7 +62,7 @@ class RunFolder:
         path.mkdir(parents=True, exist_ok=True)
         # First, so that a run which is stopped here is known as one.
         write_atomically(path / "config.json", to_json(config))
-        (path / "pictures").mkdir(exist_ok=True)
+        (path / "images").mkdir(exist_ok=True)
         (path / "flags.txt").write_text(flags, encoding="utf-8")
 
     @contextmanager
@@ -162,7 +162,7 @@ def run_name(config: RunConfig) -> str:
         config.schedule,
         "supervised" if config.condition == "label" else "semi-supervised",
         "" if config.use_classifier else "without_q",
-        "" if config.model.direction == "face_to_sound" else config.model.direction,
+        "" if config.model.direction == "face_to_audio" else config.model.direction,
         f"{config.train_speakers}_speakers" if config.train_speakers else "",
         f"fold_{config.test_fold}",
         f"seed_{config.calibrate.seed}",

@@ -1,4 +1,4 @@
-"""What every stage of a run works on. Public names: Job, StageContext, open_job, pictures, served_settings."""
+"""What every stage of a run works on. Public names: Job, StageContext, open_job, images, served_settings."""
 
 import dataclasses
 from collections.abc import Iterator
@@ -48,12 +48,12 @@ class Job:
     left_out: Corpus | None = None
 
     @property
-    def source(self) -> networks.Picture:
+    def source(self) -> networks.ImageKind:
         """What G sees."""
         return networks.source_and_target(self.config.model)[0]
 
     @property
-    def target(self) -> networks.Picture:
+    def target(self) -> networks.ImageKind:
         """What G makes."""
         return networks.source_and_target(self.config.model)[1]
 
@@ -185,9 +185,9 @@ def _protocol(config: RunConfig, labelled: Corpus) -> Protocol:
     )
 
 
-def pictures(corpus: Corpus, split: str, kind: str) -> Iterator[np.ndarray]:
-    """Up to `STATISTICS_EXAMPLES` pictures of a split in batches, for `networks.adapt_standardisation`."""
-    taken = corpus.examples(split, pictures=[kind]).take(STATISTICS_EXAMPLES)
+def images(corpus: Corpus, split: str, kind: str) -> Iterator[np.ndarray]:
+    """Up to `STATISTICS_EXAMPLES` images of a split in batches, for `networks.adapt_standardisation`."""
+    taken = corpus.examples(split, images=[kind]).take(STATISTICS_EXAMPLES)
     return taken.map(lambda e: input_pipeline.to_input(e[kind])).batch(256).as_numpy_iterator()
 
 
@@ -205,7 +205,7 @@ def served_settings(job: Job, known: frozenset[str]) -> ServedSettings:
 
 
 def _licences(labelled: Corpus, unlabelled: Corpus | None, known: frozenset[str]) -> dict[str, str]:
-    """Of all corpora that are trained on, those of a run that networks were taken over from included."""
+    """Of all corpora that are trained on, those of a run that networks were transferred from included."""
     names = {speaker.partition(":")[0] for speaker in known}
     here = {one.name: one.licence for one in (labelled, unlabelled) if one and one.name.partition("/")[0] in names}
     others = names - {name.partition("/")[0] for name in here}

@@ -112,9 +112,9 @@ def check_labels(name: str, labels: object) -> None:
 
 
 def check_size(name: str, media: MediaConfig, config: RunConfig) -> None:
-    """Raises UserError where a dataset has pictures of another size than the networks."""
+    """Raises UserError where a dataset has images of another size than the networks."""
     if media.size != config.model.size:
-        raise UserError(f"{name} has pictures of {media.size} pixels, and the preset {config.model.size}")
+        raise UserError(f"{name} has images of {media.size} pixels, and the preset {config.model.size}")
 
 
 def check_start(config: RunConfig, unseen: frozenset[str] = frozenset()) -> None:

@@ -80,7 +80,7 @@ def _calibration(config: RunConfig) -> Phase:
         "generator_and_discriminator": NETWORKS[:3],
         "generator": NETWORKS[:2],
         "encoder": NETWORKS[:1],
-    }[config.take_over] if config.schedule == "progressive" else ()  # fmt: skip
+    }[config.transfer] if config.schedule == "progressive" else ()  # fmt: skip
     state = {
         name: "trained on" if name in taken else "trained anew"
         for name in NETWORKS[: 4 if config.use_classifier else 3]
@@ -180,7 +180,7 @@ def _draws(job: Job) -> str:
         clips = min(job.unlabelled.count(job.unlabelled_splits[0]), MOST_UNLABELLED)
     count = clips * config.draws_each * (config.model.num_classes if config.requests == "all" else 1)
     size = 2 * count * config.model.size**2 * job.target.channels
-    return f"draws: {count:,} pictures at most, {size / 2**20:,.0f} MiB on disk until the evaluation has ended"
+    return f"draws: {count:,} images at most, {size / 2**20:,.0f} MiB on disk until the evaluation has ended"
 
 
 def _activations(network: tf.keras.Model) -> int:

@@ -1,6 +1,6 @@
-"""Networks as SavedModels that know what they are, and what is taken over from pretraining.
+"""Networks as SavedModels that know what they are, and what is transferred from pretraining.
 
-Public names: save_network, load_network, about, seen_speakers, layer_digests, start_from, start_folder, take_over_trunk.
+Public names: save_network, load_network, about, seen_speakers, layer_digests, start_from, start_folder, transfer_trunk.
 """
 
 import dataclasses
@@ -27,7 +27,7 @@ class SavedNetwork:
         role: generator, discriminator or classifier.
         model: the settings it was built from.
         digests: `layer_digests` of its weights.
-        speakers: whom it was trained or selected on, itself or what it was taken over from; see `Corpus.speakers`.
+        speakers: whom it was trained or selected on, itself or what it was transferred from; see `Corpus.speakers`.
         format: `FORMAT` of the version that wrote it.
     """
 
@@ -124,12 +124,12 @@ def start_from(
     Args:
         generator: G as it was built.
         discriminator: D as it was built.
-        config: says what is taken over, and what stays as it is then.
+        config: says what is transferred, and what stays as it is then.
         pretrained: the folder of pretraining or of another run's calibration, with SavedModels `generator` and `discriminator`.
         class_names: of the conditions to come.
 
     Returns:
-        A line for each layer that was taken over: network, layer, digest of its weights, and whether it is frozen.
+        A line for each layer that was transferred: network, layer, digest of its weights, and whether it is frozen.
 
     Raises:
         UserError: where a SavedModel does not fit.
@@ -138,7 +138,7 @@ def start_from(
     other_classes = _other_classes(pretrained, config.model, class_names)
     readers = networks.condition_readers(config.model)
     for network in (generator, discriminator):
-        if network is discriminator and config.take_over != "generator_and_discriminator":
+        if network is discriminator and config.transfer != "generator_and_discriminator":
             continue
         made_as = dataclasses.replace(config.model, num_classes=about(pretrained / network.name).model.num_classes)
         source = load_network(pretrained / network.name, made_as, network.name)
@@ -146,7 +146,7 @@ def start_from(
         for layer in network.layers:
             encodes = layer.name.startswith("encoder_")
             if layer.name in digests and (
-                config.take_over != "encoder" or encodes or layer.name.startswith("standardise_")
+                config.transfer != "encoder" or encodes or layer.name.startswith("standardise_")
             ):
                 weights = source.get_layer(layer.name).get_weights()
                 anew = layer.name in readers and other_classes
@@ -167,7 +167,7 @@ def start_folder(run: RunFolder) -> Path:
     return Path(run.config.pretrained) if run.config.pretrained else run.path / "pretrain"
 
 
-def take_over_trunk(classifier: tf.keras.Model, discriminator: Path) -> None:
+def transfer_trunk(classifier: tf.keras.Model, discriminator: Path) -> None:
     """Gives a classifier of targets the kernels of D's convolutions; its own biases, where it has any, stay."""
     source = load_network(discriminator, role="discriminator")
     for layer in classifier.layers:

@@ -47,7 +47,7 @@ def fit(
     *,
     validation: tf.data.Dataset | None = None,
     best_by: str = "",
-    keep: str = "last",
+    select_weights: str = "last",
     on_interval: OnInterval = lambda step, values: None,
 ) -> None:
     """Trains a compiled model for `settings.steps` steps, from the newest checkpoint of the stage on if there is one.
@@ -63,7 +63,7 @@ def fit(
         stage: its name.
         validation: finite batches, evaluated once per interval; their figures have the prefix `val_`.
         best_by: the figure by which the best checkpoint is chosen: the lowest of a loss, the highest of others.
-        keep: which weights the model has at the end: `last` or `best`.
+        select_weights: which weights the model has at the end: `last` or `best`.
         on_interval: called with the step and the interval's figures, within TensorBoard's writer.
 
     Raises:
@@ -90,7 +90,7 @@ def fit(
                 shown.enter_context(logging_redirect_tqdm([log]))
             _fit(model, batches, settings, watch, validation, callbacks)
         request.check(f"{stage} at step {watch.step}, which is kept")  # it came after the last step
-    if keep == "best":
+    if select_weights == "best":
         log.info(
             "%s: the weights of step %d are kept, which have the best %s", stage, checkpoints.restore_best(), best_by
         )

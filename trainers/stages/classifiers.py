@@ -20,9 +20,9 @@ from emogan.consistency import ConsistentClassifier
 from emogan.metrics import recognition
 from trainers.runs import readings, training
 from trainers.runs.folder import RunFolder, log, recogniser_path, write_atomically
-from trainers.runs.job import Job, StageContext, pictures, served_settings
+from trainers.runs.job import Job, StageContext, images, served_settings
 from trainers.runs.recognisers import RECOGNISERS
-from trainers.runs.saved_networks import load_network, save_network, seen_speakers, start_folder, take_over_trunk
+from trainers.runs.saved_networks import load_network, save_network, seen_speakers, start_folder, transfer_trunk
 from trainers.stages import sampling
 
 MUCH = AugmentConfig(
@@ -95,7 +95,7 @@ def recognise(context: StageContext, *, name: str) -> None:
             parts.append((_real(job.labelled, split, kind, real), size - added))
         if generated and added:
             draws, targets, labels = generated
-            parts.append((streams.array_stream((draws.pictures, targets), labels, **other), added))
+            parts.append((streams.array_stream((draws.images, targets), labels, **other), added))
         elif added:
             assert job.left_out, "a job with this recogniser has a corpus of the left out speakers"
             parts.append((_real(job.left_out, split, kind, other), added))
@@ -140,51 +140,51 @@ def _of_real(
     job: Job,
     run: RunFolder,
     path: Path,
-    picture: networks.Picture,
+    kind: networks.ImageKind,
     split: str,
     regularised: RecogniserConfig,
     unseen: frozenset[str],
 ) -> tf.keras.Model:
-    """The classifier of a split's real pictures that is kept at `path`, trained unless it is there, which knows none of
+    """The classifier of a split's real images that is kept at `path`, trained unless it is there, which knows none of
     `unseen`."""
     settings = job.config.recognise
     if not path.exists():
 
         def batches(first_step: int) -> tf.data.Dataset:
             drawn = {"batch_size": settings.batch_size, "seed": settings.seed, "first_step": first_step}
-            real = _real(job.labelled, split, picture.name, drawn)
+            real = _real(job.labelled, split, kind.name, drawn)
             return _batches(job, [(real, settings.batch_size)], settings, regularised)
 
-        network = _train(job, run, path, picture, split, batches, settings, regularised)
+        network = _train(job, run, path, kind, split, batches, settings, regularised)
         save_network(network, job.config.model, path, job.labelled.speakers(f"{split}+{job.protocol.validation}"))
     return load_network(path, job.config.model, "classifier", unseen=unseen)
 
 
-def classes_of(recogniser: tf.keras.Model, pictures: np.ndarray) -> np.ndarray:
-    """What a recogniser takes each picture for, float32 [n, S, S, channels] in [-1, 1]: classes, int64 [n]."""
-    return recogniser.predict(pictures, batch_size=64, verbose=0).argmax(-1)
+def classes_of(recogniser: tf.keras.Model, images: np.ndarray) -> np.ndarray:
+    """What a recogniser takes each image for, float32 [n, S, S, channels] in [-1, 1]: classes, int64 [n]."""
+    return recogniser.predict(images, batch_size=64, verbose=0).argmax(-1)
 
 
 def _train(
     job: Job,
     run: RunFolder,
     path: Path,
-    picture: networks.Picture,
+    kind: networks.ImageKind,
     split: str,
     batches: Callable[[int], tf.data.Dataset],
     settings: TrainConfig,
     regularised: RecogniserConfig,
 ) -> tf.keras.Model:
-    """Trains a classifier of a kind of picture that will be kept at `path`; its checkpoints lie beside it."""
+    """Trains a classifier of a kind of image that will be kept at `path`; its checkpoints lie beside it."""
     config = job.config
     tf.keras.utils.set_random_seed(settings.seed)
-    network = networks.build_classifier(config.model, picture)
-    networks.adapt_standardisation(network, picture, pictures(job.labelled, split, picture.name))
+    network = networks.build_classifier(config.model, kind)
+    networks.adapt_standardisation(network, kind, images(job.labelled, split, kind.name))
     rate: float | tf.keras.optimizers.schedules.LearningRateSchedule = settings.learning_rate
     if regularised.decay == "cosine":
         rate = tf.keras.optimizers.schedules.CosineDecay(rate, settings.steps)
     if regularised.start == "discriminator":
-        take_over_trunk(network, start_folder(run) / "discriminator")
+        transfer_trunk(network, start_folder(run) / "discriminator")
     model = network
     if regularised.consistency:
         model = ConsistentClassifier(network, regularised.consistency, regularised.certainty)
@@ -198,13 +198,13 @@ def _train(
                 (labelled(first_step), _unlabelled_batches(job, settings, first_step, regularised))
             )
 
-    validation = job.labelled.examples(job.protocol.validation, pictures=[picture.name], keep=True).map(
-        lambda e: (input_pipeline.to_input(e[picture.name]), tf.one_hot(e["label"], config.model.num_classes))
+    validation = job.labelled.examples(job.protocol.validation, images=[kind.name], cache=True).map(
+        lambda e: (input_pipeline.to_input(e[kind.name]), tf.one_hot(e["label"], config.model.num_classes))
     )
     stage = str(path.parent.relative_to(run.path))
     training.fit(
         model, batches, settings, run, stage,
-        validation=validation.batch(64), best_by="val_accuracy", keep=regularised.weights,
+        validation=validation.batch(64), best_by="val_accuracy", select_weights=regularised.weights,
     )  # fmt: skip
     return network
 
@@ -234,7 +234,7 @@ def _unlabelled_batches(
     corpus, split, size = job.unlabelled, job.unlabelled_splits[0], settings.batch_size
     assert corpus, "a job with this recogniser has an unlabelled corpus"
     clips = corpus.stream(
-        split, pictures=[job.target.name], batch_size=size, seed=settings.seed + 2, first_step=first_step
+        split, images=[job.target.name], batch_size=size, seed=settings.seed + 2, first_step=first_step
     )
     stream = clips.map(lambda n, example: (n, (example[job.target.name], ())))
     changed = [
@@ -247,7 +247,7 @@ def _unlabelled_batches(
 
 
 def _real(corpus: Corpus, split: str, kind: str, drawn: dict[str, Any]) -> tf.data.Dataset:
-    """Real pictures with their labels, numbered; `drawn` as `Corpus.stream` has it."""
+    """Real images with their labels, numbered; `drawn` as `Corpus.stream` has it."""
     classes = len(corpus.class_names)
-    stream = corpus.stream(split, pictures=[kind], **drawn)
+    stream = corpus.stream(split, images=[kind], **drawn)
     return stream.map(lambda n, e: (n, (e[kind], tf.one_hot(e["label"], classes))))

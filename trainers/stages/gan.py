@@ -9,24 +9,24 @@ import numpy as np
 import tensorflow as tf
 
 from datasets import input_pipeline
-from datasets.controls import spoilt_sources
+from datasets.ablations import ablate_sources
 from datasets.corpus import Corpus
 from datasets.input_pipeline import Condition
 from emogan import audio, networks
-from emogan.codes import EXAMPLES, PictureCode, averaged_down
+from emogan.codes import EXAMPLES, ImageCode, averaged_down
 from emogan.config import LossConfig, TrainConfig, to_json
 from emogan.model import EmoGAN
 from trainers.reports import plots
 from trainers.runs import saved_networks, training
 from trainers.runs.config import RunConfig
 from trainers.runs.folder import RunFolder, log, write_atomically
-from trainers.runs.job import Job, StageContext, pictures, served_settings
+from trainers.runs.job import Job, StageContext, images, served_settings
 from trainers.stages import grids
 
 VALIDATION_EXAMPLES = 2_048
 """Examples on which G, D and Q are watched at every interval: all of a labelled fold, a part of VoxCeleb's, in random order."""
-PICTURED = 4
-"""Validation examples in a sample picture; the first of them is also heard."""
+SHOWN = 4
+"""Validation examples in a sample image; the first of them is also heard."""
 DRAWN = 2
 """Further draws of the first of them."""
 
@@ -57,7 +57,7 @@ def calibrate(context: StageContext) -> None:
         classifier = None
         if config.use_classifier:
             classifier = networks.build_classifier(config.model)
-            networks.adapt_standardisation(classifier, job.target, pictures(corpus, protocol.train, job.target.name))
+            networks.adapt_standardisation(classifier, job.target, images(corpus, protocol.train, job.target.name))
         start, taken = saved_networks.start_folder(run), []
         known = corpus.speakers(f"{protocol.train}+{protocol.validation}")
         if config.schedule == "progressive":
@@ -67,9 +67,9 @@ def calibrate(context: StageContext) -> None:
             known |= job.unlabelled.speakers(job.unlabelled_splits[0])
         gan = _compiled_gan(config.calibration_loss, settings, generator, discriminator, classifier)
     for network, lines in itertools.groupby(taken, key=lambda line: line.split()[0]):
-        log.info("taken over: %d layers of the %s of %s", len(list(lines)), network, start)
+        log.info("transferred: %d layers of the %s of %s", len(list(lines)), network, start)
     if run.writes:
-        (folder / "taken_over.txt").write_text("".join(f"{line}\n" for line in taken), encoding="utf-8")
+        (folder / "transferred.txt").write_text("".join(f"{line}\n" for line in taken), encoding="utf-8")
     splits = protocol.train, protocol.validation
     condition = job.condition(run)
     _fit_gan(gan, context, settings, corpus, splits, condition, known, balance=config.balance_classes)
@@ -83,9 +83,9 @@ def _fresh(job: Job, corpus: Corpus, split: str) -> tuple[tf.keras.Model, tf.ker
     """G and D with random weights and the statistics of a split."""
     config = job.config.model
     generator, discriminator = networks.build_generator(config), networks.build_discriminator(config)
-    networks.adapt_standardisation(generator, job.source, pictures(corpus, split, job.source.name))
-    for picture in (job.target, *([job.source] if config.d_sees_source else [])):
-        networks.adapt_standardisation(discriminator, picture, pictures(corpus, split, picture.name))
+    networks.adapt_standardisation(generator, job.source, images(corpus, split, job.source.name))
+    for kind in (job.target, *([job.source] if config.d_sees_source else [])):
+        networks.adapt_standardisation(discriminator, kind, images(corpus, split, kind.name))
     return generator, discriminator
 
 
@@ -119,7 +119,7 @@ def _compiled_gan(
     return gan
 
 
-def _adapt_code(code: PictureCode, batches: tf.data.Dataset) -> None:
+def _adapt_code(code: ImageCode, batches: tf.data.Dataset) -> None:
     seen = [(averaged_down(batch["target"]), batch["condition"]) for batch in batches]
     code.adapt(*(np.concatenate(part) for part in zip(*seen, strict=True)))
 
@@ -135,7 +135,7 @@ def _fit_gan(
     *,
     balance: bool = False,
 ) -> None:
-    """Trains, with sample pictures of fixed validation examples, and saves every network with whom it knows."""
+    """Trains, with sample images of fixed validation examples, and saves every network with whom it knows."""
     job, run, folder, stage = context.job, context.run, context.folder, context.name
     config, (training_split, held_out) = job.config, splits
     calibrates = corpus is job.labelled
@@ -143,8 +143,8 @@ def _fit_gan(
         input_pipeline.gan_batches,
         noise_dim=config.model.noise_dim,
         seed=settings.seed,
-        pictures=(job.source.name, job.target.name),
-        control=config.control if calibrates else "none",
+        images=(job.source.name, job.target.name),
+        ablation=config.ablation if calibrates else "none",
         mismatched=bool(gan.loss_config.lambda_mismatch),
     )
     added = config.unlabelled_examples if calibrates else 0
@@ -165,21 +165,22 @@ def _fit_gan(
         return input_pipeline.joined_batches(made)
 
     once = functools.partial(to_batches, batch_size=settings.batch_size, drop_remainder=False)
-    watched = corpus.examples(held_out, keep=True).take(VALIDATION_EXAMPLES)
+    watched = corpus.examples(held_out, cache=True).take(VALIDATION_EXAMPLES)
     validation = once(watched.enumerate(), condition)
     if gan.code:
         seen = [once(one.examples(split).take(EXAMPLES).enumerate(), own) for one, split, own, *_ in parts]
         _adapt_code(gan.code, functools.reduce(tf.data.Dataset.concatenate, seen))
-    samples = grids.fixed_samples(corpus.examples(held_out), PICTURED)
+    samples = grids.fixed_samples(corpus.examples(held_out), SHOWN)
     if corpus is job.labelled:
-        samples[job.source.name] = spoilt_sources(samples[job.source.name], config.control)
+        samples[job.source.name] = ablate_sources(samples[job.source.name], config.ablation)
 
     def show(step: int, _: dict[str, float]) -> None:
         _show_samples(gan, job, settings, corpus, samples, run, f"{stage}_{step:07d}")
 
     training.fit(
         gan, batches, settings, run, stage,
-        validation=validation, best_by="val_g_l1_loss", keep=config.keep, on_interval=show if run.writes else lambda *_: None,
+        validation=validation, best_by="val_g_l1_loss", select_weights=config.select_weights,
+        on_interval=show if run.writes else lambda *_: None,
     )  # fmt: skip
     made = {"generator": gan.averaged_generator, "discriminator": gan.discriminator, "classifier": gan.classifier}
     with tempfile.TemporaryDirectory() as aside:  # of several processes all take part in saving
@@ -205,8 +206,8 @@ def _show_samples(
     source, target = samples[job.source.name], samples[job.target.name]
     make = functools.partial(grids.generate_grid, gan.averaged_generator, conditions=conditions)
     made, draws = make(source, seed=settings.seed)[:, :, 0], make(source[:1], seed=settings.seed + 1, draws=DRAWN)[0]
-    picture = plots.sample_grid(source, target, made, draws, names, run.path / "pictures" / f"{name}.png")
-    tf.summary.image("samples", picture[np.newaxis])
+    image = plots.sample_grid(source, target, made, draws, names, run.path / "images" / f"{name}.png")
+    tf.summary.image("samples", image[np.newaxis])
     if job.target is networks.SPECTROGRAM:
         spectrograms = tf.concat([target[:1], made[0]], 0)  # the real one, then the generated ones
         sound = audio.waveform(spectrograms, corpus.media.spectrogram)[..., tf.newaxis]

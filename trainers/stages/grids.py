@@ -10,7 +10,7 @@ from datasets import input_pipeline
 
 def generate(
     generator: tf.keras.Model,
-    pictures: np.ndarray,
+    images: np.ndarray,
     conditions: np.ndarray,
     seed: int,
     first: int = 0,
@@ -21,7 +21,7 @@ def generate(
 
     Args:
         generator: G.
-        pictures: sources: faces, uint8 [n, S, S, 3], or spectrograms, float [n, S, S, 1] in [-1, 1].
+        images: sources: faces, uint8 [n, S, S, 3], or spectrograms, float [n, S, S, 1] in [-1, 1].
         conditions: float [n, num_classes].
         seed: of the noise; the n-th item's noise follows from (seed, first + n).
         first: number of the first item.
@@ -32,8 +32,8 @@ def generate(
     """
     if noise is None:
         dim = generator.input_shape[2][-1]
-        noise = _noise(seed, tf.range(first, first + len(pictures), dtype=tf.int64), dim)
-    items = tf.data.Dataset.from_tensor_slices((pictures, conditions.astype(np.float32), noise)).batch(64)
+        noise = _noise(seed, tf.range(first, first + len(images), dtype=tf.int64), dim)
+    items = tf.data.Dataset.from_tensor_slices((images, conditions.astype(np.float32), noise)).batch(64)
     # Not by `predict`, in which all processes of a run would have to take part.
     return np.concatenate([generator([input_pipeline.to_input(x), c, z], training=False) for x, c, z in items])
 
@@ -44,18 +44,18 @@ def _noise(seed: tf.Tensor, numbers: tf.Tensor, dim: int) -> tf.Tensor:
 
 
 def generate_grid(
-    generator: tf.keras.Model, pictures: np.ndarray, conditions: np.ndarray, seed: int, draws: int = 1
+    generator: tf.keras.Model, images: np.ndarray, conditions: np.ndarray, seed: int, draws: int = 1
 ) -> np.ndarray:
     """Generates every condition for every source, `draws` times: [n, S, S, channels], [m, num_classes] ->
     [n, m, draws, S, S, channels]."""
-    shape = len(pictures), len(conditions), draws
-    sources = np.repeat(pictures, len(conditions) * draws, 0)
-    made = generate(generator, sources, np.tile(np.repeat(conditions, draws, 0), (len(pictures), 1)), seed)
+    shape = len(images), len(conditions), draws
+    sources = np.repeat(images, len(conditions) * draws, 0)
+    made = generate(generator, sources, np.tile(np.repeat(conditions, draws, 0), (len(images), 1)), seed)
     return made.reshape(*shape, *made.shape[1:])
 
 
 def fixed_samples(examples: tf.data.Dataset, count: int) -> dict[str, np.ndarray]:
-    """Pictures of the first `count` examples, those that they have: `face` uint8 [count, S, S, 3], `spectrogram` float32
+    """Images of the first `count` examples, those that they have: `face` uint8 [count, S, S, 3], `spectrogram` float32
     [count, S, S, 1]."""
     batch, types = next(examples.batch(count).as_numpy_iterator()), {"face": np.uint8, "spectrogram": np.float32}
     return {name: batch[name].astype(dtype) for name, dtype in types.items() if name in batch}

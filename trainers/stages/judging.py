@@ -22,7 +22,7 @@ def judge(context: StageContext) -> None:
         for read, share in ((draws.folds == fold, 1.0), (draws.folds == "", 1 / len(folds))):
             rows = np.flatnonzero(read)
             for some in np.array_split(rows, -(-len(rows) // sampling.DRAWN_AT_ONCE)) if len(rows) else ():
-                logits = recogniser.predict_on_batch(draws.pictures[some])
+                logits = recogniser.predict_on_batch(draws.images[some])
                 readings[some] += share * tf.nn.softmax(logits)
     found = readings.argmax(-1) == draws.labels
     log.info("cross-fitted recognisers find %.1f%% of what was asked for", 100 * found.mean())

@@ -19,7 +19,7 @@ class MetricRecorder:
         run: the run.
         folder: of the evaluation.
         class_names: the emotions.
-        kind: of picture that G sees.
+        kind: of image that G sees.
         about: what is tested on.
     """
 

@@ -73,7 +73,7 @@ def run_all(job: Job, run_dir: Path, flags: str) -> Path:
 def stages_of(config: RunConfig) -> list[str]:
     """The names of a run's stages, in their order."""
     made = config.schedule != "none"
-    served = config.model.direction == "face_to_sound"
+    served = config.model.direction == "face_to_audio"
     return [
         *(["pretrain"] if config.pretrains else []),
         *(["face_classifier"] if config.reads_faces else []),

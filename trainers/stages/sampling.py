@@ -10,8 +10,8 @@ import tensorflow as tf
 from tqdm import tqdm
 
 from datasets import input_pipeline
-from datasets.controls import spoilt_sources
-from emogan.codes import PictureCode
+from datasets.ablations import ablate_sources
+from emogan.codes import ImageCode
 from emogan.errors import NoResult, UserError
 from trainers.runs import readings
 from trainers.runs.config import MOST_UNLABELLED
@@ -21,21 +21,21 @@ from trainers.runs.saved_networks import load_network
 from trainers.stages import grids
 
 DRAWN_AT_ONCE = 320
-"""Pictures that are generated before they are written."""
+"""Images that are generated before they are written."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Draws:
-    """Generated pictures, with the emotion that was asked for as their target.
+    """Generated images, with the emotion that was asked for as their target.
 
     Attributes:
-        pictures: float16 [n, S, S, channels] in [-1, 1], a memory-mapped file.
+        images: float16 [n, S, S, channels] in [-1, 1], a memory-mapped file.
         conditions: float32 [n, num_classes].
         folds: the split of the labelled clip that each was made of, str [n]; empty where it is an unlabelled one.
         speakers: of whose clips they were made; see `Corpus.speakers`.
     """
 
-    pictures: np.ndarray
+    images: np.ndarray
     conditions: np.ndarray
     folds: np.ndarray
     speakers: frozenset[str]
@@ -55,7 +55,7 @@ def make_draws(job: Job, run: RunFolder, folder: Path) -> None:
     """Generates from clips of the training speakers, or of the unlabelled corpus, as the settings say.
 
     Item n is draw n % draws of request n // draws, and its noise follows from (seed of the recognisers, n). For `read_draws` it
-    leaves in `folder` pictures.npy, conditions.npy, folds.npy, and the clips' speakers in speakers.json.
+    leaves in `folder` images.npy, conditions.npy, folds.npy, and the clips' speakers in speakers.json.
 
     Raises:
         UserError: where G knows a speaker of the test fold.
@@ -65,9 +65,9 @@ def make_draws(job: Job, run: RunFolder, folder: Path) -> None:
     generator = load_network(run.path / "calibrate" / "generator", config.model, "generator", unseen=unseen)
     clips = _clips(job)
     clip_of_item, conditions = _requests(clips, job, run)
-    sources = spoilt_sources(clips.arrays[job.source.name], config.control)
+    sources = ablate_sources(clips.arrays[job.source.name], config.ablation)
     codes = _codes(clips, job, run) if config.revoice else None
-    part, shape = folder / "pictures.part", (len(clip_of_item), size, size, job.target.channels)
+    part, shape = folder / "images.part", (len(clip_of_item), size, size, job.target.channels)
     with part.open("wb") as file:
         header = {"descr": "<f2", "fortran_order": False, "shape": shape}
         np.lib.format.write_array_header_2_0(file, header)
@@ -84,7 +84,7 @@ def make_draws(job: Job, run: RunFolder, folder: Path) -> None:
     np.save(folder / "conditions.npy", conditions)
     np.save(folder / "folds.npy", clips.folds[clip_of_item])
     write_atomically(folder / "speakers.json", json.dumps(sorted(clips.speakers)))
-    part.replace(folder / "pictures.npy")
+    part.replace(folder / "images.npy")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -113,7 +113,7 @@ def _clips(job: Job) -> _Clips:
     assert job.unlabelled, "a job that draws from unlabelled clips has a corpus of them"
     corpus, split = job.unlabelled, job.unlabelled_splits[0]
     count = min(corpus.count(split), MOST_UNLABELLED)
-    arrays = grids.fixed_samples(corpus.examples(split, pictures=kinds), count)
+    arrays = grids.fixed_samples(corpus.examples(split, images=kinds), count)
     return _Clips(arrays=arrays, folds=np.full(count, ""), speakers=corpus.speakers(split))
 
 
@@ -152,7 +152,7 @@ def _codes(clips: _Clips, job: Job, run: RunFolder) -> np.ndarray:
     conditions = np.zeros([len(targets), job.config.model.num_classes], np.float32)
     if job.config.draw_from == "labelled":
         conditions = job.conditions(clips.arrays, run)
-    code = PictureCode(job.config.model.noise_dim)
+    code = ImageCode(job.config.model.noise_dim)
     code.build([targets.shape, conditions.shape])
     with np.load(run.path / "calibrate" / "code.npz", allow_pickle=False) as arrays:
         code.set_weights([arrays["means"], arrays["components"]])
@@ -161,17 +161,17 @@ def _codes(clips: _Clips, job: Job, run: RunFolder) -> np.ndarray:
 
 
 def discard_draws(run: RunFolder) -> None:
-    """Deletes the pictures, which fill disks and can be drawn again."""
-    (run.path / "draw" / "pictures.npy").unlink(missing_ok=True)
+    """Deletes the images, which fill disks and can be drawn again."""
+    (run.path / "draw" / "images.npy").unlink(missing_ok=True)
 
 
 def read_draws(job: Job, run: RunFolder) -> Draws:
     """What `make_draws` has left in a run; made again where it was discarded."""
     folder = run.path / "draw"
-    if not (folder / "pictures.npy").exists():
+    if not (folder / "images.npy").exists():
         make_draws(job, run, folder)
     return Draws(
-        pictures=np.load(folder / "pictures.npy", mmap_mode="r", allow_pickle=False),
+        images=np.load(folder / "images.npy", mmap_mode="r", allow_pickle=False),
         conditions=np.load(folder / "conditions.npy", allow_pickle=False),
         folds=np.load(folder / "folds.npy", allow_pickle=False),
         speakers=frozenset(json.loads((folder / "speakers.json").read_text())),

@@ -20,8 +20,8 @@ GROUPS = {
     "generators": "The paper's generator",
     "uses": "Other ways to use what the GAN of progressive supervised makes",
     "unlabelled": "The unlabelled clips without generation, compared with strong",
-    "controls": "Without a GAN: the bare recogniser with one change",
-    "spoilt": "GANs without a part of what they need",
+    "baselines": "Without a GAN: the bare recogniser with one change",
+    "ablations": "GANs without a part of what they need",
 }
 """Groups of cases, and their headings."""
 
@@ -123,7 +123,7 @@ def _gan_cases() -> list[Case]:
 
 def _regularised(name: str, title: str, about: str, strong: RecogniserConfig) -> Case:
     changes = {"schedule": "none", "strong": strong}
-    return Case(name=name, title=title, group="controls", changes=changes, recognisers=("strong",), about=about)
+    return Case(name=name, title=title, group="baselines", changes=changes, recognisers=("strong",), about=about)
 
 
 def _augmented(name: str, title: str, about: str, **augment: float) -> Case:
@@ -154,9 +154,9 @@ def _of_the_unet(name: str, like: str, **changes: Any) -> Case:
     )  # fmt: skip
 
 
-def _spoilt(control: str, title: str, about: str) -> Case:
-    changes = {"schedule": "moderate", "control": control}
-    return Case(name=control, title=title, group="spoilt", changes=changes, about=about)
+def _ablation(ablation: str, title: str, about: str) -> Case:
+    changes = {"schedule": "moderate", "ablation": ablation}
+    return Case(name=ablation, title=title, group="ablations", changes=changes, about=about)
 
 
 _ALL = [
@@ -174,7 +174,7 @@ _ALL = [
     *_gan_cases(),
     _of_the_unet("unet", "progressive supervised", schedule="progressive", condition="label", use_classifier=True),
     _of_the_unet("unet_moderate", "moderate supervised", schedule="moderate", condition="label", use_classifier=True),
-    _of_the_unet("unet_no_face", "no face (label only)", schedule="moderate", control="no_face"),
+    _of_the_unet("unet_no_face", "no face (label only)", schedule="moderate", ablation="no_face"),
     _use("lighter", "generated ones at a third", "generated examples weigh a third", generated_weight=1 / 3),
     _use("first", "generated ones first", "the second half of the updates sees real ones alone", generated_until=0.5),
     _use(
@@ -205,16 +205,16 @@ _ALL = [
         time_shift_share=0.1, frequency_shift_share=0.05,
     ),
     _augmented("mixup", "mixup", "real, pairs mixed (alpha 0.2)", mixup=0.2),
-    _spoilt("shuffled_faces", "other clips' faces", "moderate supervised, but each clip has another clip's face"),
-    _spoilt("no_face", "no face (label only)", "moderate supervised, but every face is a grey square"),
-    _spoilt("shuffled_labels", "other clips' labels", "moderate supervised, but G and Q get another clip's label"),
+    _ablation("shuffled_faces", "other clips' faces", "moderate supervised, but each clip has another clip's face"),
+    _ablation("no_face", "no face (label only)", "moderate supervised, but every face is a grey square"),
+    _ablation("shuffled_labels", "other clips' labels", "moderate supervised, but G and Q get another clip's label"),
 ]  # fmt: skip
 
 CASES: Mapping[str, Case] = {case.name: case for case in _ALL}
 """All cases by name, in the order of the table."""
 
 WHOLE_CASE = "moderate_supervised"
-"""The case that those of the group `spoilt` are, but for what they lack."""
+"""The case that those of the group `ablations` are, but for what they lack."""
 SWEPT_CASE = _BEST
 """The case whose share of generated examples is varied."""
 LOW_DATA_CASES = ("baseline", "no_face", "moderate_supervised", _BEST)

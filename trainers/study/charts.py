@@ -1,4 +1,4 @@
-"""Pictures of a study, in the colours of `trainers.reports.plots.theme`.
+"""Images of a study, in the colours of `trainers.reports.plots.theme`.
 
 Public names: differences, speakers, shares, low_data, flattened, feature_map.
 """

@@ -37,7 +37,7 @@ class Estimate:
 
 
 def estimate(study: Study, runs: Sequence[PlannedRun], left: Sequence[PlannedRun], folder: Path) -> Estimate:
-    """From the stages done so far; of kinds that were never done, from a few training steps on random pictures."""
+    """From the stages done so far; of kinds that were never done, from a few training steps on random images."""
     known, counts = measured(runs, folder), stages_left(left)
     expected = dict(known)
     for generator in {run.config.model.generator for run in left}:
@@ -121,9 +121,9 @@ def _recogniser_step(config: RunConfig) -> float:
     settings = config.recognise
     network = networks.build_classifier(config.model)
     network.compile(training.adam(settings), tf.keras.losses.CategoricalCrossentropy(from_logits=True))
-    pictures = tf.zeros([settings.batch_size, config.model.size, config.model.size, 1])
+    images = tf.zeros([settings.batch_size, config.model.size, config.model.size, 1])
     targets = tf.one_hot(tf.zeros([settings.batch_size], tf.int32), config.model.num_classes)
-    return _seconds_a_step(network, tf.data.Dataset.from_tensors((pictures, targets)).repeat())
+    return _seconds_a_step(network, tf.data.Dataset.from_tensors((images, targets)).repeat())
 
 
 def _seconds_a_step(model: tf.keras.Model, batches: tf.data.Dataset) -> float:

@@ -1,6 +1,6 @@
 """Writes what a study shows, for a reader who did not run it: report.html, table1.md and table1.tex.
 
-Public name: `write`. Every figure on the page is made from the study's metrics.jsonl (see `trainers.study.results`); pictures
+Public name: `write`. Every figure on the page is made from the study's metrics.jsonl (see `trainers.study.results`); images
 of samples, features and learning curves are those of the first run of the case they show.
 """
 
@@ -131,13 +131,13 @@ def _corpus(
         "runs": results[0].runs,
         "speakers": len(results[0].speakers),
         "rows": {group: [row for row in rows if row.group == group] for group in GROUPS},
-        "differences": pages.picture(
+        "differences": pages.image(
             functools.partial(study_plots.differences, {"": results}), f"{title}: every row's difference"
         ),
         "confusions": [
             {
                 "title": result.title,
-                "picture": pages.picture(
+                "image": pages.image(
                     functools.partial(plots.confusion, result.confusion, result.classes),
                     f"Confusion matrix of {result.title} on {title}",
                 ),
@@ -145,7 +145,7 @@ def _corpus(
             for result in (by_row["baseline", "bare"], by_row["baseline", "strong"], example)
             if result
         ],
-        "by_speaker": pages.picture(
+        "by_speaker": pages.image(
             functools.partial(study_plots.speakers, by_row["baseline", "bare"], example), f"{title}: accuracy of each speaker"
         ) if example else None,
         "by_sex": [
@@ -258,7 +258,7 @@ def _shares(study: Study, found: Sequence[CaseResult], dataset: str) -> dict[str
             place = dataclasses.replace(usual.place, share=study.base.generated_share)
             swept.append(dataclasses.replace(usual, place=place))
     alt = f"{tables.corpus_title(dataset)}: differences over the share of generated examples"
-    return pages.picture(functools.partial(study_plots.shares, swept), alt)
+    return pages.image(functools.partial(study_plots.shares, swept), alt)
 
 
 def _low_data(
@@ -277,7 +277,7 @@ def _low_data(
         for title in dict.fromkeys(one.title for one in reduced)
     }
     alt = f"{tables.corpus_title(dataset)}: accuracy over the number of training speakers"
-    return pages.picture(functools.partial(study_plots.low_data, curves), alt)
+    return pages.image(functools.partial(study_plots.low_data, curves), alt)
 
 
 def _example(runs: Sequence[PlannedRun], dataset: str, example: CaseResult | None, folder: Path) -> dict[str, Any]:
@@ -296,8 +296,8 @@ def _example(runs: Sequence[PlannedRun], dataset: str, example: CaseResult | Non
     return {
         "example": f"{example.title}, fold {example.place.fold}, seed {example.place.seed} ({run.path})",
         "samples": run_report.sample_section(samples),
-        "clips": run_report.sound_section(path, samples, at_most=1),
-        "features": pages.picture(draw, f"t-SNE of the features of real and generated spectrograms, {dataset}"),
+        "clips": run_report.audio_section(path, samples, at_most=1),
+        "features": pages.image(draw, f"t-SNE of the features of real and generated spectrograms, {dataset}"),
     }
 
 
@@ -315,6 +315,6 @@ def _curves(runs: Sequence[PlannedRun], folder: Path) -> list[dict[str, Any]]:
             continue  # it diverged before its first interval ended
         title = f"{CASES[case].title if run.place else case} ({run.path})"
         section.append(
-            {"title": title, "picture": pages.picture(functools.partial(plots.loss_curves, own), f"{title}: losses")}
+            {"title": title, "image": pages.image(functools.partial(plots.loss_curves, own), f"{title}: losses")}
         )
     return section

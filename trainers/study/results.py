@@ -68,7 +68,7 @@ class CaseResult:
         comparison: with the recogniser that it is `against`, of the same folds, seeds and training speakers; None for `bare`.
         adjusted_p: its p-value, corrected by Holm's method for the number of the table's primary comparisons where it is one,
             else for that of the others; None where there is none.
-        whole_minus_this: for a case of the group `spoilt`, `WHOLE_CASE` minus it, which says what the missing part is worth.
+        whole_minus_this: for a case of the group `ablations`, `WHOLE_CASE` minus it, which says what the missing part is worth.
         classes: names of the emotions.
         confusion: the sum over runs, int [classes, classes], rows true and columns recognised.
         run_differences: accuracy minus that of the compared one of the same fold and seed, by `fold f, seed s`.
@@ -232,7 +232,7 @@ def _result(
         for name, value in (run.recognition | run.quality).items():
             values[name].append(value)
     first = next(iter(runs.values()))
-    lacks = CASES[first.place.case].group == "spoilt" and whole.keys() == runs.keys()
+    lacks = CASES[first.place.case].group == "ablations" and whole.keys() == runs.keys()
     return CaseResult(
         place=first.place,
         runs=len(runs),

@@ -1,4 +1,4 @@
-"""Several studies in one table and one picture. Public names: write, increments.
+"""Several studies in one table and one image. Public names: write, increments.
 
 Each study is told by its folder's name; what its cases reach was worked out by `trainers.study.results`.
 """

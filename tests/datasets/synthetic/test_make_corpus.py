@@ -98,16 +98,16 @@ def test_ravdess_media(tmp_path):
 
 def test_voxceleb2_media(tmp_path):
     make_corpus(tmp_path / "v", "voxceleb2", speakers=2, clips_per_speaker=1, **SMALL | {"frame_size": (112, 112)})
-    pictures = sorted((tmp_path / "v").rglob("*.mp4"))
-    assert [path.relative_to(tmp_path / "v").parts[:3] for path in pictures] == [
+    images = sorted((tmp_path / "v").rglob("*.mp4"))
+    assert [path.relative_to(tmp_path / "v").parts[:3] for path in images] == [
         ("dev", "mp4", "id00012"), ("test", "mp4", "id00013")
     ]  # fmt: skip
-    for picture in pictures:
-        with av.open(str(picture)) as container:
+    for image in images:
+        with av.open(str(image)) as container:
             assert not container.streams.audio
             assert container.streams.video[0].average_rate == 25
             assert container.streams.video[0].width == 112
-        with av.open(str(picture).replace("/mp4/", "/aac/").replace(".mp4", ".m4a")) as container:
+        with av.open(str(image).replace("/mp4/", "/aac/").replace(".mp4", ".m4a")) as container:
             assert not container.streams.video
             assert (container.streams.audio[0].codec_context.name, container.streams.audio[0].rate) == ("aac", 16_000)
 

@@ -13,9 +13,9 @@ from films import Track, film, number_of, numbered, tone
 from datasets import media
 from datasets.clips import Listing, media_files
 from emogan.errors import MediaError
-from emogan.media import kinds, sounds
+from emogan.media import audio_streams, kinds
 
-VIDEOS = {  # suffix -> container, pictures, sound
+VIDEOS = {  # suffix -> container, images, sound
     ".3g2": ("3g2", "mpeg4", "aac"), ".3gp": ("3gp", "libx264", "aac"), ".asf": ("asf", "mpeg4", "libmp3lame"),
     ".avi": ("avi", "mpeg4", "libmp3lame"), ".f4v": ("f4v", "libx264", "aac"), ".flv": ("flv", "flv", "pcm_s16le"),
     ".m2ts": ("mpegts", "libx264", "ac3"), ".m4v": ("mp4", "mpeg4", "aac"), ".mkv": ("matroska", "libx264", "flac"),
@@ -24,7 +24,7 @@ VIDEOS = {  # suffix -> container, pictures, sound
     ".ts": ("mpegts", "mpeg2video", "mp2"), ".vob": ("vob", "mpeg2video", "ac3"), ".webm": ("webm", "libvpx", "libopus"),
     ".wmv": ("asf", "wmv2", "libmp3lame"),
 }  # fmt: skip
-SOUNDS = {  # suffix -> container, codec
+AUDIO = {  # suffix -> container, codec
     ".aac": ("adts", "aac"), ".ac3": ("ac3", "ac3"), ".aif": ("aiff", "pcm_s16be"), ".aiff": ("aiff", "pcm_s24be"),
     ".caf": ("caf", "pcm_s16be"), ".flac": ("flac", "flac"), ".m4a": ("ipod", "aac"), ".mka": ("matroska", "aac"),
     ".mp3": ("mp3", "libmp3lame"), ".oga": ("oga", "flac"), ".ogg": ("ogg", "libopus"), ".opus": ("opus", "libopus"),
@@ -38,7 +38,7 @@ def made(suffix: str) -> bytes:
     if suffix == ".amr":
         track = Track(samples=tone(SECONDS, rate=8000), rate=8000, codec="libopencore_amrnb")
         return film([], track, container="amr")
-    container, *video, sound = VIDEOS.get(suffix) or SOUNDS[suffix]
+    container, *video, sound = VIDEOS.get(suffix) or AUDIO[suffix]
     rate = 44_100 if container == "flv" else 48_000
     track = Track(samples=tone(SECONDS, rate=rate), rate=rate, codec=sound)
     options = {"mpegts_m2ts_mode": "1"} if suffix in (".m2ts", ".mts") else None
@@ -48,16 +48,16 @@ def made(suffix: str) -> bytes:
 
 def test_every_kind_is_tried_here():
     assert VIDEOS.keys() == kinds.VIDEO_SUFFIXES
-    assert SOUNDS.keys() | {".amr"} == kinds.SOUND_SUFFIXES
+    assert AUDIO.keys() | {".amr"} == kinds.AUDIO_SUFFIXES
 
 
-@pytest.mark.parametrize("suffix", sorted(kinds.VIDEO_SUFFIXES | kinds.SOUND_SUFFIXES))
+@pytest.mark.parametrize("suffix", sorted(kinds.VIDEO_SUFFIXES | kinds.AUDIO_SUFFIXES))
 def test_one_of_each_kind_is_listed_and_opened(suffix, tmp_path):
     path = tmp_path / f"a{suffix.upper()}"
     path.write_bytes(made(suffix))
     assert media_files(tmp_path, Listing(splits={})) == [path]
     assert not kinds.is_cut_off(made(suffix))
-    samples, _ = sounds.read_sound(path, made(suffix), 16_000)
+    samples, _ = audio_streams.read_audio(path, made(suffix), 16_000)
     assert len(samples) == pytest.approx(SECONDS * 16_000, abs=2000)
     assert 0.1 < abs(samples[4000:-4000]).max() < 0.5
     if suffix in kinds.VIDEO_SUFFIXES:
@@ -76,7 +76,7 @@ def is_cut_off(action, data: bytes) -> bool:
     return False
 
 
-hear = functools.partial(sounds.read_sound, sample_rate=16_000)
+hear = functools.partial(audio_streams.read_audio, sample_rate=16_000)
 
 
 @pytest.mark.parametrize("suffix", sorted(kinds.VIDEO_SUFFIXES))
@@ -91,7 +91,7 @@ SIZELESS = {".aac", ".ac3", ".amr"}
 """Packets and nothing else."""
 
 
-@pytest.mark.parametrize("suffix", sorted(kinds.SOUND_SUFFIXES - SIZELESS))
+@pytest.mark.parametrize("suffix", sorted(kinds.AUDIO_SUFFIXES - SIZELESS))
 @pytest.mark.parametrize("share", [0.01, 0.1, 0.5, 0.9])
 def test_a_sound_that_is_cut_off(suffix, share):
     whole = made(suffix)

@@ -16,8 +16,8 @@ class Stand(tf.Module):
         self.names = names
 
     @tf.function(input_signature=[tf.TensorSpec([None, 299, 299, 3])])
-    def __call__(self, pictures):
-        means = tf.reduce_mean(pictures, [1, 2], keepdims=True)
+    def __call__(self, images):
+        means = tf.reduce_mean(images, [1, 2], keepdims=True)
         return dict(zip(self.names, (means, 3 * means), strict=False))
 
 
@@ -31,11 +31,11 @@ def saved(tmp_path):
 
 
 @pytest.mark.parametrize("channels", [1, 3])
-def test_features_and_logits_of_resized_pictures(saved, rng, channels):
-    pictures = rng.uniform(-1, 1, (40, 64, 64, channels)).astype(np.float32)
-    features, logits = load_inception(saved("pool_3", "logits"))(pictures)
+def test_features_and_logits_of_resized_images(saved, rng, channels):
+    images = rng.uniform(-1, 1, (40, 64, 64, channels)).astype(np.float32)
+    features, logits = load_inception(saved("pool_3", "logits"))(images)
     assert features.shape == (40, 3)
-    np.testing.assert_allclose(features, np.broadcast_to(pictures.mean((1, 2)), (40, 3)), atol=5e-3)
+    np.testing.assert_allclose(features, np.broadcast_to(images.mean((1, 2)), (40, 3)), atol=5e-3)
     np.testing.assert_allclose(logits, 3 * features, rtol=1e-6)
 
 

@@ -117,7 +117,7 @@ def test_a_collapsed_set_keeps_precision_and_loses_recall_and_coverage(rng):
     assert result.coverage < 0.15
 
 
-def test_one_picture_for_everything_has_no_recall(rng):
+def test_one_image_for_everything_has_no_recall(rng):
     result = manifold(rng.normal(size=(300, 4)), np.full((300, 4), 0.1, dtype=np.float32))
     assert (result.precision, result.recall) == (1, 0)
     assert result.coverage < 0.15

@@ -26,14 +26,14 @@ def test_ssim_agrees_with_tensorflow(rng, spectrograms):
     assert 0.3 < similarity.ssim(spectrograms, near).mean() < 0.99
 
 
-def test_ssim_of_flat_pictures_by_hand():
+def test_ssim_of_flat_images_by_hand():
     # No variance: (2 a b + c1) / (a^2 + b^2 + c1), c1 = (0.01 * 2)^2 = 0.0004.
     first, second = np.full((1, 16, 16, 1), 0.5), np.full((1, 16, 16, 1), -0.25)
     expected = (2 * 0.5 * -0.25 + 0.0004) / (0.25 + 0.0625 + 0.0004)
     assert similarity.ssim(first, second)[0] == pytest.approx(expected)
 
 
-def test_ssim_of_equal_pictures_is_one(spectrograms):
+def test_ssim_of_equal_images_is_one(spectrograms):
     np.testing.assert_allclose(similarity.ssim(spectrograms, spectrograms), np.ones(8), atol=1e-12)
 
 
@@ -43,7 +43,7 @@ def test_ssim_takes_the_half_precision_of_the_disk(spectrograms):
 
 
 def test_ssim_refuses_what_is_no_pair(spectrograms):
-    with pytest.raises(UserError, match="pairs of pictures"):
+    with pytest.raises(UserError, match="pairs of images"):
         similarity.ssim(spectrograms, spectrograms[:4])
     with pytest.raises(UserError, match="there are 0 pairs"):
         similarity.ssim(spectrograms[:0], spectrograms[:0])
@@ -72,7 +72,7 @@ def test_perfect_copies_differ_from_every_shuffle(spectrograms):
     assert (result.difference.n, result.difference.unit) == (8, "items")
 
 
-def test_one_picture_for_all_follows_no_pairing(rng):
+def test_one_image_for_all_follows_no_pairing(rng):
     real = rng.uniform(-1, 1, size=(20, 16, 16, 1))
     constant = np.repeat(rng.uniform(-1, 1, size=(1, 16, 16, 1)), 20, axis=0)
     difference = similarity.shuffled_pairing(constant, real, shuffles=60).difference

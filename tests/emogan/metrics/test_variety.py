@@ -17,7 +17,7 @@ def rng():
 
 
 def striped(contrast, mean=0.0):
-    """A 2 x 2 picture with rows mean + contrast and mean - contrast; two of them are |difference of contrasts| apart."""
+    """A 2 x 2 image with rows mean + contrast and mean - contrast; two of them are |difference of contrasts| apart."""
     return np.array([[[mean + contrast]] * 2, [[mean - contrast]] * 2])
 
 
@@ -26,8 +26,8 @@ def draws_of(*contrasts):
 
 
 def distance_by_loops(first, second):
-    first, second = (picture.astype(float).ravel() for picture in (first, second))
-    first, second = ([x - sum(picture) / len(picture) for x in picture] for picture in (first, second))
+    first, second = (image.astype(float).ravel() for image in (first, second))
+    first, second = ([x - sum(image) / len(image) for x in image] for image in (first, second))
     return sum(abs(x - y) for x, y in zip(first, second, strict=True)) / len(first)
 
 
@@ -259,26 +259,26 @@ def test_shares_that_cannot_be_measured_are_refused(rng):
 
 def test_level_and_profile_by_hand():
     # Rows (of frequency) with means 0.4 and -0.2 over time and channels; level 0.1.
-    picture = np.array([[[[0.2, 0.4], [0.4, 0.6]], [[-0.2, -0.4], [0.0, -0.2]]]], dtype=np.float32)
-    np.testing.assert_allclose(level(picture), [0.1], rtol=1e-6)
-    np.testing.assert_allclose(row_profile(picture), [[0.3, -0.3]], rtol=1e-6)
-    assert level(picture).dtype == row_profile(picture).dtype == np.float64
+    image = np.array([[[[0.2, 0.4], [0.4, 0.6]], [[-0.2, -0.4], [0.0, -0.2]]]], dtype=np.float32)
+    np.testing.assert_allclose(level(image), [0.1], rtol=1e-6)
+    np.testing.assert_allclose(row_profile(image), [[0.3, -0.3]], rtol=1e-6)
+    assert level(image).dtype == row_profile(image).dtype == np.float64
 
 
-def test_level_and_profile_are_of_each_picture(rng):
-    pictures = rng.uniform(-1, 1, size=(5, 6, 6, 2))
-    for i, picture in enumerate(pictures):
-        assert level(pictures)[i] == pytest.approx(picture.mean())
-        np.testing.assert_allclose(row_profile(pictures)[i], [row.mean() - picture.mean() for row in picture])
+def test_level_and_profile_are_of_each_image(rng):
+    images = rng.uniform(-1, 1, size=(5, 6, 6, 2))
+    for i, image in enumerate(images):
+        assert level(images)[i] == pytest.approx(image.mean())
+        np.testing.assert_allclose(row_profile(images)[i], [row.mean() - image.mean() for row in image])
 
 
 def test_profiles_are_blind_to_level_and_time(rng):
-    pictures = rng.uniform(-0.5, 0.5, size=(5, 6, 6, 1))
-    np.testing.assert_allclose(row_profile(np.roll(pictures, 2, axis=2) + 0.3), row_profile(pictures), atol=1e-12)
+    images = rng.uniform(-0.5, 0.5, size=(5, 6, 6, 1))
+    np.testing.assert_allclose(row_profile(np.roll(images, 2, axis=2) + 0.3), row_profile(images), atol=1e-12)
 
 
 @pytest.mark.parametrize("function", [level, row_profile])
-def test_a_single_picture_is_no_set(function):
+def test_a_single_image_is_no_set(function):
     with pytest.raises(UserError, match=r"\(4, 4, 1\)"):
         function(np.zeros((4, 4, 1)))
 

@@ -78,7 +78,7 @@ def b64(data):
     return {"b64": base64.b64encode(data).decode()}
 
 
-PNG = b"no picture"
+PNG = b"no image"
 ROW = {"aligned_face_bytes": b64(PNG), "emotion": "happy", "seed": 1}
 UNREAD = "aligned_face_bytes is neither a PNG nor a JPEG file that can be read"
 ERROR = {"error": UNREAD}

@@ -20,8 +20,8 @@ PORTRAIT = skimage.data.astronaut()[:256, 96:352]
 CONFIG = MediaConfig.of_size(64).face
 
 
-def saved(path: Path, picture: np.ndarray) -> Path:
-    Image.fromarray(picture).save(path)
+def saved(path: Path, image: np.ndarray) -> Path:
+    Image.fromarray(image).save(path)
     return path
 
 

@@ -21,22 +21,22 @@ def served(exported):
 
 @pytest.fixture
 def request_of_three(rng):
-    pictures = rng.integers(0, 255, (3, 64, 64, 3), np.uint8)
-    return pictures, {
-        "aligned_face_bytes": tf.stack([tf.io.encode_png(picture) for picture in pictures]),
+    images = rng.integers(0, 255, (3, 64, 64, 3), np.uint8)
+    return images, {
+        "aligned_face_bytes": tf.stack([tf.io.encode_png(image) for image in images]),
         "emotion": tf.constant(["happy", "sad", "anger"]),
         "seed": tf.constant([4, 4, -1], tf.int64),
     }
 
 
 def test_the_signature_gives_what_the_network_gives(generator, exported, settings, request_of_three):
-    pictures, request = request_of_three
+    images, request = request_of_three
     served = signatures.LocalModel(exported)
     assert served.settings == settings
     answer = served.signatures["serving_default"](**request)
     noise = [tf.random.stateless_uniform([settings.model.noise_dim], [seed, 0], -1.0, 1.0) for seed in (4, 4, -1)]
     condition = np.eye(6, dtype=np.float32)[[EMOTIONS.index(e) for e in ("happy", "sad", "anger")]]
-    expected = generator([pictures.astype(np.float32) / 127.5 - 1, condition, tf.stack(noise)])
+    expected = generator([images.astype(np.float32) / 127.5 - 1, condition, tf.stack(noise)])
     np.testing.assert_allclose(answer["spectrogram"], expected, atol=1e-5)
     assert list(answer["error"].numpy()) == [b"", b"", b""]
 
@@ -62,7 +62,7 @@ def png(height=64, width=64):
     return tf.io.encode_png(np.full((height, width, 3), 120, np.uint8)).numpy()
 
 
-def test_pictures_that_cannot_be_read_are_told_in_their_rows_and_the_others_are_served(served):
+def test_images_that_cannot_be_read_are_told_in_their_rows_and_the_others_are_served(served):
     jpeg = tf.io.encode_jpeg(np.full((80, 64, 3), 120, np.uint8)).numpy()
     rows = [
         png(),
@@ -86,7 +86,7 @@ def test_pictures_that_cannot_be_read_are_told_in_their_rows_and_the_others_are_
     np.testing.assert_array_equal(spread > 0, [True] * 2 + [False] * 7)
 
 
-def test_a_picture_that_is_too_large_is_refused_before_it_is_decoded(served):
+def test_a_image_that_is_too_large_is_refused_before_it_is_decoded(served):
     declared = bytearray(png())
     declared[16:24] = (5000).to_bytes(4, "big") * 2
     rows = [bytes(declared), png() + b"\0" * signatures.MAX_BYTES, png(100, 200)]
@@ -112,12 +112,12 @@ def test_the_audio_is_that_of_the_spectrogram_as_a_wav_file(served, settings, re
     spectrograms = served["serving_default"](**request)["spectrogram"]
     answer = served["audio"](**request)
     assert [error[:7] for error in answer["error"].numpy()] == [b"", b"unknown", b""]
-    sound_settings = settings.media.spectrogram
-    expected = audio.waveform(spectrograms, sound_settings).numpy()
+    audio_settings = settings.media.spectrogram
+    expected = audio.waveform(spectrograms, audio_settings).numpy()
     for row, data in enumerate(answer["wav_bytes"].numpy()):
-        sound = audio.read_wav(data, sound_settings.sample_rate)
+        sound = audio.read_wav(data, audio_settings.sample_rate)
         np.testing.assert_allclose(sound, np.clip(expected[row], -1, 1), atol=1e-3)
-    assert np.abs(audio.read_wav(answer["wav_bytes"].numpy()[1], sound_settings.sample_rate)).max() < 1e-3  # silence
+    assert np.abs(audio.read_wav(answer["wav_bytes"].numpy()[1], audio_settings.sample_rate)).max() < 1e-3  # silence
 
 
 def test_the_settings_travel_in_the_model(served, settings):
@@ -150,8 +150,8 @@ def test_sound_is_recognised_as_its_spectrogram_is(served, settings, rng):
     samples[1, :100], samples[2] = np.nan, 0
     silent = np.where(np.isnan(samples), 0, samples)
     found = served["recognise"](samples=tf.constant(samples))["emotion_probabilities"]
-    pictures = audio.spectrogram(tf.constant(silent), settings.media.spectrogram)
-    np.testing.assert_allclose(found, served["classify"](spectrogram=pictures)["emotion_probabilities"], atol=1e-5)
+    images = audio.spectrogram(tf.constant(silent), settings.media.spectrogram)
+    np.testing.assert_allclose(found, served["classify"](spectrogram=images)["emotion_probabilities"], atol=1e-5)
     assert np.abs(found[0] - found[2]).max() > 1e-3
 
 

@@ -1,4 +1,4 @@
-"""The page in a browser, on an exported model: a picture becomes sound, all emotions stand side by side, mistakes are told."""
+"""The page in a browser, on an exported model: an image becomes sound, all emotions stand side by side, mistakes are told."""
 
 import io
 import os
@@ -31,7 +31,7 @@ def port():
 
 @pytest.fixture(scope="module")
 def address(exported, port, tmp_path_factory):
-    """Of a page that runs as a user runs it; the pictures that it was shown are gone when it ends."""
+    """Of a page that runs as a user runs it; the images that it was shown are gone when it ends."""
     kept = tmp_path_factory.mktemp("kept")
     command = [sys.executable, "-m", "emogan.page", f"--model={exported}", f"--port={port}"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=os.environ | {"TMPDIR": str(kept)}) as page:
@@ -52,8 +52,8 @@ def page(address, browser):
         assert all(url.startswith((address, "data:", "blob:")) for url in asked)
 
 
-def choose(page, picture):
-    page.locator("input[type=file]").first.set_input_files(picture)
+def choose(page, image):
+    page.locator("input[type=file]").first.set_input_files(image)
     page.get_by_label("Remove Image").wait_for()
 
 
@@ -62,7 +62,7 @@ READ = "async sound => [...new Uint8Array(await (await fetch(sound.src)).arrayBu
 
 def shown(page):
     """The emotions whose spectrogram is seen, and the bytes of the sounds that can be played."""
-    names = [picture.get_attribute("alt") for picture in page.locator("img[alt^='spectrogram, ']:visible").all()]
+    names = [image.get_attribute("alt") for image in page.locator("img[alt^='spectrogram, ']:visible").all()]
     page.locator("audio[src]").nth(len(names) - 1).wait_for(state="attached")
     sounds = [bytes(sound.evaluate(READ)) for sound in page.locator("audio[src]").all()]
     return [name.removeprefix("spectrogram, ") for name in names], sounds
@@ -108,7 +108,7 @@ def test_all_emotions_stand_side_by_side(page, photo, tmp_path):
 
 def test_a_mistake_is_told(page, tmp_path):
     page.get_by_role("button", name="Generate").click()
-    page.get_by_text("there is no picture yet").wait_for()
+    page.get_by_text("there is no image yet").wait_for()
     imsave(tmp_path / "text.png", skimage.data.page())
     choose(page, tmp_path / "text.png")
     page.get_by_role("button", name="Generate").click()

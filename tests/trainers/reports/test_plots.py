@@ -1,4 +1,4 @@
-"""Pictures: what is drawn where, read back from the figures and their pixels."""
+"""Images: what is drawn where, read back from the figures and their pixels."""
 
 import io
 
@@ -42,7 +42,7 @@ def test_the_lowest_row_is_drawn_at_the_bottom():
     assert brightness[:50].max() < 20
 
 
-def test_the_colour_scale_does_not_depend_on_the_picture():
+def test_the_colour_scale_does_not_depend_on_the_image():
     image = drawn_axes(np.zeros((64, 64, 1))).images[0]
     assert image.get_clim() == (-1, 1)
     assert image.get_cmap().name == "magma"
@@ -95,10 +95,10 @@ def test_the_sample_figure_has_a_row_per_face_and_a_column_per_emotion(rng):
 
 def test_the_sample_grid_is_saved_as_it_is_returned(rng, tmp_path):
     path = tmp_path / "grid.png"
-    picture = plots.sample_grid(*samples(rng, 1), np.zeros((1, 0, 64, 64, 1)), ["generated"], path)
-    assert picture.dtype == np.uint8
-    np.testing.assert_array_equal(np.asarray(Image.open(path).convert("RGB")), picture)
-    assert (picture[0, 0] == 255).all()  # white paper
+    image = plots.sample_grid(*samples(rng, 1), np.zeros((1, 0, 64, 64, 1)), ["generated"], path)
+    assert image.dtype == np.uint8
+    np.testing.assert_array_equal(np.asarray(Image.open(path).convert("RGB")), image)
+    assert (image[0, 0] == 255).all()  # white paper
 
 
 def test_each_metric_has_a_panel_with_its_validation():

@@ -153,7 +153,7 @@ def test_the_papers_table_is_marked_not_directly_comparable(page):
     assert all(figure in page.text for figure in ("44.73", "53.71", "59.60", "2.31", "0.85", "50.40", "48.98", "0.95"))
 
 
-def test_every_picture_is_in_the_page_in_both_themes_and_has_words(page):
+def test_every_image_is_in_the_page_in_both_themes_and_has_words(page):
     # Samples, 4 sounds, confusion matrices of 5 recognisers and of requests, what is trained when, 7 stages.
     images, dark = page.all("img"), page.all("source")
     assert len(images) == len(dark) == 1 + 4 + 6 + 1 + 7

@@ -26,7 +26,7 @@ MISMATCH = {
 }
 
 CODE = {"loss": LossConfig(lambda_code=8.0), "model": dataclasses.replace(PRESETS["tiny"], noise_dim=4)}
-REVERSE = dataclasses.replace(PRESETS["tiny"], direction="sound_to_face")
+REVERSE = dataclasses.replace(PRESETS["tiny"], direction="audio_to_face")
 
 
 def run(**settings) -> RunConfig:
@@ -109,14 +109,14 @@ def strong(**augment) -> RecogniserConfig:
             lambda: run(strong=strong(frequency_shift_share=0.01)),
             "frequency_shift_share 0.01 of 64 is less than one; it must be at least 0.015625",
         ),
-        (lambda: run(control="no_voice"), "control is 'no_voice'; it must be one of none, shuffled_faces, no_face"),
+        (lambda: run(ablation="no_voice"), "ablation is 'no_voice'; it must be one of none, shuffled_faces, no_face"),
         (
-            lambda: run(control="shuffled_faces", calibrate=TrainConfig(steps=500, batch_size=1)),
-            "control shuffled_faces shuffles the labelled examples of a batch, and there is one; raise batch_size",
+            lambda: run(ablation="shuffled_faces", calibrate=TrainConfig(steps=500, batch_size=1)),
+            "ablation shuffled_faces shuffles the labelled examples of a batch, and there is one; raise batch_size",
         ),
         (
-            lambda: run(control="shuffled_labels", unlabelled_share=15 / 16),
-            "control shuffled_labels shuffles the labelled",
+            lambda: run(ablation="shuffled_labels", unlabelled_share=15 / 16),
+            "ablation shuffled_labels shuffles the labelled",
         ),
         (
             lambda: run(strong=strong(time_masks=1, time_mask_share=0.01)),
@@ -152,8 +152,8 @@ def test_nothing_is_flipped_balanced_or_left_out_unless_asked_for():
 
 def test_where_no_face_is_shown_none_is_anothers():
     assert run(**MISMATCH).calibration_loss.lambda_mismatch == 0.5
-    for control in ("no_face", "shuffled_faces"):
-        assert run(control=control, **MISMATCH).calibration_loss == LossConfig()
+    for ablation in ("no_face", "shuffled_faces"):
+        assert run(ablation=ablation, **MISMATCH).calibration_loss == LossConfig()
 
 
 def test_runs_with_other_seeds_share_no_training_of_a_recogniser():

@@ -40,7 +40,7 @@ def test_a_run_without_a_gan_has_the_bare_and_the_strong_recogniser(small):
 
 
 def test_draws_are_made_from_what_g_sees(small):
-    seen = {"face_to_sound": "crema_d_av, faces", "sound_to_face": "crema_d_av, spectrograms"}
+    seen = {"face_to_audio": "crema_d_av, faces", "audio_to_face": "crema_d_av, spectrograms"}
     for direction, data in seen.items():
         config = small.run_config(model=dataclasses.replace(small.model, direction=direction))
         assert next(phase.data for phase in phases(config) if phase.stage == "draw") == data
@@ -86,13 +86,13 @@ def test_what_is_compared_with_what_is_fixed():
 
 
 @pytest.mark.parametrize(
-    ("take_over", "taken"),
+    ("transfer", "taken"),
     [("generator", (ENCODER, DECODER)), ("encoder", (ENCODER,)), ("generator_and_discriminator", (ENCODER, DECODER, D))],
 )  # fmt: skip
-def test_what_is_taken_over_is_trained_on(small, take_over, taken):
-    state = states(small.run_config(take_over=take_over))["calibrate"]
+def test_what_is_taken_over_is_trained_on(small, transfer, taken):
+    state = states(small.run_config(transfer=transfer))["calibrate"]
     assert {name for name, what in state.items() if what == "trained on"} == set(taken)
-    assert states(small.run_config(take_over=take_over, freeze_encoder=True))["calibrate"][ENCODER] == "frozen"
+    assert states(small.run_config(transfer=transfer, freeze_encoder=True))["calibrate"][ENCODER] == "frozen"
 
 
 def test_the_table_has_a_line_for_each_stage_and_a_column_for_each_network(small):

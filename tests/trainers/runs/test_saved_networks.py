@@ -16,7 +16,7 @@ from trainers.runs.saved_networks import (
     save_network,
     seen_speakers,
     start_from,
-    take_over_trunk,
+    transfer_trunk,
 )
 
 
@@ -66,8 +66,8 @@ def test_what_does_not_fit_is_refused_with_the_difference(tmp_path, small):
     save_network(networks.build_discriminator(small.model), small.model, path, [])
     with pytest.raises(UserError, match=r"size: 64, 16.*base_filters: 16, 4"):
         load_network(path, ModelConfig(size=64, base_filters=16, noise_dim=8))
-    with pytest.raises(UserError, match=r"direction: sound_to_face, face_to_sound"):
-        load_network(path, dataclasses.replace(small.model, direction="sound_to_face"))
+    with pytest.raises(UserError, match=r"direction: audio_to_face, face_to_audio"):
+        load_network(path, dataclasses.replace(small.model, direction="audio_to_face"))
     with pytest.raises(UserError, match=r"role: generator, discriminator"):
         load_network(path, small.model, "generator")
     with pytest.raises(UserError, match=r"no emogan\.json"):
@@ -83,7 +83,7 @@ def test_a_classifier_fits_beside_any_gan_that_makes_what_it_reads(tmp_path, sma
     path = tmp_path / "q"
     save_network(networks.build_classifier(other), other, path, [])
     load_network(path, small.model, "classifier")
-    for changes in ({"num_classes": 8}, {"base_filters": 8}, {"direction": "sound_to_face"}):
+    for changes in ({"num_classes": 8}, {"base_filters": 8}, {"direction": "audio_to_face"}):
         with pytest.raises(UserError, match=next(iter(changes))):
             load_network(path, dataclasses.replace(small.model, **changes), "classifier")
 
@@ -103,7 +103,7 @@ def test_a_recogniser_can_start_from_the_kernels_of_d(tmp_path, small):
         path = tmp_path / f"d_{len(settings)}"
         save_network(discriminator, model, path, [])
         before = layer_digests(recogniser)
-        take_over_trunk(recogniser, path)
+        transfer_trunk(recogniser, path)
         after = layer_digests(recogniser)
         changed = {layer for layer in before if after[layer] != before[layer]}
         assert changed == {layer for layer in before if layer.startswith("trunk_") and layer.endswith("_conv")}
@@ -124,7 +124,7 @@ def pretrained(small, folder):
 
 
 @pytest.mark.parametrize(
-    ("take_over", "g_layers", "d_layers"),
+    ("transfer", "g_layers", "d_layers"),
     [
         (
             "generator_and_discriminator",
@@ -136,11 +136,11 @@ def pretrained(small, folder):
     ],
 )
 @pytest.mark.parametrize("freeze", [False, True])
-def test_what_is_taken_over_is_a_setting(tmp_path, small, take_over, g_layers, d_layers, freeze):
+def test_what_is_taken_over_is_a_setting(tmp_path, small, transfer, g_layers, d_layers, freeze):
     before = pretrained(small, tmp_path)
     tf.keras.utils.set_random_seed(2)
     generator, discriminator = networks.build_generator(small.model), networks.build_discriminator(small.model)
-    config = small.run_config(take_over=take_over, freeze_encoder=freeze)
+    config = small.run_config(transfer=transfer, freeze_encoder=freeze)
     lines = start_from(generator, discriminator, config, tmp_path)
     expected = [
         (network.name, layer)
@@ -206,9 +206,9 @@ def test_the_modulated_networks_leave_what_reads_the_condition_of_other_classes(
     assert len(lines) == sum(bool(layer.weights) for network in (generator, discriminator) for layer in network.layers)
 
 
-@pytest.mark.parametrize(("named", "taken_over"), [(list("abcdef"), True), (list("abcdeg"), False)])
+@pytest.mark.parametrize(("named", "transferred"), [(list("abcdef"), True), (list("abcdeg"), False)])
 def test_taking_over_from_a_calibration_keeps_what_reads_the_condition_if_the_classes_are_the_same(
-    tmp_path, small, named, taken_over
+    tmp_path, small, named, transferred
 ):
     pretrained(small, tmp_path)
     (tmp_path / "served.json").write_text(json.dumps({"class_names": named}))
@@ -220,5 +220,5 @@ def test_taking_over_from_a_calibration_keeps_what_reads_the_condition_if_the_cl
         for network in (generator, load_network(tmp_path / "generator"))
     )
     condition = slice(theirs.shape[3] - 6 - 8, theirs.shape[3] - 8)
-    assert (mine[..., condition] == theirs[..., condition]).all() == taken_over
+    assert (mine[..., condition] == theirs[..., condition]).all() == transferred
     np.testing.assert_array_equal(mine[..., -8:], theirs[..., -8:])

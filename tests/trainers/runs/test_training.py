@@ -81,8 +81,8 @@ def test_a_signal_after_the_last_step_is_not_lost(tmp_path, small):
     assert (tmp_path / "a" / "calibrate" / "checkpoints" / "last-00000006.index").exists()
 
 
-@pytest.mark.parametrize("keep", ["last", "best"])
-def test_best_and_last_are_kept_and_one_of_them_is_handed_on(tmp_path, small, keep, caplog):
+@pytest.mark.parametrize("select_weights", ["last", "best"])
+def test_best_and_last_are_kept_and_one_of_them_is_handed_on(tmp_path, small, select_weights, caplog):
     gan, weights, figures = small.make_gan(), {}, {}
     run = RunFolder(tmp_path / "a", small.run_config())
 
@@ -92,12 +92,12 @@ def test_best_and_last_are_kept_and_one_of_them_is_handed_on(tmp_path, small, ke
     validation = small.batches(100).take(2)
     training.fit(
         gan, small.batches, small.steps, run, "calibrate",
-        validation=validation, best_by="val_g_l1_loss", keep=keep, on_interval=note,
+        validation=validation, best_by="val_g_l1_loss", select_weights=select_weights, on_interval=note,
     )  # fmt: skip
     best = min(figures, key=figures.get)
     checkpoints = tmp_path / "a" / "calibrate" / "checkpoints"
     assert [path.stem for path in checkpoints.glob("best-*.index")] == [f"best-{best:08d}"]
-    kept = best if keep == "best" else 6
+    kept = best if select_weights == "best" else 6
     for expected, found in zip(weights[kept], gan.generator.get_weights(), strict=True):
         np.testing.assert_array_equal(found, expected)
 

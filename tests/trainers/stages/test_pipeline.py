@@ -52,7 +52,7 @@ def test_a_run_begins_from_the_networks_of_another_run(tiny_run, tiny_flags, tmp
     assert result.returncode == 0, result.stderr
     assert not (run / "pretrain").exists()
     digests = json.loads((start / "generator" / "emogan.json").read_text())["digests"]
-    taken = [line.split() for line in (run / "calibrate" / "taken_over.txt").read_text().splitlines()]
+    taken = [line.split() for line in (run / "calibrate" / "transferred.txt").read_text().splitlines()]
     assert {layer: digest for network, layer, digest in taken if network == "generator"} == digests
     licences = json.loads((run / "calibrate" / "served.json").read_text())["licences"]
     assert set(licences) == {"crema_d_av/64", "voxceleb_av"}
@@ -125,7 +125,7 @@ def test_a_run_with_every_further_aid(tiny_flags, tmp_path, run_command):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("generator", GENERATORS)
-@pytest.mark.parametrize("direction", ["face_to_sound", "sound_to_face"])
+@pytest.mark.parametrize("direction", ["face_to_audio", "audio_to_face"])
 def test_a_run_of_each_generator_in_each_direction(tiny_flags, tmp_path, run_command, generator, direction):
     run = tmp_path / "run"
     flags = [f"--generator={generator}", f"--direction={direction}", "--unlabelled_share=0.5"]
@@ -135,7 +135,7 @@ def test_a_run_of_each_generator_in_each_direction(tiny_flags, tmp_path, run_com
     rows = [row for row in read_metrics(run) if row["stage"] == "calibrate"]
     own = {"g_code_loss", "d_penalty_loss", "d_mismatched_accuracy"}
     assert all(own <= set(row) if generator == "modulated" else not own & set(row) for row in rows)
-    assert (run / "serving").exists() == (direction == "face_to_sound")
+    assert (run / "serving").exists() == (direction == "face_to_audio")
 
 
 def scenario(run_command, tiny_flags, run, *flags):
@@ -148,7 +148,7 @@ def scenario(run_command, tiny_flags, run, *flags):
 def test_moderate_semi_supervised_without_q(tiny_data, tiny_flags, tmp_path, run_command):
     run = tmp_path / "run"
     scenario(
-        run_command, tiny_flags, run, "--schedule=moderate", "--condition=face", "--nouse_classifier", "--keep=best",
+        run_command, tiny_flags, run, "--schedule=moderate", "--condition=face", "--nouse_classifier", "--select_weights=best",
         "--nod_sees_source",
     )  # fmt: skip
     assert not (run / "pretrain").exists()
@@ -186,19 +186,19 @@ def test_progressive_semi_supervised(tiny_flags, tmp_path, run_command):
 def test_moderate_supervised(tiny_flags, tmp_path, run_command):
     run = tmp_path / "run"
     scenario(run_command, tiny_flags, run, "--schedule=moderate", "--precision=mixed_float16")
-    assert (run / "calibrate" / "taken_over.txt").read_text() == ""
+    assert (run / "calibrate" / "transferred.txt").read_text() == ""
 
 
 @pytest.mark.slow
 def test_an_encoder_that_is_taken_over_and_frozen(tiny_flags, tmp_path, run_command):
     run = tmp_path / "run"
-    scenario(run_command, tiny_flags, run, "--take_over=encoder", "--freeze_encoder", "--g_ema=0.9")
+    scenario(run_command, tiny_flags, run, "--transfer=encoder", "--freeze_encoder", "--g_ema=0.9")
     before, after = (load_network(run / stage / "generator") for stage in ("pretrain", "calibrate"))
     for layer in before.layers:
         if layer.name.startswith(("encoder_", "standardise_")):
             for expected, found in zip(layer.get_weights(), after.get_layer(layer.name).get_weights(), strict=True):
                 np.testing.assert_array_equal(found, expected)
-    taken = (run / "calibrate" / "taken_over.txt").read_text().splitlines()
+    taken = (run / "calibrate" / "transferred.txt").read_text().splitlines()
     assert all(line.endswith(", frozen") == (" encoder_" in line) for line in taken)
     assert not any("decoder_" in line or "discriminator" in line for line in taken)
 
@@ -210,7 +210,7 @@ def test_faces_from_sound(tiny_flags, tmp_path, run_command):
         run_command,
         tiny_flags,
         run,
-        "--direction=sound_to_face",
+        "--direction=audio_to_face",
         "--condition=face",
         "--requests=all",
         "--d_sees_source",

@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 
 from datasets.corpus import open_corpus
-from emogan.codes import PictureCode
+from emogan.codes import ImageCode
 from emogan.config import from_json
 from trainers.runs import readings
 from trainers.runs.config import RunConfig
@@ -52,12 +52,12 @@ def test_unlabelled_clips_are_said_again_in_other_emotions(run_of, tiny_data):
     draws = sampling.read_draws(job, run)
     clips = open_corpus("voxceleb_av", tiny_data, "64").arrays("train", ["face", "spectrogram"])
     count = len(clips["face"])
-    assert draws.pictures.shape == (6 * count, 64, 64, 1)
+    assert draws.images.shape == (6 * count, 64, 64, 1)
     np.testing.assert_array_equal(draws.conditions, np.tile(np.eye(6), (count, 1)))
     assert set(draws.folds) == {""}
     assert draws.speakers == {f"voxceleb_av:{speaker}" for speaker in clips["speaker_id"]}
     generator = load_network(run.path / "calibrate" / "generator")
-    code = PictureCode(job.config.model.noise_dim)
+    code = ImageCode(job.config.model.noise_dim)
     code.build([clips["spectrogram"].shape, (1, 6)])
     with np.load(run.path / "calibrate" / "code.npz") as arrays:
         code.set_weights([arrays["means"], arrays["components"]])
@@ -65,7 +65,7 @@ def test_unlabelled_clips_are_said_again_in_other_emotions(run_of, tiny_data):
         face = clips["face"][item // 6].astype(np.float32)[np.newaxis] / 127.5 - 1
         noise = code([clips["spectrogram"][item // 6][np.newaxis], np.zeros([1, 6], np.float32)])
         expected = generator([face, draws.conditions[item][np.newaxis], noise], training=False)[0]
-        np.testing.assert_allclose(draws.pictures[item], expected, atol=2e-3)
+        np.testing.assert_allclose(draws.images[item], expected, atol=2e-3)
     assert draws.speakers <= seen_speakers(run.path / "recognise_gan" / "0" / "recogniser")
     assert not draws.speakers & seen_speakers(run.path / "recognise_strong" / "0" / "recogniser")
 
@@ -81,7 +81,7 @@ def test_recognisers_that_do_not_know_the_speaker_judge_what_is_generated(run_of
         judge = run.path / "judge" / f"without_{fold}" / "recogniser"
         assert not seen_speakers(judge) & job.labelled.speakers(fold)
         rows = draws.folds == fold
-        logits = load_network(judge).predict(np.array(draws.pictures[rows]), verbose=0)
+        logits = load_network(judge).predict(np.array(draws.images[rows]), verbose=0)
         expected = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
         np.testing.assert_allclose(targets[rows], expected, atol=1e-5)
     fits = targets.argmax(1) == draws.labels
@@ -114,7 +114,7 @@ def test_unlabelled_faces_speak_in_the_emotion_that_is_read_in_them(run_of, tiny
     read = tf.nn.softmax(f_s.predict(faces.astype(np.float32) / 127.5 - 1, verbose=0)).numpy()
     np.testing.assert_allclose(draws.conditions, np.repeat(read, 2, 0), atol=1e-5)
     judges = [load_network(run.path / "judge" / f"without_{fold}" / "recogniser") for fold in job.training_folds]
-    judged = [tf.nn.softmax(judge.predict(np.array(draws.pictures), verbose=0)).numpy() for judge in judges]
+    judged = [tf.nn.softmax(judge.predict(np.array(draws.images), verbose=0)).numpy() for judge in judges]
     np.testing.assert_allclose(targets, np.mean(judged, 0), atol=1e-5)
     assert labels.min() >= 0
 

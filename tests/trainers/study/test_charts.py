@@ -1,4 +1,4 @@
-"""What the pictures of a study show, read back from their axes."""
+"""What the images of a study show, read back from their axes."""
 
 import dataclasses
 

@@ -11,7 +11,7 @@ from trainers.runs.recognisers import RECOGNISERS, recognisers
 from trainers.study.cases import CASES, GROUPS, LOW_DATA_CASES, SWEPT_CASE
 from trainers.study.plan import Study, plan
 
-OTHER_STRONG = ("controls", "unlabelled")
+OTHER_STRONG = ("baselines", "unlabelled")
 """Groups of cases whose strong recogniser is another one."""
 ROWS = [(case, name) for case in CASES.values() for name in case.recognisers]
 
@@ -112,7 +112,7 @@ def test_a_study_whose_strong_recogniser_starts_from_d_pretrains_for_it(study, p
     [
         ({}, set()),
         ({"generator": "unet"}, {"unet", "unet_moderate", "unet_no_face", "use_revoiced"}),
-        ({"direction": "sound_to_face"}, {"use_revoiced", "consistent"}),
+        ({"direction": "audio_to_face"}, {"use_revoiced", "consistent"}),
         ({"pretrained": "runs/other/pretrain"}, {"unet", "unet_moderate", "unet_no_face"}),
     ],
 )
@@ -167,7 +167,7 @@ def test_a_run_has_the_settings_of_its_place(study):
 
 
 def test_all_recognisers_are_trained_alike_but_for_what_is_compared(study):
-    compared = {"schedule", "condition", "use_classifier", "strong", "control", "unlabelled_share"}
+    compared = {"schedule", "condition", "use_classifier", "strong", "ablation", "unlabelled_share"}
     used = {
         "draw_from",
         "requests",

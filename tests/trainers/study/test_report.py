@@ -10,11 +10,11 @@ from trainers.runs.folder import read_metrics
 
 
 class Page(HTMLParser):
-    """Collects headings, table cells, pictures and players."""
+    """Collects headings, table cells, images and players."""
 
     def __init__(self, text):
         super().__init__()
-        self.cells, self.pictures, self.players, self._open = [], [], [], []
+        self.cells, self.images, self.players, self._open = [], [], [], []
         self.headings = []
         self.feed(text)
         self.cells, self.headings = ([words.strip() for words in found] for found in (self.cells, self.headings))
@@ -22,7 +22,7 @@ class Page(HTMLParser):
     def handle_starttag(self, tag, attributes):
         values = dict(attributes)
         if tag == "img":
-            self.pictures.append(values)
+            self.images.append(values)
         elif tag == "audio":
             self.players.append(values)
         elif tag in ("td", "th"):
@@ -55,8 +55,8 @@ def page(text):
 
 def test_the_page_holds_all_it_needs(text, page):
     assert not re.findall(r"(?:src|href|srcset)=\"(?!data:)", text)
-    assert all(picture["src"].startswith("data:image/png") and picture["alt"] for picture in page.pictures)
-    assert len(page.pictures) > 8
+    assert all(image["src"].startswith("data:image/png") and image["alt"] for image in page.images)
+    assert len(page.images) > 8
     assert len(page.players) == 7
     assert "The corpora are synthetic." in text
     for heading in ("What was compared", "How to read it", "CREMA-D: Table 1", "What is generated", "Learning curves"):
@@ -94,8 +94,8 @@ def test_the_other_tables_lie_beside_it(tiny_study):
 _LOOK = """() => {
   document.querySelectorAll("details").forEach(part => { part.open = true; });
   return {
-    pictures: document.images.length,
-    broken: [...document.images].filter(picture => !picture.complete || picture.naturalWidth == 0).length,
+    images: document.images.length,
+    broken: [...document.images].filter(image => !image.complete || image.naturalWidth == 0).length,
     players: document.querySelectorAll("audio").length,
     width: document.documentElement.scrollWidth,
   };
@@ -109,9 +109,9 @@ def test_a_browser_shows_it_without_a_complaint(tiny_study, page, browser, tmp_p
         found = shown.evaluate(_LOOK)
         shown.screenshot(path=tmp_path / "page.png", full_page=True)
     assert errors == []
-    assert (found["pictures"], found["broken"]) == (len(page.pictures), 0)
+    assert (found["images"], found["broken"]) == (len(page.images), 0)
     assert found["players"] == 7
     assert found["width"] <= width  # nothing sticks out
-    picture = imread(tmp_path / "page.png")
-    assert picture.shape[1] == width
-    assert picture.std() > 10
+    image = imread(tmp_path / "page.png")
+    assert image.shape[1] == width
+    assert image.std() > 10

@@ -61,7 +61,7 @@ def test_cases_tested_on_different_speakers_are_not_compared(result):
         increments([other, of_speakers(result, "moderate_supervised")])
 
 
-def test_the_table_has_every_case_of_every_study_and_the_picture_is_there(result, folder, tmp_path):
+def test_the_table_has_every_case_of_every_study_and_the_image_is_there(result, folder, tmp_path):
     one = folder("face_1", [result("baseline"), *(of_speakers(result, case) for case in SPEAKERS)])
     two = folder("face_0", [result("baseline"), result("moderate_semi_supervised", -0.04, 0.2)])
     text = write([one, two], tmp_path / "out")

@@ -12,7 +12,7 @@ from av.stream import Disposition
 from films import RATE, Track, film, numbered, tone
 
 from emogan.errors import MediaError
-from emogan.media import sounds
+from emogan.media import audio_streams
 
 LEVEL = 0.25
 COMMENTARY = tone(1.2, LEVEL, hertz=880)
@@ -21,7 +21,7 @@ FRONT_LEFT, FRONT_RIGHT, CENTRE, BASS = range(4)
 
 
 def heard(data: bytes, name: str = "a.mp4") -> np.ndarray:
-    return sounds.read_sound(Path(name), data, 16_000)[0]
+    return audio_streams.read_audio(Path(name), data, 16_000)[0]
 
 
 def reason_of(data: bytes) -> str:
@@ -66,7 +66,7 @@ def test_a_silent_track_is_passed_over(container):
     mute = Track(samples=0 * VOICE)
     assert pitch(heard(two_tracks(mute, Track(samples=VOICE), container))) == 440
     assert pitch(heard(two_tracks(Track(samples=VOICE), Track(samples=COMMENTARY), container))) == 440
-    assert np.abs(heard(two_tracks(mute, mute, container))).max() < sounds.SILENCE
+    assert np.abs(heard(two_tracks(mute, mute, container))).max() < audio_streams.SILENCE
 
 
 def test_when_the_sound_begins():
@@ -74,7 +74,9 @@ def test_when_the_sound_begins():
         begins = []
         for begin in (0.0, 0.6):
             track = Track(samples=VOICE, codec="libmp3lame", begin=begin)
-            begins.append(sounds.read_sound(Path("a"), film(numbered(30), track, container=container), 16_000)[1])
+            begins.append(
+                audio_streams.read_audio(Path("a"), film(numbered(30), track, container=container), 16_000)[1]
+            )
         assert begins[1] - begins[0] == pytest.approx(0.6, abs=0.06), container
 
 

@@ -1,6 +1,6 @@
 """Decodes the sound of media files held in memory.
 
-Public names: read_sound, SILENCE. tensorflow-io reads usual WAV files, PyAV all others. Every fault of a file becomes a
+Public names: read_audio, SILENCE. tensorflow-io reads usual WAV files, PyAV all others. Every fault of a file becomes a
 MediaError with a stable reason, and the length is bounded.
 """
 
@@ -15,7 +15,7 @@ from emogan.errors import MediaError, UserError
 from emogan.media import kinds
 from emogan.media.containers import damage, decoder, open_file, packets, tracks
 
-MAX_SOUND_SECONDS = 300.0
+MAX_AUDIO_SECONDS = 300.0
 SAMPLE_RATES = range(1_000, 192_001)
 """Hz; what lies outside is a damaged header."""
 SILENCE = 2.0**-15
@@ -31,8 +31,8 @@ _USUAL = {5: "5.0", 6: "5.1", 7: "6.1", 8: "7.1"}
 """The layout of channels that have no names, by their number; of fewer nobody says where they belong."""
 
 
-def read_sound(
-    path: Path, data: bytes, sample_rate: int, *, max_seconds: float = MAX_SOUND_SECONDS
+def read_audio(
+    path: Path, data: bytes, sample_rate: int, *, max_seconds: float = MAX_AUDIO_SECONDS
 ) -> tuple[np.ndarray, float]:
     """Decodes the sound of a file.
 

@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 
 from datasets import input_pipeline, streams
-from datasets.controls import blank, spoilt_sources
+from datasets.ablations import ablate_sources, blank
 
 COUNT = 4
 
@@ -19,10 +19,10 @@ def batch(rng):
         "label": np.arange(COUNT),
     }
 
-    def batch(control):
+    def batch(ablation):
         numbered = streams.epochs([(tf.data.Dataset.from_tensor_slices(examples), COUNT)], batch_size=COUNT, seed=2)
         condition = input_pipeline.label_condition(6)
-        settings = {"batch_size": COUNT, "noise_dim": 5, "seed": 2, "control": control}
+        settings = {"batch_size": COUNT, "noise_dim": 5, "seed": 2, "ablation": ablation}
         return next(iter(input_pipeline.gan_batches(numbered, condition, **settings)))
 
     return batch
@@ -31,15 +31,15 @@ def batch(rng):
 def test_without_a_control_nothing_is_spoilt(batch):
     plain = batch("none")
     assert plain.keys() == {"source", "target", "condition", "noise", "key"}
-    for control in ("shuffled_faces", "no_face", "shuffled_labels"):
-        spoilt = batch(control)
+    for ablation in ("shuffled_faces", "no_face", "shuffled_labels"):
+        spoilt = batch(ablation)
         changed = {name for name in plain if (spoilt[name].numpy() != plain[name].numpy()).any()}
-        assert changed == {"condition" if control == "shuffled_labels" else "source"}
+        assert changed == {"condition" if ablation == "shuffled_labels" else "source"}
 
 
-@pytest.mark.parametrize(("control", "name"), [("shuffled_faces", "source"), ("shuffled_labels", "condition")])
-def test_a_shuffle_gives_every_example_another_ones(batch, control, name):
-    own, others = batch("none")[name].numpy(), batch(control)[name].numpy()
+@pytest.mark.parametrize(("ablation", "name"), [("shuffled_faces", "source"), ("shuffled_labels", "condition")])
+def test_a_shuffle_gives_every_example_another_ones(batch, ablation, name):
+    own, others = batch("none")[name].numpy(), batch(ablation)[name].numpy()
     assert not any((a == b).all() for a, b in zip(own, others, strict=True))
     np.testing.assert_array_equal(sorted(map(np.ndarray.tolist, others)), sorted(map(np.ndarray.tolist, own)))
 
@@ -49,18 +49,18 @@ def test_no_face_is_the_same_grey_in_training_and_in_generation(batch, rng):
     assert np.unique(trained_on).tolist() == pytest.approx([128 / 127.5 - 1], abs=1e-6)
     faces = rng.integers(0, 255, (2, 16, 16, 3), np.uint8)
     np.testing.assert_array_equal(
-        input_pipeline.to_input(tf.constant(spoilt_sources(faces, "no_face"))), trained_on[:2]
+        input_pipeline.to_input(tf.constant(ablate_sources(faces, "no_face"))), trained_on[:2]
     )
 
 
 def test_a_blank_spectrogram_is_silence(rng):
     sounds = rng.uniform(-1, 1, (2, 4, 4, 1)).astype(np.float16)
     np.testing.assert_array_equal(blank(tf.constant(sounds)), np.full_like(sounds, -1))
-    np.testing.assert_array_equal(spoilt_sources(sounds, "no_face"), np.full_like(sounds, -1))
+    np.testing.assert_array_equal(ablate_sources(sounds, "no_face"), np.full_like(sounds, -1))
 
 
 def test_sources_of_generation_are_others_or_their_own():
     faces = np.arange(3)[:, np.newaxis]
-    assert spoilt_sources(faces, "shuffled_faces").ravel().tolist() == [2, 0, 1]
-    assert spoilt_sources(faces, "shuffled_labels") is faces
-    assert spoilt_sources(faces, "none") is faces
+    assert ablate_sources(faces, "shuffled_faces").ravel().tolist() == [2, 0, 1]
+    assert ablate_sources(faces, "shuffled_labels") is faces
+    assert ablate_sources(faces, "none") is faces
