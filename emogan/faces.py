@@ -4,22 +4,17 @@ Public names: Face, detect (MTCNN, Zhang et al. 2016), align, invented_share, sh
 """
 
 import dataclasses
-import functools
-import pathlib
 from collections.abc import Iterator
-from typing import Any
 
-import mtcnn
 import numpy as np
 import tensorflow as tf
-from mtcnn.stages import StageONet, StagePNet, StageRNet
-from mtcnn.utils.bboxes import resize_to_square
-from mtcnn.utils.images import normalize_images
 from PIL import Image
+from scipy.ndimage import map_coordinates
 from skimage.filters import gaussian
-from skimage.transform import SimilarityTransform, warp
+from skimage.transform import SimilarityTransform
 
 from emogan.config import FaceConfig
+from emogan.detector import MIN_FACE_WIDTH, detect_rows
 from emogan.errors import UserError
 
 _TEMPLATE_SIDE = 112
@@ -28,8 +23,6 @@ _TEMPLATE = np.array(
 )
 """The five landmarks in ArcFace's images of 112 x 112 (Deng et al. 2019; `arcface_dst` in insightface)."""
 
-_REFINEMENTS = 2  # further passes of MTCNN's last network
-_MTCNN_FACE = 20  # pixels: width of the smallest face that MTCNN looks for
 USUAL_FACE = 40
 """The same for the first look at an image, in less than half of the time."""
 _BORDER_SHARE = 0.25  # border added around a crop that a face overfills, as a share of its sides
@@ -72,7 +65,7 @@ def detect(image: np.ndarray, config: FaceConfig) -> list[Face]:
     if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or 0 in image.shape:
         raise UserError(f"an image of {image.dtype} {image.shape}; faces are found in uint8 [H, W, 3], RGB, 0 to 255")
     for view, smallest, scale, border in _views(image, config.detection_side):
-        faces = [_to_face(row, scale, border) for row in _find(view, smallest)]
+        faces = [_to_face(row, scale, border) for row in detect_rows(view, smallest)]
         sure = [face for face in faces if face.confidence >= config.min_confidence]
         if sure:
             return sorted(sure, key=lambda face: face.box[2] * face.box[3], reverse=True)
@@ -89,78 +82,22 @@ def _views(image: np.ndarray, side: int) -> Iterator[tuple[np.ndarray, int, np.n
         shrunk = tf.image.resize(image, small_size, method=tf.image.ResizeMethod.AREA).numpy()
     scale, no_border = (size / small_size)[::-1], np.zeros(2)
     yield shrunk, USUAL_FACE, scale, no_border
-    yield image, _MTCNN_FACE, np.ones(2), no_border
+    yield image, MIN_FACE_WIDTH, np.ones(2), no_border
     border = np.ceil(small_size * _BORDER_SHARE).astype(int)
-    yield np.pad(shrunk, [(border[0],) * 2, (border[1],) * 2, (0, 0)], mode="edge"), _MTCNN_FACE, scale, border[::-1]
-
-
-def _find(image: np.ndarray, smallest: int = _MTCNN_FACE) -> np.ndarray:
-    """MTCNN's rows for an image of 0 to 255: index, x, y, width, height, confidence, 5 x, 5 y. There may be none.
-
-    Its last network looks again at the boxes it gave: with a face in their middle, the landmarks scatter by 1% of the
-    distance of the eyes between sizes of one image, and by 4% at worst (before: by up to 4%, and 18% at worst).
-    """
-    rows = _mtcnn().detect_faces(image, output_type="numpy", fit_to_image=False, min_face_size=smallest)
-    for _ in range(_REFINEMENTS):
-        if not len(rows):
-            break
-        boxes = np.hstack([rows[:, :3], rows[:, 1:3] + rows[:, 3:5], rows[:, 5:6]])  # corners instead of sizes
-        onet = _mtcnn().stages[-1]
-        rows = onet(images_normalized=normalize_images(image[np.newaxis]), bboxes_batch=resize_to_square(boxes))
-        rows[:, 3:5] -= rows[:, 1:3]
-    return rows
+    yield np.pad(shrunk, [(border[0],) * 2, (border[1],) * 2, (0, 0)], mode="edge"), MIN_FACE_WIDTH, scale, border[::-1]
 
 
 def _to_face(row: np.ndarray, scale: np.ndarray, border: np.ndarray) -> Face:
-    """Moves one of `_find`'s rows to the pixels of the image that its view came from.
+    """Moves one of `detect_rows`' rows to the pixels of the image that its view came from.
 
     Rounds to 0.01 pixels and a confidence of 0.0001: the digits below change with the number of threads, and would change
     the bytes of a dataset.
     """
-    corner, extent = (row[1:3] - border + 0.5) * scale - 0.5, row[3:5] * scale
-    landmarks = (row[6:].reshape(2, 5).T - border + 0.5) * scale - 0.5
+    corner, extent = (row[:2] - border + 0.5) * scale - 0.5, (row[2:4] - row[:2]) * scale
+    landmarks = (row[5:].reshape(2, 5).T - border + 0.5) * scale - 0.5
     x, y, width, height = map(float, np.round([*corner, *extent], 2))
     landmarks = np.round(landmarks, 2).astype(np.float32)
-    return Face(box=(x, y, width, height), confidence=round(float(row[5]), 4), landmarks=landmarks)
-
-
-class _ProposalStage(StagePNet):
-    """MTCNN's first network. For larger faces it looks at a smaller image, and the networks after it at the whole one.
-
-    (mtcnn's own way to a larger `min_face_size` drops levels of its pyramid at the wrong end, and finds nothing.)
-    """
-
-    def __call__(
-        self,
-        images_normalized: tf.Tensor,
-        images_oshapes: np.ndarray,
-        min_face_size: int = _MTCNN_FACE,
-        **settings: Any,
-    ) -> np.ndarray:
-        """Returns rows of index, x, y of two corners, confidence, in pixels of the whole image."""
-        size = np.array(images_normalized.shape[1:3])
-        small_size = np.maximum(np.round(size * _MTCNN_FACE / min_face_size).astype(int), 1)
-        if (small_size < size).any():
-            images_normalized = tf.image.resize(images_normalized, small_size, method=tf.image.ResizeMethod.AREA)
-            images_oshapes = np.array([[*small_size, 3]])
-        boxes = super().__call__(images_normalized=images_normalized, images_oshapes=images_oshapes, **settings)
-        boxes[:, 1:5] *= np.tile((size / small_size)[::-1], 2)
-        return boxes
-
-
-@functools.cache
-def _mtcnn() -> mtcnn.MTCNN:
-    """The detector, loaded once per process."""
-    # Full paths: a bare name is looked for in the current directory first, and whatever lies there is unpickled.
-    folder = pathlib.Path(mtcnn.__file__).parent / "assets" / "weights"
-    stages = [
-        _ProposalStage(weights=str(folder / "pnet.lz4")),
-        StageRNet(weights=str(folder / "rnet.lz4")),
-        StageONet(weights=str(folder / "onet.lz4")),
-    ]
-    for stage in stages:
-        stage._model = tf.function(stage.model, reduce_retracing=True)  # the same results in 0.4 of the time
-    return mtcnn.MTCNN(stages=stages)
+    return Face(box=(x, y, width, height), confidence=round(float(row[4]), 4), landmarks=landmarks)
 
 
 def align(image: np.ndarray, landmarks: np.ndarray, config: FaceConfig) -> tuple[np.ndarray, np.ndarray]:
@@ -193,12 +130,13 @@ def align(image: np.ndarray, landmarks: np.ndarray, config: FaceConfig) -> tuple
         crop = np.asarray(Image.fromarray(crop).reduce(step))
         sigma = np.sqrt(sigma**2 - (step**2 - 1) / 12) / step  # less the variance of the squares
     smooth = gaussian(crop.astype(np.float32), (sigma, sigma, 0), mode="nearest") if sigma else crop.astype(np.float32)
-    last = np.array(image.shape[1::-1]) - 1
-
-    def to_crop(points: np.ndarray) -> np.ndarray:
-        return (np.clip(to_face.inverse(points), 0, last) - origin + 0.5) / step - 0.5
-
-    face = warp(smooth, to_crop, output_shape=(config.size, config.size), order=1, mode="edge", preserve_range=True)
+    positions = [
+        (values.clip(0, side - 1) - start + 0.5) / step - 0.5
+        for values, side, start in zip(_positions(to_face, config.size), image.shape[1::-1], origin, strict=True)
+    ]
+    face = np.stack(
+        [map_coordinates(smooth[..., c], positions[::-1], order=1, mode="nearest") for c in range(3)], axis=-1
+    )
     return np.round(face).clip(0, 255).astype(np.uint8), to_face(np.asarray(landmarks, np.float64)).astype(np.float32)
 
 
@@ -216,10 +154,16 @@ def invented_share(shape: tuple[int, ...], landmarks: np.ndarray, config: FaceCo
     Raises:
         UserError: the landmarks are not five distinct points.
     """
-    columns, rows = np.meshgrid(*[np.arange(config.size, dtype=np.float64)] * 2)
-    x, y = _to_template(landmarks, config).inverse(np.stack([columns.ravel(), rows.ravel()], 1)).T
+    x, y = _positions(_to_template(landmarks, config), config.size)
     inside = (x >= -0.5) & (x < shape[1] - 0.5) & (y >= -0.5) & (y < shape[0] - 0.5)
     return float(1 - inside.mean())
+
+
+def _positions(to_face: SimilarityTransform, size: int) -> tuple[np.ndarray, np.ndarray]:
+    """x and y in the image, float64 [S, S], of each pixel of the aligned face."""
+    (a, b, c), (d, e, f) = to_face.inverse.params[:2]
+    column, row = np.arange(size), np.arange(size)[:, np.newaxis]
+    return a * column + b * row + c, d * column + e * row + f
 
 
 def _to_template(landmarks: np.ndarray, config: FaceConfig) -> SimilarityTransform:
