@@ -92,7 +92,7 @@ def test_speakers_who_differ_by_the_same_amount_have_no_interval(seeds):
 
 
 def test_differences_that_cannot_be_compared_are_refused():
-    with pytest.raises(UserError, match="there are 0 differences"):
+    with pytest.raises(UserError, match="0 differences"):
         comparison.compare(np.array([]), np.array([], str))
     with pytest.raises(UserError, match="not finite"):
         comparison.compare(np.array([0.1, np.nan]), SIX[:2])
@@ -161,5 +161,5 @@ def test_eight_cases_without_a_difference_are_seldom_called_different(rng):
 
 @pytest.mark.parametrize("p", [-0.1, 1.1, float("nan")])
 def test_what_is_no_p_value_is_refused(p):
-    with pytest.raises(UserError, match=r"must lie in \[0, 1\]"):
+    with pytest.raises(UserError, match=r"\[0, 1\]"):
         comparison.holm([0.5, p])

@@ -91,22 +91,22 @@ def test_images_that_cannot_be_compared_are_refused(rng):
     good = images_of(rng, 3)
     with pytest.raises(UserError, match="the same image size"):
         copying.nearest_distances(good, images_of(rng, 3, side=4))
-    with pytest.raises(UserError, match="there are 0 images; at least 1 is needed"):
+    with pytest.raises(UserError, match=r"\b0 images"):
         copying.nearest_distances(good[:0], good)
-    with pytest.raises(UserError, match="there are 0 training images; at least 1 is needed"):
+    with pytest.raises(UserError, match="0 training images"):
         copying.nearest_distances(good, good[:0])
-    with pytest.raises(UserError, match=r"go from nan to nan; they must lie in \[-1, 1\]"):
+    with pytest.raises(UserError, match=r"nan to nan"):
         copying.nearest_distances(np.where(good > 0.5, np.nan, good), good)
-    with pytest.raises(UserError, match=r"training images go from 0 to 255; they must lie in \[-1, 1\]"):
+    with pytest.raises(UserError, match=r"training images .* 0 to 255"):
         copying.nearest_distances(good, np.linspace(0, 255, 192).astype(np.uint8).reshape(3, 8, 8, 1))
 
 
 def test_leaving_out_needs_the_training_images_themselves(rng):
     good = images_of(rng, 3)
-    with pytest.raises(UserError, match="give them as `images` too"):
+    with pytest.raises(UserError, match="exclude_self"):
         copying.nearest_distances(good.copy(), good, exclude_self=True)
     one = good[:1]
-    with pytest.raises(UserError, match="there are 1 training images; at least 2 are needed"):
+    with pytest.raises(UserError, match=r"1 training images.* 2"):
         copying.nearest_distances(one, one, exclude_self=True)
 
 

@@ -25,7 +25,7 @@ def test_t_interval_agrees_with_the_t_test():
 
 
 def test_t_interval_of_one_value_is_refused():
-    with pytest.raises(UserError, match="there are 1 speakers"):
+    with pytest.raises(UserError, match="1 speakers"):
         intervals.t_interval(np.array([1.0]), "speakers")
 
 

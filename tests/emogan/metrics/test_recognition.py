@@ -41,12 +41,12 @@ def test_confusion_matrix_is_indexed_true_then_predicted():
 
 @pytest.mark.parametrize("figure", [recognition.accuracy, recognition.uar, recognition.macro_f1])
 def test_lists_that_cannot_be_scored_are_refused(figure):
-    with pytest.raises(UserError, match="at least 1 is needed"):
+    with pytest.raises(UserError, match="0 items"):
         figure(np.array([], int), np.array([], int))
-    with pytest.raises(UserError, match="same length"):
+    with pytest.raises(UserError, match="equal length"):
         figure(LABELS, PREDICTIONS[:-1])
 
 
 def test_a_class_number_out_of_range_is_refused():
-    with pytest.raises(UserError, match=r"0 to 2; they must lie in 0\.\.1"):
+    with pytest.raises(UserError, match=r"0 to 2"):
         recognition.confusion_matrix(LABELS, PREDICTIONS, 2)

@@ -43,9 +43,9 @@ def test_ssim_takes_the_half_precision_of_the_disk(spectrograms):
 
 
 def test_ssim_refuses_what_is_no_pair(spectrograms):
-    with pytest.raises(UserError, match="pairs of images"):
+    with pytest.raises(UserError, match=r"\[n, S, S, channels\]"):
         similarity.ssim(spectrograms, spectrograms[:4])
-    with pytest.raises(UserError, match="there are 0 pairs"):
+    with pytest.raises(UserError, match="0 pairs"):
         similarity.ssim(spectrograms[:0], spectrograms[:0])
     with pytest.raises(UserError, match="at least 11 pixels"):
         similarity.ssim(spectrograms[:, :8], spectrograms[:, :8])
@@ -60,7 +60,7 @@ def test_class_mean_ssim_uses_the_mean_of_the_items_class(spectrograms):
 
 
 def test_class_mean_ssim_refuses_a_class_without_training_items(spectrograms):
-    with pytest.raises(UserError, match="class 3 has no item"):
+    with pytest.raises(UserError, match="class 3"):
         similarity.class_mean_ssim(spectrograms[:2], np.array([0, 3]), spectrograms, np.zeros(8, int))
 
 
@@ -114,5 +114,5 @@ def test_six_speakers_are_averaged_before_the_interval(rng):
 
 
 def test_one_item_cannot_be_shuffled(spectrograms):
-    with pytest.raises(UserError, match="there are 1 pairs"):
+    with pytest.raises(UserError, match="1 pairs"):
         similarity.shuffled_pairing(spectrograms[:1], spectrograms[:1])
