@@ -250,7 +250,7 @@ def test_resample_is_soxrs_and_in_place(rate_in):
 def test_resample_rates():
     sound = sine(440)
     assert audio.resample(sound, RATE, RATE) is sound
-    with pytest.raises(UserError, match="0 to 16000 Hz; rates must lie between"):
+    with pytest.raises(UserError, match="0 to 16000 Hz"):
         audio.resample(sound, 0, RATE)
 
 
@@ -298,7 +298,7 @@ def test_read_wav_stays_in_range():
     np.testing.assert_array_equal(audio.read_wav(wav(np.array([3.0, -0.5]), subtype="FLOAT"), RATE), [1, -0.5])
 
 
-def test_read_wav_passes_over_other_chunks():
+def test_read_wav_ignores_other_chunks():
     samples = np.array([0, 16384, -32768], np.int16).tobytes()
     note, cue = chunk(b"LIST", b"INFOISFT\x05\0\0\0abcde\0"), chunk(b"JUNK", b"odd")
     for data in (
@@ -313,21 +313,21 @@ def test_read_wav_passes_over_other_chunks():
     ("data", "message"),
     [
         (b"", "not a WAV file: 0 bytes"),
-        (b"FileName,VoiceVote\n", "not a WAV file: 19 bytes that begin b'FileName,Voi'"),
+        (b"FileName,VoiceVote\n", "not a WAV file: 19 bytes .* b'FileName,Voi'"),
         (b"version https://git-lfs.github.com/spec/v1\n", "git lfs pull"),
-        (wav(sine(440))[:1000], "lacks 80964 of 81920 bytes"),
+        (wav(sine(440))[:1000], "80964 of 81920 bytes"),
         (wav(sine(440))[:40], "no complete fmt chunk"),
         (riff(chunk(b"data", b"\0\0")), "no complete fmt chunk"),
         (riff(fmt(), chunk(b"data", b"")), "no samples"),
-        (riff(fmt(tag=3, bits=32), chunk(b"data", np.array([np.nan], "<f4").tobytes())), "not numbers"),
-        (riff(fmt(tag=3, bits=64), chunk(b"data", bytes(8))), "format 3 with 64 bits.*convert it to 16-bit PCM"),
-        (riff(fmt(tag=2, bits=4), chunk(b"data", bytes(8))), "format 2 with 4 bits"),
+        (riff(fmt(tag=3, bits=32), chunk(b"data", np.array([np.nan], "<f4").tobytes())), "NaN"),
+        (riff(fmt(tag=3, bits=64), chunk(b"data", bytes(8))), "format 3, 64 bits"),
+        (riff(fmt(tag=2, bits=4), chunk(b"data", bytes(8))), "format 2, 4 bits"),
         (riff(fmt(channels=0), chunk(b"data", bytes(8))), "0 channels"),
         (riff(fmt(rate=0), chunk(b"data", bytes(8))), "from 0 to 16000 Hz"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
-def test_read_wav_refuses_in_one_message(data, message):
+def test_an_invalid_wav_file_raises_one_message(data, message):
     with pytest.raises(UserError, match=message) as caught:
         audio.read_wav(data, RATE)
     assert "\n" not in str(caught.value)

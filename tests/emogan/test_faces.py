@@ -190,7 +190,7 @@ def test_no_face_in_a_cup_of_coffee():
     ],
 )
 def test_refuses_other_images(image):
-    with pytest.raises(UserError, match=r"found in uint8 \[H, W, 3\]"):
+    with pytest.raises(UserError, match=r"must be uint8 \[H, W, 3\]"):
         faces.detect(image, CONFIG)
 
 
