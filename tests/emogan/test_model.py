@@ -121,10 +121,10 @@ def test_training_on_one_batch_learns_it(batch):
 def test_compile_wants_an_optimizer_for_every_player_and_no_more(batch):
     gan = make_gan()
     adam = tf.keras.optimizers.legacy.Adam
-    with pytest.raises(ValueError, match="belong together"):
+    with pytest.raises(ValueError, match="both or neither"):
         gan.compile(g_optimizer=adam(), d_optimizer=adam())
     without = make_gan(classifier=False)
-    with pytest.raises(ValueError, match="belong together"):
+    with pytest.raises(ValueError, match="both or neither"):
         without.compile(g_optimizer=adam(), d_optimizer=adam(), q_optimizer=adam())
 
 
@@ -251,7 +251,7 @@ def test_the_averaged_generator_by_hand(batch):
 
 
 def test_instance_noise_fades_to_nothing(batch):
-    """At the last step D judges the images as they are."""
+    """At the last step D sees the images unchanged."""
     gan = make_gan(loss=LossConfig(instance_noise=0.5))
     tensors = {name: tf.constant(values) for name, values in batch.items()}
     changes = []
@@ -269,7 +269,7 @@ def test_lazy_r1_weighs_as_much_as_it_is_rare(batch):
         gan.d_optimizer.iterations.assign(step)
         tensors = {name: tf.constant(values) for name, values in batch.items()}
         penalties.append(
-            gan._penalty(gan._judge([tensors], True), tensors["target"], tensors["target"], tensors).numpy()
+            gan._penalty(gan._discriminator([tensors], True), tensors["target"], tensors["target"], tensors).numpy()
         )
     np.testing.assert_allclose(penalties[1], 2 * penalties[0], rtol=1e-5)
     np.testing.assert_array_equal(penalties[2], 0)
