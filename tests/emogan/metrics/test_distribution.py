@@ -1,4 +1,4 @@
-"""FID, IS and KID against closed forms and second implementations in numpy and scipy."""
+"""FID, IS and KID compared with closed forms and second implementations in numpy and scipy."""
 
 import numpy as np
 import pytest
@@ -67,7 +67,7 @@ def test_inception_score_by_hand(rng):
     assert distribution.inception_score(logits.astype(np.float32)) == pytest.approx(expected, rel=1e-5)
 
 
-def test_inception_score_lies_between_one_and_the_number_of_classes():
+def test_inception_score_is_between_one_and_the_number_of_classes():
     assert distribution.inception_score(np.tile([1.0, 2.0, 3.0], (4, 1))) == pytest.approx(1.0)
     assert distribution.inception_score(100 * np.eye(6)) == pytest.approx(6.0)
 
@@ -121,7 +121,7 @@ def test_real_versus_real_of_a_real_distance_is_that_of_the_halves(rng):
 
 
 @pytest.mark.parametrize("distance", [distribution.frechet_distance, distribution.kernel_distance])
-def test_features_that_cannot_be_compared_are_refused(distance, rng):
+def test_invalid_features_are_refused(distance, rng):
     good = rng.normal(size=(5, 3))
     with pytest.raises(UserError, match="1 generated features"):
         distance(good, good[:1])
