@@ -139,7 +139,7 @@ class Generator:
         return [sample for name, face in progress for sample in self._samples(name, face, rows, sound)]
 
     def of_face(self, face: np.ndarray, emotions: Sequence[str], seed: int, *, sound: bool = True) -> list[Generated]:
-        """Generates one sample per emotion from an aligned face, uint8 [S, S, 3]. Raises UserError as `generate`."""
+        """Generates one sample per emotion from an aligned face, uint8 [S, S, 3]. Raises UserError if the model rejects it."""
         return self._samples("face", face, [(seed, emotion) for emotion in emotions], sound)
 
     def _faces(self, photographs: Sequence[Photo]) -> dict[str, np.ndarray]:
