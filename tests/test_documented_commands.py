@@ -93,7 +93,7 @@ def test_command_runs(line, place, addresses, tiny_flags):
     command = [sys.executable, "-m", module, *given, *smaller]
     if module == "emogan.page":
         with subprocess.Popen(command, cwd=place, stdout=subprocess.PIPE, text=True) as process:
-            assert process.stdout.readline() == "the page is at http://127.0.0.1:7861/; Ctrl-C ends it\n"
+            assert " http://127.0.0.1:7861/;" in process.stdout.readline()
             process.send_signal(signal.SIGINT)
             assert process.wait(60) == 128 + signal.SIGINT
         return

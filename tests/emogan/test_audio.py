@@ -1,4 +1,4 @@
-"""emogan.audio against librosa, soundfile and hand-worked values."""
+"""emogan.audio compared with librosa, soundfile and values computed by hand."""
 
 import dataclasses
 import io
@@ -23,7 +23,7 @@ def sine(frequency: float, rate: int = RATE, samples: int = CLIP_SAMPLES, amplit
 
 
 def voice(seed: int = 0) -> np.ndarray:
-    """A speech-like sound: a gliding harmonic source through three formants, in syllables, over faint noise."""
+    """Speech-like audio: a gliding harmonic source through three formants, in syllables, with faint noise."""
     rng = np.random.default_rng(seed)
     t = np.arange(CLIP_SAMPLES) / RATE
     pitch = 140 + 30 * np.sin(2 * np.pi * (0.7 * t + rng.uniform()))
@@ -61,7 +61,7 @@ def test_spectrogram_is_librosas(size):
 
 
 def test_full_scale_sine_is_0_db():
-    """Hann: a sine at bin k has 1, and bins k - 1 and k + 1 have half of it (-6.02 dB), and all others nothing."""
+    """Hann window: a sine at bin k has level 1 there, half (-6.02 dB) at bins k - 1 and k + 1, and 0 elsewhere."""
     config = dataclasses.replace(SPECTROGRAMS[256], ceiling_db=10.0)
     level = decibels(audio.spectrogram(sine(1000), config), config)[:, 2:-2]  # bins are 31.25 Hz apart: bin 32
     np.testing.assert_allclose(level[32], 0, atol=1e-3)
@@ -71,7 +71,7 @@ def test_full_scale_sine_is_0_db():
 
 
 def test_mel_band_of_a_sine():
-    """64 triangles of height 1 between 66 points, even on Slaney's scale, 15 + 27 ln(f / 1000) / ln 6.4 above 1 kHz."""
+    """64 triangles of height 1 between 66 points, equidistant on Slaney's scale: 15 + 27 ln(f / 1000) / ln 6.4 above 1 kHz."""
     config = dataclasses.replace(SPECTROGRAMS[64], ceiling_db=10.0)
     step = (15 + 27 * np.log(8) / np.log(6.4)) / 65
     low, high = 1000 * np.exp((np.array([36, 37]) * step - 15) * np.log(6.4) / 27)  # the peaks of bands 35 and 36
@@ -97,13 +97,13 @@ def test_ceiling_clips():
 
 
 def test_loudness_is_kept_by_default():
-    """20 dB of the 100 dB that span 2: 0.4."""
+    """20 dB are 0.4 of the range of 2 for 100 dB."""
     loud, soft = (audio.spectrogram(gain * voice(), SPECTROGRAMS[128]).numpy() for gain in (1, 0.1))
     seen = soft > -1
     np.testing.assert_allclose((loud - soft)[seen], 0.4, atol=1e-3)
 
 
-def test_per_clip_maximum_takes_loudness_away_clip_by_clip():
+def test_per_clip_maximum_removes_the_loudness_of_each_clip():
     config = dataclasses.replace(SPECTROGRAMS[128], per_clip_maximum=True)
     loud, soft = audio.spectrogram(np.stack([0.5 * voice(), 0.005 * voice()]), config).numpy()
     assert loud.max() == pytest.approx(1, abs=1e-6)
@@ -123,7 +123,7 @@ def test_spectrogram_takes_any_leading_dimensions():
 
 
 def griffin_lim(magnitude: np.ndarray, config: SpectrogramConfig) -> np.ndarray:
-    """librosa's sound for `magnitude` [bins, frames], 32 iterations."""
+    """librosa's audio for `magnitude` [bins, frames], 32 iterations."""
     options = {"n_fft": config.window_samples, "hop_length": config.hop_samples, "center": False}
     sound = librosa.griffinlim(magnitude.astype(np.float32), n_iter=32, random_state=0, **options)
     return sound[config.pad_samples : -config.pad_samples]
@@ -144,7 +144,7 @@ def test_griffin_lim_converges_like_librosas():
 
 
 @pytest.mark.parametrize("size", SIZES)
-def test_waveform_brings_the_image_back(size):
+def test_the_spectrogram_of_a_waveform_is_the_image(size):
     config = SPECTROGRAMS[size]
     image = audio.spectrogram(voice(), config)
     restored = audio.spectrogram(audio.waveform(image, config), config)
@@ -165,7 +165,7 @@ def test_mel_inversion_beats_the_clipped_pseudo_inverse():
     assert errors[0] < errors[1]
 
 
-def test_waveform_depends_on_image_and_seed_alone():
+def test_waveform_depends_only_on_image_and_seed():
     config = SPECTROGRAMS[128]
     images = audio.spectrogram(np.stack([voice(1), voice(2), voice(3)]), config)
     together = audio.waveform(images[tf.newaxis], config, iterations=8)
@@ -237,7 +237,7 @@ def test_resample_suppresses_aliases(rate_in):
 
 @pytest.mark.parametrize("rate_in", [48_000, 44_100, 8_000])
 def test_resample_is_soxrs_and_in_place(rate_in):
-    """Below 3 kHz the two differ by less than the 0.07 samples that a whole-sample delay leaves, to the very ends."""
+    """Below 3 kHz the difference is less than the 0.07 samples of rounding the delay to whole samples, up to both ends."""
     knots = np.random.default_rng(1).standard_normal(3001)
     sound = np.interp(np.arange(rate_in // 2) / rate_in * 500, np.arange(3001), knots).astype(np.float32)
     ours = audio.resample(sound, rate_in, RATE)
@@ -250,7 +250,7 @@ def test_resample_is_soxrs_and_in_place(rate_in):
 def test_resample_rates():
     sound = sine(440)
     assert audio.resample(sound, RATE, RATE) is sound
-    with pytest.raises(UserError, match="0 to 16000 Hz; rates must lie between"):
+    with pytest.raises(UserError, match="0 to 16000 Hz"):
         audio.resample(sound, 0, RATE)
 
 
@@ -298,7 +298,7 @@ def test_read_wav_stays_in_range():
     np.testing.assert_array_equal(audio.read_wav(wav(np.array([3.0, -0.5]), subtype="FLOAT"), RATE), [1, -0.5])
 
 
-def test_read_wav_passes_over_other_chunks():
+def test_read_wav_ignores_other_chunks():
     samples = np.array([0, 16384, -32768], np.int16).tobytes()
     note, cue = chunk(b"LIST", b"INFOISFT\x05\0\0\0abcde\0"), chunk(b"JUNK", b"odd")
     for data in (
@@ -313,21 +313,21 @@ def test_read_wav_passes_over_other_chunks():
     ("data", "message"),
     [
         (b"", "not a WAV file: 0 bytes"),
-        (b"FileName,VoiceVote\n", "not a WAV file: 19 bytes that begin b'FileName,Voi'"),
+        (b"FileName,VoiceVote\n", "not a WAV file: 19 bytes .* b'FileName,Voi'"),
         (b"version https://git-lfs.github.com/spec/v1\n", "git lfs pull"),
-        (wav(sine(440))[:1000], "lacks 80964 of 81920 bytes"),
+        (wav(sine(440))[:1000], "80964 of 81920 bytes"),
         (wav(sine(440))[:40], "no complete fmt chunk"),
         (riff(chunk(b"data", b"\0\0")), "no complete fmt chunk"),
         (riff(fmt(), chunk(b"data", b"")), "no samples"),
-        (riff(fmt(tag=3, bits=32), chunk(b"data", np.array([np.nan], "<f4").tobytes())), "not numbers"),
-        (riff(fmt(tag=3, bits=64), chunk(b"data", bytes(8))), "format 3 with 64 bits.*convert it to 16-bit PCM"),
-        (riff(fmt(tag=2, bits=4), chunk(b"data", bytes(8))), "format 2 with 4 bits"),
+        (riff(fmt(tag=3, bits=32), chunk(b"data", np.array([np.nan], "<f4").tobytes())), "NaN"),
+        (riff(fmt(tag=3, bits=64), chunk(b"data", bytes(8))), "format 3, 64 bits"),
+        (riff(fmt(tag=2, bits=4), chunk(b"data", bytes(8))), "format 2, 4 bits"),
         (riff(fmt(channels=0), chunk(b"data", bytes(8))), "0 channels"),
         (riff(fmt(rate=0), chunk(b"data", bytes(8))), "from 0 to 16000 Hz"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
-def test_read_wav_refuses_in_one_message(data, message):
+def test_an_invalid_wav_file_raises_one_message(data, message):
     with pytest.raises(UserError, match=message) as caught:
         audio.read_wav(data, RATE)
     assert "\n" not in str(caught.value)

@@ -9,14 +9,14 @@ from emogan.codes import ImageCode
 
 @pytest.fixture
 def data(rng):
-    """Images that are two Gaussian patterns beside a mean for each of two conditions."""
+    """Images: two patterns with Gaussian weights plus a mean per condition."""
     label = np.arange(400) % 2
     patterns, means = rng.normal(size=(2, 256)) * [[0.05], [0.02]], rng.normal(size=(2, 256)) * 0.1
     flat = rng.normal(size=(400, 2)) @ patterns + means[label]
     return flat.reshape(400, 16, 16, 1).astype("f"), np.eye(2, dtype="f")[label]
 
 
-def test_the_code_is_uniform_as_the_noise_is_and_its_parts_are_unrelated(data):
+def test_the_code_is_uniform_like_the_noise_and_uncorrelated(data):
     code = ImageCode(2)
     code.adapt(*data)
     found = code([*map(tf.constant, data)]).numpy()
@@ -26,7 +26,7 @@ def test_the_code_is_uniform_as_the_noise_is_and_its_parts_are_unrelated(data):
     assert abs(np.corrcoef(found.T)[0, 1]) < 0.01
 
 
-def test_the_code_is_scikit_learns_of_what_the_condition_leaves(data):
+def test_the_code_is_scikit_learns_pca_without_the_class_means(data):
     images, conditions = data
     code = ImageCode(2)
     code.adapt(images, conditions)
@@ -37,7 +37,7 @@ def test_the_code_is_scikit_learns_of_what_the_condition_leaves(data):
     np.testing.assert_allclose(np.abs(found), np.abs(expected), atol=0.02)
 
 
-def test_without_a_condition_the_mean_image_is_taken_out(data):
+def test_without_a_condition_the_mean_image_is_subtracted(data):
     images, conditions = data
     code = ImageCode(2)
     code.adapt(images, 0 * conditions)
@@ -45,7 +45,7 @@ def test_without_a_condition_the_mean_image_is_taken_out(data):
     np.testing.assert_allclose(code([mean, tf.zeros((1, 2))]), 0, atol=1e-3)
 
 
-def test_large_images_are_averaged_down_first(rng):
+def test_large_images_are_downscaled(rng):
     small = rng.uniform(-1, 1, (10, 64, 64, 1)).astype("f")
     large = np.repeat(np.repeat(small, 2, 1), 2, 2)
     codes = []
@@ -65,7 +65,7 @@ def test_adapting_again_changes_the_same_weights(data):
     assert np.abs(code.components).max() > 0
 
 
-def test_what_does_not_differ_gives_nothing(data):
+def test_components_without_variance_are_zero(data):
     images, conditions = (array[:4] for array in data)
     code = ImageCode(6)
     code.adapt(images, 0 * conditions)  # four images differ in three directions

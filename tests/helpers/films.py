@@ -1,4 +1,4 @@
-"""Makes small media files of any kind that PyAV can write: film, numbered, number_of, tone."""
+"""Creates small media files of any format that PyAV can write: film, numbered, number_of, tone."""
 
 import dataclasses
 import tempfile
@@ -13,7 +13,7 @@ RATE = 48_000
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Track:
-    """Sound of a film: samples float32 [channels, n] or [n], the codec, the layout, and from when on it is heard, seconds."""
+    """Audio track of a film: samples, float32 [channels, n] or [n], codec, layout, and start time in seconds."""
 
     samples: np.ndarray
     codec: str = "aac"
@@ -36,10 +36,8 @@ def film(
     options: dict[str, str] | None = None,
     container_options: dict[str, str] | None = None,
 ) -> bytes:
-    """A film of those images, uint8 RGB, shown at `times`, seconds, or `rate` a second; `prepare` sees its stream first."""
-    with (
-        tempfile.NamedTemporaryFile() as target
-    ):  # not memory: FFmpeg opens it once more to bring an index to the front
+    """Encodes images, uint8 RGB, shown at `times` (seconds) or `rate` per second; `prepare` may change the video stream."""
+    with tempfile.NamedTemporaryFile() as target:  # a file, which FFmpeg can open again to move the index to the front
         with av.open(target.name, "w", format=container, options=container_options or {}) as file:
             video = still = None
             if len(images):
@@ -75,7 +73,7 @@ def _encode(
 
 
 def numbered(count: int, height: int = 96, width: int = 128) -> list[np.ndarray]:
-    """Images that `number_of` can tell apart, up to 32: a bright block moves along a gradient."""
+    """Up to 32 images that `number_of` can distinguish: a bright block moves along a gradient."""
     ramp = np.repeat(np.tile(np.linspace(0, 200, width, dtype=np.uint8), (height, 1))[:, :, None], 3, axis=2)
     images = []
     for number in range(count):
@@ -86,11 +84,11 @@ def numbered(count: int, height: int = 96, width: int = 128) -> list[np.ndarray]
 
 
 def number_of(image: np.ndarray) -> int:
-    """Which one of the `numbered` images a decoded one is."""
+    """Returns the number of a decoded image of `numbered`."""
     bright = image[image.shape[0] // 2 - 8 : image.shape[0] // 2 + 8].mean(axis=(0, 2)) > 225
     return round(int(np.argmax(bright)) / 3)
 
 
 def tone(seconds: float, level: float = 0.25, rate: int = RATE, hertz: float = 440) -> np.ndarray:
-    """float32 [n]: a sine of that amplitude."""
+    """A sine of amplitude `level`, float32 [n]."""
     return (level * np.sin(2 * np.pi * hertz * np.arange(round(seconds * rate)) / rate)).astype(np.float32)

@@ -1,4 +1,4 @@
-"""One list of the kinds of files: one of each that PyAV can write is opened, and one that is cut off is told."""
+"""Supported formats: a file of each that PyAV can write is opened, and a truncated one is detected."""
 
 import functools
 import io
@@ -46,13 +46,13 @@ def made(suffix: str) -> bytes:
     return film(frames, track, container=container, codec=video[0] if video else "", container_options=options)
 
 
-def test_every_kind_is_tried_here():
+def test_every_format_is_tested():
     assert VIDEOS.keys() == kinds.VIDEO_SUFFIXES
     assert AUDIO.keys() | {".amr"} == kinds.AUDIO_SUFFIXES
 
 
 @pytest.mark.parametrize("suffix", sorted(kinds.VIDEO_SUFFIXES | kinds.AUDIO_SUFFIXES))
-def test_one_of_each_kind_is_listed_and_opened(suffix, tmp_path):
+def test_a_file_of_each_format_is_listed_and_opened(suffix, tmp_path):
     path = tmp_path / f"a{suffix.upper()}"
     path.write_bytes(made(suffix))
     assert media_files(tmp_path, Listing(splits={})) == [path]
@@ -68,7 +68,7 @@ def test_one_of_each_kind_is_listed_and_opened(suffix, tmp_path):
 
 
 def is_cut_off(action, data: bytes) -> bool:
-    """Whether a file is rejected for lacking its end; any other reason is a fault."""
+    """Whether a file is rejected as truncated; any other reason fails the test."""
     try:
         action(Path("a"), data)
     except MediaError as error:
@@ -81,26 +81,26 @@ hear = functools.partial(audio_streams.read_audio, sample_rate=16_000)
 
 @pytest.mark.parametrize("suffix", sorted(kinds.VIDEO_SUFFIXES))
 @pytest.mark.parametrize("share", [0.1, 0.5, 0.9])
-def test_a_video_that_is_cut_off(suffix, share):
+def test_a_truncated_video(suffix, share):
     cut = made(suffix)[: int(len(made(suffix)) * share) | 7]  # not between two packets of a transport stream
     assert is_cut_off(media.Video, cut)
     assert is_cut_off(hear, cut)
 
 
 SIZELESS = {".aac", ".ac3", ".amr"}
-"""Packets and nothing else."""
+"""Formats that consist only of packets."""
 
 
 @pytest.mark.parametrize("suffix", sorted(kinds.AUDIO_SUFFIXES - SIZELESS))
 @pytest.mark.parametrize("share", [0.01, 0.1, 0.5, 0.9])
-def test_a_sound_that_is_cut_off(suffix, share):
+def test_a_truncated_audio_file(suffix, share):
     whole = made(suffix)
     assert not is_cut_off(hear, whole)
     assert is_cut_off(hear, whole[: max(int(len(whole) * share), 60 if suffix == ".mp3" else 0)])
 
 
 def between_packets(data: bytes) -> bytes:
-    """A file up to the packet in its middle."""
+    """A file up to its middle packet."""
     with av.open(io.BytesIO(data)) as file:
         places = [packet.pos for packet in file.demux() if packet.pos]
     return data[: places[len(places) // 2]]
@@ -116,8 +116,8 @@ WITHOUT_A_SIZE = {
 
 
 @pytest.mark.parametrize("what", WITHOUT_A_SIZE)
-def test_of_what_has_no_size_nobody_can_tell(what):
-    """Where it ends between two packets, it is as good as a shorter recording."""
+def test_files_without_sizes_count_as_complete(what):
+    """A file that ends between two packets is like a shorter recording."""
     data = WITHOUT_A_SIZE[what]()
     whole, half = (len(hear(Path("a"), part)[0]) / 16_000 for part in (data, between_packets(data)))
     assert whole == pytest.approx(SECONDS, abs=0.05)
@@ -125,8 +125,8 @@ def test_of_what_has_no_size_nobody_can_tell(what):
 
 
 def of_fraunhofer(mp3: bytes) -> bytes:
-    """The same with the number of frames as another encoder writes it."""
-    place = mp3.index(b"Info") - 4 - 17  # of the frame: its head, and what would be said of its sound
+    """The file with the number of frames in another encoder's format."""
+    place = mp3.index(b"Info") - 4 - 17  # start of the frame: its header and side information
     frames = mp3[place + 29 : place + 33]
     return mp3[: place + 4] + bytes(32) + b"VBRI" + bytes(10) + frames + mp3[place + 54 :]
 
@@ -149,13 +149,13 @@ WITH_A_SIZE = {
 
 
 @pytest.mark.parametrize("what", WITH_A_SIZE)
-def test_what_says_its_size_is_told_wherever_it_is_cut(what):
+def test_files_with_sizes_are_detected_if_truncated_between_packets(what):
     data = WITH_A_SIZE[what]()
     assert len(hear(Path("a"), data)[0]) == pytest.approx(SECONDS * 16_000, abs=500)
     assert is_cut_off(hear, between_packets(data))
 
 
-def test_sound_of_two_files_in_one_is_whole():
+def test_two_concatenated_files_are_complete():
     frames = made(".mp3")[made(".mp3").index(b"\xff") :]  # without the tag
     for data in (frames, made(".ogg")):
         assert len(hear(Path("a"), 2 * data)[0]) > 1.9 * SECONDS * 16_000
@@ -170,15 +170,15 @@ def test_sound_of_two_files_in_one_is_whole():
         (".caf", b"data", b"\xff" * 8),
     ],
 )
-def test_sizes_of_live_recordings_are_no_sizes(suffix, chunk, size):
+def test_live_recordings_have_placeholder_sizes(suffix, chunk, size):
     data = made(suffix)
     place = data.index(chunk) + 4
     live = data[:place] + size + data[place + len(size) :]
     assert len(hear(Path("a"), live)[0]) == pytest.approx(SECONDS * 16_000, abs=5)
 
 
-def test_a_live_recording_does_not_say_how_long_it_is():
-    """Its sizes are those that stand for unknown; it ends where it ends."""
+def test_a_live_recording_counts_as_complete():
+    """Its sizes are placeholders, so that it may end anywhere."""
     whole = made(".mkv")
     place = whole.index(b"\x18S\x80g") + 4
     live = whole[:place] + b"\x01" + b"\xff" * 7 + whole[place + 8 :]

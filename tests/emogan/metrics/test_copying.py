@@ -1,4 +1,4 @@
-"""Nearest distances by hand and against scipy's; copies are found, independent images are not taken for copies."""
+"""Nearest distances by hand and compared with scipy; copies are detected, independent images are not."""
 
 import tracemalloc
 
@@ -37,7 +37,7 @@ def test_distances_by_hand():
     np.testing.assert_allclose(copying.nearest_distances(flat(1.0), flat(-1.0)), [2.0])
 
 
-def test_the_image_itself_can_be_left_out_by_hand():
+def test_exclude_self_by_hand():
     training = flat(0.0, 0.1, 0.5, -0.3)
     np.testing.assert_allclose(
         copying.nearest_distances(training, training, exclude_self=True), [0.1, 0.1, 0.4, 0.3], rtol=1e-6
@@ -52,7 +52,7 @@ def test_distances_agree_with_scipy(rng, dtype):
     np.testing.assert_allclose(copying.nearest_distances(images, training), expected, rtol=1e-6)
 
 
-def test_distances_without_the_image_itself_agree_with_scipy(rng):
+def test_exclude_self_agrees_with_scipy(rng):
     training = images_of(rng, 300)
     training[[7, 100, 250]] = training[3]  # an image that is there four times is its own copy
     expected = brute_force(training, training)
@@ -70,7 +70,7 @@ def test_blocks_do_not_change_the_distances(rng, monkeypatch):
     np.testing.assert_array_equal(copying.nearest_distances(training, training), whole[1])
 
 
-def test_copies_and_near_copies_are_told_apart(rng):
+def test_copies_and_near_copies_are_distinguished(rng):
     # 0.9 and more everywhere: the squares are large beside the differences, so that multiplied out they would cancel.
     training = 0.95 + 0.05 * images_of(rng, 200, side=32)
     near = training[:3] - 1e-4
@@ -87,26 +87,26 @@ def test_memory_does_not_grow_with_the_number_of_pairs(rng):
     assert peak < 32e6  # all pairs at once would take 640 MB
 
 
-def test_images_that_cannot_be_compared_are_refused(rng):
+def test_invalid_images_are_refused(rng):
     good = images_of(rng, 3)
     with pytest.raises(UserError, match="the same image size"):
         copying.nearest_distances(good, images_of(rng, 3, side=4))
-    with pytest.raises(UserError, match="there are 0 images; at least 1 is needed"):
+    with pytest.raises(UserError, match=r"\b0 images"):
         copying.nearest_distances(good[:0], good)
-    with pytest.raises(UserError, match="there are 0 training images; at least 1 is needed"):
+    with pytest.raises(UserError, match="0 training images"):
         copying.nearest_distances(good, good[:0])
-    with pytest.raises(UserError, match=r"go from nan to nan; they must lie in \[-1, 1\]"):
+    with pytest.raises(UserError, match=r"nan to nan"):
         copying.nearest_distances(np.where(good > 0.5, np.nan, good), good)
-    with pytest.raises(UserError, match=r"training images go from 0 to 255; they must lie in \[-1, 1\]"):
+    with pytest.raises(UserError, match=r"training images .* 0 to 255"):
         copying.nearest_distances(good, np.linspace(0, 255, 192).astype(np.uint8).reshape(3, 8, 8, 1))
 
 
-def test_leaving_out_needs_the_training_images_themselves(rng):
+def test_exclude_self_needs_the_training_images(rng):
     good = images_of(rng, 3)
-    with pytest.raises(UserError, match="give them as `images` too"):
+    with pytest.raises(UserError, match="exclude_self"):
         copying.nearest_distances(good.copy(), good, exclude_self=True)
     one = good[:1]
-    with pytest.raises(UserError, match="there are 1 training images; at least 2 are needed"):
+    with pytest.raises(UserError, match=r"1 training images.* 2"):
         copying.nearest_distances(one, one, exclude_self=True)
 
 

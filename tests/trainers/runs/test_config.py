@@ -102,7 +102,7 @@ def strong(**augment) -> RecogniserConfig:
         ),
         (lambda: run(draw_from="both"), "draw_from is 'both'; it must be one of labelled, unlabelled"),
         (lambda: RecogniserConfig(start="warm"), "start is 'warm'; it must be one of random, discriminator"),
-        (lambda: RecogniserConfig(certainty=1.0), "certainty is 1.0; it must lie in"),
+        (lambda: RecogniserConfig(certainty=1.0), "certainty is 1.0"),
         (lambda: RecogniserConfig(consistency=-1.0), "consistency is -1.0; it must not be negative"),
         (lambda: run(train_speakers=-1), "train_speakers is -1; it must be positive, or 0 for all"),
         (
