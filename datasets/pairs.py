@@ -107,7 +107,7 @@ def to_example(clip: Clip, extracted: Extract, config: MediaConfig) -> Example:
         `clipped_share`, `floor_share`: shares of the spectrogram's pixels at the ceiling, and at the floor;
         `clip_id`, `speaker_id`, the clip's own features and, if it has one, `label`.
     """
-    face, landmarks = faces.shrink(extracted.face, extract.landmarks, config.size)
+    face, landmarks = faces.shrink(extracted.face, extracted.landmarks, config.size)
     example = {
         "clip_id": clip.clip_id,
         "speaker_id": clip.speaker_id,
