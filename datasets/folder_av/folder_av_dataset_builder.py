@@ -206,10 +206,12 @@ def _assign_folds(clips: Iterable[Clip]) -> dict[str, int]:
 def _check(corpus_dir: Path, listing: Listing, *, speakers: int) -> None:
     if len(names := listing.class_names) < 2:
         rejected = listing.rejections
-        files = f" ({len(rejected)} files are rejected; the first is {rejected[0].path}: {rejected[0].detail})"
-        raise UserError(
-            f"all clips of {corpus_dir} are labelled {names[0]}{files if rejected else ''}; at least two emotions are needed"
+        files = (
+            f" ({len(rejected)} files rejected; the first is {rejected[0].path}: {rejected[0].detail})"
+            if rejected
+            else ""
         )
+        raise UserError(f"all clips of {corpus_dir} are labelled {names[0]}{files}; at least two emotions are needed")
     if len(folds := listing.splits) < MIN_FOLDS:
         raise UserError(
             f"{corpus_dir} has {speakers} speakers in {len(folds)} folds; training, validation and test need three folds with "

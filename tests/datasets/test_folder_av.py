@@ -222,7 +222,7 @@ def test_too_few_speakers_folds_or_emotions(root, listed, table, message):
 
 def test_folders_with_invalid_emotions_are_reported(root, listed):
     touch(root, *(f"{emotion}/{name}/a.mp4" for emotion in ("happy", "very sad") for name in ("ann", "bob", "eve")))
-    with pytest.raises(UserError, match=r"labelled happy \(3 files are rejected; the first is .*very sad/ann/a\.mp4: "):
+    with pytest.raises(UserError, match=r"labelled happy \(3 files rejected; the first is .*very sad/ann/a\.mp4: "):
         listed()
 
 
