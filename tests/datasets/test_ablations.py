@@ -1,4 +1,4 @@
-"""What is spoilt on purpose is spoilt, in training and in generation alike, and nothing else is."""
+"""Each ablation changes its own input, in training and in generation, and nothing else."""
 
 import numpy as np
 import pytest
@@ -12,7 +12,7 @@ COUNT = 4
 
 @pytest.fixture
 def batch(rng):
-    """The first batch of four examples under a control, and the examples in its order."""
+    """A function that returns the first batch of four examples with an ablation."""
     examples = {
         "face": rng.integers(0, 255, (COUNT, 16, 16, 3), np.uint8),
         "spectrogram": rng.uniform(-1, 1, (COUNT, 16, 16, 1)).astype(np.float16),
@@ -28,17 +28,17 @@ def batch(rng):
     return batch
 
 
-def test_without_a_control_nothing_is_spoilt(batch):
+def test_an_ablation_changes_its_input_only(batch):
     plain = batch("none")
     assert plain.keys() == {"source", "target", "condition", "noise", "key"}
     for ablation in ("shuffled_faces", "no_face", "shuffled_labels"):
-        spoilt = batch(ablation)
-        changed = {name for name in plain if (spoilt[name].numpy() != plain[name].numpy()).any()}
+        ablated = batch(ablation)
+        changed = {name for name in plain if (ablated[name].numpy() != plain[name].numpy()).any()}
         assert changed == {"condition" if ablation == "shuffled_labels" else "source"}
 
 
 @pytest.mark.parametrize(("ablation", "name"), [("shuffled_faces", "source"), ("shuffled_labels", "condition")])
-def test_a_shuffle_gives_every_example_another_ones(batch, ablation, name):
+def test_a_shuffle_replaces_every_example_by_another(batch, ablation, name):
     own, others = batch("none")[name].numpy(), batch(ablation)[name].numpy()
     assert not any((a == b).all() for a, b in zip(own, others, strict=True))
     np.testing.assert_array_equal(sorted(map(np.ndarray.tolist, others)), sorted(map(np.ndarray.tolist, own)))
@@ -54,12 +54,12 @@ def test_no_face_is_the_same_grey_in_training_and_in_generation(batch, rng):
 
 
 def test_a_blank_spectrogram_is_silence(rng):
-    sounds = rng.uniform(-1, 1, (2, 4, 4, 1)).astype(np.float16)
-    np.testing.assert_array_equal(blank(tf.constant(sounds)), np.full_like(sounds, -1))
-    np.testing.assert_array_equal(ablate_sources(sounds, "no_face"), np.full_like(sounds, -1))
+    spectrograms = rng.uniform(-1, 1, (2, 4, 4, 1)).astype(np.float16)
+    np.testing.assert_array_equal(blank(tf.constant(spectrograms)), np.full_like(spectrograms, -1))
+    np.testing.assert_array_equal(ablate_sources(spectrograms, "no_face"), np.full_like(spectrograms, -1))
 
 
-def test_sources_of_generation_are_others_or_their_own():
+def test_sources_in_generation_are_shuffled_or_unchanged():
     faces = np.arange(3)[:, np.newaxis]
     assert ablate_sources(faces, "shuffled_faces").ravel().tolist() == [2, 0, 1]
     assert ablate_sources(faces, "shuffled_labels") is faces

@@ -1,4 +1,4 @@
-"""What is changed in training examples, how often, and that nothing else is."""
+"""What each augmentation changes, with which distribution, and that nothing else changes."""
 
 import dataclasses
 
@@ -36,7 +36,7 @@ def masked(image):
     return masked
 
 
-def test_silence_is_what_no_sound_looks_like():
+def test_silence_is_the_spectrogram_of_zeros():
     for config in SPECTROGRAMS.values():
         drawn = audio.spectrogram(tf.zeros([config.clip_samples]), config)
         np.testing.assert_array_equal(drawn, np.full(drawn.shape, augmentation.SILENCE))
@@ -88,7 +88,7 @@ def test_without_masks_a_spectrogram_stays_what_it_is(masked, image):
 
 
 def shifted_by(image, rows, frames):
-    """What numpy makes of a shift: whatever is not overwritten is silent."""
+    """The shift in NumPy: uncovered pixels are silent."""
     expected = np.full_like(image, -1)
     whole = (slice(max(by, 0), size + min(by, 0)) for by, size in zip((rows, frames), image.shape, strict=False))
     source = (slice(max(-by, 0), size + min(-by, 0)) for by, size in zip((rows, frames), image.shape, strict=False))
@@ -96,7 +96,7 @@ def shifted_by(image, rows, frames):
     return expected
 
 
-def test_a_shift_moves_the_content_evenly_often_by_each_distance_and_leaves_silence(image):
+def test_all_shifts_are_equally_likely_and_leave_silence(image):
     shift = tf.function(augmentation.shift_spectrogram)
     config = AugmentConfig(time_shift_share=0.25, frequency_shift_share=0.199)
     possible = {
@@ -222,14 +222,14 @@ def test_a_spectrogram_is_shifted_then_gets_noise_then_masks(image):
 
 
 @pytest.mark.parametrize("name", ALL)
-def test_each_change_is_made_where_its_setting_is_on(image, name):
+def test_each_setting_has_an_effect(image, name):
     config = AugmentConfig(**{name: ALL[name]})
     assert augmentation.changes_spectrograms(config)
     made = [augmentation.augment_spectrogram(image, key(n), config, SETTINGS).numpy() for n in range(5)]
     assert any((one != image).any() for one in made)
 
 
-def test_where_no_setting_is_on_a_spectrogram_is_not_touched(image):
+def test_without_settings_a_spectrogram_is_unchanged(image):
     config = AugmentConfig(mixup=0.2, time_mask_share=0.5)
     assert not augmentation.changes_spectrograms(config)
     tensor = tf.constant(image)
@@ -240,7 +240,7 @@ def test_where_no_setting_is_on_a_spectrogram_is_not_touched(image):
 
 
 def mixing(size, number=0, alpha=0.4, seed=1):
-    """Shares of a mixed batch, [size, size]: a row for each mixed item, a column for each one that went into it."""
+    """Shares of a mixed batch, [size, size]: a row for each mixed item, a column for each original item."""
     images = np.zeros((size, 1, 1, 1), np.float32)
     return augmentation.mix(images, np.eye(size, dtype=np.float32), key(number, seed), alpha)[1].numpy()
 
@@ -275,7 +275,7 @@ def test_images_and_targets_are_mixed_by_the_same_shares_with_the_same_partner(r
         assert np.abs(augmentation.mix(images, targets, other, 0.4)[0] - mixed).max() > 0.01
 
 
-def test_every_item_meets_every_other_one_and_never_itself():
+def test_partners_are_all_other_items_equally_often():
     distances = []
     for number in range(200):
         shares = mixing(6, number, alpha=4.0)
@@ -310,7 +310,7 @@ def test_a_flip_reverses_the_width_and_happens_half_of_the_time(rng):
     assert (other != made).any()
 
 
-def test_a_varied_face_is_moved_by_a_twelfth_and_little_lighter_or_darker():
+def test_the_ranges_of_a_varied_faces_shift_brightness_and_contrast():
     face = np.full((24, 24, 3), 100, np.uint8)
     face[12, 12] = 200  # a point to be found again
     vary = tf.function(augmentation.vary_face)

@@ -1,4 +1,4 @@
-"""The datasets by TFDS's own commands, and the same corpus in another form."""
+"""Builds by TFDS's own commands, and of the same corpus in folders and archives."""
 
 import shutil
 import subprocess
@@ -14,10 +14,11 @@ from datasets.synthetic import make_corpus
 
 FOLDER = Path(datasets.__file__).parent
 BROKEN = {"crema_d_av": "*/1037*", "ravdess_av": "Actor_04/*-05-*", "voxceleb_av": "dev/mp4/*/*/00002.mp4"}
-"""What is wrong on purpose in the dummy data."""
+"""Faulty clips of the dummy data."""
 
 
-def audio_corpus(dataset, root) -> Path:
+def sound_corpus(dataset, root) -> Path:
+    """Copies the dummy data without its faulty clips."""
     shutil.copytree(FOLDER / dataset / "dummy_data", root)
     for path in root.glob(BROKEN.get(dataset, "none")):
         path.unlink()
@@ -45,7 +46,7 @@ def build(dataset, config, corpus, data_dir, **settings):
     ],
 )
 def test_tfds_build_in_the_builders_folder(dataset, config, splits, tmp_path):
-    corpus = audio_corpus(dataset, tmp_path / "corpus")
+    corpus = sound_corpus(dataset, tmp_path / "corpus")
     command = [Path(sys.executable).with_name("tfds"), "build", f"--config={config}", f"--data_dir={tmp_path / 'tfds'}"]
     result = subprocess.run(
         [*command, f"--manual_dir={corpus}"], capture_output=True, text=True, cwd=FOLDER / dataset, check=False
@@ -57,7 +58,7 @@ def test_tfds_build_in_the_builders_folder(dataset, config, splits, tmp_path):
 
 
 def test_features_of_crema_d_after_tfds_load(tmp_path):
-    examples, _ = build("crema_d_av", "64", audio_corpus("crema_d_av", tmp_path / "corpus"), tmp_path)
+    examples, _ = build("crema_d_av", "64", sound_corpus("crema_d_av", tmp_path / "corpus"), tmp_path)
     example = examples["1001_IEO_ANG_LO"]  # in the tables: N,37.31,A:S,33.07:39.98,A,44.67 and 35,Male
     found = {name: example[name].decode() for name in ("voice_vote", "face_vote", "multimodal_vote", "actor_sex")}
     assert found == {
@@ -74,7 +75,7 @@ def test_features_of_voxceleb1_after_tfds_load(tmp_path):
     assert found == {"id10001": ("frame_list", "male"), "id10002": ("middle_crop", "female")}
 
 
-def test_zips_make_the_same_examples_as_folders_and_a_truncated_one_costs_only_its_own(tmp_path):
+def test_archives_give_the_same_examples_as_folders_and_a_truncated_archive_loses_only_its_own(tmp_path):
     settings = {"speakers": 3, "clips_per_speaker": 1, "frame_size": (128, 128), "seconds": (0.6, 0.8), "workers": 1}
     for name, zipped in (("folders", False), ("zips", True)):
         make_corpus(tmp_path / name, "ravdess", zipped=zipped, **settings)

@@ -1,4 +1,4 @@
-"""A thousand damaged media files, each as a clip of a build: none ends or blocks a process, none is lost, all have a reason."""
+"""Builds with a thousand damaged media files: none crashes or blocks a process, none is lost, every rejection has a reason."""
 
 import dataclasses
 import functools
@@ -31,12 +31,12 @@ FOLDER = Path(datasets.__file__).parent
 FILES = 1300
 MAX_SECONDS = 60.0
 MAX_MEMORY_MB = 1500
-"""Of a worker process; TensorFlow and MTCNN alone take 600."""
+"""Limit of a worker process; TensorFlow and MTCNN alone take 600."""
 REASONS = {
     "ambiguous_name", "empty", "missing_picture_file", "missing_sound_file", "no_face", "no_sound", "no_video", "not_a_zip",
     "not_media", "silent", "too_large", "too_long", "too_short", "truncated", "undecodable", "wrong_length",
 }  # fmt: skip
-"""Why a damaged clip may be rejected. Not `unreadable`, of which nobody thought; nor `crashed` or `too_slow`."""
+"""Permitted reasons for damaged clips; not `unreadable` (an unexpected error), `crashed` or `too_slow`."""
 
 NUMBERS = (0, 1, 0x7F, 0xFF, 0x7FFF, 0xFFFF, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFE, 0xFFFFFFFF)
 FIELDS = (
@@ -79,7 +79,7 @@ def delete(data: bytes, rng: np.random.Generator) -> bytes:
 
 
 def edit_header(data: bytes, rng: np.random.Generator) -> bytes:
-    """Writes numbers at the limits into fields of the file's head, or of what describes an MP4's streams."""
+    """Writes extreme numbers into the file's header, or into the description of an MP4's streams."""
     start = max(data.find(b"moov"), 0)
     damaged = bytearray(data)
     for place in start + rng.integers(0, min(1500 if start else 100, len(data) - start), rng.integers(1, 4)):
@@ -90,7 +90,7 @@ def edit_header(data: bytes, rng: np.random.Generator) -> bytes:
 
 
 def edit_field(data: bytes, rng: np.random.Generator) -> bytes:
-    """Writes a number at the limits behind a name that stands for sizes, times, a display matrix or an edit list."""
+    """Writes an extreme number after the name of a field: sizes, times, a display matrix, an edit list."""
     fields = [name for name in FIELDS if name in data]
     if not fields:
         return edit_header(data, rng)
@@ -136,7 +136,7 @@ def zipped(data: bytes, method: int) -> bytes:
 
 @pytest.fixture(scope="module")
 def audio_files() -> dict[str, tuple[str, bytes, str]]:
-    """Undamaged files: what they are -> suffix, content, and suffix of the whole file that completes the clip, if any."""
+    """Undamaged files: kind -> suffix, content, and suffix of the other file of the clip, if any."""
     flv = (FOLDER / "crema_d_av/dummy_data/VideoFlash/1001_IEO_ANG_LO.flv").read_bytes()
     mp4 = (FOLDER / "ravdess_av/dummy_data/Actor_01/01-01-01-01-01-01-01.mp4").read_bytes()
     with av.open(io.BytesIO(mp4)) as file:
@@ -175,7 +175,7 @@ def audio_files() -> dict[str, tuple[str, bytes, str]]:
 
 
 def further_audio() -> dict[str, tuple[str, bytes]]:
-    """Undamaged sound files of further kinds: what they are -> suffix and content."""
+    """Undamaged audio files of further kinds: kind -> suffix and content."""
 
     def encoded(container: str, codec: str, rate: int = 48_000) -> bytes:
         return film([], Track(samples=tone(0.8, rate=rate), codec=codec, rate=rate), container=container)
@@ -194,7 +194,7 @@ def further_audio() -> dict[str, tuple[str, bytes]]:
 
 
 def films_of(images: list[np.ndarray]) -> dict[str, tuple[str, bytes]]:
-    """Undamaged films: what they are -> suffix and content."""
+    """Undamaged videos: kind -> suffix and content."""
     voice = Track(samples=np.stack([tone(len(images) / 30)] * 2), layout="stereo")
     mp3, pcm = dataclasses.replace(voice, codec="libmp3lame"), dataclasses.replace(voice, codec="pcm_s16le")
     made = functools.partial(film, images, rate=30)
@@ -257,7 +257,7 @@ def clip_of(name: str, path: Path, other: Path | None) -> Clip:
 
 
 def damaged_clips(files: dict[str, tuple[str, bytes, str]], folder: Path, count: int, seed: int) -> Iterator[Clip]:
-    """Clips of which one file is damaged, by one to three mutations."""
+    """Clips with one file damaged by one to three mutations."""
     rng = np.random.default_rng(seed)
     for number in range(count):
         kind = list(files)[number % len(files)]
@@ -273,7 +273,7 @@ def damaged_clips(files: dict[str, tuple[str, bytes, str]], folder: Path, count:
 
 
 def peak_memory_mb() -> float:
-    """Of the worker process that used most so far."""
+    """Peak memory of the largest worker process."""
     lines = [
         line
         for process in multiprocessing.active_children()
@@ -288,7 +288,7 @@ def write_whole(files: dict[str, tuple[str, bytes, str]], folder: Path) -> None:
 
 
 def test_undamaged_they_are_examples(audio_files, tmp_path):
-    """Else the other test would damage what is of no use anyway."""
+    """Otherwise the other test would damage files that are rejected anyway."""
     write_whole(audio_files, tmp_path)
     store = ClipStore.of(tmp_path / "clips", MediaConfig.of_size(64))
     for number, (kind, (suffix, data, other)) in enumerate(audio_files.items()):
@@ -299,7 +299,7 @@ def test_undamaged_they_are_examples(audio_files, tmp_path):
 
 
 @pytest.mark.slow
-def test_no_damaged_file_ends_or_blocks_a_build(audio_files, tmp_path, monkeypatch):
+def test_no_damaged_file_stops_or_blocks_a_build(audio_files, tmp_path, monkeypatch):
     monkeypatch.setattr(workers, "MAX_ITEM_SECONDS", MAX_SECONDS)
     write_whole(audio_files, tmp_path)
     clips = list(damaged_clips(audio_files, tmp_path, FILES, seed=7))

@@ -1,4 +1,4 @@
-"""PyAV at work: frames by seeking against a full decode, sound against its formula, and every kind of damage."""
+"""Decoding: frames compared with a full decode, audio with its formula, and every kind of damage."""
 
 import itertools
 import struct
@@ -21,7 +21,7 @@ RATE = 48_000
 
 
 def moving_images():
-    """Each frame differs from all others: a bright block that moves along a gradient."""
+    """Frames that all differ: a bright block moves along a gradient."""
     ramp = np.linspace(0, 200, 128, dtype=np.uint8)
     for number in range(FRAMES):
         image = np.repeat(np.tile(ramp, (96, 1))[:, :, None], 3, axis=2)
@@ -122,7 +122,7 @@ def test_length_and_offsets_outside_the_clip(tmp_path):
 
 
 def flv_bodies(data: bytes) -> Iterator[slice]:
-    """Where the frames of an FLV file lie. Tags: type, 3 bytes of size, 4 of time, 3 of stream, body, 4 of tag size."""
+    """The positions of an FLV file's frames. Tags: type, 3 bytes of size, 4 of time, 3 of stream, body, 4 of tag size."""
     position = 13
     while position < len(data):
         size = int.from_bytes(data[position + 1 : position + 4], "big")
@@ -145,7 +145,7 @@ def test_frames_with_equal_time_stamps_stay_in_the_order_of_the_file(tmp_path):
             np.testing.assert_array_equal(image, expected[15 + offset])
 
 
-def test_only_frames_asked_for_are_decoded(tmp_path):
+def test_only_requested_frames_are_decoded(tmp_path):
     path = write(tmp_path / "a.flv", codec="flv", options={"g": "10"})
     data = bytearray(path.read_bytes())
     for body in list(flv_bodies(data))[-5:]:
@@ -265,7 +265,7 @@ def test_a_still_image(tmp_path):
 
 
 @pytest.mark.parametrize("side", [7000, 30_000])
-def test_a_image_bomb_is_refused_by_its_header(side):
+def test_an_image_bomb_is_refused_by_its_header(side):
     def chunk(kind: bytes, body: bytes) -> bytes:
         return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
 
@@ -274,7 +274,7 @@ def test_a_image_bomb_is_refused_by_its_header(side):
     assert reason_of(lambda: media.read_image(Path("bomb.png"), data)) == "too_large"
 
 
-def test_work_on_one_file_ends_after_a_while(tmp_path, monkeypatch):
+def test_decoding_has_a_time_limit(tmp_path, monkeypatch):
     path = write(tmp_path / "a.mp4", sound=tone())
     monkeypatch.setattr(containers, "MAX_WORK_SECONDS", 0.0)
     assert reason_of(lambda: middle_frame(path)) == "too_slow"

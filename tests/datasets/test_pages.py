@@ -1,4 +1,4 @@
-"""What the builders' own pages say of names, numbers, files and codes is so in the code."""
+"""Names, numbers, files and codes in the builders' READMEs are those of the code."""
 
 import re
 from pathlib import Path
@@ -71,13 +71,13 @@ def section(name: str, heading: str) -> str:
 
 
 def layout(name: str, config: str) -> dict[str, str]:
-    """The files of a configuration's layout, and what is said of each."""
+    """The files of a configuration's layout, each with its description."""
     (variant,) = [known.variant for known in datasets.BUILDERS[name].BUILDER_CONFIGS if known.name == config]
     return dict(re.findall(rf"(?m)^    ({variant.folder}/\S+)(?: \.\.\.)? *(.*)$", page(name)))
 
 
 def write_speakers(root: Path) -> None:
-    """The table without which there is no VoxCeleb1."""
+    """Writes the table that VoxCeleb1 requires."""
     (root / "VoxCeleb1").mkdir(parents=True)
     rows = "VoxCeleb1 ID,VGGFace1 ID,Gender,Set\nid10001,A.J._Buckley,m,dev\n"
     (root / "VoxCeleb1" / voxceleb1.META).write_text(rows)
@@ -85,7 +85,7 @@ def write_speakers(root: Path) -> None:
 
 @pytest.fixture
 def listed(tmp_path):
-    """Makes files of these names, and returns the clips of the whole corpus that can be used, and the listing."""
+    """A function that creates files, and returns the usable clips of the whole corpus and the listing."""
     root = tmp_path / "corpus"
 
     def listed(name, *files, config="64", text=""):
@@ -164,7 +164,7 @@ def test_layout(tmp_path, listed, name, config):
         if "may be missing" in files[file]:
             assert listed(name, config=config)[0] == [clip]
         else:
-            with pytest.raises(UserError, match=f"holds no {Path(file).name}"):
+            with pytest.raises(UserError, match=f"contains no {Path(file).name}"):
                 listed(name, config=config)
 
 

@@ -1,4 +1,4 @@
-"""What the store keeps comes back bit for bit; what is damaged counts as absent; what matters is in the key."""
+"""The store returns entries bit for bit, ignores damaged files, and its key contains all relevant settings."""
 
 import dataclasses
 import errno
@@ -81,7 +81,7 @@ def test_a_full_disk_leaves_nothing_behind(store, extract, monkeypatch):
     assert kept_files(store) == [store.folder / "ab" / "ab12.npz"]
 
 
-def test_the_key_depends_on_contents_and_settings_alone(store, tmp_path):
+def test_the_key_depends_only_on_contents_and_settings(store, tmp_path):
     clip = Clip(clip_id="a", speaker_id="1", image_path=tmp_path / "a.flv", audio_path=tmp_path / "a.wav")
     contents = {clip.image_path: b"image", clip.audio_path: b"sound"}
     key = store.key(clip, contents)
@@ -96,11 +96,11 @@ def test_the_key_depends_on_contents_and_settings_alone(store, tmp_path):
     assert len(other_keys | {key}) == 5
     assert ClipStore.of(store.folder, MediaConfig.of_size(128)).key(clip, contents) == key
     fallback = dataclasses.replace(clip, fallback_audio_path=tmp_path / "b.wav")
-    assert store.key(fallback, contents) != key  # it is told apart from a clip that has no fallback ...
+    assert store.key(fallback, contents) != key  # it differs from a clip without a fallback
     assert store.key(fallback, contents | {tmp_path / "b.wav": b"x"}) != store.key(fallback, contents)
 
 
-def test_what_killed_processes_left_is_swept_after_a_day(store, extract):
+def test_unfinished_files_are_deleted_after_a_day(store, extract):
     store.save("ab12", extract)
     fresh, old = (store.folder / "unfinished" / name for name in ("fresh", "old"))
     for path in (fresh, old):

@@ -1,4 +1,4 @@
-"""The official names of the three corpora, and who speaks in them."""
+"""The official names and speakers of the corpora."""
 
 import collections
 import re

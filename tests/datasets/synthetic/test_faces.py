@@ -1,4 +1,4 @@
-"""Faces: the warp is exact where it can be worked out, and each control moves what it should."""
+"""Faces: the warp is exact where it can be computed by hand, and each control moves its own part."""
 
 import itertools
 
@@ -17,7 +17,7 @@ NAMES = list(VERTICES)
 
 @pytest.fixture(autouse=True, scope="module")
 def _one_thread():
-    """As in the product: threads of the linear algebra only spin on matrices this small."""
+    """As in `make_corpus`: linear-algebra threads only spin on matrices this small."""
     with threadpool_limits(1):
         yield
 
