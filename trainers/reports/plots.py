@@ -138,7 +138,7 @@ def phases_figure(phases: Sequence[Phase]) -> Figure:
     axes = figure.subplots()
     for column, phase in enumerate(phases):
         for network, state in phase.state.items():
-            row, trained = NETWORKS.index(network), state.startswith("trained")
+            row, trained = NETWORKS.index(network), state.startswith(("trained", "fine-tuned"))
             axes.barh(
                 row,
                 0.94,
