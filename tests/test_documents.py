@@ -202,7 +202,8 @@ def test_further_losses_and_stabilisers_are_flags_and_off_by_default(flags_of):
     losses = [value for name, value in stated if name == "adversarial"]
     assert {*losses, off["adversarial"], "minimax"} == set(ADVERSARIAL_FORMS)
     settings = {name for name, value in stated if not value}
-    assert {field.name for field in dataclasses.fields(LossConfig)} - {"adversarial", "lambda_l1", "lambda_q"} <= settings
+    names = {field.name for field in dataclasses.fields(LossConfig)} - {"adversarial", "lambda_l1", "lambda_q"}
+    assert names <= settings
     assert settings <= flags_of["trainers.progressive"].keys()
     # These two have no effect without `wasserstein` and `r1_gamma`.
     assert {name for name in settings if off[name]} == {"gradient_penalty", "r1_interval"}
