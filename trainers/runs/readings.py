@@ -68,11 +68,11 @@ def certain(probabilities: np.ndarray, certainty: float, temperature: float = 1.
     Raises:
         NoResult: if all conditions would be zero.
     """
-    likeliest = np.eye(probabilities.shape[-1], dtype=np.float32)[probabilities.argmax(-1)]
-    sure = _tempered(probabilities, temperature).max(-1, keepdims=True) >= certainty
-    if not sure.any():
+    most_likely = np.eye(probabilities.shape[-1], dtype=np.float32)[probabilities.argmax(-1)]
+    is_certain = _tempered(probabilities, temperature).max(-1, keepdims=True) >= certainty
+    if not is_certain.any():
         raise NoResult(f"--face_certainty={certainty:g}: f_S is less certain about every clip; give a lower value")
-    return likeliest * sure
+    return most_likely * is_certain
 
 
 def _tempered(probabilities: np.ndarray, temperature: float) -> np.ndarray:

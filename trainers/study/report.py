@@ -14,11 +14,9 @@ import numpy as np
 
 from emogan.config import to_json
 from emogan.metrics.comparison import holm
-from trainers.reports import pages, plots
-from trainers.reports import run_report as run_report
+from trainers.reports import pages, plots, run_report
 from trainers.runs.folder import read_metrics
-from trainers.study import ceiling, tables
-from trainers.study import charts as study_plots
+from trainers.study import ceiling, charts, tables
 from trainers.study.cases import CASES, GROUPS, SWEPT_CASE, WHOLE_CASE
 from trainers.study.plan import PlannedRun, Study, plan
 from trainers.study.results import CaseResult
@@ -133,7 +131,7 @@ def _corpus(
         "speakers": len(results[0].speakers),
         "rows": {group: [row for row in rows if row.group == group] for group in GROUPS},
         "differences": pages.image(
-            functools.partial(study_plots.differences, {"": results}), f"{title}: difference of each row"
+            functools.partial(charts.differences, {"": results}), f"{title}: difference of each row"
         ),
         "confusions": [
             {
@@ -147,7 +145,7 @@ def _corpus(
             if result
         ],
         "by_speaker": pages.image(
-            functools.partial(study_plots.speakers, by_row["baseline", "bare"], example), f"{title}: accuracy of each speaker"
+            functools.partial(charts.speakers, by_row["baseline", "bare"], example), f"{title}: accuracy of each speaker"
         ) if example else None,
         "by_sex": [
             (
@@ -259,7 +257,7 @@ def _shares(study: Study, found: Sequence[CaseResult], dataset: str) -> dict[str
             place = dataclasses.replace(result.place, share=study.base.generated_share)
             swept.append(dataclasses.replace(result, place=place))
     alt = f"{tables.corpus_title(dataset)}: differences over the share of generated examples"
-    return pages.image(functools.partial(study_plots.shares, swept), alt)
+    return pages.image(functools.partial(charts.shares, swept), alt)
 
 
 def _low_data(
@@ -278,7 +276,7 @@ def _low_data(
         for title in dict.fromkeys(one.title for one in reduced)
     }
     alt = f"{tables.corpus_title(dataset)}: accuracy over the number of training speakers"
-    return pages.image(functools.partial(study_plots.low_data, curves), alt)
+    return pages.image(functools.partial(charts.low_data, curves), alt)
 
 
 def _example(runs: Sequence[PlannedRun], dataset: str, example: CaseResult | None, folder: Path) -> dict[str, Any]:
@@ -292,8 +290,8 @@ def _example(runs: Sequence[PlannedRun], dataset: str, example: CaseResult | Non
     with np.load(path / "evaluate" / "features.npz", allow_pickle=False) as arrays:
         features = dict(arrays)
     names = example.classes
-    found = study_plots.flattened(features["real"], features["generated"])
-    draw = functools.partial(study_plots.feature_map, found, features["labels"], names)
+    found = charts.flattened(features["real"], features["generated"])
+    draw = functools.partial(charts.feature_map, found, features["labels"], names)
     return {
         "example": f"{example.title}, fold {example.place.fold}, seed {example.place.seed} ({run.path})",
         "samples": run_report.sample_section(samples),

@@ -57,13 +57,13 @@ def run_study(
     """
     runs = plan(study)
     parts = {run.part for run in runs if run.part}
-    wanted = [run for run in runs if not only or not run.part or f"{run.part}/".startswith(f"{only}/")]
-    if only and not any(run.part for run in wanted):
+    selected = [run for run in runs if not only or not run.part or f"{run.part}/".startswith(f"{only}/")]
+    if only and not any(run.part for run in selected):
         raise UserError(f"--only={only} is not a part of this study; its parts are {', '.join(sorted(parts))}")
     in_parallel = workers > 1 and not only
-    _check(wanted, data_dir)
+    _check(selected, data_dir)
     _claim(study, folder)
-    own, done = [run for run in wanted if not (in_parallel and run.part)], 0
+    own, done = [run for run in selected if not (in_parallel and run.part)], 0
     for number, planned in enumerate(own):
         if done == RUNS_A_PROCESS:
             start_anew()

@@ -12,8 +12,7 @@ from emogan import drawing
 from emogan.errors import UserError
 from emogan.metrics.comparison import Comparison, compare, holm
 from trainers.runs.folder import write_atomically
-from trainers.study import ceiling, tables
-from trainers.study import charts as study_plots
+from trainers.study import ceiling, charts, tables
 from trainers.study.results import CaseResult, put_together, read
 
 INCREMENTS = {
@@ -47,7 +46,7 @@ def write(folders: Sequence[Path], output_dir: Path) -> str:
     text = _markdown(studies)
     output_dir.mkdir(parents=True, exist_ok=True)
     write_atomically(output_dir / "comparison.md", text)
-    (output_dir / "comparison.png").write_bytes(drawing.to_png(study_plots.differences(studies)))
+    (output_dir / "comparison.png").write_bytes(drawing.to_png(charts.differences(studies)))
     return text
 
 

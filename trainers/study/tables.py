@@ -84,8 +84,8 @@ def rows(results: Sequence[CaseResult]) -> list[Row]:
 
 def _paper(result: CaseResult) -> tuple[str, ...]:
     title = "baseline" if result.place.recogniser == "bare" else result.title
-    figures = PAPER_TABLE_1.get(title, {}).get(corpus_title(result.place.dataset), ())
-    return tuple(f"{figure:.2f}" for figure in figures)
+    values = PAPER_TABLE_1.get(title, {}).get(corpus_title(result.place.dataset), ())
+    return tuple(f"{value:.2f}" for value in values)
 
 
 def share(result: CaseResult, name: str) -> str:
