@@ -31,7 +31,7 @@ SETTINGS = signatures.ServedSettings(
 
 
 def limits_table() -> str:
-    """What docs/limits.md has."""
+    """The table of docs/limits.md."""
     sound, face, loss = SPECTROGRAMS[64], MediaConfig.of_size(64).face, LossConfig()
     bands = [str(one.mel_bands) for one in SPECTROGRAMS.values() if one.mel_bands]
     (linear,) = (size for size, one in SPECTROGRAMS.items() if not one.mel_bands)
@@ -67,7 +67,7 @@ def test_limits_and_defaults_are_those_of_the_code():
     assert limits_table() in PAGES["docs/limits.md"]
 
 
-def test_the_signatures_of_a_served_model_are_as_its_page_has_them():
+def test_the_signatures_of_a_served_model_are_those_of_its_page():
     rows = re.findall(r"(?m)^\| `(\w+)` \| (.+) \| (.+) \|$", PAGES["SERVING.md"])
     assert {name for name, _, _ in rows} == set(signatures.OUTPUTS)
     for name, inputs, outputs in rows:
@@ -76,7 +76,7 @@ def test_the_signatures_of_a_served_model_are_as_its_page_has_them():
         assert outputs == "the same" or re.findall(r"`(\w+)`", outputs) == list(signatures.OUTPUTS[name])
 
 
-def test_the_shapes_of_a_served_model_are_as_its_page_has_them():
+def test_the_shapes_of_a_served_model_are_those_of_its_page():
     made = networks.build_generator(SETTINGS.model), networks.build_classifier(SETTINGS.model)
     served = signatures.ServedModel(*made, SETTINGS).signatures()
     specs = [spec for signature in served.values() for spec in signature.input_signature]
@@ -96,7 +96,7 @@ def test_settings_are_frozen():
     assert all(one.__dataclass_params__.frozen for one in (*found, RunConfig))
 
 
-def test_the_store_of_decoded_clips_is_where_the_card_has_it(tmp_path):
+def test_the_store_of_decoded_clips_has_the_path_of_the_model_card(tmp_path):
     store = datasets.BUILDERS["folder_av"](data_dir=tmp_path, config="64").store_dir
     assert f"`{store.relative_to(tmp_path)}/`" in PAGES["MODEL_CARD.md"]
 

@@ -17,7 +17,7 @@ _VERSION = flags.DEFINE_integer("version", 0, "Version number; by default the ne
 
 
 def main(_: list[str]) -> None:
-    """Exports and prints the version's folder."""
+    """Exports a version and prints its folder."""
     from trainers.release.export import export
 
     print(export(Path(_RUN_DIR.value), Path(_OUTPUT_DIR.value), _VERSION.value))

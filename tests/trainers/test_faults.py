@@ -1,4 +1,4 @@
-"""Runs that are stopped or killed go on to the very weights of a run that was left alone."""
+"""Runs that are stopped or killed resume to the same weights as an uninterrupted run."""
 
 import signal
 import subprocess
@@ -26,7 +26,7 @@ def start(flags):
 
 
 def kill_at_random(flags, times, longest_seconds):
-    """Starts a run and kills it, a number of times; returns how often it was killed before its end."""
+    """Starts and kills a run, a number of times; returns how often it was killed before it ended."""
     rng = np.random.default_rng(1)
     for killed in range(times):
         with start(flags) as process:

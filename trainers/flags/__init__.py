@@ -1,4 +1,4 @@
-"""The flags of a run, one module per group, and the settings that they define: `run_config`.
+"""The flags of a run, one module per group. Public name: `run_config`, the settings that they define.
 
 Each flag has the name and the default of its setting; see `trainers.runs.config.DEFAULTS`. Does not import TensorFlow, so that
 `--help` is fast.
@@ -16,10 +16,10 @@ for _group in _GROUPS:
 
 
 def run_config() -> RunConfig:
-    """The settings given by the parsed flags.
+    """Returns the settings defined by the parsed flags.
 
     Raises:
-        UserError: if they contradict each other.
+        UserError: if the settings contradict each other.
     """
     by_module = flags.FLAGS.flags_by_module_dict()
     return RunConfig.from_preset(**{flag.name: flag.value for group in _GROUPS for flag in by_module[group.__name__]})

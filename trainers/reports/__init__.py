@@ -1,1 +1,1 @@
-"""Pages, tables and images for people."""
+"""Reports for readers: HTML pages, tables and plots."""

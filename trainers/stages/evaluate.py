@@ -1,6 +1,6 @@
-"""What a run measures on the held-out fold, opened once: how well its recognisers do, and `trainers.stages.quality`.
+"""The evaluation of a run on the test fold: its recognisers, and the quality of its generator (`trainers.stages.quality`).
 
-Public name: `evaluate`. Every figure becomes a line of metrics.jsonl with its n and what it was computed on.
+Public name: evaluate. Each metric is a line of metrics.jsonl with n and a description.
 """
 
 import numpy as np
@@ -19,10 +19,10 @@ from trainers.stages.metrics_recorder import MetricRecorder
 
 
 def evaluate(context: StageContext) -> None:
-    """Measures on the test fold; writes figures to metrics.jsonl, and images, sounds and confusion matrices to `folder`.
+    """Evaluates a run on the test fold; writes metrics.jsonl, and images, audio and confusion matrices to the stage's folder.
 
     Raises:
-        UserError: where a network was trained or selected on a speaker of the test fold.
+        UserError: if a network was trained or selected on a speaker of the test fold.
     """
     job, run, folder = context.job, context.run, context.folder
     config, corpus, protocol = job.config, job.labelled, job.protocol
@@ -46,7 +46,9 @@ def evaluate(context: StageContext) -> None:
         for name in recognisers_of(config)
     }
     sexes = dict(zip(*(corpus.column(name, protocol.test) for name in ("speaker_id", "actor_sex")), strict=True))
-    predicted = {name: np.stack([classes_of(one, real) for one in seeds]) for name, seeds in recognisers.items()}
+    predicted = {
+        name: np.stack([classes_of(network, real) for network in trained]) for name, trained in recognisers.items()
+    }
     _recognition(recorder, test, sexes, predicted)
     if config.schedule != "none":
         generator = load_network(run.path / "calibrate" / "generator", config.model, "generator", unseen=unseen)
@@ -57,16 +59,16 @@ def evaluate(context: StageContext) -> None:
 def _recognition(
     recorder: MetricRecorder, test: dict[str, np.ndarray], sexes: dict[str, str], predicted: dict[str, np.ndarray]
 ) -> None:
-    """All recognisers on what is real of unseen speakers, and their comparisons; `predicted`: int [seeds, n]."""
+    """Metrics of all recognisers on real examples of unseen speakers, and their comparisons; `predicted`: int [seeds, n]."""
     accuracies = {}
     for name, classes in predicted.items():
         accuracies[name] = recorder.recognised(name, test, sexes, classes, RECOGNISERS[name])
     if "generated" in predicted and accuracies["strong"]:
         share = accuracies["generated"] / accuracies["strong"]
-        about = "accuracy of the recogniser trained on generated alone, as a share of that of the strong one"
+        about = "accuracy of the recogniser trained on generated examples alone, as a share of that of the strong one"
         recorder.add("generated_accuracy_of_strong", share, len(test["label"]), about)
     elif "generated" in predicted:
-        recorder.missing("generated_accuracy_of_strong", "the strong recogniser finds no emotion of the test fold")
+        recorder.missing("generated_accuracy_of_strong", "the strong recogniser's accuracy is 0")
     right = {name: (classes == test["label"]).mean(0) for name, classes in predicted.items()}
     for name in predicted:
         base = RECOGNISERS[name].against

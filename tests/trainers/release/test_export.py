@@ -1,4 +1,4 @@
-"""What goes with an exported model: where it comes from, and the requests that warm a server up."""
+"""The files of an exported model: its provenance, the warm-up requests and the examples."""
 
 import json
 
@@ -115,8 +115,8 @@ def assert_alike(one, other):
     elif isinstance(other, list) and isinstance(np.ravel(np.array(other, object))[0], float):
         np.testing.assert_allclose(np.array(one), np.array(other), atol=1e-6)
     elif isinstance(other, list) and isinstance(other[0], dict):
-        for mine, theirs in zip(one, other, strict=True):
-            assert_alike(mine, theirs)
+        for first, second in zip(one, other, strict=True):
+            assert_alike(first, second)
     else:
         assert one == other
 

@@ -1,4 +1,4 @@
-"""One clip in one image: what is said of it, and that a clip with faults is drawn as far as it goes."""
+"""The inspection of one clip: its verdict and its plot, also for damaged clips."""
 
 from pathlib import Path
 
@@ -24,7 +24,7 @@ def drawn(path: Path) -> np.ndarray:
 
 
 def share_of_colour(image: np.ndarray, columns: slice) -> float:
-    """Share of the pixels of some columns that are neither white nor grey."""
+    """Share of coloured pixels in some columns."""
     part = image[:, columns].astype(int)
     return float((part.max(2) - part.min(2) > 12).mean())
 
@@ -38,19 +38,19 @@ def test_a_sound_clip(tmp_path):
     assert all(share_of_colour(image, slice(i * third, (i + 1) * third)) > 0.1 for i in range(3))
 
 
-def test_it_is_told_how_much_of_the_face_lies_beyond_the_frame(tmp_path):
+def test_the_verdict_has_the_share_of_the_image_outside_the_frame(tmp_path):
     config = MediaConfig.of_size(64)
     with media.Video(FLV, FLV.read_bytes()) as video:
         _, whole = next(video.frames([0]))
-    told = {}
+    shares = {}
     for name, image in {"whole": whole, "cut": whole[36:]}.items():
         Image.fromarray(image).save(tmp_path / f"{name}.png")
         share = faces.invented_share(image.shape, faces.detect(image, config.face)[0].landmarks, config.face)
         verdict = inspect(tmp_path / f"{name}.png", WAV, config, tmp_path / "a.png")
-        told[name] = share
+        shares[name] = share
         assert f" {share:.1%} " in verdict
-    assert told["whole"] == 0
-    assert told["cut"] > 0.05
+    assert shares["whole"] == 0
+    assert shares["cut"] > 0.05
 
 
 @pytest.mark.parametrize(("image", "sound", "reason"), [(SILENT, SILENT, "no_sound"), (FLV, SILENT, "no_sound")])

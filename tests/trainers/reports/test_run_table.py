@@ -1,4 +1,4 @@
-"""The table of results: which lines are results, where they are grouped, how they are written."""
+"""The table of results: its lines, their groups and their format."""
 
 import pytest
 

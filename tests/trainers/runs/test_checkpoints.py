@@ -1,4 +1,4 @@
-"""Checkpoints that are damaged, of another run, or could not be written."""
+"""Checkpoints that are damaged, belong to another run, or cannot be written."""
 
 import errno
 import os
@@ -14,7 +14,7 @@ from trainers.runs.config import FORMAT
 
 @pytest.fixture
 def saved(tmp_path, small):
-    """Checkpoints of the steps 2 (deleted), 4 and 6, best 2; at step n the first bias of D is n."""
+    """Checkpoints of the steps 2 (deleted), 4 and 6, best 2; at step n the first bias of D equals n."""
     gan = small.make_gan()
     checkpoints = Checkpoints(tmp_path / "c", gan, small.run_config())
     for step in (2, 4, 6):
@@ -66,18 +66,18 @@ def test_a_damaged_newest_checkpoint_falls_back_to_the_one_before_and_says_so(sa
     harm(saved / f"last-00000006.{part}")
     assert restored(small, saved) == 4
     if not (harm is os.remove and part == "index"):  # without an index there is no checkpoint
-        assert f"{saved / 'last-00000006'} is damaged and passed over" in caplog.text
+        assert f"{saved / 'last-00000006'} is damaged" in caplog.text
 
 
-def test_where_all_are_damaged_nothing_begins_anew_by_itself(saved, small):
+def test_if_all_are_damaged_the_stage_does_not_restart(saved, small):
     for file in saved.glob("last-*.data*"):
         empty(file)
-    with pytest.raises(UserError, match=r"no checkpoint in .* can be read; delete the folder to begin the stage anew"):
+    with pytest.raises(UserError, match=f"{saved} are damaged"):
         restored(small, saved)
 
 
 def test_a_checkpoint_of_another_run_is_refused_with_the_difference(saved, small):
-    with pytest.raises(UserError, match=r"\(generator: modulated, unet: now, there\)"):
+    with pytest.raises(UserError, match=r"\(generator: modulated, unet: "):
         Checkpoints(saved, small.make_gan(), small.run_config().with_generator("modulated"))
     with pytest.raises(UserError, match="condition: face, label"):
         Checkpoints(saved, small.make_gan(), small.run_config(condition="face"))

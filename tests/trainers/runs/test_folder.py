@@ -22,7 +22,7 @@ def test_a_run_folder_of_other_settings_is_refused(tmp_path, small):
         RunFolder(tmp_path / "a", small.run_config(loss=LossConfig(lambda_l1=5)))
     (tmp_path / "b").mkdir()
     (tmp_path / "b" / "thesis.txt").write_text("mine")
-    with pytest.raises(UserError, match="not empty and holds no run"):
+    with pytest.raises(UserError, match=f"{tmp_path / 'b'} is not empty"):
         RunFolder(tmp_path / "b", small.run_config())
 
 
@@ -34,7 +34,7 @@ def test_stages_are_done_once(tmp_path, small):
     assert "seconds_of_last_start" in json.loads((calls[0] / "done.json").read_text())
 
 
-def test_a_torn_last_line_of_metrics_is_passed_over(tmp_path, small):
+def test_an_incomplete_last_line_of_metrics_is_skipped(tmp_path, small):
     run = RunFolder(tmp_path / "a", small.run_config())
     run.record(stage="pretrain", step=2, g_loss=1.0)
     run.record(stage="pretrain", step=4, g_loss=0.5)
