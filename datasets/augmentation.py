@@ -39,7 +39,7 @@ def vary_face(face: tf.Tensor, key: tf.Tensor) -> tf.Tensor:
 
 def changes_spectrograms(config: AugmentConfig) -> bool:
     """Returns whether `augment_spectrogram` has any effect."""
-    return bool(_shifts(config) or config.noise_snr_db or _masks(config))
+    return bool(_shifts(config) or config.noise_snr_db is not None or _masks(config))
 
 
 def augment_spectrogram(
@@ -58,7 +58,7 @@ def augment_spectrogram(
     """
     if _shifts(config):
         spectrogram = shift_spectrogram(spectrogram, key, config)
-    if config.noise_snr_db:
+    if config.noise_snr_db is not None:
         spectrogram = add_white_noise(spectrogram, key, config, settings)
     if _masks(config):
         spectrogram = mask_spectrogram(spectrogram, key, config)

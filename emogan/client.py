@@ -20,7 +20,7 @@ _SERVER = flags.DEFINE_string(
     required=True,
 )
 _MODEL = flags.DEFINE_string("model", "emogan", "Name of the model on the server.")
-_VERSION = flags.DEFINE_integer("version", 0, "Version of the model; by default the newest.", lower_bound=0)
+_VERSION = flags.DEFINE_integer("version", None, "Version of the model; by default the newest.", lower_bound=1)
 _TIMEOUT = flags.DEFINE_float(
     "timeout", 30.0, "Time limit of a request in seconds, including retries.", lower_bound=0.1
 )

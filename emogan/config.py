@@ -285,7 +285,7 @@ class AugmentConfig:
         frequency_mask_share: maximum width of such a band, as a share of all rows.
         time_shift_share: maximum shift in time, as a share of all frames.
         frequency_shift_share: maximum shift in frequency, as a share of all rows.
-        noise_snr_db: lowest signal-to-noise ratio of added white noise, dB; 0 for none.
+        noise_snr_db: lowest signal-to-noise ratio of added white noise, dB; None for no noise.
         mixup: alpha of the Beta distribution of mixup weights (Zhang et al. 2018); 0 for none.
     """
 
@@ -295,14 +295,13 @@ class AugmentConfig:
     frequency_mask_share: float = 0.1
     time_shift_share: float = 0.0
     frequency_shift_share: float = 0.0
-    noise_snr_db: float = 0.0
+    noise_snr_db: float | None = None
     mixup: float = 0.0
 
     def __post_init__(self) -> None:
         for name in ("time_shift_share", "frequency_shift_share"):
             check(0 <= getattr(self, name) < 1, f"{name} is {getattr(self, name)}; it must be in [0, 1)")
-        for name in ("noise_snr_db", "mixup"):
-            check(getattr(self, name) >= 0, f"{name} is {getattr(self, name)}; it must not be negative")
+        check(self.mixup >= 0, f"mixup is {self.mixup}; it must not be negative")
         for name in ("time_mask", "frequency_mask"):
             count, share = getattr(self, f"{name}s"), getattr(self, f"{name}_share")
             check(count >= 0, f"{name}s is {count}; it must not be negative")

@@ -62,13 +62,13 @@ class Connection(Protocol):
         """
 
 
-def connect(server: str, model: str = "emogan", version: int = 0, timeout: float = 30.0) -> Connection:
+def connect(server: str, model: str = "emogan", version: int | None = None, timeout: float = 30.0) -> Connection:
     """Creates a connection to a model on a server; sends nothing yet.
 
     Args:
         server: `http://host:8501` or `https://host` (default port 443) for REST, `grpc://host:8500` for gRPC.
         model: name of the model on the server.
-        version: version number, or 0 for the newest.
+        version: version number; None for the newest.
         timeout: time limit of a call in seconds, including retries.
 
     Raises:
@@ -89,7 +89,7 @@ def connect(server: str, model: str = "emogan", version: int = 0, timeout: float
 
 
 def connection_to(
-    source: str | Path, *, model: str = "emogan", version: int = 0, timeout_seconds: float = 30.0
+    source: str | Path, *, model: str = "emogan", version: int | None = None, timeout_seconds: float = 30.0
 ) -> Connection:
     """Creates a connection to a model on a server, or loads a model in this process.
 
@@ -115,7 +115,7 @@ class _Retrying:
     """Retries temporary failures with exponential backoff, within the time limit."""
 
     def __init__(
-        self, address: urllib.parse.SplitResult, host: str, port: int, model: str, version: int, timeout: float
+        self, address: urllib.parse.SplitResult, host: str, port: int, model: str, version: int | None, timeout: float
     ) -> None:
         self.address, self.host, self.port = address, host, port
         self.model, self.version, self.timeout = model, version, timeout

@@ -115,7 +115,7 @@ def test_model_presets():
         ),
         (lambda: AugmentConfig(time_shift_share=1.0), "time_shift_share is 1.0"),
         (lambda: AugmentConfig(frequency_shift_share=-0.1), "frequency_shift_share is -0.1"),
-        (lambda: AugmentConfig(noise_snr_db=-1.0), "noise_snr_db is -1.0"),
+        (lambda: AugmentConfig(mixup=-1.0), "mixup is -1.0"),
         (lambda: AugmentConfig(mixup=-0.1), "mixup is -0.1"),
         (lambda: RecogniserConfig(smoothing=1.0), "smoothing is 1.0"),
         (lambda: RecogniserConfig(decay="linear"), "decay is 'linear'; .* none, cosine"),

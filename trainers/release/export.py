@@ -24,13 +24,13 @@ from trainers.runs.recognisers import RECOGNISERS, recognisers
 from trainers.runs.saved_networks import layer_digests, load_network, seen_speakers
 
 
-def export(run_dir: Path, output_dir: Path, version: int = 0) -> Path:
+def export(run_dir: Path, output_dir: Path, version: int | None = None) -> Path:
     """Atomically writes a version with a run's generator, if it has one, and its best recogniser.
 
     Args:
         run_dir: folder of the run.
         output_dir: parent folder of all versions: the model's base path on a server.
-        version: number of the version, above 0; 0 for the next one.
+        version: number of the version, above 0; None for the next one.
 
     Returns:
         `<output_dir>/<version>`.

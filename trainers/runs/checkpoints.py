@@ -8,10 +8,8 @@ from pathlib import Path
 
 import tensorflow as tf
 
-from emogan.config import from_json, to_json
 from emogan.errors import UserError
-from trainers.runs.config import RunConfig
-from trainers.runs.folder import log, write_atomically
+from trainers.runs.folder import log
 
 LAST_KEPT = 2
 """Number of newest checkpoints kept: one more than needed, in case the newest is damaged."""
@@ -20,7 +18,6 @@ LAST_KEPT = 2
 class Checkpoints:
     """The newest checkpoints of a model in training, and the best one.
 
-        config.json        the settings of the run
         last-<step>.*      the newest `LAST_KEPT` checkpoints
         best-<step>.*      the checkpoint with the best metric
 
@@ -30,28 +27,15 @@ class Checkpoints:
     Args:
         folder: folder of the checkpoints; created if missing.
         model: the model, with all its optimizers as attributes.
-        config: settings of the run.
         writes: false in a process that only takes part in saving, because the values of its replicas are needed.
-
-    Raises:
-        UserError: if the folder belongs to a run with other settings.
     """
 
-    def __init__(self, folder: Path, model: tf.keras.Model, config: RunConfig, *, writes: bool = True) -> None:
+    def __init__(self, folder: Path, model: tf.keras.Model, *, writes: bool = True) -> None:
         self._folder, self._writes = folder, writes
         self._step = tf.Variable(0, dtype=tf.int64, trainable=False)
         self._checkpoint = tf.train.Checkpoint(model=model, step=self._step)
-        settings = folder / "config.json"
-        if settings.exists():
-            found = from_json(RunConfig, settings.read_text())
-            if found != config:
-                raise UserError(
-                    f"{folder} has checkpoints of a run with other settings ({config.differences_from(found)}: given, found); "
-                    "delete the folder to restart the stage, or choose another --run_dir"
-                )
-        elif writes:
+        if writes:
             folder.mkdir(parents=True, exist_ok=True)
-            write_atomically(settings, to_json(config))
 
     def save(self, step: int) -> None:
         """Saves the model after `step` steps."""

@@ -140,17 +140,33 @@ class RunFolder:
 
 def holds_run(path: Path, config: RunConfig) -> bool:
     """Whether a folder contains this run. Raises UserError if it contains another run or other files."""
-    settings = path / "config.json"
+    return holds(path, "config.json", lambda text: from_json(RunConfig, text), config, "run")
+
+
+def holds(path: Path, name: str, read: Callable[[str], RunConfig], config: RunConfig, kind: str) -> bool:
+    """Whether a folder contains a run or study with these settings.
+
+    Args:
+        path: the folder, which may be missing.
+        name: the file with its settings.
+        read: reads the settings from the text of that file.
+        config: the settings to compare.
+        kind: `run` or `study`.
+
+    Raises:
+        UserError: if the folder has other settings, or other files.
+    """
+    settings = path / name
     if settings.exists():
-        found = from_json(RunConfig, settings.read_text())
+        found = read(settings.read_text())
         if found != config:
             raise UserError(
-                f"{path} contains a run with other settings ({config.differences_from(found)}: given, found); "
-                "choose another --run_dir, or give the same flags to resume that run"
+                f"{path} contains a {kind} with other settings ({config.differences_from(found)}: given, found); "
+                f"choose another --{kind}_dir, or give the same flags to resume that {kind}"
             )
         return True
     if path.exists() and any(item.suffix != ".part" for item in path.iterdir()):
-        raise UserError(f"{path} is not empty and contains no run; choose another --run_dir")
+        raise UserError(f"{path} is not empty and contains no {kind}; choose another --{kind}_dir")
     return False
 
 

@@ -72,7 +72,7 @@ def fit(
         UserError: if a batch does not fit into memory, or the checkpoints cannot be used.
         Stopped: after a signal.
     """
-    checkpoints = Checkpoints(run.path / stage / "checkpoints", model, run.config, writes=run.writes)
+    checkpoints = Checkpoints(run.path / stage / "checkpoints", model, writes=run.writes)
     first_step = checkpoints.restore()
     run.forget(stage, after_step=first_step)
     if first_step:

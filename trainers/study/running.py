@@ -17,7 +17,7 @@ from emogan.config import from_json, to_json
 from emogan.errors import NoResult, UserError
 from trainers.runs import needs
 from trainers.runs.config import RunConfig
-from trainers.runs.folder import RunFolder, log, write_atomically
+from trainers.runs.folder import RunFolder, holds, log, write_atomically
 from trainers.runs.job import open_job
 from trainers.stages import pipeline, sampling
 from trainers.study.estimate import TIMED_STEPS, estimate, in_words, measured, stages_left
@@ -188,16 +188,10 @@ def _claim(study: Study, folder: Path) -> None:
 
 
 def _check_folder(study: Study, folder: Path) -> None:
-    settings = folder / "study.json"
-    if settings.exists():
-        found = from_json(RunConfig, json.dumps(json.loads(settings.read_text())["base"]))
-        if found != study.base:
-            raise UserError(
-                f"{folder} contains a study with other settings ({study.base.differences_from(found)}: given, found); "
-                "choose another --study_dir, or give the same flags to resume that study"
-            )
-    elif folder.exists() and any(item.suffix != ".part" for item in folder.iterdir()):
-        raise UserError(f"{folder} is not empty and contains no study; choose another --study_dir")
+    def read(text: str) -> RunConfig:
+        return from_json(RunConfig, json.dumps(json.loads(text)["base"]))
+
+    holds(folder, "study.json", read, study.base, "study")
 
 
 def _run(planned: PlannedRun, data_dir: Path, folder: Path, flags: str, title: str) -> None:

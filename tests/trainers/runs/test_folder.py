@@ -8,6 +8,7 @@ import pytest
 
 from emogan.config import LossConfig
 from emogan.errors import UserError
+from trainers.runs.config import FORMAT
 from trainers.runs.folder import RunFolder, folder_atomically, run_name
 
 
@@ -24,6 +25,21 @@ def test_a_run_folder_of_other_settings_is_refused(tmp_path, small):
     (tmp_path / "b" / "thesis.txt").write_text("mine")
     with pytest.raises(UserError, match=f"{tmp_path / 'b'} is not empty"):
         RunFolder(tmp_path / "b", small.run_config())
+
+
+def test_a_run_of_another_generator_condition_or_version_is_refused_with_the_difference(tmp_path, small):
+    config = small.run_config()
+    RunFolder(tmp_path, config)
+    for other, expected in (
+        (config.with_generator("modulated"), "generator"),
+        (small.run_config(condition="face"), "condition"),
+    ):
+        with pytest.raises(UserError, match=rf"\({expected}: "):
+            RunFolder(tmp_path, other)
+    text = (tmp_path / "config.json").read_text()
+    (tmp_path / "config.json").write_text(text.replace(f'"format": {FORMAT}', '"format": 1'))
+    with pytest.raises(UserError, match=rf"format: {FORMAT}, 1"):
+        RunFolder(tmp_path, config)
 
 
 def test_stages_are_done_once(tmp_path, small):
