@@ -41,6 +41,11 @@ print(to_json(run_config()))
     return from_json(RunConfig, done.stdout)
 
 
+def test_old_names_of_flags_set_the_new_settings():
+    config = settings_of("--take_over=encoder", "--keep=best", "--control=no_face")
+    assert (config.transfer, config.select_weights, config.ablation) == ("encoder", "best", "no_face")
+
+
 def test_flags_have_the_defaults_of_the_settings():
     config = settings_of("--generator=unet")
     stage = TrainConfig(steps=500)

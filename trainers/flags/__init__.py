@@ -13,6 +13,8 @@ _GROUPS = (data, method, networks, losses, training, recognition, strong)
 
 for _group in _GROUPS:
     flags.adopt_module_key_flags(_group)
+for _old, _new in (("take_over", "transfer"), ("keep", "select_weights"), ("control", "ablation")):
+    flags.DEFINE_alias(_old, _new)  # the old names, for one release
 
 
 def run_config() -> RunConfig:

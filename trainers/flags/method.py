@@ -49,5 +49,3 @@ flags.DEFINE_enum(
     ABLATIONS,
     "Ablation of the GAN's inputs: other clips' faces, no face, or other clips' labels.",
 )
-for _old, _new in (("take_over", "transfer"), ("keep", "select_weights"), ("control", "ablation")):
-    flags.DEFINE_alias(_old, _new)  # their old names, for one release

@@ -1,19 +1,15 @@
 """The results of a run as a table, and the paper's Table 1. Public names: Result, read_results, grouped, results_table.
 
-A result is a line of metrics.jsonl with stage `evaluate`. Its format follows from its name: a name with one of `_SHARES` is
-shown in percent, a name with `minus` with a sign.
+A result is a line of metrics.jsonl with stage `evaluate`.
 """
 
 import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-GROUPS = ("Recognition", "Generated quality", "Reference rows")
-"""Headings of the results, in order."""
-
-_REFERENCES = ("real_vs_real", "_real", "class_mean", "shuffled")
-_MEASURES = ("accuracy", "uar", "f1")
-_SHARES = (*_MEASURES, "share", "certainty", "explained", "precision", "recall", "coverage")
+RECOGNITION, QUALITY, REFERENCE = "recognition", "quality", "reference"
+GROUPS = {RECOGNITION: "Recognition", QUALITY: "Generated quality", REFERENCE: "Reference rows"}
+"""Groups of results and their headings, in order."""
 _ACRONYMS = {"fid": "FID", "is": "IS", "kid": "KID", "ssim": "SSIM", "uar": "UAR", "f1": "F1", "gan": "GAN"}
 
 PAPER_COLUMNS = ("accuracy %", "FID", "IS", "SSIM")
@@ -35,6 +31,9 @@ class Result:
         name: name of the metric, in snake_case.
         value: value of the metric; shares are in [0, 1]. None if it was not measured, for the reason in `about`.
         n: number of items that it was computed on.
+        group: one of `GROUPS`.
+        is_share: whether it is shown in percent.
+        is_difference: whether it is shown with a sign; shares then in points.
         about: description, in words.
         on: features that it was computed on, if any.
         low: lower end of its 95% interval, if any.
@@ -45,6 +44,9 @@ class Result:
     name: str
     value: float | None
     n: int
+    group: str = QUALITY
+    is_share: bool = False
+    is_difference: bool = False
     about: str = ""
     on: str = ""
     low: float | None = None
@@ -56,15 +58,6 @@ class Result:
         """The name in words."""
         words = " ".join(_ACRONYMS.get(word, word) for word in self.name.split("_"))
         return words[:1].upper() + words[1:]
-
-    @property
-    def group(self) -> str:
-        """Its heading, one of `GROUPS`."""
-        if any(mark in self.name for mark in _REFERENCES):
-            return GROUPS[2]
-        is_recognition = self.name.endswith(_MEASURES) or "minus" in self.name
-        is_recognition = is_recognition and not self.name.startswith(("requested", "generated", "ssim"))
-        return GROUPS[0] if is_recognition else GROUPS[1]
 
     @property
     def shown(self) -> str:
@@ -82,17 +75,9 @@ class Result:
             return ""
         return f"{self._show(self.low, unit=False)} to {self._show(self.high)}"
 
-    @property
-    def _is_share(self) -> bool:
-        return any(mark in self.name for mark in _SHARES)
-
-    @property
-    def _is_difference(self) -> bool:
-        return "minus" in self.name
-
     def _show(self, value: float, unit: bool = True) -> str:
-        sign = "+" if self._is_difference else ""
-        if not self._is_share:
+        sign = "+" if self.is_difference else ""
+        if not self.is_share:
             return f"{value:{sign}.4g}"
         return f"{100 * value:{sign}.1f}" + (" points" if sign else "%") * unit
 
@@ -106,8 +91,8 @@ def read_results(lines: Iterable[Mapping[str, Any]]) -> list[Result]:
 
 def grouped(results: Sequence[Result]) -> dict[str, list[Result]]:
     """The results by heading of `GROUPS`; omits empty groups."""
-    groups = {group: [result for result in results if result.group == group] for group in GROUPS}
-    return {group: members for group, members in groups.items() if members}
+    groups = {heading: [result for result in results if result.group == name] for name, heading in GROUPS.items()}
+    return {heading: members for heading, members in groups.items() if members}
 
 
 def results_table(results: Sequence[Result]) -> str:

@@ -3,11 +3,14 @@
 Public name: evaluate. Each metric is a line of metrics.jsonl with n and a description.
 """
 
+from typing import Any
+
 import numpy as np
 import tensorflow as tf
 
 from datasets import input_pipeline
 from emogan.metrics import intervals
+from trainers.reports.run_table import RECOGNITION
 from trainers.runs.folder import recogniser_path
 from trainers.runs.job import StageContext
 from trainers.runs.recognisers import RECOGNISERS
@@ -66,7 +69,7 @@ def _recognition(
     if "generated" in predicted and accuracies["strong"]:
         share = accuracies["generated"] / accuracies["strong"]
         about = "accuracy of the recogniser trained on generated examples alone, as a share of that of the strong one"
-        recorder.add("generated_accuracy_of_strong", share, len(test["label"]), about)
+        recorder.add("generated_accuracy_of_strong", share, len(test["label"]), about, is_share=True)
     elif "generated" in predicted:
         recorder.missing("generated_accuracy_of_strong", "the strong recogniser's accuracy is 0")
     right = {name: (classes == test["label"]).mean(0) for name, classes in predicted.items()}
@@ -80,11 +83,14 @@ def _difference(recorder: MetricRecorder, name: str, base: str, per_speaker: np.
     about = f"{name} minus {base}, mean over speakers"
     if RECOGNISERS[name].primary:
         about += "; a primary comparison"
-    interval = {}
+    interval: dict[str, Any] = {}
     if missing := intervals.no_interval(per_speaker, "speakers"):
         about += f"; no interval: {missing}"
     else:
         estimate = intervals.t_interval(per_speaker, "speakers")
         interval = {"low": estimate.low, "high": estimate.high}
         about += "; 95% t interval over speakers"
-    recorder.add(f"accuracy_{name}_minus_{base}", per_speaker.mean(), len(per_speaker), about, **interval)
+    recorder.add(
+        f"accuracy_{name}_minus_{base}", per_speaker.mean(), len(per_speaker), about,
+        group=RECOGNITION, is_share=True, is_difference=True, **interval,
+    )  # fmt: skip

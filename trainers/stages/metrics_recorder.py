@@ -1,13 +1,15 @@
 """`MetricRecorder`: writes the metrics of an evaluation for the report."""
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from emogan.errors import UserError
 from emogan.metrics import recognition
+from trainers.reports.run_table import QUALITY, RECOGNITION, REFERENCE
 from trainers.runs.folder import RunFolder, log
 from trainers.runs.recognisers import Recogniser
 
@@ -27,25 +29,38 @@ class MetricRecorder:
         self.kind, self.folder = kind, folder
         self._run, self._class_names, self._about = run, class_names, about
 
-    def add(self, name: str, value: float, n: int, about: str, **more: object) -> None:
-        """Records a metric; the description of the test set is appended to `about`."""
+    def add(
+        self,
+        name: str,
+        value: float,
+        n: int,
+        about: str,
+        *,
+        group: str = QUALITY,
+        is_share: bool = False,
+        is_difference: bool = False,
+        **more: Any,
+    ) -> None:
+        """Records a `trainers.reports.run_table.Result`; appends the description of the test set to `about`."""
         self._run.record(
-            stage="evaluate", name=name, value=float(value), n=int(n), about=f"{about}; {self._about}", **more
-        )
+            stage="evaluate", name=name, value=float(value), n=int(n), group=group, is_share=is_share,
+            is_difference=is_difference, about=f"{about}; {self._about}", **more,
+        )  # fmt: skip
 
-    def missing(self, name: str, why: str) -> None:
+    def missing(self, name: str, why: str, group: str = QUALITY) -> None:
         """Records that a metric could not be measured, and why."""
         log.warning("%s not measured: %s", name, why)
-        self._run.record(stage="evaluate", name=name, value=None, n=0, about=f"not measured: {why}; {self._about}")
+        about = f"not measured: {why}; {self._about}"
+        self._run.record(stage="evaluate", name=name, value=None, n=0, group=group, about=about)
 
     @contextlib.contextmanager
-    def unless_too_few(self, *names: str) -> Iterator[None]:
+    def unless_too_few(self, *names: str, references: Sequence[str] = ()) -> Iterator[None]:
         """Records the named metrics as `missing` if a UserError is raised within the context, as for too few clips."""
         try:
             yield
         except UserError as error:
-            for name in names:
-                self.missing(name, str(error))
+            for name in (*names, *references):
+                self.missing(name, str(error), REFERENCE if name in references else QUALITY)
 
     def recognised(
         self,
@@ -72,8 +87,9 @@ class MetricRecorder:
         how += f", mean of {seeds} trainings" * (seeds > 1)
         for measure in ("accuracy", "uar", "macro_f1"):
             values = [getattr(recognition, measure)(labels, classes) for classes in predicted]
-            scatter = {"deviation": float(np.std(values, ddof=1)), "seeds": seeds} if seeds > 1 else {}
-            self.add(f"{name}_{measure}", float(np.mean(values)), len(labels), how, **scatter)
+            scatter: dict[str, Any] = {"deviation": float(np.std(values, ddof=1)), "seeds": seeds} if seeds > 1 else {}
+            value = float(np.mean(values))
+            self.add(f"{name}_{measure}", value, len(labels), how, group=RECOGNITION, is_share=True, **scatter)
         for speaker in np.unique(test["speaker_id"]):
             right = (predicted == labels)[:, test["speaker_id"] == speaker]
             line = {"speaker": str(speaker), "sex": str(sexes[speaker]), "right": int(right.sum()), "n": right.size}

@@ -12,6 +12,7 @@ from datasets.ablations import ablate_sources
 from emogan import audio, networks
 from emogan.metrics import copying, distribution, manifold, similarity, variety
 from emogan.metrics.inception import load_inception
+from trainers.reports.run_table import QUALITY, REFERENCE
 from trainers.runs.folder import RunFolder
 from trainers.runs.job import Job
 from trainers.stages import grids
@@ -90,14 +91,14 @@ def _requested(
     generated = grid.reshape(-1, *grid.shape[2:])
     predicted = np.stack([classes_of(judge, generated) for judge in judges])
     about = f"all {classes} emotions from {sources} unseen {recorder.kind}s, predicted by the strong recognisers"
-    recorder.add("requested_accuracy", (requested == predicted).mean(), len(requested), about)
-    about += ", requests shuffled"
-    recorder.add("requested_accuracy_shuffled", (chance == predicted).mean(), len(requested), about)
+    recorder.add("requested_accuracy", (requested == predicted).mean(), len(requested), about, is_share=True)
+    value, about = (chance == predicted).mean(), f"{about}, requests shuffled"
+    recorder.add("requested_accuracy_shuffled", value, len(requested), about, group=REFERENCE, is_share=True)
     recorder.confusion("requested", np.tile(requested, len(judges)), predicted.ravel())
-    for name, images, kind in (("certainty", own, "generated"), ("certainty_real", real, "real")):
+    for suffix, images, kind, group in (("", own, "generated", QUALITY), ("_real", real, "real", REFERENCE)):
         certainties = [variety.certainty(judge.predict(images, batch_size=64, verbose=0)) for judge in judges]
         about = f"mean probability of the emotion that the strong recognisers predict, {kind}"
-        recorder.add(name, float(np.mean(certainties)), len(images), about)
+        recorder.add(f"certainty{suffix}", float(np.mean(certainties)), len(images), about, group=group, is_share=True)
 
 
 def _distributions(
@@ -115,16 +116,24 @@ def _distributions(
     for name, distance in (("fid", distribution.frechet_distance), ("kid", distribution.kernel_distance)):
         recorder.add(prefix + name, distance(real_features, fake_features), n, "real against generated", on=on)
         floor = distribution.real_versus_real(distance, real_features, seed)
-        recorder.add(f"{prefix}{name}_real_vs_real", floor, n // 2, "two halves of the real examples", on=on)
-    for name, logits, kind in (("is", fake_logits, "generated"), ("is_real", real_logits, "real")):
-        recorder.add(prefix + name, distribution.inception_score(logits), n, kind, on=f"logits of {network}")
-    measures, suffixes = ("precision", "recall", "density", "coverage"), ("", "_real_vs_real")
-    with recorder.unless_too_few(*(f"{prefix}{measure}{suffix}" for measure in measures for suffix in suffixes)):
+        about = "two halves of the real examples"
+        recorder.add(f"{prefix}{name}_real_vs_real", floor, n // 2, about, on=on, group=REFERENCE)
+    for name, logits, kind, group in (
+        ("is", fake_logits, "generated", QUALITY), ("is_real", real_logits, "real", REFERENCE),
+    ):  # fmt: skip
+        score = distribution.inception_score(logits)
+        recorder.add(prefix + name, score, n, kind, on=f"logits of {network}", group=group)
+    measures = [f"{prefix}{measure}" for measure in ("precision", "recall", "density", "coverage")]
+    with recorder.unless_too_few(*measures, references=[f"{measure}_real_vs_real" for measure in measures]):
         halves = manifold.manifold_halves(real_features, fake_features, seed=seed)
         for measure in measures:
-            for suffix, values, kind in zip(suffixes, halves, ("generated", "the other half"), strict=True):
+            for suffix, group, values, kind in zip(
+                ("", "_real_vs_real"), (QUALITY, REFERENCE), halves, ("generated", "the other half"), strict=True
+            ):
+                value = getattr(values, measure.removeprefix(prefix))
                 about = f"{kind} against half of the real examples, mean of 10 splits, k = {manifold.NEIGHBOURS}"
-                recorder.add(f"{prefix}{measure}{suffix}", getattr(values, measure), n // 2, about, on=on)
+                is_share = not measure.endswith("density")
+                recorder.add(f"{measure}{suffix}", value, n // 2, about, on=on, group=group, is_share=is_share)
     return {"real": real_features, "generated": fake_features}
 
 
@@ -141,12 +150,16 @@ def _similarity(
     about = "generated from a clip's face with its emotion, against the clip's real target"
     recorder.add("ssim", similarity.ssim(own, real).mean(), n, about)
     about = "mean of the training examples of the emotion, against the clip's real target"
-    recorder.add("ssim_class_mean", class_mean.mean(), n, about)
+    recorder.add("ssim_class_mean", class_mean.mean(), n, about, group=REFERENCE)
     shuffled = similarity.shuffled_pairing(own, real, speaker_ids, seed=seed)
-    recorder.add("ssim_shuffled", shuffled.ssim, n, "generated against the real targets of other clips, 20 shuffles")
+    about = "generated against the real targets of other clips, 20 shuffles"
+    recorder.add("ssim_shuffled", shuffled.ssim, n, about, group=REFERENCE)
     gain = shuffled.difference
     about = f"SSIM minus shuffled SSIM, {'no' if gain.low is None else '95% t'} interval over {gain.unit}"
-    recorder.add("ssim_paired_minus_shuffled", gain.mean, gain.n, about, low=gain.low, high=gain.high)
+    recorder.add(
+        "ssim_paired_minus_shuffled", gain.mean, gain.n, about,
+        group=REFERENCE, is_difference=True, low=gain.low, high=gain.high,
+    )  # fmt: skip
 
 
 def _variety(
@@ -175,10 +188,12 @@ def _explained(recorder: MetricRecorder, draws: np.ndarray, test: dict[str, np.n
         variance = f"share of the variance of the {quantity} within an emotion explained by the"
         with recorder.unless_too_few(f"{measure}_explained"):
             share = variety.explained_share(of(generated), groups, emotions)
-            recorder.add(f"{measure}_explained", share, len(generated), f"{variance} {recorder.kind}, generated")
-        with recorder.unless_too_few(f"{measure}_explained_real"):
+            about = f"{variance} {recorder.kind}, generated"
+            recorder.add(f"{measure}_explained", share, len(generated), about, is_share=True)
+        with recorder.unless_too_few(references=[f"{measure}_explained_real"]):
             share = variety.explained_share(of(real), test["speaker_id"], test["label"])
-            recorder.add(f"{measure}_explained_real", share, len(real), f"{variance} speaker, real")
+            about = f"{variance} speaker, real"
+            recorder.add(f"{measure}_explained_real", share, len(real), about, group=REFERENCE, is_share=True)
 
 
 def _changes(
@@ -201,10 +216,10 @@ def _copying(recorder: MetricRecorder, generated: np.ndarray, real: np.ndarray, 
     result, n = copying.copying(generated, real, training), len(generated)
     distance = "root mean square difference to the nearest training example, median"
     recorder.add("nearest_distance", result.generated, n, f"generated: {distance}")
-    recorder.add("nearest_distance_real", result.real, len(real), f"real: {distance}")
+    recorder.add("nearest_distance_real", result.real, len(real), f"real: {distance}", group=REFERENCE)
     recorder.add("nearest_distance_minimum", result.nearest, n, "generated: minimum of these distances; 0 is a copy")
     about = "share of generated examples that are nearer to a training example than 95% of the real ones"
-    recorder.add("near_copy_share", result.closer, n, about)
+    recorder.add("near_copy_share", result.closer, n, about, is_share=True)
 
 
 def _write_samples(

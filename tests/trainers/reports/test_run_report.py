@@ -22,12 +22,23 @@ VOID = {"meta", "img", "source", "br", "link", "input"}
 RUN_HAS = ("bare", "strong", "gan", "gan_strong", "generated")
 CONFUSIONS = (*RUN_HAS, "requested")
 HOSTILE = "1001_<script>alert('$1')<!--"
+SHARE = {"group": "recognition", "is_share": True}
 FIGURES = [
-    {"name": "bare_accuracy", "value": 0.55, "n": 120, "about": "trained on real", "deviation": 0.0212, "seeds": 3},
-    {"name": "strong_accuracy", "value": 0.6123, "n": 120, "about": "trained on real"},
-    {"name": "gan_accuracy", "value": 0.5833, "n": 120, "about": "trained on real and generated"},
-    {"name": "gan_strong_accuracy", "value": 0.6, "n": 120, "about": "trained on real and generated"},
     {
+        **SHARE,
+        "name": "bare_accuracy",
+        "value": 0.55,
+        "n": 120,
+        "about": "trained on real",
+        "deviation": 0.0212,
+        "seeds": 3,
+    },
+    {**SHARE, "name": "strong_accuracy", "value": 0.6123, "n": 120, "about": "trained on real"},
+    {**SHARE, "name": "gan_accuracy", "value": 0.5833, "n": 120, "about": "trained on real and generated"},
+    {**SHARE, "name": "gan_strong_accuracy", "value": 0.6, "n": 120, "about": "trained on real and generated"},
+    {
+        **SHARE,
+        "is_difference": True,
         "name": "accuracy_gan_minus_bare",
         "value": 0.0333,
         "n": 12,
@@ -37,7 +48,7 @@ FIGURES = [
     },
     {"name": "spread", "value": None, "n": 0, "about": "not measured: too few"},
     {"name": "fid", "value": 59.7731, "n": 120, "about": "against real", "on": "features of <b>Q</b>"},
-    {"name": "ssim_class_mean", "value": 0.3989, "n": 120, "about": "against real"},
+    {"group": "reference", "name": "ssim_class_mean", "value": 0.3989, "n": 120, "about": "against real"},
 ]
 
 
@@ -209,7 +220,10 @@ def test_a_run_that_has_only_begun_says_what_is_missing(tmp_path):
 
 
 def test_a_difference_without_an_interval_is_not_called_one(tmp_path):
-    figures = [*FIGURES[:2], {"name": "accuracy_gan_minus_bare", "value": 0.0333, "n": 1}]
+    figures = [
+        *FIGURES[:2],
+        {**SHARE, "is_difference": True, "name": "accuracy_gan_minus_bare", "value": 0.0333, "n": 1},
+    ]
     write_metrics(tmp_path, [{"stage": "evaluate", **figure} for figure in figures])
     text = Page(run_report.write_report(tmp_path).read_text()).text
     assert "+3.3 points (no interval" in text
