@@ -29,7 +29,9 @@ LINES = [
 EVIDENCE = ROOT / "docs" / "results" / "evidence" / "parts" / "first" / "synthetic"
 PYTHON = ".venv/bin/python -m "
 OURS = [line.removeprefix(PYTHON) for line in LINES if line.startswith(PYTHON)]
-OTHERS = ("make ", "pip install ", "docker run ", "tensorflow_model_server ", "curl ", "EMOGAN_MODEL_SERVER=")
+OTHERS = (
+    "make ", "pip install ", "uv pip install ", "docker run ", "tensorflow_model_server ", "curl ", "EMOGAN_MODEL_SERVER=",
+)  # fmt: skip
 """How commands begin that are not run here: the demo, the tests, and what needs a server."""
 SMALLER = {
     "trainers.prepare": ["--data_dir=built", "--workers=1"],  # tfds has these datasets already
