@@ -188,7 +188,7 @@ def main() -> int:
     clean.update({"UV_NO_CONFIG": "1"} if tomllib else {})
 
     venvs = [[sys.executable, "-m", "venv", "--clear", str(VENV)]]
-    made = make_venv(venvs, clean)
+    made = not make_venv(venvs, clean)
     pip = [VENV_PYTHON if made else sys.executable, "-m", "pip"]
     of_pip, of_uv = settings_of_pip(pip), settings_of_uv()
     pips = both(of_pip, for_pip(of_uv), set(PLACES))
@@ -205,8 +205,8 @@ def main() -> int:
             return start_again(uv, problem, uv_env)
         python = ["--python", sys.executable]
         venvs.append([uv, "venv", "--clear", "--seed", "--no-project", *python, *no_index, str(VENV)])
-        if not made and not make_venv(venvs, uv_env):
-            sys.exit(f"Python cannot make .venv; install python3.11-venv, or uv ({problem})")
+        if not made and (reason := problem or make_venv(venvs, uv_env)):
+            sys.exit(f".venv cannot be made ({reason}); install Python's module ensurepip (on Debian: python3.11-venv)")
         if uv:
             print("uv installs requirements.lock into .venv", flush=True)
             where = ["--python", VENV_PYTHON, "--index-strategy", "unsafe-best-match", *no_index]
@@ -218,9 +218,13 @@ def main() -> int:
     return 0 if install([VENV_PYTHON, "-m", "pip", "install"], pip_env) else 1
 
 
-def make_venv(commands: list[list[str]], env: dict[str, str]) -> bool:
-    """Makes .venv anew by the first command that can: Debian's Python may lack the module that puts pip into it."""
-    return any(run(command, env).returncode == 0 for command in commands)
+def make_venv(commands: list[list[str]], env: dict[str, str]) -> str:
+    """Makes .venv anew by the first command that can, or says why none can: Debian's Python may lack what puts pip into it."""
+    for command in commands:
+        made = run(command, env)
+        if made.returncode == 0:
+            return ""
+    return last_line(made)
 
 
 def start_again(uv: str, problem: str, env: dict[str, str]) -> int:
