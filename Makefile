@@ -10,7 +10,7 @@ $(INSTALLED): requirements.lock setup.py install.py
 	@by_uv() { uv run -qq --no-project --no-cache --python 3.11 python "$$@"; }; \
 	for python in $(if $(PYTHON),"$(PYTHON)",python3.11 python3 by_uv); do \
 		if "$$python" -c 'import sys; sys.exit(sys.version_info < (3, 8))' 2>/dev/null; then "$$python" "$(CURDIR)/install.py"; exit; fi; \
-	done; echo "emogan needs Python 3.11 (TensorFlow 2.15 runs on no newer one), or uv to get it; install one of them, or name it with PYTHON=/path/to/python3.11"; exit 1
+	done; echo "emogan needs Python 3.11 (TensorFlow 2.15 runs on no newer one), and none is found or can be downloaded by uv; install it, or uv, or name it with PYTHON=/path/to/python3.11"; exit 1
 	@touch $@
 
 DEMO := demo

@@ -234,7 +234,7 @@ def start_again(uv: str, problem: str, env: dict[str, str]) -> int:
     show = ["python", "-c", "import os, sys; print(os.path.realpath(sys.executable))"]
     found = run([uv, "run", "--no-project", "--python", "3.11", *show], env)
     if found.returncode:
-        problem = problem or found.stderr.strip().splitlines()[0]
+        problem = problem or found.stderr.splitlines()[0].replace("error: ", "")
         sys.exit(f"{NEEDED}, and uv cannot get it ({problem}); install it, or name it with PYTHON=/path/to/python3.11")
     path = f"{Path(uv).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
     return subprocess.run([found.stdout.strip(), "install.py"], env={**os.environ, "PATH": path}).returncode
