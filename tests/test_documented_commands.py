@@ -29,8 +29,10 @@ LINES = [
 EVIDENCE = ROOT / "docs" / "results" / "evidence" / "parts" / "first" / "synthetic"
 PYTHON = ".venv/bin/python -m "
 OURS = [line.removeprefix(PYTHON) for line in LINES if line.startswith(PYTHON)]
-OTHERS = ("make ", "pip install ", "docker run ", "tensorflow_model_server ", "curl ", "EMOGAN_MODEL_SERVER=")
-"""Prefixes of commands that are not run here: the demo, the tests, and commands for servers."""
+OTHERS = (
+    "make ", "pip install ", "uv pip install ", "docker run ", "tensorflow_model_server ", "curl ", "EMOGAN_MODEL_SERVER=",
+)  # fmt: skip
+"""Prefixes of commands that are not run here: the demo, the tests, installations, and commands for servers."""
 SMALLER = {
     "trainers.prepare": ["--data_dir=built", "--workers=1"],  # tfds has these datasets already
     "trainers.table1": ["--preset=tiny", "--datasets=crema_d_av"],
