@@ -43,7 +43,7 @@ class Take:
         sound: path of the separate audio file, or None if the audio is in the video only.
         emotion: the acted emotion.
         intensity: intensity of the emotion, 0 to 1.
-        phones: the spoken text, as symbols of `datasets.synthetic.phones.PHONES`.
+        phones: the spoken text, as symbols of `datasets.synthetic.phones`.
         occasion: number of the recording session, which determines wall, clothes and framing.
         frame_list: path of the frame list, or None.
     """

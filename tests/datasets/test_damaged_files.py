@@ -367,5 +367,5 @@ def test_a_full_disk_gets_one_clear_message(small_disk, run_command):
     done = run_command("trainers.prepare", *flags)
     assert done.returncode == 2
     assert "Traceback" not in done.stderr
-    assert done.stderr.splitlines()[-1].startswith("error: no space ")
+    assert done.stderr.splitlines()[-1].startswith("error: the disk of ")
     assert str(disk) in done.stderr.splitlines()[-1]

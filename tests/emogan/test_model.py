@@ -257,7 +257,7 @@ def test_instance_noise_decays_to_0(batch):
     changes = []
     for step in (0, 5, 10):
         gan.d_optimizer.iterations.assign(step)
-        changes.append(np.std(gan._shown(tensors["target"], tensors, "real", training=True) - tensors["target"]))
+        changes.append(np.std(gan._for_d(tensors["target"], tensors, "real", training=True) - tensors["target"]))
     np.testing.assert_allclose(changes, [0.5, 0.25, 0], rtol=0.1, atol=1e-7)
 
 

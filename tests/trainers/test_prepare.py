@@ -125,7 +125,7 @@ def test_rejections_are_listed_everywhere(corpus, tmp_path, capsys):
     output = capsys.readouterr().out
     listed_in = tmp_path / "crema_d_av" / "64" / "rejections.csv"
     assert "clips     13 = 1 examples + 12 rejected + 0 left out\n  examples  1 (fold_0 1)\n  rejected  12 (" in output
-    assert "    VideoFlash/holiday_7.mp4: bad_name: not <actor 1001-1091>_" in output
+    assert "    VideoFlash/holiday_7.mp4: bad_name: " in output
     assert "    AudioWAV/1019_MTI_FEA_XX.wav: missing_sound_file: " in output
     assert "holiday_8" not in output
     assert f"    and 2 more, listed in {listed_in}\n" in output
