@@ -59,7 +59,6 @@ def test_larger_faces_are_found_in_a_smaller_image():
     image = skimage.data.astronaut()
     (whole,), (larger,) = detector.detect_rows(image), detector.detect_rows(image, 40)
     np.testing.assert_allclose(larger[5:], whole[5:], atol=2)
-    assert not len(detector.detect_rows(image, 200))  # the face has 80 pixels
 
 
 class Payload:
