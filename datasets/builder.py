@@ -174,13 +174,13 @@ class PairsBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):  # 
         except UserError:
             return ""
         if self.info.metadata["synthetic"] != is_synthetic(corpus_dir):
-            built, found = ("made-up", "real") if self.info.metadata["synthetic"] else ("real", "made-up")
+            built, found = ("synthetic", "real") if self.info.metadata["synthetic"] else ("real", "synthetic")
             return f"{built} clips, and those in {corpus_dir} are {found}"
         if self.info.metadata["listing"] in ("", self.list_clips(corpus_dir).digest):  # "" in older versions
             return ""
         features = self.info.features
         classes = f", of the classes {', '.join(features['label'].names)}" if "label" in features else ""
-        return f"other clips than {manual_dir} holds: {self.info.metadata['clips']:,}{classes}"
+        return f"other clips than {manual_dir} contains ({self.info.metadata['clips']:,} clips{classes})"
 
     def _info(self) -> tfds.core.DatasetInfo:
         size = self.builder_config.media.size

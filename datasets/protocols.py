@@ -44,7 +44,7 @@ def protocol(dataset: str | Corpus, test_fold: int) -> Protocol:
     """
     name, folds = (dataset, _official_folds(dataset)) if isinstance(dataset, str) else (dataset.name, folds_of(dataset))
     if test_fold not in folds:
-        raise UserError(f"test fold {test_fold}: {name} has the folds {folds}; choose one of these")
+        raise UserError(f"test fold {test_fold}: must be one of {folds} of {name}")
     if len(folds) < MIN_FOLDS:
         raise UserError(
             f"{name} has clips in {len(folds)} folds; training, validation and test need {MIN_FOLDS}: build more of the corpus"
@@ -101,8 +101,8 @@ def low_data(corpus: Corpus, test_fold: int, *, train_speakers: int, seed: int) 
     speakers = {str(speaker): (str(sex), str(split)) for speaker, sex, split in zip(*columns, strict=True)}
     if not 0 < train_speakers <= len(speakers):
         raise UserError(
-            f"{train_speakers} training speakers: {whole.train} of {corpus.name} has {len(speakers)}; give a number from 1 "
-            f"to {len(speakers)}"
+            f"--train_speakers={train_speakers}: {whole.train} of {corpus.name} has {len(speakers)} speakers; give a number "
+            f"from 1 to {len(speakers)}"
         )
     left_out = balanced_order(speakers, seed)[train_speakers:]
     return dataclasses.replace(whole, left_out=frozenset(left_out))

@@ -71,7 +71,7 @@ def test_validation_is_the_next_fold_and_training_the_rest():
 def test_unknown_names_and_folds_are_refused():
     with pytest.raises(UserError, match=r"voxceleb_av has no folds of speakers; choose one of crema_d_av, ravdess_av"):
         protocols.protocol("voxceleb_av", 0)
-    with pytest.raises(UserError, match=r"test fold 6: ravdess_av has the folds \[0, 1, 2, 3, 4, 5\]; choose one"):
+    with pytest.raises(UserError, match=r"test fold 6: .*\[0, 1, 2, 3, 4, 5\] of ravdess_av"):
         protocols.protocol("ravdess_av", 6)
 
 
@@ -106,7 +106,7 @@ def test_a_speaker_who_is_planted_on_two_sides_is_found(corpus, side, other):
 def test_only_folds_with_clips_take_part(fewer_clips):
     corpus = open_corpus("crema_d_av", fewer_clips("1019_*"), "64")
     assert sides(protocols.protocol(corpus, 0)) == ("fold_3+fold_4", "fold_2", "fold_0")
-    with pytest.raises(UserError, match=r"test fold 1: crema_d_av/64 has the folds \[0, 2, 3, 4\]"):
+    with pytest.raises(UserError, match=r"test fold 1: .*\[0, 2, 3, 4\] of crema_d_av/64"):
         protocols.protocol(corpus, 1)
     with pytest.raises(UserError, match=r"has clips in 2 folds; .* need 3"):
         protocols.protocol(open_corpus("crema_d_av", fewer_clips("1019_*", "1037_*", "1055_*"), "64"), 0)
@@ -160,7 +160,7 @@ def test_streams_exclude_speakers_that_are_left_out(corpus):
 def test_an_impossible_number_of_speakers_is_refused(corpus, n):
     with pytest.raises(
         UserError,
-        match=rf"^{n} training speakers: fold_2\+fold_3\+fold_4 of crema_d_av/64 has 3; give a number from 1 to 3$",
+        match=rf"^--train_speakers={n}: fold_2\+fold_3\+fold_4 of crema_d_av/64 .*from 1 to 3$",
     ):
         low_data(corpus, n)
 
