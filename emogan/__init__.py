@@ -30,6 +30,7 @@ __all__ = ["Generated", "Generator", "Recogniser", "UserError", "load", "load_re
 def __getattr__(name: str) -> Any:
     if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    importlib.import_module("emogan.command").provide_cache_folders()
     return getattr(importlib.import_module(f"{__name__}.{_MODULES[name]}"), name)
 
 

@@ -1,6 +1,6 @@
 """Code shared by all commands: `run` calls a main function and reports a user's mistake, a full disk or a stop in one line.
 
-Public names: run, start_anew, quiet, cpu_count, postponed_stop, is_full_disk.
+Public names: run, start_anew, quiet, provide_cache_folders, cpu_count, postponed_stop, is_full_disk.
 """
 
 import atexit
@@ -51,7 +51,7 @@ def run(main: Callable[[list[str]], None], *, arguments: bool = False) -> None:
         for number in _SIGNALS:
             signal.signal(number, _stop)
         try:
-            _provide_cache_folders()
+            provide_cache_folders()
             main(argv)
         except Stopped as stopped:
             sys.stderr.write(f"\n{stopped}\n")
@@ -122,7 +122,7 @@ _temporary_folders: list[str] = []
 """Folders that are deleted when this process ends."""
 
 
-def _provide_cache_folders() -> None:
+def provide_cache_folders() -> None:
     """Points libraries to temporary folders if the home or cache folder is not writable, as in a container with another user.
 
     Must run before the libraries are imported. The folders are deleted when this process ends.

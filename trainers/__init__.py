@@ -21,4 +21,5 @@ if _DATASETS is None or _DATASETS.origin is None or not Path(_DATASETS.origin).w
 def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    importlib.import_module("emogan.command").provide_cache_folders()
     return getattr(importlib.import_module("trainers.api"), name)

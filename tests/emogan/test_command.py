@@ -224,6 +224,18 @@ def test_libraries_with_caches_need_no_writable_home(tmp_path, state):
     assert not [*tmp_path.glob("emogan-*")]  # temporary folders are deleted
 
 
+@pytest.mark.parametrize("name", ["emogan.UserError", "trainers.run"])
+def test_the_library_needs_no_writable_home(tmp_path, name):
+    script = tmp_path / "script.py"
+    script.write_text(f"import emogan, trainers\n{name}\nimport numba\nnumba.njit(cache=True)(lambda number: number)\n")
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("XDG_", "MPL", "NUMBA"))}
+    environment |= {"HOME": "/dev/null/home", "PYTHONPATH": str(ROOT), "TMPDIR": str(tmp_path)}
+    environment["NUMBA_CACHE_LOCATOR_CLASSES"] = "UserWideCacheLocator"  # as if the installation were not writable
+    done = subprocess.run([sys.executable, script], env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert not [*tmp_path.glob("emogan-*")]
+
+
 ANEW = """
 import os, pathlib
 from emogan import command
