@@ -6,7 +6,7 @@ import re
 
 import pytest
 import tensorflow as tf
-from documents import PAGES, ROOT
+from documents import CODE, PAGES, ROOT
 
 import datasets
 from datasets import files, media, workers
@@ -104,6 +104,17 @@ def test_the_store_of_decoded_clips_has_the_path_of_the_model_card(tmp_path):
 def test_the_groups_of_cases_are_all_in_the_table_of_studies():
     table = re.search(r"\| group \|(?:.+\n)+", PAGES["docs/studies.md"])[0]
     assert re.findall(r"(?m)^\| `(\w+)` \|", table) == list(GROUPS)
+
+
+def test_the_map_of_the_code_has_every_module_in_its_folder():
+    table = re.search(r"\| folder \|(?:.+\n)+", PAGES["BUILD.md"])[0]
+    rows = {
+        folder: set(re.findall(r"`(\w+)`", text)) for folder, text in re.findall(r"(?m)^\| `(.+?)/` \| (.+) \|$", table)
+    }
+    for path in (path.relative_to(ROOT) for path in CODE):
+        folder = re.sub(r"datasets/\w+_av$", "datasets/<corpus>_av", path.parent.as_posix())
+        if not re.search(r"__|_dataset_builder|trainers/flags", path.as_posix()):
+            assert path.stem in rows[folder], path
 
 
 def test_the_rows_of_table_1_are_cases():
