@@ -89,7 +89,7 @@ class RunConfig:
         flip_faces: whether G's training faces are mirrored at random, with probability 0.5.
         vary_faces: whether G's training faces are randomly shifted and changed in brightness and contrast.
         oracle: whether to also train recognisers with real labelled clips of the speakers that `train_speakers` leaves out,
-            instead of generated ones: the gain of perfect generation.
+            instead of generated ones: an upper bound for the gain.
         inception: source of Inception for additional FID, KID and IS: a TF-Hub address or a folder.
         ablation: one of `ABLATIONS`: G sees another clip's face, or a blank one; or the condition is another clip's.
         format: `FORMAT` of the version that wrote it.

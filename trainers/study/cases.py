@@ -15,11 +15,11 @@ from trainers.runs.recognisers import RECOGNISERS
 
 GROUPS = {
     "paper": "The paper's cases, and the strong recogniser",
-    "ceiling": "Upper bound: perfect generation",
+    "ceiling": "Upper bound: real clips instead of generated ones",
     "without_q": "The paper's cases without Q",
     "generators": "The paper's generator",
-    "uses": "Other uses of the GAN of progressive supervised",
-    "unlabelled": "Unlabelled clips without generation, compared with strong",
+    "uses": "Other uses of the progressive supervised GAN",
+    "unlabelled": "Unlabelled clips without generation: strong with one change",
     "baselines": "Without a GAN: the bare recogniser with one change",
     "ablations": "Ablations of the GAN's inputs",
 }
@@ -167,29 +167,44 @@ _ALL = [
     Case(
         name="oracle", title="oracle", group="ceiling", changes={"schedule": "none", "oracle": True},
         recognisers=("oracle", "oracle_strong"),
-        about="real labelled clips of the left out speakers instead of generated examples: the gain of perfect generation",
+        about="real labelled clips of the left-out speakers instead of generated examples: an upper bound for the gain",
     ),
     *_gan_cases(),
     _of_the_unet("unet", "progressive supervised", schedule="progressive", condition="label", use_classifier=True),
     _of_the_unet("unet_moderate", "moderate supervised", schedule="moderate", condition="label", use_classifier=True),
     _of_the_unet("unet_no_face", "no face (label only)", schedule="moderate", ablation="no_face"),
-    _use("lighter", "generated ones at a third", "generated examples have a loss weight of one third", generated_weight=1 / 3),
-    _use("first", "generated ones first", "the second half of the updates uses real examples alone", generated_until=0.5),
     _use(
-        "readings", "generated ones as they are read", "the targets of generated examples are the probabilities predicted by "
+        "lighter", "generated, loss weight 1/3", "generated examples have a loss weight of one third", generated_weight=1 / 3,
+    ),
+    _use(
+        "first", "generated, first half of the updates", "the second half of the updates uses real examples alone",
+        generated_until=0.5,
+    ),
+    _use(
+        "readings", "generated, soft targets", "the targets of generated examples are the probabilities predicted by "
         "recognisers that never saw the speaker", generated_targets="readings",
     ),
-    _use("filtered", "generated ones that fit", "without the generated examples for which recognisers that never saw the "
-         "speaker predict another emotion", generated_filter=True),
-    _use("new_faces", "of unlabelled faces", "generated from the unlabelled faces with random emotions", draw_from="unlabelled",
-         requests="lot"),
-    _use("read_faces", "of unlabelled faces, emotions read", "generated from the unlabelled faces with the emotion predicted "
-         "by f_S", draw_from="unlabelled"),
-    _use("revoiced", "unlabelled clips in other emotions", "unlabelled clips converted to every emotion: generated from their "
-         "faces and codes", draw_from="unlabelled", requests="all", revoice=True),
-    _unlabelled("from_d", "from D", "convolutions initialised from the pretrained D", start="discriminator"),
-    _unlabelled("consistent", "consistent", "with a consistency loss on unlabelled clips: the prediction for a weakly "
-                "augmented clip is the target for the strongly augmented one (FixMatch)", consistency=1.0),
+    _use(
+        "filtered", "generated, filtered", "without the generated examples for which recognisers that never saw the speaker "
+        "predict another emotion", generated_filter=True,
+    ),
+    _use(
+        "new_faces", "unlabelled faces, random emotions", "generated from the unlabelled faces with random emotions",
+        draw_from="unlabelled", requests="lot",
+    ),
+    _use(
+        "read_faces", "unlabelled faces, emotions predicted by f_S", "generated from the unlabelled faces with the emotion "
+        "predicted by f_S", draw_from="unlabelled",
+    ),
+    _use(
+        "revoiced", "unlabelled clips converted to all emotions", "unlabelled clips converted to every emotion: generated "
+        "from their faces and codes", draw_from="unlabelled", requests="all", revoice=True,
+    ),
+    _unlabelled("from_d", "initialised from D", "convolutions initialised from the pretrained D", start="discriminator"),
+    _unlabelled(
+        "consistent", "consistency (FixMatch)", "with a consistency loss on unlabelled clips: the prediction for a weakly "
+        "augmented clip is the target for the strongly augmented one", consistency=1.0,
+    ),
     _regularised(
         "oversampling", "oversampling", "real, all emotions sampled equally often", RecogniserConfig(balance_classes=True)
     ),

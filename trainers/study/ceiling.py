@@ -1,4 +1,4 @@
-"""The gain of the best case relative to that of perfect generation. Public names: Ceiling, ceilings, HEAD, ABOUT, cells."""
+"""The gain of the best case relative to that of the oracle. Public names: Ceiling, ceilings, HEAD, ABOUT, cells."""
 
 import dataclasses
 from collections.abc import Sequence

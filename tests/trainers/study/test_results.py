@@ -95,7 +95,7 @@ def test_unlabelled_clips_without_generation_are_compared_with_the_strong_recogn
     found = summarise([measured(case, 1, right, recogniser=name) for (case, name), right in rows.items()])
     differences = {one.place.case: one.comparison.difference for one in found if one.place.case != "baseline"}
     assert differences == pytest.approx({"consistent": 0.1, "mixup": 0.1})
-    assert {one.title for one in found} == {"bare", "strong", "consistent + strong", "mixup"}
+    assert {one.title for one in found} == {"bare", "strong", "consistency (FixMatch) + strong", "mixup"}
 
 
 def test_p_is_corrected_among_the_primary_comparisons_and_among_the_others(found):
