@@ -28,7 +28,7 @@ _FACE = DEFINE_path("face", None, "A photograph with a face: any format that Pil
 _EMOTION = flags.DEFINE_list(
     "emotion",
     None,
-    "Emotions to generate, comma-separated, or all those of the model.",
+    "Emotions to generate, comma-separated, or all.",
     allow_overwrite=False,
 )
 _DRAWS = flags.DEFINE_integer("draws", 1, "Samples for each emotion, each from other noise.", lower_bound=1)

@@ -16,7 +16,7 @@ from emogan import command
 from emogan.errors import Stopped, UserError
 from emogan.path_flags import DEFINE_path
 
-_MODEL = DEFINE_path("model", None, "Folder of an exported model, of its versions, or of a run.", required=True)
+_MODEL = DEFINE_path("model", None, "Folder of a run, of an exported model, or of its versions.", required=True)
 _HOST = flags.DEFINE_string(
     "host",
     "127.0.0.1",

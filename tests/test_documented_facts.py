@@ -6,7 +6,7 @@ import re
 
 import pytest
 import tensorflow as tf
-from documents import PAGES, ROOT
+from documents import CODE, PAGES, ROOT
 
 import datasets
 from datasets import files, media, workers
@@ -36,27 +36,27 @@ def limits_table() -> str:
     bands = [str(one.mel_bands) for one in SPECTROGRAMS.values() if one.mel_bands]
     (linear,) = (size for size, one in SPECTROGRAMS.items() if not one.mel_bands)
     rows = {
-        "a media file": f"at most {files.MAX_FILE_BYTES >> 20} MiB",
-        "a video's frame": f"at most {media.MAX_FRAME_PIXELS // 10**6} million pixels",
-        "the sound of a clip": f"at most {audio_streams.MAX_AUDIO_SECONDS / 60:.0f} minutes",
-        "the work on a clip": f"at most {workers.MAX_ITEM_SECONDS / 60:.0f} minutes",
+        "size of a media file": f"at most {files.MAX_FILE_BYTES >> 20} MiB",
+        "size of a video frame": f"at most {media.MAX_FRAME_PIXELS // 10**6} million pixels",
+        "duration of a clip's audio": f"at most {audio_streams.MAX_AUDIO_SECONDS / 60:.0f} minutes",
+        "processing time of a clip": f"at most {workers.MAX_ITEM_SECONDS / 60:.0f} minutes",
         "rejected clips of a dataset (`--max_rejects`)": f"at most {MAX_REJECTS:.0%}",
-        "the width of a face in its frame (`--min_face_width`)": f"at least {face.min_width:g} pixels",
-        "frames in which a face is looked for": f"the middle one and {face.search_frames} before and behind it",
-        "a spectrogram": f"{sound.clip_samples / sound.sample_rate:g} s at {sound.sample_rate:,} Hz, "
+        "width of a face in its frame (`--min_face_width`)": f"at least {face.min_width:g} pixels",
+        "frames searched for a face": f"the middle one, {face.search_frames} before and {face.search_frames} after it",
+        "spectrogram": f"{sound.clip_samples / sound.sample_rate:g} s at {sound.sample_rate:,} Hz, "
         f"{sound.floor_db:g} to {sound.ceiling_db:g} dB against a full-scale sine",
-        "its rows": f"{' or '.join(bands)} mel bands, or {linear} linear ones",
-        "decoded data that is kept in memory": f"up to {CACHE_BYTES >> 30} GiB",
-        "examples that are shuffled of more": f"{SHUFFLE_EXAMPLES:,}",
+        "frequency rows of a spectrogram": f"{' or '.join(bands)} mel bands, or {linear} linear bins",
+        "dataset decoded into memory": f"up to {CACHE_BYTES >> 30} GiB",
+        "shuffle buffer of larger datasets": f"{SHUFFLE_EXAMPLES:,} examples",
         "validation examples of G": f"at most {gan.VALIDATION_EXAMPLES:,}",
         "checkpoints of a stage": f"the {checkpoints.LAST_KEPT} newest and the best",
-        "weights of L1 and Q in the U-Net's loss": f"{loss.lambda_l1:g} and {loss.lambda_q:g}",
-        "share of generated examples in a batch": f"{DEFAULTS['generated_share']:.0%}",
-        "draws of each face and emotion": f"{DEFAULTS['draws']}",
-        "trainings of each recogniser": f"{DEFAULTS['recognise_seeds']}",
+        "weights of L1 and Q in the U-Net's loss (`--lambda_l1`, `--lambda_q`)": f"{loss.lambda_l1:g} and {loss.lambda_q:g}",
+        "share of generated examples in a batch (`--generated_share`)": f"{DEFAULTS['generated_share']:.0%}",
+        "samples for each face and emotion (`--draws`)": f"{DEFAULTS['draws']}",
+        "trainings of each recogniser (`--recognise_seeds`)": f"{DEFAULTS['recognise_seeds']}",
         "speakers for a 95% interval": f"at least {MIN_SPEAKERS}",
-        "a recording that is recognised": f"at most {speech.MAX_SECONDS / 3600:.0f} hours",
-        "a face's file that is served": f"at most {signatures.MAX_BYTES >> 20} MiB and "
+        "duration of a recording to recognise": f"at most {speech.MAX_SECONDS / 3600:.0f} hours",
+        "image sent to a served model": f"at most {signatures.MAX_BYTES >> 20} MiB and "
         f"{signatures.MAX_PIXELS >> 20} million pixels",
     }
     lines = ["| what | limit or default |", "|---|---|", *(f"| {what} | {value} |" for what, value in rows.items())]
@@ -104,6 +104,17 @@ def test_the_store_of_decoded_clips_has_the_path_of_the_model_card(tmp_path):
 def test_the_groups_of_cases_are_all_in_the_table_of_studies():
     table = re.search(r"\| group \|(?:.+\n)+", PAGES["docs/studies.md"])[0]
     assert re.findall(r"(?m)^\| `(\w+)` \|", table) == list(GROUPS)
+
+
+def test_the_map_of_the_code_has_every_module_in_its_folder():
+    table = re.search(r"\| folder \|(?:.+\n)+", PAGES["BUILD.md"])[0]
+    rows = {
+        folder: set(re.findall(r"`(\w+)`", text)) for folder, text in re.findall(r"(?m)^\| `(.+?)/` \| (.+) \|$", table)
+    }
+    for path in (path.relative_to(ROOT) for path in CODE):
+        folder = re.sub(r"datasets/\w+_av$", "datasets/<corpus>_av", path.parent.as_posix())
+        if not re.search(r"__|_dataset_builder|trainers/flags", path.as_posix()):
+            assert path.stem in rows[folder], path
 
 
 def test_the_rows_of_table_1_are_cases():

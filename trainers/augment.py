@@ -18,7 +18,7 @@ from absl import flags
 from emogan import command
 from emogan.path_flags import DEFINE_path
 
-_MODEL = DEFINE_path("model", None, "Folder of an exported generator, or of its versions.", required=True)
+_MODEL = DEFINE_path("model", None, "Folder of a run, of an exported model, or of its versions.", required=True)
 _DATASET = flags.DEFINE_string("dataset", None, "A built dataset with faces, such as folder_av.", required=True)
 _DATA_DIR = DEFINE_path("data_dir", None, "Folder of the built datasets.", required=True)
 _TEST_FOLD = flags.DEFINE_integer(

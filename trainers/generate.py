@@ -11,12 +11,12 @@ from emogan import command
 from emogan.emotions import EMOTIONS
 from emogan.path_flags import DEFINE_path
 
-_MODEL = DEFINE_path("model", None, "Folder of an exported generator, or of its versions.", required=True)
+_MODEL = DEFINE_path("model", None, "Folder of a run, of an exported model, or of its versions.", required=True)
 _FACE = DEFINE_path("face", None, "A photograph with a face: any format that Pillow reads.", required=True)
 _EMOTION = flags.DEFINE_list(
     "emotion",
     None,
-    f"Emotions to generate, comma-separated, or all; most models know {', '.join(EMOTIONS)}.",
+    f"Emotions to generate, comma-separated, or all. Most models have {', '.join(EMOTIONS)}.",
     required=True,
     allow_overwrite=False,
 )

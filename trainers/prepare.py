@@ -42,12 +42,15 @@ _MAX_REJECTS = flags.DEFINE_float(
     "max_rejects", MAX_REJECTS, "Share of rejected clips above which the build fails.", 0.0, 1.0
 )
 _MIN_FACE_WIDTH = flags.DEFINE_float(
-    "min_face_width", MIN_FACE_WIDTH, "Minimum width of a face in its frame, pixels; other clips are rejected.", 0.0
+    "min_face_width",
+    MIN_FACE_WIDTH,
+    "Minimum width of a face in its frame, pixels; clips with narrower faces are rejected.",
+    0.0,
 )
 _STORE_DIR = DEFINE_path(
     "store_dir",
     None,
-    "Cache folder of the decoded clips, shared by all image sizes and by resumed builds; by default clips in --data_dir.",
+    "Cache folder of the decoded clips, shared by all image sizes and by resumed builds; by default <data_dir>/clips.",
 )
 _BEAM = flags.DEFINE_string(
     "beam_pipeline_options",

@@ -1,6 +1,6 @@
 r"""Progressive training, end to end: pretrain on VoxCeleb, calibrate on a labelled corpus, evaluate, export.
 
-python -m trainers.progressive --flagfile=trainers/configs/demo.flags
+python -m trainers.progressive --flagfile=trainers/configs/demo.flags --data_dir=... --run_dir=runs/first
 python -m trainers.progressive --flagfile=trainers/configs/paper.flags --data_dir=... --dry_run
 python -m trainers.progressive --data_dir=... --schedule=moderate --condition=face
 

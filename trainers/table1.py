@@ -36,8 +36,8 @@ _SEEDS = flags.DEFINE_list(
 _CASES = flags.DEFINE_list(
     "cases",
     "all",
-    f"Cases and groups of cases: {', '.join([*GROUPS, *CASES])}; or all. Cases of a group that do not fit the settings are "
-    "skipped.",
+    f"Groups of cases ({', '.join(GROUPS)}), cases ({', '.join(CASES)}), or all. Cases of a group that do not fit the "
+    "settings are skipped.",
 )
 _SHARES = flags.DEFINE_list(
     "shares", [], f"Further shares of generated examples, such as 0.25,0.75, for the case {SWEPT_CASE}."
@@ -48,17 +48,17 @@ _LOW_DATA = flags.DEFINE_list(
 _WORKERS = flags.DEFINE_integer(
     "workers",
     1,
-    "Number of folds to run in parallel, each in its own process, or of seeds of a fold where --train_speakers gives each its "
-    "own speakers; on CPUs, at most the number of cores is useful.",
+    "Number of processes, each of which runs a part of the study: a fold, or with --train_speakers a fold and seed. On CPUs, "
+    "at most the number of cores is useful.",
 )
 _ONLY = flags.DEFINE_string(
     "only",
     "",
-    "Run only this fold of the study, such as crema_d_av/fold_0, or a part of it as shown by --dry_run, without a report; so "
-    "that several machines can share a study.",
+    "Run only this part of the study, such as crema_d_av/fold_0, without a report, so that several machines can share a study; "
+    "--dry_run lists the parts.",
 )
 _END_WITH_STDIN = flags.DEFINE_bool(
-    "end_with_stdin", False, "Stop when standard input closes; set for the processes that --workers starts."
+    "end_with_stdin", False, "Internal, for the processes that --workers starts: stop when standard input closes."
 )
 _REPORT_ONLY = flags.DEFINE_bool("report_only", False, "Write tables and report of the finished runs, and exit.")
 _DRY_RUN = flags.DEFINE_bool("dry_run", False, "Print the planned runs and their estimated time, and exit.")
@@ -75,7 +75,7 @@ SET_BY_STUDY = (
 """Flags of a run that the study's datasets, cases and folds set."""
 
 for _flag in flags.FLAGS.get_key_flags_for_module(run_flags):
-    if _flag.name not in SET_BY_STUDY:
+    if _flag.name not in (*SET_BY_STUDY, "control"):  # the old name of --ablation
         flags.declare_key_flag(_flag.name)
 
 

@@ -35,7 +35,7 @@ STATED = {
         f"emotions ({FILES} clips)",
         f"`fold_0` to `fold_{len(CREMA_D_FOLDS) - 1}` are contiguous blocks of actors",
         f"`<actor {ACTORS[0][0]}-{ACTORS[0][-1]}>_<sentence>_<{' '.join(CODES)}>_<{' '.join(LEVELS)}>`",
-        f"these raters gave it, 0 to {MAX_LEVEL:.0f};",
+        f"by these raters, 0 to {MAX_LEVEL:.0f};",
         f"names {NUMBERS[len(crema_d._KNOWN_BROKEN)]} clips",
     ],
     "ravdess_av": [
@@ -52,7 +52,7 @@ STATED = {
     ],
     "voxceleb_av": [
         f"{voxceleb.VALIDATION_PERCENT}% (by a hash of their id) are `validation` and the rest `train`",
-        f"the next nearest are looked into, {NUMBERS[voxceleb1.MAX_CROPS]} in all",
+        f"the next nearest are tried, {NUMBERS[voxceleb1.MAX_CROPS]} in all",
     ],
 }
 ON_EACH_PAGE = [
@@ -130,7 +130,7 @@ def test_configurations(name):
 
 @pytest.mark.parametrize("name", datasets.BUILDERS)
 def test_features_of_its_own(name):
-    text = section(name, "Features of its own")
+    text = section(name, "Additional features")
     heads = re.findall(r"(?m)^\| (`.+?) \|", text) or re.findall(r"`\w+` \(", text)
     assert sorted(re.findall(r"`(\w+)`", "".join(heads))) == sorted(datasets.BUILDERS[name].FEATURES)
 
@@ -161,7 +161,7 @@ def test_layout(tmp_path, listed, name, config):
         with pytest.raises(UserError, match=f"{file} is empty"):
             listed(name, file, config=config)
         (root / file).unlink()
-        if "may be missing" in files[file]:
+        if "optional" in files[file]:
             assert listed(name, config=config)[0] == [clip]
         else:
             with pytest.raises(UserError, match=f"contains no {Path(file).name}"):
@@ -170,7 +170,7 @@ def test_layout(tmp_path, listed, name, config):
 
 def test_clips_of_crema_d_without_a_row_in_its_tables(listed):
     (clip,), _ = listed("crema_d_av", "VideoFlash/1001_DFA_ANG_XX.flv")
-    rows = re.findall(r"(?m)^\| (`.+`) \| .+ \| (.+) \|$", section("crema_d_av", "Features of its own"))
+    rows = re.findall(r"(?m)^\| (`.+`) \| .+ \| (.+) \|$", section("crema_d_av", "Additional features"))
     stated = {feature: missing for names, missing in rows for feature in re.findall(r"\w+", names)}
     assert {feature: "empty" if value == "" else f"{value:g}" for feature, value in clip.features.items()} == stated
 
@@ -204,7 +204,7 @@ def test_parts_of_a_name_of_ravdess(listed):
     }
     found, listing = listed("ravdess_av", *(f"Actor_01/{name}.mp4" for name in names.values()), config="64_eight")
     clip_of = {clip.clip_id: clip for clip in found}
-    text = " ".join(section("ravdess_av", "Features of its own").split())
+    text = " ".join(section("ravdess_av", "Additional features").split())
     for part in ("intensity", "statement", "repetition"):
         (stated,) = re.findall(rf"`{part}` \((.+?)\)", text)
         values = [clip_of[name].features[part] for (of, _), name in names.items() if of == part and name in clip_of]
@@ -229,7 +229,7 @@ def test_columns_of_a_folders_table(listed):
 
     for left_out, rule in rules.items():
         columns = [column for column in rules if column != left_out]
-        if rule.startswith("may be missing"):
+        if rule.startswith("optional"):
             assert len(listed_with(columns)) == 3
         else:
             with pytest.raises(UserError, match=f"lacks the column {left_out};"):

@@ -27,7 +27,7 @@ def test_the_flags_of_a_run_are_shown_in_groups_with_their_values_and_defaults(r
     headings = re.findall(r"(?m)^(\w.*):\n  --", text)
     assert [heading.split(":")[0].split(",")[0] for heading in headings] == [
         "Flags", "The data", "The method", "The networks", "The losses", "The training of G", "The recognisers",
-        "The strong recogniser",
+        "The strong recogniser", "Old names of flags",
     ]  # fmt: skip
     assert "  --data_dir\n      Folder of the built datasets. (required)\n" in text
     assert "  --select_weights=<last|best>\n      Weights that a GAN stage hands on" in text

@@ -6,15 +6,13 @@ Each flag has the name and the default of its setting; see `trainers.runs.config
 
 from absl import flags
 
-from trainers.flags import data, losses, method, networks, recognition, strong, training
+from trainers.flags import data, losses, method, networks, old_names, recognition, strong, training
 from trainers.runs.config import RunConfig
 
 _GROUPS = (data, method, networks, losses, training, recognition, strong)
 
-for _group in _GROUPS:
+for _group in (*_GROUPS, old_names):
     flags.adopt_module_key_flags(_group)
-for _old, _new in (("take_over", "transfer"), ("keep", "select_weights"), ("control", "ablation")):
-    flags.DEFINE_alias(_old, _new)  # the old names, for one release
 
 
 def run_config() -> RunConfig:

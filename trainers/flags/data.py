@@ -28,9 +28,9 @@ flags.DEFINE_integer(
 flags.DEFINE_float(
     "unlabelled_share",
     None,
-    "Share of each calibration batch taken from --pretrain_dataset, without a condition, to prevent forgetting of what was "
-    f"learnt in pretraining. {by_generator('unlabelled_share')} Without pretraining in the run, and in a study's moderate "
-    "cases: 0.",
+    "Share of each calibration batch taken from --pretrain_dataset, without a condition, so that G and D do not forget what "
+    f"they learnt in pretraining. {by_generator('unlabelled_share')} Without pretraining in the run, and in a study's "
+    "moderate cases: 0.",
 )
 flags.DEFINE_bool(
     "balance_classes",

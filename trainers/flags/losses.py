@@ -16,7 +16,7 @@ flags.DEFINE_float("lambda_l1", None, f"Weight of the L1 distance in G's loss. {
 flags.DEFINE_float(
     "lambda_code",
     None,
-    "Weight in G's loss of the L1 distance to a real example when the noise is the code of that example. "
+    "Weight in G's loss of the L1 distance to a real example if the noise is the code (principal components) of that example. "
     f"{by_generator('lambda_code')}",
 )
 flags.DEFINE_float("lambda_q", None, f"Weight of Q's cross entropy in G's loss. {by_generator('lambda_q')}")

@@ -41,7 +41,7 @@ flags.DEFINE_enum(
 flags.DEFINE_bool(
     "revoice",
     DEFAULTS["revoice"],
-    "Convert a clip to each emotion: generate from the clip's code instead of noise; needs --requests=all and --lambda_code.",
+    "Voice conversion: generate each emotion from a clip's code instead of noise; needs --requests=all and --lambda_code.",
 )
 flags.DEFINE_bool(
     "generated_alone",
@@ -68,13 +68,13 @@ flags.DEFINE_enum(
 flags.DEFINE_bool(
     "generated_filter",
     DEFAULTS["generated_filter"],
-    "Discard generated examples in which these recognisers do not predict the requested emotion.",
+    "Discard generated examples for which recognisers that never saw the speaker do not predict the requested emotion.",
 )
 flags.DEFINE_bool(
     "oracle",
     DEFAULTS["oracle"],
     "Also train recognisers with real labelled clips of the speakers that --train_speakers leaves out, instead of generated "
-    "ones: the gain of perfect generation.",
+    "ones: an upper bound for the gain by generated ones.",
 )
 DEFINE_path(
     "inception",

@@ -17,7 +17,7 @@ flags.DEFINE_float("mixup", DEFAULTS["mixup"], "Alpha of mixup; 0 for none.")
 flags.DEFINE_float(
     "recognise_smoothing", DEFAULTS["recognise_smoothing"], "Label smoothing: share of the uniform distribution."
 )
-flags.DEFINE_enum("recognise_decay", DEFAULTS["recognise_decay"], DECAYS, "Learning-rate schedule.")
+flags.DEFINE_enum("recognise_decay", DEFAULTS["recognise_decay"], DECAYS, "Decay of the learning rate to 0.")
 flags.DEFINE_enum(
     "recognise_weights",
     DEFAULTS["recognise_weights"],
