@@ -20,7 +20,7 @@ from emogan.config import from_json
 from emogan.errors import UserError
 from trainers.runs.config import RunConfig
 from trainers.runs.folder import RunFolder, read_metrics
-from trainers.runs.job import open_job
+from trainers.runs.opening import open_job
 from trainers.runs.saved_networks import layer_digests, load_network, seen_speakers
 from trainers.stages import sampling
 
