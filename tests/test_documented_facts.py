@@ -32,19 +32,19 @@ SETTINGS = signatures.ServedSettings(
 
 def limits_table() -> str:
     """The table of docs/limits.md."""
-    sound, face, loss = SPECTROGRAMS[64], MediaConfig.of_size(64).face, LossConfig()
+    spectrogram, face, loss = SPECTROGRAMS[64], MediaConfig.of_size(64).face, LossConfig()
     bands = [str(one.mel_bands) for one in SPECTROGRAMS.values() if one.mel_bands]
     (linear,) = (size for size, one in SPECTROGRAMS.items() if not one.mel_bands)
     rows = {
         "a media file": f"at most {files.MAX_FILE_BYTES >> 20} MiB",
         "a video's frame": f"at most {media.MAX_FRAME_PIXELS // 10**6} million pixels",
-        "the sound of a clip": f"at most {audio_streams.MAX_AUDIO_SECONDS / 60:.0f} minutes",
+        "the audio of a clip": f"at most {audio_streams.MAX_AUDIO_SECONDS / 60:.0f} minutes",
         "the work on a clip": f"at most {workers.MAX_ITEM_SECONDS / 60:.0f} minutes",
         "rejected clips of a dataset (`--max_rejects`)": f"at most {MAX_REJECTS:.0%}",
         "the width of a face in its frame (`--min_face_width`)": f"at least {face.min_width:g} pixels",
         "frames in which a face is looked for": f"the middle one and {face.search_frames} before and behind it",
-        "a spectrogram": f"{sound.clip_samples / sound.sample_rate:g} s at {sound.sample_rate:,} Hz, "
-        f"{sound.floor_db:g} to {sound.ceiling_db:g} dB against a full-scale sine",
+        "a spectrogram": f"{spectrogram.clip_samples / spectrogram.sample_rate:g} s at {spectrogram.sample_rate:,} Hz, "
+        f"{spectrogram.floor_db:g} to {spectrogram.ceiling_db:g} dB against a full-scale sine",
         "its rows": f"{' or '.join(bands)} mel bands, or {linear} linear ones",
         "decoded data that is kept in memory": f"up to {CACHE_BYTES >> 30} GiB",
         "examples that are shuffled of more": f"{SHUFFLE_EXAMPLES:,}",
