@@ -139,8 +139,8 @@ class Examples(beam.PTransform):
 
     Args:
         keyed: the clips of the split, each with its key in the store.
-        store: where they are kept.
-        config: how the images are made.
+        store: cache of the extracted clips.
+        config: settings of the images.
         folder: where workers note each example, see `shown`.
     """
 

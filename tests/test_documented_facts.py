@@ -32,7 +32,7 @@ SETTINGS = signatures.ServedSettings(
 
 def limits_table() -> str:
     """The table of docs/limits.md."""
-    sound, face, loss = SPECTROGRAMS[64], MediaConfig.of_size(64).face, LossConfig()
+    spectrogram, face, loss = SPECTROGRAMS[64], MediaConfig.of_size(64).face, LossConfig()
     bands = [str(one.mel_bands) for one in SPECTROGRAMS.values() if one.mel_bands]
     (linear,) = (size for size, one in SPECTROGRAMS.items() if not one.mel_bands)
     rows = {
@@ -43,8 +43,8 @@ def limits_table() -> str:
         "rejected clips of a dataset (`--max_rejects`)": f"at most {MAX_REJECTS:.0%}",
         "width of a face in its frame (`--min_face_width`)": f"at least {face.min_width:g} pixels",
         "frames searched for a face": f"the middle one, {face.search_frames} before and {face.search_frames} after it",
-        "spectrogram": f"{sound.clip_samples / sound.sample_rate:g} s at {sound.sample_rate:,} Hz, "
-        f"{sound.floor_db:g} to {sound.ceiling_db:g} dB against a full-scale sine",
+        "spectrogram": f"{spectrogram.clip_samples / spectrogram.sample_rate:g} s at {spectrogram.sample_rate:,} Hz, "
+        f"{spectrogram.floor_db:g} to {spectrogram.ceiling_db:g} dB against a full-scale sine",
         "frequency rows of a spectrogram": f"{' or '.join(bands)} mel bands, or {linear} linear bins",
         "dataset decoded into memory": f"up to {CACHE_BYTES >> 30} GiB",
         "shuffle buffer of larger datasets": f"{SHUFFLE_EXAMPLES:,} examples",

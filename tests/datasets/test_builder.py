@@ -139,7 +139,7 @@ def test_beam_changes_no_byte(tiny_corpora, built, tmp_path, beam):
     assert build(corpus, tmp_path / "data", beam=beam) == built
 
 
-def test_a_killed_build_goes_on_where_it_stopped(tiny_corpora, built, tmp_path):
+def test_a_killed_build_resumes_where_it_stopped(tiny_corpora, built, tmp_path):
     corpus = tiny_corpora / "crema_d"
     command = [sys.executable, "-m", "trainers.prepare", "--dataset=crema_d_av", f"--manual_dir={corpus}"]
     process = subprocess.Popen([*command, f"--data_dir={tmp_path}", "--workers=1"], stderr=subprocess.DEVNULL)
