@@ -1,4 +1,4 @@
-# make demo | table1 | evidence | test | test-all | check | format | docs | lock | clean. Each sets up what it needs in .venv, once.
+# make demo | table1 | evidence | test | test-all | test-gpu | check | format | docs | lock | clean. Each sets up what it needs in .venv, once.
 PYTHON ?= python3.11
 BIN := .venv/bin
 INSTALLED := .venv/installed
@@ -11,7 +11,7 @@ pip_install = $(BIN)/pip -vvv config list | sed 's/^:env:/last/' | sort \
 	| xargs -0 sh -c 'env $(patsubst %,-u %,$(filter PIP_%,$(.VARIABLES))) PIP_CONFIG_FILE=/dev/null "$$@" \
 		$(BIN)/pip install --quiet --disable-pip-version-check --no-deps $(1)' sh
 
-.PHONY: demo table1 evidence test test-all check format docs lock clean
+.PHONY: demo table1 evidence test test-all test-gpu check format docs lock clean
 .DEFAULT_GOAL := demo
 
 $(INSTALLED): requirements.lock setup.py
@@ -69,6 +69,10 @@ test: check
 
 test-all: check
 	$(PYTEST) --durations=12 --cov --cov-report=term
+
+# For a machine with GPUs; the report is in build/gpu_report.md.
+test-gpu: $(INSTALLED)
+	$(BIN)/python tests/gpu_check.py
 
 check: $(INSTALLED)
 	$(BIN)/ruff check

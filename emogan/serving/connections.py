@@ -38,6 +38,8 @@ MAX_ANSWER = 1 << 28
 """Bytes of an answer beyond which it is not read."""
 _RETRIABLE_STATUS = (http.HTTPStatus.TOO_MANY_REQUESTS, http.HTTPStatus.SERVICE_UNAVAILABLE)
 _RETRIABLE_CODES = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.RESOURCE_EXHAUSTED)
+_TOO_LARGE = "message larger than max"
+"""What gRPC says of a request or an answer that stays too large however often it is sent, under the latter code."""
 _NO_ANSWER = (ValueError, TypeError, LookupError, AttributeError, OverflowError, RecursionError)
 """What taking apart an answer raises that has another form than it should."""
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 2.0  # seconds
@@ -321,7 +323,7 @@ class _Grpc(_Retrying):
         except grpc.RpcError as error:
             if error.code() == grpc.StatusCode.DEADLINE_EXCEEDED:
                 raise TimeoutError from error
-            if error.code() in _RETRIABLE_CODES:
+            if error.code() in _RETRIABLE_CODES and _TOO_LARGE not in str(error.details()):
                 raise _Retriable(error.details()) from error
             raise self._refused(str(error.details())) from error
         except _NO_ANSWER as error:

@@ -45,6 +45,7 @@ def _load(path):
         ("TF_TensorByteSize", ctypes.c_size_t, [pointer]),
         ("TF_StringInit", None, [pointer]),
         ("TF_StringCopy", None, [pointer, ctypes.c_char_p, ctypes.c_size_t]),
+        ("TF_StringDealloc", None, [pointer]),
         ("TF_StringGetDataPointer", pointer, [pointer]),
         ("TF_StringGetSize", ctypes.c_size_t, [pointer]),
         (
@@ -85,18 +86,23 @@ class Session:
 
     def run(self, feeds, fetches):
         """Feeds arrays by tensor name, text as arrays of bytes objects; returns the arrays of `fetches`."""
-        tf, status = self._tf, self._tf.TF_NewStatus()
-        given = [self._tensor(np.asarray(values)) for values in feeds.values()]
+        tf = self._tf
         inputs, outputs = ((_Output * len(names))(*map(self._output, names)) for names in (list(feeds), fetches))
+        given = [self._tensor(np.asarray(values)) for values in feeds.values()]
         values, found = (ctypes.c_void_p * len(given))(*given), (ctypes.c_void_p * len(fetches))()
+        status = tf.TF_NewStatus()
         tf.TF_SessionRun(
             self._session, None, inputs, values, len(given), outputs, found, len(fetches), None, 0, None, status
         )
-        self._check(status)
-        arrays = [self._array(tensor) for tensor in found]
-        for tensor in (*given, *found):
-            tf.TF_DeleteTensor(tensor)
-        return arrays
+        try:
+            self._check(status)
+            return [self._array(tensor) for tensor in found]
+        finally:
+            for tensor in given:
+                for text in self._texts(tensor):  # which belong to who made them
+                    tf.TF_StringDealloc(text)
+            for tensor in filter(None, (*given, *found)):
+                tf.TF_DeleteTensor(tensor)
 
     def _check(self, status):
         code, message = self._tf.TF_GetCode(status), self._tf.TF_Message(status).decode()
@@ -126,14 +132,24 @@ class Session:
         return tensor
 
     def _array(self, tensor):
-        tf = self._tf
-        shape = [tf.TF_Dim(tensor, axis) for axis in range(tf.TF_NumDims(tensor))]
-        kind, data = tf.TF_TensorType(tensor), tf.TF_TensorData(tensor)
+        tf, shape, kind = self._tf, self._shape(tensor), self._tf.TF_TensorType(tensor)
         if kind == _STRING:
-            at = [data + n * _TSTRING_BYTES for n in range(int(np.prod(shape)))]
-            texts = [ctypes.string_at(tf.TF_StringGetDataPointer(p), tf.TF_StringGetSize(p)) for p in at]
+            texts = [
+                ctypes.string_at(tf.TF_StringGetDataPointer(p), tf.TF_StringGetSize(p)) for p in self._texts(tensor)
+            ]
             return np.array(texts, object).reshape(shape)
-        return np.frombuffer(ctypes.string_at(data, tf.TF_TensorByteSize(tensor)), _DTYPES[kind]).reshape(shape)
+        data = ctypes.string_at(tf.TF_TensorData(tensor), tf.TF_TensorByteSize(tensor))
+        return np.frombuffer(data, _DTYPES[kind]).reshape(shape)
+
+    def _shape(self, tensor):
+        return [self._tf.TF_Dim(tensor, axis) for axis in range(self._tf.TF_NumDims(tensor))]
+
+    def _texts(self, tensor):
+        """Where each text of a tensor is; none where it holds numbers."""
+        if self._tf.TF_TensorType(tensor) != _STRING:
+            return []
+        data = self._tf.TF_TensorData(tensor)
+        return [data + n * _TSTRING_BYTES for n in range(int(np.prod(self._shape(tensor))))]
 
 
 def packed(values):

@@ -21,7 +21,8 @@ def _free_port():
 
 @contextlib.contextmanager
 def running(folder):
-    """Serves the versions in a folder as `emogan`; gives the addresses of both interfaces. Skips the test without a binary."""
+    """Serves the versions in a folder as `emogan`; gives the addresses of both interfaces, and the `pid`. Without a binary the
+    test is skipped."""
     if VARIABLE not in os.environ:
         pytest.skip(f"not run: {VARIABLE} does not name a tensorflow_model_server")
     rest, remote = _free_port(), _free_port()
@@ -33,7 +34,7 @@ def running(folder):
             assert process.poll() is None, "the server ended"
             assert time.monotonic() < end, f"the server was not ready within {SECONDS} s"
             time.sleep(0.2)
-        yield {"rest": f"http://127.0.0.1:{rest}", "grpc": f"grpc://127.0.0.1:{remote}"}
+        yield {"rest": f"http://127.0.0.1:{rest}", "grpc": f"grpc://127.0.0.1:{remote}", "pid": process.pid}
     finally:
         process.terminate()
         process.wait()

@@ -1,6 +1,8 @@
 """A stand-in for TensorFlow Serving: it proves the client and the wire format, and nothing of the real server.
 
 It speaks the REST predict interface in row and column form, and gRPC's Predict, over a SavedModel in this process.
+
+As a script it is a server until its standard input ends: `python stand_in.py folder` prints the addresses as JSON.
 """
 
 import base64
@@ -8,9 +10,11 @@ import contextlib
 import http.server
 import json
 import re
+import sys
 import threading
 import time
 from concurrent import futures
+from pathlib import Path
 
 import grpc
 import numpy as np
@@ -22,6 +26,8 @@ from emogan.serving.signatures import LocalModel, versions
 
 _PATH = re.compile(r"/v1/models/emogan(/versions/(?P<version>\d+))?:predict")
 
+_NO_REQUEST = (ValueError, TypeError, LookupError, AttributeError)
+"""What taking apart a request raises that has another form than it should."""
 _CODES = {400: grpc.StatusCode.INVALID_ARGUMENT, 404: grpc.StatusCode.NOT_FOUND}
 
 
@@ -73,7 +79,10 @@ class StandIn(prediction_service_pb2_grpc.PredictionServiceServicer):
         different = set(self.inputs_of(signature)) ^ set(inputs)
         if different:
             raise Refused(400, f"JSON object: does not have named input: {min(different)}")
-        return self.model.predict(signature, inputs)
+        try:
+            return self.model.predict(signature, inputs)
+        except (tf.errors.OpError, ValueError, TypeError) as error:  # of other types or shapes
+            raise Refused(400, str(error)) from error
 
     def rest(self, path, body):
         """The answer to a REST request, as what becomes JSON."""
@@ -84,6 +93,19 @@ class StandIn(prediction_service_pb2_grpc.PredictionServiceServicer):
             request = json.loads(body)
         except ValueError as error:
             raise Refused(400, f"JSON Parse error: {error}") from error
+        try:
+            signature, inputs = self._given(request)
+        except _NO_REQUEST as error:
+            raise Refused(400, f"JSON Value: {error}") from error
+        outputs = {name: _json(name, values) for name, values in self.call(signature, inputs).items()}
+        if "inputs" in request:
+            return {"outputs": outputs if len(outputs) > 1 else next(iter(outputs.values()))}
+        if len(outputs) == 1:
+            return {"predictions": next(iter(outputs.values()))}
+        return {"predictions": [dict(zip(outputs, row, strict=True)) for row in zip(*outputs.values(), strict=True)]}
+
+    def _given(self, request):
+        """The signature that a REST request asks for, and its inputs."""
         signature = request.get("signature_name", "serving_default")
         if ("instances" in request) == ("inputs" in request):
             raise Refused(400, "JSON Value: {} must have one of 'instances' and 'inputs'")
@@ -95,20 +117,19 @@ class StandIn(prediction_service_pb2_grpc.PredictionServiceServicer):
         else:
             rows = [row if isinstance(row, dict) and "b64" not in row else {first: row} for row in request["instances"]]
             columns = {name: [row[name] for row in rows] for name in rows[0]}
-        inputs = {name: _array(specs[name], values) for name, values in columns.items() if name in specs}
-        outputs = {name: _json(name, values) for name, values in self.call(signature, inputs).items()}
-        if "inputs" in request:
-            return {"outputs": outputs if len(outputs) > 1 else next(iter(outputs.values()))}
-        if len(outputs) == 1:
-            return {"predictions": next(iter(outputs.values()))}
-        return {"predictions": [dict(zip(outputs, row, strict=True)) for row in zip(*outputs.values(), strict=True)]}
+        return signature, {name: _array(specs[name], values) for name, values in columns.items() if name in specs}
 
     def Predict(self, request, context):
         self.requests += 1
         if self.faults:
             self.faults.pop(0)(context)
-        inputs = {name: tf.make_ndarray(tensor) for name, tensor in request.inputs.items()}
         try:
+            if request.model_spec.name != "emogan":
+                raise Refused(404, f"Servable not found for request: Latest({request.model_spec.name})")
+            try:
+                inputs = {name: tf.make_ndarray(tensor) for name, tensor in request.inputs.items()}
+            except _NO_REQUEST as error:
+                raise Refused(400, str(error)) from error
             outputs = self.call(request.model_spec.signature_name, inputs)
         except Refused as refused:
             status, words = refused.args
@@ -196,3 +217,13 @@ def torn(where):
     where.send_header("Content-Length", "1000")
     where.end_headers()
     where.wfile.write(b'{"outputs"')
+
+
+def main():
+    with StandIn(Path(sys.argv[1])).running() as addresses:
+        print(json.dumps(addresses), flush=True)
+        sys.stdin.read()
+
+
+if __name__ == "__main__":
+    main()

@@ -125,6 +125,8 @@ def assert_holds(found, expected):
         ("emogan", '{"instances": [1], "inputs": [1]}', 400),  # both
         ("emogan", '{"signature_name": "magic", "instances": [1]}', 400),
         ("emogan", '{"signature_name": "audio", "instances": [{"seed": 1}]}', 400),  # inputs are missing
+        ("emogan", '{"signature_name": "settings", "inputs": ["one"]}', 400),  # of another type
+        ("emogan", '{"signature_name": "recognise", "inputs": [[0.5]]}', 400),  # of another shape
         ("magic", '{"instances": [1]}', 404),
     ],
 )
@@ -157,6 +159,12 @@ def test_a_refusal_is_final(wire, server):
     with pytest.raises(UserError, match=r"refused the request to model emogan: .*does not have named input: row"):
         wire().predict("settings", {})
     assert server.requests == 1
+
+
+def test_a_request_that_is_too_large_for_the_server_is_not_sent_again(server, addresses):
+    many = {"row": np.zeros(600_000, np.int64)}  # more than 4 MiB, of which gRPC's servers in Python take no more
+    with pytest.raises(UserError, match=r"refused the request .* larger than max"):
+        connect(addresses["grpc"], timeout=120).predict("settings", many)
 
 
 def test_a_slow_answer_is_not_waited_for(wire, server):
