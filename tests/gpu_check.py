@@ -16,7 +16,6 @@ import collections
 import dataclasses
 import functools
 import importlib.metadata
-import os
 import platform
 import shutil
 import subprocess
@@ -26,18 +25,19 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+from emogan.command import cpu_count, quiet
+
+quiet()
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT / "tests" / "helpers"))
 
-import gpu_cases
-
 from datasets.processes import Lost, Process
-from emogan.command import cpu_count
 from emogan.config import GENERATORS, PRESETS
 
-LIMITS = {"float32": (1e-4, 0.02), "mixed_float16": (0.02, 0.3), "tf32": (0.02, 0.3)}
-"""By precision: of the relative differences to the CPU, of losses and of the way that weights have moved."""
+LIMITS = {"float32": (1e-4, 0.05), "mixed_float16": (0.02, 0.3), "tf32": (0.02, 0.3)}
+"""By precision: of the relative differences to the CPU, of losses and of the way that weights have moved. Rounding alone (on
+CPUs, presets tiny and 64) came to 2e-6 and 0.002 in float32, by XLA's order of sums, and to 9e-4 and 0.09 in mixed_float16; a
+product in TF32 is rounded as in float16. A start that is 1% off comes to 0.01 and 1."""
 OUTPUT_LIMIT = 1e-3
 """Of a served model's figures, which lie in [-1, 1]: 0.05 dB of a spectrogram."""
 WELL, WRONG, FAILED, TOO_LARGE, TOO_SLOW, NOT_BEGUN = "well", "WRONG", "FAILED", "too large", "too slow", "not begun"
@@ -56,6 +56,34 @@ class Row:
     reason: str = ""
 
 
+def prepare(virtual_cpus: int, tf32: bool) -> None:
+    """In the worker process, which alone imports TensorFlow, as the next three are."""
+    import gpu_cases
+
+    gpu_cases.prepare(virtual_cpus, tf32)
+
+
+def about(_: None) -> dict:
+    """See there."""
+    import gpu_cases
+
+    return gpu_cases.about()
+
+
+def train(settings: dict) -> dict:
+    """See there."""
+    import gpu_cases
+
+    return gpu_cases.train(gpu_cases.Case(**settings))
+
+
+def serve(model: tuple[str, str]) -> dict:
+    """See there."""
+    import gpu_cases
+
+    return gpu_cases.serve(*model)
+
+
 class Worker:
     """The process that computes, begun anew where it was lost, or where another setting of TF32 is wanted."""
 
@@ -65,7 +93,7 @@ class Worker:
     def run(self, function, item, seconds: float, tf32: bool = False) -> dict:
         if self._process is None or not self._process.is_alive() or tf32 != self._tf32:
             self.end()
-            self._process = Process(functools.partial(gpu_cases.prepare, self._virtual_cpus, tf32))
+            self._process = Process(functools.partial(prepare, self._virtual_cpus, tf32))
             self._tf32 = tf32
         return self._process.run(function, item, seconds)
 
@@ -100,11 +128,9 @@ def judge_served(found: dict) -> tuple[Sequence[str], str]:
     return ("", "", f"outputs {found['outputs']:.1e}", "", ""), "; ".join(wrong)
 
 
-def planned(
-    flags: argparse.Namespace, folder: Path, can_tf32: bool
-) -> list[tuple[Sequence[str], gpu_cases.Case | None]]:
+def planned(flags: argparse.Namespace, folder: Path, can_tf32: bool) -> list[tuple[Sequence[str], dict | None]]:
     """The cases by their cells, the important ones first. Those that are no cases of training are of served models."""
-    found: list[tuple[Sequence[str], gpu_cases.Case | None]] = [
+    found: list[tuple[Sequence[str], dict | None]] = [
         ((flags.presets[0], generator, "float32", "served"), None) for generator in flags.generators
     ]
     modes = [("float32", "off"), ("mixed_float16", "off"), ("mixed_float16", "on"), ("float32", "on"), ("tf32", "off")]
@@ -113,22 +139,22 @@ def planned(
             continue
         for preset in flags.presets:
             for generator in flags.generators:
-                case = gpu_cases.Case(
-                    preset=preset, generator=generator, precision=precision, xla=xla == "on", folder=folder,
-                    batch_size=flags.batch_size, seconds=flags.seconds, control=flags.control,
-                )  # fmt: skip
+                case = {
+                    "preset": preset, "generator": generator, "precision": precision, "xla": xla == "on", "folder": folder,
+                    "batch_size": flags.batch_size, "seconds": flags.seconds, "control": flags.control,
+                }  # fmt: skip
                 found.append(((preset, generator, precision, f"XLA {xla}"), case))
     return found
 
 
-def run(worker: Worker, cells: Sequence[str], case: gpu_cases.Case | None, seconds: float) -> Row:
+def run(worker: Worker, cells: Sequence[str], case: dict | None, seconds: float) -> Row:
     """Runs a case and judges it. Whatever happens is a row."""
     try:
         if case:
-            found = worker.run(gpu_cases.train, case, seconds, tf32=case.precision == "tf32")
-            figures, wrong = judge_step(found, case.precision)
+            found = worker.run(train, case, seconds, tf32=case["precision"] == "tf32")
+            figures, wrong = judge_step(found, case["precision"])
         else:
-            figures, wrong = judge_served(worker.run(gpu_cases.serve, tuple(cells[:2]), seconds))
+            figures, wrong = judge_served(worker.run(serve, tuple(cells[:2]), seconds))
     except Lost as lost:
         return Row(cells, result=TOO_SLOW if lost.reason == "too_slow" else FAILED, reason=lost.detail)
     except Exception as error:  # of any kind that TensorFlow has on a machine that nobody has seen
@@ -138,7 +164,7 @@ def run(worker: Worker, cells: Sequence[str], case: gpu_cases.Case | None, secon
     return Row(cells, figures, WRONG if wrong else WELL, wrong)
 
 
-def system(about: dict, virtual_cpus: int) -> dict[str, str]:
+def system(machine: dict, virtual_cpus: int) -> dict[str, str]:
     """What the report says of the machine and the software."""
 
     def said(*command: str) -> str:
@@ -148,10 +174,10 @@ def system(about: dict, virtual_cpus: int) -> dict[str, str]:
         return ", ".join(dict.fromkeys(done.stdout.split("\n")[:-1])) if done.returncode == 0 else "unknown"
 
     names = [
-        f"{gpu.get('device_name')} ({'.'.join(map(str, gpu.get('compute_capability', ())))})" for gpu in about["gpus"]
+        f"{gpu.get('device_name')} ({'.'.join(map(str, gpu.get('compute_capability', ())))})" for gpu in machine["gpus"]
     ]
     models = [line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")]
-    build = about["build"]
+    build = machine["build"]
     return {
         "emogan": f"{importlib.metadata.version('emogan')}, commit {said('git', 'rev-parse', 'HEAD')}",
         "GPUs (compute capability)": ", ".join(f"{names.count(one)} x {one}" for one in dict.fromkeys(names))
@@ -176,10 +202,10 @@ def verdict(rows: Sequence[Row]) -> str:
     return f"{'All is well' if is_well(rows) else 'Something is wrong'}: of {len(rows)} cases {counted}."
 
 
-def report(rows: Sequence[Row], about: dict[str, str], flags: argparse.Namespace) -> str:
+def report(rows: Sequence[Row], machine: dict[str, str], flags: argparse.Namespace) -> str:
     """The page, in Markdown."""
     heads = ("preset", "generator", "precision", "", "images/s", "peak GiB", "losses", "weights", "repeats", "result")
-    tables = [[("", ""), *about.items()], [heads, *((*row.case, *row.figures, row.result) for row in rows)]]
+    tables = [[("", ""), *machine.items()], [heads, *((*row.case, *row.figures, row.result) for row in rows)]]
     shown = []
     for head, *lines in tables:
         cells = [head, ["---"] * len(head), *lines]
@@ -189,9 +215,9 @@ def report(rows: Sequence[Row], about: dict[str, str], flags: argparse.Namespace
     legend = (
         f"`python tests/gpu_check.py {' '.join(sys.argv[1:])}`. Batches of {flags.batch_size} on each device, deterministic "
         "kernels as in a run; XLA without the random augmentation. images/s: of all devices together. peak GiB: of one GPU, "
-        "what TensorFlow has allocated at once. losses: the largest relative difference to the CPU in the first "
-        f"{gpu_cases.STEPS} steps. weights: the distance to the CPU's weights after them, relative to the way that those have "
-        f"moved; of the network that is farthest. Limits of the two: {limits}; of a served model's outputs {OUTPUT_LIMIT:g}. "
+        "what TensorFlow has allocated at once. losses: the largest relative difference to the CPU in the first two steps. "
+        "weights: the distance to the CPU's weights after them, relative to the way that those have moved; of the network that "
+        f"is farthest. Limits of the two: {limits}; of a served model's outputs {OUTPUT_LIMIT:g}. "
         "repeats: the same steps once more give the same bits."
     )
     return "\n\n".join(
@@ -232,10 +258,11 @@ def parsed() -> argparse.Namespace:
 
 def main() -> int:
     """Runs the cases and writes the report."""
-    flags, worker = parsed(), Worker(parsed().virtual_cpus)
+    flags = parsed()
+    worker = Worker(flags.virtual_cpus)
+    machine = worker.run(about, None, seconds=60)
     end = time.monotonic() + 60 * flags.minutes
-    about = worker.run(gpu_cases.about, None, seconds=60)
-    if not (about["gpus"] or flags.virtual_cpus):
+    if not (machine["gpus"] or flags.virtual_cpus):
         print(
             "error: TensorFlow finds no GPU that it can use; look whether nvidia-smi shows one, and install CUDA's libraries "
             "by `.venv/bin/pip install -e .[gpu]` (--virtual_cpus=2 tries this script without one)",
@@ -243,7 +270,7 @@ def main() -> int:
         )
         worker.end()
         return 2
-    can_tf32 = any(tuple(gpu.get("compute_capability", ())) >= TF32_SINCE for gpu in about["gpus"])
+    can_tf32 = any(tuple(gpu.get("compute_capability", ())) >= TF32_SINCE for gpu in machine["gpus"])
     with tempfile.TemporaryDirectory() as folder:
         rows = []
         for cells, case in planned(flags, Path(folder), can_tf32):
@@ -251,7 +278,7 @@ def main() -> int:
             rows.append(run(worker, cells, case, min(rest, flags.case_seconds)) if rest > 0 else Row(cells))
             print(*(cell for cell in (*cells, *rows[-1].figures, rows[-1].result) if cell), flush=True)
     worker.end()
-    page = report(rows, system(about, flags.virtual_cpus), flags)
+    page = report(rows, system(machine, flags.virtual_cpus), flags)
     flags.report.parent.mkdir(parents=True, exist_ok=True)
     flags.report.write_text(f"{page}\n", encoding="utf-8")
     print(f"\n{page}\n\nThis page is in {flags.report}.")

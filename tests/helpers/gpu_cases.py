@@ -27,7 +27,7 @@ from trainers.runs.config import RunConfig
 STEPS = 2
 """Compared ones: the first is with the penalty on D's gradient, the second is not."""
 SETTLING = 16
-"""Steps in which a loss scale has to come down to where no gradient overflows."""
+"""Tries in which loss scales have to come down to where no gradient of these steps overflows."""
 EPSILON = 1e-3
 """Of Adam. With the usual one the first moves are the gradients' signs, and rounding would decide on those of the smallest."""
 SPOILT = 1.01
@@ -73,7 +73,7 @@ def prepare(virtual_cpus: int, tf32: bool) -> None:
     _strategy()  # which makes GPUs give memory as it is needed, before anything is computed
 
 
-def about(_: None) -> dict:
+def about() -> dict:
     """The GPUs that TensorFlow can use, as it describes them, and with what it was built."""
     gpus = tf.config.get_visible_devices("GPU")
     return {
@@ -123,13 +123,13 @@ class _Steps:
                 value.assign(tf.zeros_like(value))
 
     def settle(self, start: dict[str, np.ndarray]) -> None:
-        """Takes first steps until no player's is skipped for an overflow. Raises FloatingPointError."""
+        """Tries the first steps until none of a player is skipped for an overflow. Raises FloatingPointError."""
         for _ in range(SETTLING):
             self.take(start)
-            self.go(1)
-            if all(adam.iterations.numpy() for adam in self.adams):
+            self.go(STEPS)
+            if all(adam.iterations.numpy() == STEPS for adam in self.adams):
                 return
-        raise FloatingPointError(f"gradients overflow in each of {SETTLING} steps, however small the loss scale")
+        raise FloatingPointError(f"gradients overflow in each of {SETTLING} tries, however small the loss scale")
 
     def first_steps(self, start: dict[str, np.ndarray]) -> tuple[list[dict[str, float]], dict[str, np.ndarray]]:
         """The figures of each step, and the weights at the end."""
@@ -222,14 +222,12 @@ def _seconds_of_a_step(steps: _Steps, seconds: float) -> float:
     return (time.perf_counter() - start) / count
 
 
-def serve(model: tuple[str, str]) -> dict[str, float | bool]:
-    """Tells of an exported model, preset and generator, the largest difference of an output to the CPU's (`outputs`), and
-    whether `texts` are equal.
-    """
+def serve(preset: str, generator: str) -> dict[str, float | bool]:
+    """Tells of an exported model the largest difference of `outputs` to the CPU's, and whether `texts` are equal."""
     differences, texts = [], True
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name) / "1"
-        preset_gans.export(*model, folder)
+        preset_gans.export(preset, generator, folder)
         served = LocalModel(folder)
         with tf.device("/cpu:0"):
             on_cpu = LocalModel(folder)
