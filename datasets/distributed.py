@@ -140,7 +140,7 @@ class Examples(beam.PTransform):
     Args:
         keyed: the clips of the split, each with its key in the store.
         store: where they are kept.
-        config: how the pictures are made.
+        config: how the images are made.
         folder: where workers note each example, see `shown`.
     """
 

@@ -1,28 +1,26 @@
-"""Is all well on the GPUs of this machine? Takes about five minutes, and writes a report of one page.
+"""Compares training on this machine's GPUs with the CPU, measures its speed, and writes a report of one page.
 
-python tests/gpu_check.py [--presets=64,paper,128] [--precisions=float32,mixed_float16,tf32] [--xla=off,on] [--minutes=5]
-python tests/gpu_check.py --virtual_cpus=2 --presets=tiny --precisions=float32 --xla=off
+python tests/gpu_check.py [--presets 64 paper 128] [--precisions float32 mixed_float16 tf32] [--xla off on] [--minutes 5]
+python tests/gpu_check.py --virtual_cpus 2 --presets tiny --precisions float32 --xla off  # tries the script without a GPU
 
-A case is the training step of one preset and generator on all GPUs together (MirroredStrategy), in one precision, with or
-without XLA. Its first two steps are compared with those of the CPU; then it is timed. The served signatures of exported models
-are compared too. Cases run one after the other in a process of their own, the important ones first, so that what ends the
-process or takes too long is a line of the report and not its end. With --virtual_cpus the script itself can be tried.
+A case is the training step of a preset and generator under MirroredStrategy on all GPUs, in one precision, with or without XLA.
+Cases run in a worker process, the most important first. A case that crashes or is slow is a line of the report.
 
-Exit codes: 0 where all cases that were run are well, 1 where one is wrong or failed, 2 where there is no GPU.
+Exit codes: 0 if all completed cases agree with the CPU, 1 if one does not or fails, 2 without a GPU.
 """
 
 import argparse
 import collections
 import dataclasses
 import functools
-import importlib.metadata
+import itertools
 import platform
-import shutil
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Sequence
+from importlib import metadata
 from pathlib import Path
 
 from emogan.command import cpu_count, quiet
@@ -31,258 +29,193 @@ quiet()
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT / "tests" / "helpers"))
 
+import gpu_cases
+import tensorflow as tf
+from gpu_cases import Case, Result
+
 from datasets.processes import Lost, Process
 from emogan.config import GENERATORS, PRESETS
 
 LIMITS = {"float32": (1e-4, 0.05), "mixed_float16": (0.02, 0.3), "tf32": (0.02, 0.3)}
-"""By precision: of the relative differences to the CPU, of losses and of the way that weights have moved. Rounding alone (on
-CPUs, presets tiny and 64) came to 2e-6 and 0.002 in float32, by XLA's order of sums, and to 9e-4 and 0.09 in mixed_float16; a
-product in TF32 is rounded as in float16. A start that is 1% off comes to 0.01 and 1."""
-OUTPUT_LIMIT = 1e-3
-"""Of a served model's figures, which lie in [-1, 1]: 0.05 dB of a spectrogram."""
-WELL, WRONG, FAILED, TOO_LARGE, TOO_SLOW, NOT_BEGUN = "well", "WRONG", "FAILED", "too large", "too slow", "not begun"
-BAD = (WRONG, FAILED)
-TF32_SINCE = (8, 0)
-"""Compute capability of the first GPUs that have it."""
+"""Precision -> limits of `Result.losses` and `Result.weights`. On CPUs (presets tiny and 64), rounding gives up to 2e-6 and
+0.002 in float32, through XLA's order of summation, and 9e-4 and 0.09 in mixed_float16; TF32 rounds products like float16.
+Initial weights that are 1% off give 0.01 and 1."""
+MODES = [("float32", "off"), ("mixed_float16", "off"), ("mixed_float16", "on"), ("float32", "on"), ("tf32", "off")]
+"""Precision and XLA; the most important first."""
+OK, WRONG, FAILED, TOO_LARGE, TOO_SLOW, NOT_RUN = "ok", "WRONG", "FAILED", "out of memory", "too slow", "not run"
 
 
 @dataclasses.dataclass(frozen=True)
 class Row:
-    """A line of the report: the case's name in cells, its figures in cells, its result, and what is wrong."""
+    """A case's line in the report."""
 
-    case: Sequence[str]
-    figures: Sequence[str] = ("", "", "", "", "")
-    result: str = NOT_BEGUN
+    case: Case
+    status: str = NOT_RUN
     reason: str = ""
+    result: Result | None = None
 
-
-def prepare(virtual_cpus: int, tf32: bool) -> None:
-    """In the worker process, which alone imports TensorFlow, as the next three are."""
-    import gpu_cases
-
-    gpu_cases.prepare(virtual_cpus, tf32)
-
-
-def about(_: None) -> dict:
-    """See there."""
-    import gpu_cases
-
-    return gpu_cases.about()
-
-
-def train(settings: dict) -> dict:
-    """See there."""
-    import gpu_cases
-
-    return gpu_cases.train(gpu_cases.Case(**settings))
-
-
-def serve(model: tuple[str, str]) -> dict:
-    """See there."""
-    import gpu_cases
-
-    return gpu_cases.serve(*model)
+    def cells(self) -> dict[str, str]:
+        """The table's cells by column."""
+        case, result = self.case, self.result
+        return {
+            "preset": case.preset,
+            "generator": case.generator,
+            "precision": case.precision,
+            "XLA": "on" if case.xla else "off",
+            "images/s": f"{result.images_per_second:,.1f}" if result else "",
+            "peak GiB": f"{result.peak_bytes / 2**30:.2f}" if result else "",
+            "losses": f"{result.losses:.1e}" if result else "",
+            "weights": f"{result.weights:.1e}" if result else "",
+            "repeats": str(result.repeats).lower() if result else "",
+            "status": self.status,
+        }
 
 
 class Worker:
-    """The process that computes, begun anew where it was lost, or where another setting of TF32 is wanted."""
+    """A worker process; a new one is started after a crash, and if another setting of TF32 is needed."""
 
     def __init__(self, virtual_cpus: int) -> None:
         self._virtual_cpus, self._process, self._tf32 = virtual_cpus, None, False
 
-    def run(self, function, item, seconds: float, tf32: bool = False) -> dict:
+    def run(self, function, item, seconds: float, tf32: bool = False):
+        """See `Process.run`."""
         if self._process is None or not self._process.is_alive() or tf32 != self._tf32:
             self.end()
-            self._process = Process(functools.partial(prepare, self._virtual_cpus, tf32))
-            self._tf32 = tf32
+            self._process, self._tf32 = Process(functools.partial(gpu_cases.prepare, self._virtual_cpus, tf32)), tf32
         return self._process.run(function, item, seconds)
 
     def end(self) -> None:
+        """Ends the process."""
         if self._process:
             self._process.end()
 
 
-def judge_step(found: dict, precision: str) -> tuple[Sequence[str], str]:
-    """The figures of a case of training as cells, and what is wrong with them."""
-    wrong = [
-        f"{name} differ by {found[name]:.1e} from the CPU's, more than {limit:g}"
-        for name, limit in zip(("losses", "weights"), LIMITS[precision], strict=True)
-        if not found[name] <= limit  # nor is it where it is no number
-    ]
-    if not found["repeats"]:
-        wrong.append("the same steps give other bits when they are repeated")
-    figures = (
-        f"{found['images_per_second']:,.1f}",
-        f"{found['peak_bytes'] / 2**30:.2f}" if found["peak_bytes"] else "",
-        f"{found['losses']:.1e}",
-        f"{found['weights']:.1e}",
-        "yes" if found["repeats"] else "no",
-    )
-    return figures, "; ".join(wrong)
-
-
-def judge_served(found: dict) -> tuple[Sequence[str], str]:
-    """The same of a served model."""
-    wrong = [] if found["outputs"] <= OUTPUT_LIMIT else [f"outputs differ by {found['outputs']:.1e} from the CPU's"]
-    wrong += [] if found["texts"] else ["texts differ from the CPU's"]
-    return ("", "", f"outputs {found['outputs']:.1e}", "", ""), "; ".join(wrong)
-
-
-def planned(flags: argparse.Namespace, folder: Path, can_tf32: bool) -> list[tuple[Sequence[str], dict | None]]:
-    """The cases by their cells, the important ones first. Those that are no cases of training are of served models."""
-    found: list[tuple[Sequence[str], dict | None]] = [
-        ((flags.presets[0], generator, "float32", "served"), None) for generator in flags.generators
-    ]
-    modes = [("float32", "off"), ("mixed_float16", "off"), ("mixed_float16", "on"), ("float32", "on"), ("tf32", "off")]
-    for precision, xla in modes:
-        if precision not in flags.precisions or xla not in flags.xla or (precision == "tf32" and not can_tf32):
-            continue
-        for preset in flags.presets:
-            for generator in flags.generators:
-                case = {
-                    "preset": preset, "generator": generator, "precision": precision, "xla": xla == "on", "folder": folder,
-                    "batch_size": flags.batch_size, "seconds": flags.seconds, "control": flags.control,
-                }  # fmt: skip
-                found.append(((preset, generator, precision, f"XLA {xla}"), case))
-    return found
-
-
-def run(worker: Worker, cells: Sequence[str], case: dict | None, seconds: float) -> Row:
-    """Runs a case and judges it. Whatever happens is a row."""
+def run(worker: Worker, case: Case, seconds: float) -> Row:
+    """Runs and judges a case."""
     try:
-        if case:
-            found = worker.run(train, case, seconds, tf32=case["precision"] == "tf32")
-            figures, wrong = judge_step(found, case["precision"])
-        else:
-            figures, wrong = judge_served(worker.run(serve, tuple(cells[:2]), seconds))
+        result = worker.run(gpu_cases.train, case, seconds, tf32=case.precision == "tf32")
     except Lost as lost:
-        return Row(cells, result=TOO_SLOW if lost.reason == "too_slow" else FAILED, reason=lost.detail)
-    except Exception as error:  # of any kind that TensorFlow has on a machine that nobody has seen
-        out_of_memory = type(error).__name__ == "ResourceExhaustedError"
-        reason = f"{type(error).__name__}: {error}".splitlines()[0][:300]
-        return Row(cells, result=TOO_LARGE if out_of_memory else FAILED, reason=reason)
-    return Row(cells, figures, WRONG if wrong else WELL, wrong)
+        return Row(case, TOO_SLOW if lost.reason == "too_slow" else FAILED, lost.detail)
+    except tf.errors.ResourceExhaustedError as error:
+        return Row(case, TOO_LARGE, str(error).splitlines()[0][:300])
+    except Exception as error:
+        return Row(case, FAILED, f"{type(error).__name__}: {error}".splitlines()[0][:300])
+    losses, weights = LIMITS[case.precision]
+    problems = []
+    if not result.losses <= losses:  # also if it is NaN
+        problems.append(f"losses differ from the CPU by {result.losses:.1e}, more than {losses:g}")
+    if not result.weights <= weights:
+        problems.append(f"weights differ from the CPU by {result.weights:.1e}, more than {weights:g}")
+    if not result.repeats:
+        problems.append("repeated steps are not bit-identical")
+    return Row(case, WRONG if problems else OK, "; ".join(problems), result)
 
 
-def system(machine: dict, virtual_cpus: int) -> dict[str, str]:
-    """What the report says of the machine and the software."""
+def machine(gpus: list[dict], virtual_cpus: int) -> dict[str, str]:
+    """Hardware and software, for the report."""
 
-    def said(*command: str) -> str:
-        if not shutil.which(command[0]):
+    def output(*command: str) -> str:
+        try:
+            lines = subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT).stdout.splitlines()
+        except (OSError, subprocess.CalledProcessError):
             return "unknown"
-        done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
-        return ", ".join(dict.fromkeys(done.stdout.split("\n")[:-1])) if done.returncode == 0 else "unknown"
+        return ", ".join(dict.fromkeys(lines))
 
-    names = [
-        f"{gpu.get('device_name')} ({'.'.join(map(str, gpu.get('compute_capability', ())))})" for gpu in machine["gpus"]
-    ]
+    names = collections.Counter(
+        f"{gpu.get('device_name')} ({'.'.join(map(str, gpu.get('compute_capability', ())))})" for gpu in gpus
+    )
     models = [line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")]
-    build = machine["build"]
+    build = tf.sysconfig.get_build_info()
     return {
-        "emogan": f"{importlib.metadata.version('emogan')}, commit {said('git', 'rev-parse', 'HEAD')}",
-        "GPUs (compute capability)": ", ".join(f"{names.count(one)} x {one}" for one in dict.fromkeys(names))
+        "emogan": f"{metadata.version('emogan')}, commit {output('git', 'rev-parse', 'HEAD')}",
+        "GPUs (compute capability)": ", ".join(f"{count} x {name}" for name, count in names.items())
         or f"none; {virtual_cpus} virtual CPUs instead",
-        "memory, driver": said("nvidia-smi", "--query-gpu=memory.total,driver_version", "--format=csv,noheader"),
-        "CUDA, cuDNN of the build": f"{build.get('cuda_version')}, {build.get('cudnn_version')}",
-        "TensorFlow, Python": f"{importlib.metadata.version('tensorflow')}, {platform.python_version()}",
-        "CPU": f"{models[0].split(': ', 1)[-1] if models else platform.machine()}, {cpu_count()} usable",
+        "memory, driver": output("nvidia-smi", "--query-gpu=memory.total,driver_version", "--format=csv,noheader"),
+        "TensorFlow, its CUDA and cuDNN": f"{tf.__version__}, {build.get('cuda_version')}, {build.get('cudnn_version')}",
+        "Python": platform.python_version(),
+        "CPU": f"{models[0].split(': ', 1)[-1] if models else platform.machine()}, {cpu_count()} available",
     }
 
 
-def is_well(rows: Sequence[Row]) -> bool:
-    """Whether no case is wrong or failed, and there is one that is well."""
-    results = {row.result for row in rows}
-    return WELL in results and results.isdisjoint(BAD)
+def is_ok(rows: Sequence[Row]) -> bool:
+    """Whether a case agrees with the CPU, and none is wrong or failed."""
+    statuses = {row.status for row in rows}
+    return OK in statuses and statuses.isdisjoint({WRONG, FAILED})
 
 
-def verdict(rows: Sequence[Row]) -> str:
-    """The report's first sentence."""
-    counts = collections.Counter(row.result for row in rows)
-    counted = ", ".join(f"{count} {result}" for result, count in counts.items())
-    return f"{'All is well' if is_well(rows) else 'Something is wrong'}: of {len(rows)} cases {counted}."
+def report(rows: Sequence[Row], system: dict[str, str], batch_size: int) -> str:
+    """The report in Markdown."""
+    counts = collections.Counter(row.status for row in rows)
+    verdict = f"{'All is well' if is_ok(rows) else 'Something is wrong'}; cases: " + ", ".join(
+        f"{count} {status}" for status, count in counts.items()
+    )
 
+    def table(head: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
+        return "\n".join(f"| {' | '.join(line)} |" for line in (head, ["---"] * len(head), *lines))
 
-def report(rows: Sequence[Row], machine: dict[str, str], flags: argparse.Namespace) -> str:
-    """The page, in Markdown."""
-    heads = ("preset", "generator", "precision", "", "images/s", "peak GiB", "losses", "weights", "repeats", "result")
-    tables = [[("", ""), *machine.items()], [heads, *((*row.case, *row.figures, row.result) for row in rows)]]
-    shown = []
-    for head, *lines in tables:
-        cells = [head, ["---"] * len(head), *lines]
-        shown.append("\n".join(f"| {' | '.join(line)} |" for line in cells))
-    reasons = [f"- {' '.join(row.case)}: {row.result}, {row.reason}" for row in rows if row.reason]
+    cells = [list(row.cells().values()) for row in rows]
+    reasons = "\n".join(f"- {', '.join(c[:4])}: {row.reason}" for c, row in zip(cells, rows, strict=True) if row.reason)
     limits = "; ".join(f"{name}: {losses:g} and {weights:g}" for name, (losses, weights) in LIMITS.items())
     legend = (
-        f"`python tests/gpu_check.py {' '.join(sys.argv[1:])}`. Batches of {flags.batch_size} on each device, deterministic "
-        "kernels as in a run; XLA without the random augmentation. images/s: of all devices together. peak GiB: of one GPU, "
-        "what TensorFlow has allocated at once. losses: the largest relative difference to the CPU in the first two steps. "
-        "weights: the distance to the CPU's weights after them, relative to the way that those have moved; of the network that "
-        f"is farthest. Limits of the two: {limits}; of a served model's outputs {OUTPUT_LIMIT:g}. "
-        "repeats: the same steps once more give the same bits."
+        f"Command: `python tests/gpu_check.py {' '.join(sys.argv[1:])}`. Batch size {batch_size} on each device; deterministic "
+        "kernels, as in a run; with XLA, no random augmentation. images/s: of all devices together. peak GiB: memory that "
+        "TensorFlow allocated on one GPU. losses: largest relative difference to the CPU in the first two steps. weights: "
+        "distance to the CPU's weights after these steps, relative to the distance that those have moved, of the worst "
+        f"network. Limits of both: {limits}. repeats: whether a repetition of these steps is bit-identical. tf32: float32 with "
+        "TF32 if the GPU has it, TensorFlow's default; float32 is without."
     )
-    return "\n\n".join(
-        ["# GPU check", verdict(rows), shown[0], shown[1], *(["\n".join(reasons)] if reasons else []), legend]
-    )
+    tables = [table(("", ""), list(system.items())), table(list(rows[0].cells()), cells)]
+    return "\n\n".join(part for part in ("# GPU check", f"{verdict}.", *tables, reasons, legend) if part)
 
 
-def listed(choices: Sequence[str]):
-    """A flag's type: some of the choices, separated by commas."""
-
-    def parse(text: str) -> list[str]:
-        values = text.split(",")
-        if unknown := set(values) - set(choices):
-            raise argparse.ArgumentTypeError(f"{', '.join(sorted(unknown))} is none of {', '.join(choices)}")
-        return values
-
-    return parse
-
-
-def parsed() -> argparse.Namespace:
-    """The flags."""
+def parse_flags() -> argparse.Namespace:
+    """Parses the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--presets", type=listed(PRESETS), default=["64", "paper", "128"])
-    parser.add_argument("--generators", type=listed(GENERATORS), default=list(GENERATORS))
-    parser.add_argument("--precisions", type=listed(LIMITS), default=list(LIMITS))
-    parser.add_argument("--xla", type=listed(("off", "on")), default=["off", "on"])
-    parser.add_argument("--batch_size", type=int, default=16, help="on each device")
-    parser.add_argument("--seconds", type=float, default=2.0, help="for which a case is timed")
-    parser.add_argument("--minutes", type=float, default=5.0, help="after which no case is begun")
-    parser.add_argument("--case_seconds", type=float, default=120.0, help="after which a case is given up")
+    parser.add_argument("--presets", nargs="+", choices=PRESETS, default=["64", "paper", "128"])
+    parser.add_argument("--generators", nargs="+", choices=GENERATORS, default=GENERATORS)
+    parser.add_argument("--precisions", nargs="+", choices=LIMITS, default=list(LIMITS))
+    parser.add_argument("--xla", nargs="+", choices=("off", "on"), default=["off", "on"])
+    parser.add_argument("--batch_size", type=int, default=16, help="of each device")
+    parser.add_argument("--seconds", type=float, default=2.0, help="duration of a speed measurement")
+    parser.add_argument("--minutes", type=float, default=5.0, help="time limit; later cases are not run")
+    parser.add_argument("--case_seconds", type=float, default=120.0, help="time limit of a case")
     parser.add_argument("--report", type=Path, default=ROOT / "build" / "gpu_report.md")
-    parser.add_argument("--virtual_cpus", type=int, default=0, help="instead of GPUs")
-    parser.add_argument(
-        "--control", action="store_true", help="start from other weights than the CPU: all must be WRONG"
-    )
+    parser.add_argument("--virtual_cpus", type=int, default=0, help="number of virtual CPUs to use instead of GPUs")
+    parser.add_argument("--perturb", action="store_true", help="start from other weights than the CPU")
     return parser.parse_args()
 
 
 def main() -> int:
     """Runs the cases and writes the report."""
-    flags = parsed()
+    flags = parse_flags()
     worker = Worker(flags.virtual_cpus)
-    machine = worker.run(about, None, seconds=60)
-    end = time.monotonic() + 60 * flags.minutes
-    if not (machine["gpus"] or flags.virtual_cpus):
+    gpus = worker.run(gpu_cases.gpus, None, seconds=60)
+    if not (gpus or flags.virtual_cpus):
+        worker.end()
         print(
-            "error: TensorFlow finds no GPU that it can use; look whether nvidia-smi shows one, and install CUDA's libraries "
-            "by `.venv/bin/pip install -e .[gpu]` (--virtual_cpus=2 tries this script without one)",
+            "error: TensorFlow finds no GPU; check nvidia-smi, and install CUDA's libraries by `.venv/bin/pip install -e "
+            ".[gpu]` (--virtual_cpus 2 tries this script without a GPU)",
             file=sys.stderr,
         )
-        worker.end()
         return 2
-    can_tf32 = any(tuple(gpu.get("compute_capability", ())) >= TF32_SINCE for gpu in machine["gpus"])
+    rows, end = [], time.monotonic() + 60 * flags.minutes
     with tempfile.TemporaryDirectory() as folder:
-        rows = []
-        for cells, case in planned(flags, Path(folder), can_tf32):
-            rest = end - time.monotonic()
-            rows.append(run(worker, cells, case, min(rest, flags.case_seconds)) if rest > 0 else Row(cells))
-            print(*(cell for cell in (*cells, *rows[-1].figures, rows[-1].result) if cell), flush=True)
+        for (precision, xla), preset, generator in itertools.product(MODES, flags.presets, flags.generators):
+            if precision not in flags.precisions or xla not in flags.xla:
+                continue
+            case = Case(
+                preset=preset, generator=generator, precision=precision, xla=xla == "on", folder=Path(folder),
+                batch_size=flags.batch_size, seconds=flags.seconds, perturb=flags.perturb,
+            )  # fmt: skip
+            seconds = min(end - time.monotonic(), flags.case_seconds)
+            rows.append(run(worker, case, seconds) if seconds > 0 else Row(case))
+            print(*filter(None, rows[-1].cells().values()), flush=True)
     worker.end()
-    page = report(rows, system(machine, flags.virtual_cpus), flags)
+    page = report(rows, machine(gpus, flags.virtual_cpus), flags.batch_size)
     flags.report.parent.mkdir(parents=True, exist_ok=True)
     flags.report.write_text(f"{page}\n", encoding="utf-8")
-    print(f"\n{page}\n\nThis page is in {flags.report}.")
-    return int(not is_well(rows))
+    print(f"\n{page}\n\nThis report is in {flags.report}.")
+    return int(not is_ok(rows))
 
 
 if __name__ == "__main__":

@@ -32,7 +32,7 @@ class Side:
     def __init__(self, generator: str, preset: str, batch_size: int) -> None:
         config = preset_gans.settings(preset, generator, batch_size)
         self.gan = preset_gans.make_gan(config)
-        self.batch = {name: tf.constant(values) for name, values in preset_gans.noise(config).items()}
+        self.batch = {name: tf.constant(values) for name, values in preset_gans.noise_batch(config).items()}
         self.step = tf.function(self.gan.train_step)
         self.turn(STEPS)  # buffers are taken, kernels prepared
 

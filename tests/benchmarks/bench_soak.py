@@ -1,24 +1,29 @@
-"""Does what is served last? Good, bad and huge requests, mixed, for minutes, and the memory of the process that answers.
+"""Soak test of a served model: valid, invalid and huge requests from several clients for minutes; errors, latency and memory.
 
 python tests/benchmarks/bench_soak.py [--minutes=10] [--preset=64] [--clients=8] [--by=server,c_api]
 
-A model with random weights is asked by eight clients that never pause: first over REST and gRPC at a server in a process of
-its own, the stand-in of the tests, or the tensorflow_model_server that EMOGAN_MODEL_SERVER names; then by TensorFlow's C API,
-in a process of its own that never imports TensorFlow. Of each: how often each kind of request was made, and how often it was
-an error; latencies as a client sees them; and how the memory went: resident at first and last, and its slope after the first
-quarter of the time, with a standard error as if the samples were independent, which is too small where memory grows in steps.
-Every answer is compared with the first one. Ends with 1 where there is an error that was not asked for, or one is missing.
+Clients send requests without pauses to a model with random weights: by REST and gRPC to the tests' stand-in for TensorFlow
+Serving, in a process of its own; then by TensorFlow's C API, in this process. For each kind of request the benchmark prints the
+number of requests and errors, and the latency at the client; then the resident memory of the process that serves, and its slope
+after the first quarter of the time. The standard error of the slope assumes independent samples. Each response is compared with
+the first of its kind. Exit code 1: there were unexpected errors or responses, or expected errors are missing.
 """
 
 import argparse
-import contextlib
+import collections
+import dataclasses
+import functools
 import json
 import math
 import os
+import random
+import re
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -26,173 +31,253 @@ sys.path.insert(0, str(Path(__file__).parent.parent / "helpers"))
 
 import c_api
 import grpc
-import model_server
 import numpy as np
 import preset_gans
 import requests
-import soak
 import stand_in
 import tensorflow as tf
+from scipy import stats
 
 from emogan.config import GENERATORS, PRESETS
 from emogan.serving import signatures
-from emogan.serving.connections import connect
+from emogan.serving.connections import REQUEST_ROWS, connect
 from trainers.release.server_files import example_rows
 
-GOOD, BAD, HUGE = 6, 1, 1
-"""How often a request of these kinds is made, in relation to one of another."""
-ROWS_AT_ONCE = {"REST": 32, "C API": 256}
-"""Of a huge request that is good."""
-MESSAGE_LIMIT = 1 << 22
-"""Of gRPC in Python, bytes of a request."""
-TIMEOUT = 120.0
-REFUSED = "refused the request"
-UNREAD, UNKNOWN, TOO_LARGE = "neither a PNG nor a JPEG", "unknown emotion", "must have up to"
-"""What is said of rows."""
-Rows = dict[str, dict[str, np.ndarray]]
+VALID_WEIGHT = 6
+"""Frequency of a kind of valid request; that of each invalid or huge kind is 1."""
+C_API_ROWS = 256
+"""Rows of a huge request by the C API."""
+GRPC_LIMIT = 1 << 22
+"""Maximum size of a request to a gRPC server in Python, bytes."""
+TIMEOUT, SHORT_TIMEOUT = 120.0, 0.02  # seconds
+BINS = np.geomspace(1e-5, 1e3, 2001)
+"""Edges of the histogram of latencies, seconds: each 0.9% above the previous one. Its size does not grow with time."""
+WARM_UP = 0.25
+"""Initial share of the time that the memory's slope excludes."""
+TOLERANCE = 1e-4
+"""Maximum difference of a value to the first response of its kind."""
+MAX_MESSAGES = 20
+NO_ERROR, REJECTED = "^$", "rejected the request"
+TOO_LARGE = "must have up to|larger than max"
+"""Errors of the model and of gRPC."""
+
+Arrays = Mapping[str, np.ndarray]
+Predict = Callable[[str, Arrays], Arrays]
+"""Calls a signature; raises if the request is rejected."""
 
 
-def repeated(rows: dict[str, np.ndarray], count: int) -> dict[str, np.ndarray]:
-    """So many rows."""
+@dataclasses.dataclass(frozen=True)
+class Kind:
+    """A kind of request.
+
+    Attributes:
+        name: its name.
+        send: sends the request and returns the outputs.
+        error: regular expression of the expected error, raised or in the output `error`.
+        weight: relative frequency.
+    """
+
+    name: str
+    send: Callable[[], Arrays]
+    error: str = NO_ERROR
+    weight: int = 1
+
+
+class Statistics:
+    """Results of all clients.
+
+    Attributes:
+        latencies: kind -> histogram over `BINS`.
+        errors: kind -> number of errors, expected or not.
+        unexpected: message -> count.
+        memory: minutes and resident MiB.
+    """
+
+    def __init__(self, kinds: Sequence[Kind]) -> None:
+        self.latencies = {kind.name: np.zeros(len(BINS) + 1, np.int64) for kind in kinds}
+        self.errors = dict.fromkeys(self.latencies, 0)
+        self.unexpected: collections.Counter[str] = collections.Counter()
+        self.memory: list[tuple[float, float]] = []
+        self._first: dict[str, Arrays] = {}
+        self._lock = threading.Lock()
+
+    def send(self, kind: Kind) -> None:
+        """Sends a request and records its outcome."""
+        start, message = time.perf_counter(), ""
+        try:
+            outputs = kind.send()
+        except Exception as error:  # compared with the expected one
+            message = f"{type(error).__name__}: {error}"
+        seconds = time.perf_counter() - start
+        if not message:
+            message = next((text.decode() for text in outputs.get("error", ()) if text), "")
+        with self._lock:
+            self.latencies[kind.name][np.searchsorted(BINS, seconds)] += 1
+            self.errors[kind.name] += bool(message)
+            problem = "" if re.search(kind.error, message) else message or "no error"
+            if not message and not _equal(outputs, self._first.setdefault(kind.name, outputs)):
+                problem = "the response differs from the first one"
+            if problem:
+                problem = f"{kind.name}: {problem[:300]}"
+                listed = problem in self.unexpected or len(self.unexpected) < MAX_MESSAGES
+                self.unexpected[problem if listed else "others"] += 1
+
+    def show(self, title: str) -> None:
+        """Prints the results."""
+        width = max(map(len, self.latencies))
+        print(f"{title}\n  {'request':{width}}   number  errors    p50 ms    p99 ms")
+        for name, counts in (self.latencies | {"all": sum(self.latencies.values())}).items():
+            errors = self.errors.get(name, sum(self.errors.values()))
+            median, p99 = (1e3 * _quantile(counts, share) for share in (0.5, 0.99))
+            print(f"  {name:{width}} {counts.sum():8} {errors:7} {median:9.1f} {p99:9.1f}")
+        minutes, mebibytes = np.array(self.memory).T
+        late = minutes >= WARM_UP * minutes[-1]
+        fit = stats.linregress(minutes[late], mebibytes[late])
+        print(
+            f"  memory: {mebibytes[0]:.1f} MiB at the start, {mebibytes[late][0]:.1f} after the warm-up, {mebibytes[-1]:.1f} "
+            f"at the end; slope {fit.slope:.2f} (standard error {fit.stderr:.2f}) MiB per minute"
+        )
+        for message, count in self.unexpected.items():
+            print(f"  UNEXPECTED, {count} times: {message}")
+        print(f"  unexpected: {self.unexpected.total()}", flush=True)
+
+
+def _equal(outputs: Arrays, first: Arrays) -> bool:
+    return all(
+        values.shape == first[name].shape and (values.dtype == object or np.allclose(values, first[name], 0, TOLERANCE))
+        for name, values in outputs.items()
+    )
+
+
+def _quantile(counts: np.ndarray, share: float) -> float:
+    """Upper bound of the quantile of a histogram, seconds."""
+    sums = np.cumsum(counts)
+    return BINS[min(np.searchsorted(sums, share * sums[-1]), len(BINS) - 1)]
+
+
+def soak(kinds: Sequence[Kind], pid: int, seconds: float, clients: int) -> Statistics:
+    """Sends random kinds of requests from several threads without pauses, and samples the memory of a process."""
+    found, stop = Statistics(kinds), threading.Event()
+    for kind in kinds:  # the first responses
+        found.send(kind)
+
+    def client(seed: int) -> None:
+        rng = random.Random(seed)
+        while not stop.is_set():
+            found.send(rng.choices(kinds, [kind.weight for kind in kinds])[0])
+
+    threads = [threading.Thread(target=client, args=[seed]) for seed in range(clients)]
+    for thread in threads:
+        thread.start()
+    start = time.monotonic()
+    try:
+        while (passed := time.monotonic() - start) < seconds:
+            pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
+            found.memory.append((passed / 60, pages * os.sysconf("SC_PAGE_SIZE") / 2**20))
+            time.sleep(min(2.0, seconds / 200))
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join()
+    return found
+
+
+def repeated(rows: Arrays, count: int) -> Arrays:
+    """Returns that many rows."""
     return {name: np.resize(values, (count, *values.shape[1:])) for name, values in rows.items()}
 
 
-def bad_rows(rows: Rows) -> dict[str, tuple[dict[str, np.ndarray], str]]:
-    """Requests to `serving_default` whose rows cannot be used, by what is wrong, with what is said of it."""
+def invalid_rows(rows: Mapping[str, Arrays]) -> dict[str, tuple[Arrays, str]]:
+    """Requests to `serving_default` with an invalid row, and its error."""
     row = rows["serving_default"]
     png = row["aligned_face_bytes"][0]
     side = math.isqrt(signatures.MAX_PIXELS)
     wide = tf.io.encode_png(tf.zeros([side + 1, side, 1], tf.uint8)).numpy()
-    faces = {
-        "a broken picture": (png[: len(png) // 2], UNREAD),
-        "a face of too many bytes": (png + bytes(signatures.MAX_BYTES), TOO_LARGE),
-        "a face of too many pixels": (wide, TOO_LARGE),
+    files = {
+        "a truncated image": (png[: len(png) // 2], "not a readable PNG or JPEG"),
+        "a file of too many bytes": (png + bytes(signatures.MAX_BYTES), TOO_LARGE),
+        "an image of too many pixels": (wide, TOO_LARGE),
     }
-    return {
-        name: (row | {"aligned_face_bytes": np.array([face], object)}, said) for name, (face, said) in faces.items()
-    } | {"an unknown emotion": (row | {"emotion": np.array([b"bored"], object)}, UNKNOWN)}
-
-
-def wrong_requests(rows: Rows) -> dict[str, tuple[str, dict[str, np.ndarray]]]:
-    """Requests that are refused as a whole, by what is wrong: the signature, and its inputs."""
-    return {
-        "a wrong shape": ("recognise", {"samples": np.zeros([1, 100], np.float32)}),
-        "a wrong type": ("probabilities", rows["probabilities"] | {"seed": np.array([b"one"], object)}),
-        "an unknown signature": ("magic", rows["settings"]),
-        "a missing input": ("audio", {"seed": rows["audio"]["seed"]}),
+    found = {
+        name: (row | {"aligned_face_bytes": np.array([file], object)}, error) for name, (file, error) in files.items()
     }
+    return found | {"an unknown emotion": (row | {"emotion": np.array([b"bored"], object)}, "unknown emotion")}
 
 
-def served_kinds(wire: str, address: str, rows: Rows, real: bool) -> list[soak.Kind]:
-    """Requests to a server on one of its wires."""
-    found, connection = [], connect(address, timeout=TIMEOUT)
+def common_kinds(predict: Predict, rows: Mapping[str, Arrays], rejection: str, huge: int) -> list[Kind]:
+    """Valid, invalid and huge requests; `rejection` is the error of a request that is rejected as a whole."""
 
-    def add(name: str, ask: Callable, *given: object, error: str = "^$", weight: int = BAD) -> None:
-        found.append(soak.Kind(name=f"{wire}, {name}", ask=lambda: ask(*given), error=error, weight=weight))
+    def kind(name: str, signature: str, inputs: Arrays, error: str = NO_ERROR, weight: int = 1) -> Kind:
+        return Kind(name, functools.partial(predict, signature, inputs), error, weight)
 
-    for signature, inputs in rows.items():
-        add(signature, connection.predict, signature, inputs, weight=GOOD)
-    for name, (inputs, said) in bad_rows(rows).items():
-        above = wire == "grpc" and not real and len(inputs["aligned_face_bytes"][0]) > MESSAGE_LIMIT
-        add(name, connection.predict, "serving_default", inputs, error=REFUSED if above else said)
-    for name, given in wrong_requests(rows).items():
-        add(name, connection.predict, *given, error=REFUSED)
-    add("an unknown model", connect(address, "other").predict, "settings", rows["settings"], error=REFUSED)
-    hasty = connect(address, timeout=0.02)  # it is gone before the answer comes, mostly
-    add("a hasty client", hasty.predict, "audio", rows["audio"], error="did not answer|is not ready|^$")
-    if wire == "rest":
-        add("no JSON", _post, address, b'{"inputs": [}', error="HTTP status 400")
-        many = repeated(rows["tensors"], ROWS_AT_ONCE["REST"])
-        add(f"{ROWS_AT_ONCE['REST']} rows", connection.predict, "tensors", many, weight=HUGE)
-        return found
-    add("no message", _send, address, b"\xff" * 1000, error="INTERNAL|INVALID_ARGUMENT")
-    count = (MESSAGE_LIMIT - 10_000) // sum(values.nbytes for values in rows["tensors"].values())
-    for name, more, error in (("below", 0, "^$"), ("above", 1, "^$" if real else REFUSED)):
-        many = repeated(rows["tensors"], count + more)
-        add(
-            f"{count + more} rows, just {name} the limit", connection.predict, "tensors", many, error=error, weight=HUGE
-        )
-    return found
+    return [
+        *(kind(signature, signature, inputs, weight=VALID_WEIGHT) for signature, inputs in rows.items()),
+        *(kind(name, "serving_default", inputs, error) for name, (inputs, error) in invalid_rows(rows).items()),
+        kind("a wrong shape", "recognise", {"samples": np.zeros([1, 100], np.float32)}, rejection),
+        kind("a wrong type", "probabilities", rows["probabilities"] | {"seed": np.array([b"one"], object)}, rejection),
+        kind("a missing input", "audio", {"seed": rows["audio"]["seed"]}, rejection),
+        kind(f"{huge} rows", "tensors", repeated(rows["tensors"], huge)),
+    ]
 
 
-def _post(address: str, body: bytes) -> dict:
+def server_kinds(address: str, rows: Mapping[str, Arrays]) -> list[Kind]:
+    """Requests to a server by REST or gRPC."""
+    connection, impatient = connect(address, timeout=TIMEOUT), connect(address, timeout=SHORT_TIMEOUT)
+    other = connect(address, "other", timeout=TIMEOUT)
+    kinds = [
+        *common_kinds(connection.predict, rows, REJECTED, REQUEST_ROWS),
+        Kind("an unknown signature", lambda: connection.predict("magic", rows["settings"]), REJECTED),
+        Kind("an unknown model", lambda: other.predict("settings", rows["settings"]), REJECTED),
+        Kind("an impatient client", lambda: impatient.predict("audio", rows["audio"]), f"within|not ready|{NO_ERROR}"),
+    ]
+    wire = address.split(":")[0]
+    if wire == "http":
+        kinds.append(Kind("no JSON", lambda: _post(address, b'{"inputs": [}'), "HTTP status 400"))
+    else:
+        kinds.append(Kind("no message", lambda: _send(address, b"\xff" * 1000), "INTERNAL|INVALID_ARGUMENT"))
+        count = GRPC_LIMIT // sum(values.nbytes for values in rows["tensors"].values())
+        below, above = repeated(rows["tensors"], count - 1), repeated(rows["tensors"], count + 1)
+        kinds += [
+            Kind(f"{count - 1} rows, below the limit", lambda: connection.predict("tensors", below)),
+            Kind(f"{count + 1} rows, above the limit", lambda: connection.predict("tensors", above), TOO_LARGE),
+        ]
+    return [dataclasses.replace(kind, name=f"{wire}, {kind.name}") for kind in kinds]
+
+
+def _post(address: str, body: bytes) -> Arrays:
     response = requests.post(f"{address}/v1/models/emogan:predict", data=body, timeout=TIMEOUT)
     raise ValueError(f"HTTP status {response.status_code}")
 
 
-def _send(address: str, body: bytes) -> dict:
+def _send(address: str, body: bytes) -> Arrays:
     with grpc.insecure_channel(address.removeprefix("grpc://")) as channel:
         return channel.unary_unary("/tensorflow.serving.PredictionService/Predict")(body, timeout=TIMEOUT)
 
 
-def c_api_kinds(names: dict[str, tuple[dict[str, str], dict[str, str]]], rows: Rows) -> list[dict]:
-    """Requests to the C API, as soak.py reads them. `names` are those of tensors by signature: of inputs and of outputs."""
-    found = []
-
-    def add(name: str, signature: str, inputs: dict[str, np.ndarray], error: str = "^$", weight: int = BAD) -> None:
-        feeds = {names[signature][0][key]: c_api.packed(values) for key, values in inputs.items()}
-        found.append({"name": name, "feeds": feeds, "fetches": names[signature][1], "error": error, "weight": weight})
-
-    for signature, inputs in rows.items():
-        add(signature, signature, inputs, weight=GOOD)
-    for name, (inputs, said) in bad_rows(rows).items():
-        add(name, "serving_default", inputs, said)
-    for name, (signature, inputs) in wrong_requests(rows).items():
-        if signature in names:
-            add(name, signature, inputs, "RuntimeError")
-    count = ROWS_AT_ONCE["C API"]
-    add(f"{count} rows", "tensors", repeated(rows["tensors"], count), weight=HUGE)
-    return found
-
-
-@contextlib.contextmanager
-def serving(folder: Path) -> Iterator[dict]:
-    """A server of the versions in a folder: its addresses, and its process as `pid`."""
-    if model_server.VARIABLE in os.environ:
-        with model_server.running(folder) as found:
-            yield found
-        return
+def by_server(folder: Path, rows: Mapping[str, Arrays], seconds: float, clients: int) -> Statistics:
+    """Soaks the stand-in."""
     command = [sys.executable, stand_in.__file__, folder]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
-        yield json.loads(process.stdout.readline()) | {"pid": process.pid}
+        addresses = json.loads(process.stdout.readline())
+        kinds = [kind for address in addresses.values() for kind in server_kinds(address, rows)]
+        return soak(kinds, process.pid, seconds, clients)
 
 
-def by_server(folder: Path, rows: Rows, seconds: float, clients: int) -> dict:
-    """What a server did."""
-    with serving(folder) as found:
-        real = model_server.VARIABLE in os.environ
-        kinds = [kind for wire in ("rest", "grpc") for kind in served_kinds(wire, found[wire], rows, real)]
-        return soak.soak(kinds, found["pid"], seconds, clients)
+def by_c_api(folder: Path, rows: Mapping[str, Arrays], seconds: float, clients: int) -> Statistics:
+    """Soaks a session of the C API."""
+    session = c_api.Session(str(Path(tf.__file__).parent / "libtensorflow_cc.so.2"), str(folder / "1"))
+    names = preset_gans.tensor_names(folder / "1")
 
+    def predict(signature: str, inputs: Arrays) -> Arrays:
+        of_inputs, of_outputs = names[signature]
+        feeds = {of_inputs[name]: values for name, values in inputs.items()}
+        return dict(zip(of_outputs, session.run(feeds, list(of_outputs.values())), strict=True))
 
-def by_c_api(folder: Path, rows: Rows, seconds: float, clients: int) -> dict:
-    """What the C API did."""
-    library = Path(tf.__file__).parent / "libtensorflow_cc.so.2"
-    command = [sys.executable, soak.__file__, library, folder / "1", str(seconds), str(clients)]
-    kinds = c_api_kinds(preset_gans.tensor_names(folder / "1"), rows)
-    done = subprocess.run(command, input=json.dumps(kinds), stdout=subprocess.PIPE, text=True, check=True)
-    return json.loads(done.stdout)
-
-
-def show(title: str, found: dict) -> None:
-    """Prints what was found."""
-    width = max(map(len, found["times"]))
-    print(f"{title}\n  {'request':{width}}  number  errors    p50 ms    p99 ms")
-    for name, counts in found["times"].items():
-        middle, slowest = (1e3 * soak.quantile(counts, share) for share in (0.5, 0.99))
-        print(f"  {name:{width}} {sum(counts):7} {found['errors'][name]:7} {middle:9.1f} {slowest:9.1f}")
-    steepness, error = soak.slope(found["memory"])
-    print(
-        f"  memory: {found['memory'][0][1]:.1f} MiB at first, {found['memory'][-1][1]:.1f} at last; slope {steepness:.2f} "
-        f"(standard error {error:.2f}) MiB a minute"
-    )
-    for message, number in found["unexpected"].items():
-        print(f"  UNEXPECTED, {number} times: {message}")
-    print(f"  unexpected: {sum(found['unexpected'].values())}", flush=True)
+    return soak(common_kinds(predict, rows, "RuntimeError", C_API_ROWS), os.getpid(), seconds, clients)
 
 
 def main() -> int:
-    """Prints what was found of each way to ask."""
+    """Exports a model, soaks it in each way, and prints the results."""
     ways = {"server": by_server, "c_api": by_c_api}
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--minutes", type=float, default=10.0)
@@ -203,15 +288,16 @@ def main() -> int:
     flags = parser.parse_args()
     unexpected = 0
     with tempfile.TemporaryDirectory() as name:
-        preset_gans.export(flags.preset, flags.generator, Path(name) / "1")
+        folder = Path(name)
+        preset_gans.export(flags.preset, flags.generator, folder / "1")
         rows = {
             signature: {key: values[:1] for key, values in inputs.items()}
-            for signature, inputs in example_rows(signatures.LocalModel(Path(name))).items()
+            for signature, inputs in example_rows(signatures.LocalModel(folder)).items()
         }
         for way in flags.by.split(","):
-            found = ways[way](Path(name), rows, 60 * flags.minutes, flags.clients)
-            show(f"{way}, preset {flags.preset}, {flags.clients} clients, {flags.minutes:g} minutes", found)
-            unexpected += sum(found["unexpected"].values())
+            found = ways[way](folder, rows, 60 * flags.minutes, flags.clients)
+            found.show(f"{way}, preset {flags.preset}, {flags.clients} clients, {flags.minutes:g} minutes")
+            unexpected += found.unexpected.total()
     return int(unexpected > 0)
 
 

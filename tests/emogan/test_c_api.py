@@ -1,4 +1,4 @@
-"""Every signature by TensorFlow's C API, in a process that never imports TensorFlow: what a server's loader would find."""
+"""Every signature by TensorFlow's C API, in a process without Python's TensorFlow: the same loader as in a server."""
 
 import json
 import subprocess
@@ -15,7 +15,7 @@ from emogan.serving import signatures
 LIBRARY = Path(tf.__file__).parent / "libtensorflow_cc.so.2"
 
 
-def test_every_signature_gives_by_the_c_api_what_it_gives_in_python(exported, inputs_of, record_property):
+def test_every_signature_has_the_same_outputs_by_the_c_api(exported, inputs_of, record_property):
     served = signatures.LocalModel(exported)
     names = preset_gans.tensor_names(exported / "10")
     requests = [

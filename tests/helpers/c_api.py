@@ -1,7 +1,6 @@
-"""Runs a SavedModel by TensorFlow's C API through ctypes, as a program without Python's TensorFlow would: Session, TensorNames.
+"""Runs a SavedModel with TensorFlow's C API by ctypes, without TensorFlow's Python package: `Session`.
 
-As a script it answers one request: `python c_api.py library model.json`, where the JSON on standard input names the tensors to
-feed and to fetch; see `answer`.
+As a script, `python c_api.py library folder` answers the requests on standard input, see `main`.
 """
 
 import base64
@@ -60,7 +59,7 @@ def _load(path):
 
 
 class Session:
-    """A SavedModel as a server loads it.
+    """A SavedModel, loaded as by a server.
 
     Args:
         library: path of libtensorflow_cc.
@@ -85,23 +84,23 @@ class Session:
         self._check(status)
 
     def run(self, feeds, fetches):
-        """Feeds arrays by tensor name, text as arrays of bytes objects; returns the arrays of `fetches`."""
+        """Returns the arrays of the tensors `fetches` for inputs by tensor name; text is an array of bytes objects."""
         tf = self._tf
         inputs, outputs = ((_Output * len(names))(*map(self._output, names)) for names in (list(feeds), fetches))
-        given = [self._tensor(np.asarray(values)) for values in feeds.values()]
-        values, found = (ctypes.c_void_p * len(given))(*given), (ctypes.c_void_p * len(fetches))()
+        fed = [self._tensor(np.asarray(values)) for values in feeds.values()]
+        values, fetched = (ctypes.c_void_p * len(fed))(*fed), (ctypes.c_void_p * len(fetches))()
         status = tf.TF_NewStatus()
         tf.TF_SessionRun(
-            self._session, None, inputs, values, len(given), outputs, found, len(fetches), None, 0, None, status
+            self._session, None, inputs, values, len(fed), outputs, fetched, len(fetches), None, 0, None, status
         )
         try:
             self._check(status)
-            return [self._array(tensor) for tensor in found]
+            return [self._array(tensor) for tensor in fetched]
         finally:
-            for tensor in given:
-                for text in self._texts(tensor):  # which belong to who made them
+            for tensor in fed:
+                for text in self._texts(tensor):  # TF_DeleteTensor does not free them
                     tf.TF_StringDealloc(text)
-            for tensor in filter(None, (*given, *found)):
+            for tensor in filter(None, (*fed, *fetched)):
                 tf.TF_DeleteTensor(tensor)
 
     def _check(self, status):
@@ -132,7 +131,7 @@ class Session:
         return tensor
 
     def _array(self, tensor):
-        tf, shape, kind = self._tf, self._shape(tensor), self._tf.TF_TensorType(tensor)
+        tf, kind, shape = self._tf, self._tf.TF_TensorType(tensor), self._shape(tensor)
         if kind == _STRING:
             texts = [
                 ctypes.string_at(tf.TF_StringGetDataPointer(p), tf.TF_StringGetSize(p)) for p in self._texts(tensor)
@@ -145,7 +144,7 @@ class Session:
         return [self._tf.TF_Dim(tensor, axis) for axis in range(self._tf.TF_NumDims(tensor))]
 
     def _texts(self, tensor):
-        """Where each text of a tensor is; none where it holds numbers."""
+        """Addresses of a tensor's texts; none if it holds numbers."""
         if self._tf.TF_TensorType(tensor) != _STRING:
             return []
         data = self._tf.TF_TensorData(tensor)
@@ -153,14 +152,14 @@ class Session:
 
 
 def packed(values):
-    """An array as what JSON can hold."""
+    """Encodes an array for JSON."""
     if values.dtype == object:
         return [base64.b64encode(value).decode() for value in values]
     return {"dtype": values.dtype.name, "shape": values.shape, "data": base64.b64encode(values.tobytes()).decode()}
 
 
 def unpacked(value):
-    """The array that was `packed`."""
+    """Decodes an array of `packed`."""
     if isinstance(value, list):
         return np.array([base64.b64decode(text) for text in value], object)
     return np.frombuffer(base64.b64decode(value["data"]), value["dtype"]).reshape(value["shape"])

@@ -1,6 +1,6 @@
-"""A preset's GAN as a run trains it, a batch of noise to train it on, and its export.
+"""A preset's GAN with a run's settings and a batch of noise; its export. All with random weights.
 
-Public names: settings, noise, make_gan; export, tensor_names.
+Public names: settings, noise_batch, make_gan; export, tensor_names.
 """
 
 import dataclasses
@@ -20,12 +20,12 @@ from trainers.stages import gan
 
 
 def settings(preset: str, generator: str, batch_size: int, **changes: object) -> RunConfig:
-    """Those of a moderate run with that generator's own settings; `changes` are others, by name."""
+    """Returns the settings of a moderate run with this generator; `changes` are further settings by flag name."""
     return RunConfig.from_preset(preset, generator=generator, schedule="moderate", batch_size=batch_size, **changes)
 
 
-def noise(config: RunConfig) -> Batch:
-    """A batch of arrays, always the same."""
+def noise_batch(config: RunConfig) -> Batch:
+    """Returns a batch of calibration as NumPy arrays; equal in every call."""
     model, count, rng = config.model, config.calibrate.batch_size, np.random.default_rng(1)
     sides = (count, model.size, model.size)
     faces = rng.uniform(-1, 1, (*sides, 3)).astype(np.float32)
@@ -41,22 +41,22 @@ def noise(config: RunConfig) -> Batch:
 
 
 def make_gan(config: RunConfig) -> EmoGAN:
-    """G, D and Q with random weights; where G learns a code, that of noise."""
+    """Returns G, D and Q as for calibration; the code, if any, is adapted to noise."""
     made, model, rng = gan.make_gan(config), config.model, np.random.default_rng(2)
     if made.code:
         count = 2 * model.noise_dim
-        pictures = rng.uniform(-1, 1, (count, model.size, model.size, 1)).astype(np.float32)
+        images = rng.uniform(-1, 1, (count, model.size, model.size, 1)).astype(np.float32)
         labels = np.eye(model.num_classes, dtype=np.float32)[rng.integers(model.num_classes, size=count)]
-        with tf.device("/cpu:0"):  # so that it is the same wherever the rest is
-            made.code.adapt(pictures, labels)
+        with tf.device("/cpu:0"):  # the same code on every device
+            made.code.adapt(images, labels)
     return made
 
 
 def export(preset: str, generator: str, folder: Path) -> tf.keras.Model:
-    """Writes a served model with random weights, a generator and a classifier; returns the generator."""
+    """Saves G and a recogniser as a served model; returns G."""
     tf.keras.utils.set_random_seed(1)
     model = dataclasses.replace(PRESETS[preset], generator=generator)
-    settings = signatures.ServedSettings(
+    served = signatures.ServedSettings(
         media=MediaConfig.of_size(model.size),
         model=model,
         class_names=list(EMOTIONS),
@@ -65,12 +65,12 @@ def export(preset: str, generator: str, folder: Path) -> tf.keras.Model:
         licences={},
     )
     made = networks.build_generator(model)
-    signatures.save_served(made, networks.build_classifier(model), settings, folder)
+    signatures.save_served(made, networks.build_classifier(model), served, folder)
     return made
 
 
 def tensor_names(folder: Path) -> dict[str, tuple[dict[str, str], dict[str, str]]]:
-    """The names of the tensors of every signature, as a SavedModel's file has them: inputs and outputs."""
+    """Names of the input and output tensors of every signature in a SavedModel."""
     saved = saved_model_pb2.SavedModel.FromString((folder / "saved_model.pb").read_bytes())
     return {
         name: tuple({key: info.name for key, info in side.items()} for side in (signature.inputs, signature.outputs))

@@ -1,8 +1,8 @@
-"""A stand-in for TensorFlow Serving: it proves the client and the wire format, and nothing of the real server.
+"""A stand-in for TensorFlow Serving. It verifies the client and the wire format, but not the real server.
 
-It speaks the REST predict interface in row and column form, and gRPC's Predict, over a SavedModel in this process.
+It implements Predict by REST, in row and column format, and by gRPC, for a SavedModel in this process.
 
-As a script it is a server until its standard input ends: `python stand_in.py folder` prints the addresses as JSON.
+`python stand_in.py folder` serves until its standard input ends; it prints the addresses as JSON.
 """
 
 import base64
@@ -26,17 +26,17 @@ from emogan.serving.signatures import LocalModel, versions
 
 _PATH = re.compile(r"/v1/models/emogan(/versions/(?P<version>\d+))?:predict")
 
-_NO_REQUEST = (ValueError, TypeError, LookupError, AttributeError)
-"""What taking apart a request raises that has another form than it should."""
+_INVALID = (tf.errors.OpError, ValueError, TypeError, LookupError, AttributeError)
+"""Exceptions raised by requests of a wrong format, type or shape."""
 _CODES = {400: grpc.StatusCode.INVALID_ARGUMENT, 404: grpc.StatusCode.NOT_FOUND}
 
 
 class Refused(Exception):
-    """What the server answers with: a status and words."""
+    """An error response: status and message."""
 
 
 class StandIn(prediction_service_pb2_grpc.PredictionServiceServicer):
-    """The server; `faults` are what the next requests meet: called with the handler or the context, in their order."""
+    """The server. Each of `faults` replaces a response: it is called with the REST handler or the gRPC context."""
 
     def __init__(self, folder):
         self.folder = folder
@@ -46,7 +46,7 @@ class StandIn(prediction_service_pb2_grpc.PredictionServiceServicer):
         self.look()
 
     def look(self):
-        """Takes the newest of the versions that are in the folder now; one that cannot be loaded leaves what there was."""
+        """Loads the newest version in the folder; keeps the previous one if that fails."""
         found = versions(self.folder)
         if not found:
             raise Refused(404, "Servable not found for request: Latest(emogan)")
@@ -56,7 +56,7 @@ class StandIn(prediction_service_pb2_grpc.PredictionServiceServicer):
 
     @contextlib.contextmanager
     def running(self):
-        """While it lasts, both interfaces are served; gives their addresses."""
+        """Serves REST and gRPC within the context; yields their addresses."""
         rest = http.server.ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
         threading.Thread(target=rest.serve_forever, daemon=True).start()
         remote = grpc.server(futures.ThreadPoolExecutor(4))
@@ -79,13 +79,10 @@ class StandIn(prediction_service_pb2_grpc.PredictionServiceServicer):
         different = set(self.inputs_of(signature)) ^ set(inputs)
         if different:
             raise Refused(400, f"JSON object: does not have named input: {min(different)}")
-        try:
-            return self.model.predict(signature, inputs)
-        except (tf.errors.OpError, ValueError, TypeError) as error:  # of other types or shapes
-            raise Refused(400, str(error)) from error
+        return self.model.predict(signature, inputs)
 
     def rest(self, path, body):
-        """The answer to a REST request, as what becomes JSON."""
+        """Returns the response to a REST request, for JSON."""
         match = _PATH.fullmatch(path)
         if not match:
             raise Refused(404, f"Servable not found for request: Latest({path})")
@@ -93,19 +90,6 @@ class StandIn(prediction_service_pb2_grpc.PredictionServiceServicer):
             request = json.loads(body)
         except ValueError as error:
             raise Refused(400, f"JSON Parse error: {error}") from error
-        try:
-            signature, inputs = self._given(request)
-        except _NO_REQUEST as error:
-            raise Refused(400, f"JSON Value: {error}") from error
-        outputs = {name: _json(name, values) for name, values in self.call(signature, inputs).items()}
-        if "inputs" in request:
-            return {"outputs": outputs if len(outputs) > 1 else next(iter(outputs.values()))}
-        if len(outputs) == 1:
-            return {"predictions": next(iter(outputs.values()))}
-        return {"predictions": [dict(zip(outputs, row, strict=True)) for row in zip(*outputs.values(), strict=True)]}
-
-    def _given(self, request):
-        """The signature that a REST request asks for, and its inputs."""
         signature = request.get("signature_name", "serving_default")
         if ("instances" in request) == ("inputs" in request):
             raise Refused(400, "JSON Value: {} must have one of 'instances' and 'inputs'")
@@ -117,7 +101,13 @@ class StandIn(prediction_service_pb2_grpc.PredictionServiceServicer):
         else:
             rows = [row if isinstance(row, dict) and "b64" not in row else {first: row} for row in request["instances"]]
             columns = {name: [row[name] for row in rows] for name in rows[0]}
-        return signature, {name: _array(specs[name], values) for name, values in columns.items() if name in specs}
+        inputs = {name: _array(specs[name], values) for name, values in columns.items() if name in specs}
+        outputs = {name: _json(name, values) for name, values in self.call(signature, inputs).items()}
+        if "inputs" in request:
+            return {"outputs": outputs if len(outputs) > 1 else next(iter(outputs.values()))}
+        if len(outputs) == 1:
+            return {"predictions": next(iter(outputs.values()))}
+        return {"predictions": [dict(zip(outputs, row, strict=True)) for row in zip(*outputs.values(), strict=True)]}
 
     def Predict(self, request, context):
         self.requests += 1
@@ -126,14 +116,13 @@ class StandIn(prediction_service_pb2_grpc.PredictionServiceServicer):
         try:
             if request.model_spec.name != "emogan":
                 raise Refused(404, f"Servable not found for request: Latest({request.model_spec.name})")
-            try:
-                inputs = {name: tf.make_ndarray(tensor) for name, tensor in request.inputs.items()}
-            except _NO_REQUEST as error:
-                raise Refused(400, str(error)) from error
+            inputs = {name: tf.make_ndarray(tensor) for name, tensor in request.inputs.items()}
             outputs = self.call(request.model_spec.signature_name, inputs)
         except Refused as refused:
-            status, words = refused.args
-            context.abort(_CODES[status], words)
+            status, message = refused.args
+            context.abort(_CODES[status], message)
+        except _INVALID as error:
+            context.abort(_CODES[400], str(error))
         answer = predict_pb2.PredictResponse()
         for name, values in outputs.items():
             answer.outputs[name].CopyFrom(tf.make_tensor_proto(values))
@@ -165,8 +154,10 @@ def _handler(server):
             try:
                 self.answer(200, json.dumps(server.rest(self.path, body)).encode())
             except Refused as refused:
-                status, words = refused.args
-                self.answer(status, json.dumps({"error": words}).encode())
+                status, message = refused.args
+                self.answer(status, json.dumps({"error": message}).encode())
+            except _INVALID as error:
+                self.answer(400, json.dumps({"error": str(error)}).encode())
 
         def answer(self, status, body):
             self.send_response(status)
@@ -182,21 +173,21 @@ def _handler(server):
 
 
 def unavailable(where):
-    """A server that is still loading, or whose queue is full."""
+    """A server that is loading, or has a full queue."""
     if isinstance(where, grpc.ServicerContext):
         where.abort(grpc.StatusCode.UNAVAILABLE, "not ready yet")
     where.answer(503, b'{"error": "not ready yet"}')
 
 
 def slow(where):
-    """One that takes its time."""
+    """A slow server."""
     time.sleep(3)
     if not isinstance(where, grpc.ServicerContext):
         where.answer(200, b"{}")
 
 
 def dripping(where):
-    """One that sends a byte now and then, for longer than anybody waits."""
+    """A server that sends a byte every 0.1 s, for longer than the time limit."""
     where.send_response(200)
     where.send_header("Content-Length", "1000")
     where.end_headers()
@@ -212,18 +203,14 @@ def garbage(where):
 
 
 def torn(where):
-    """One that dies while it answers."""
+    """A server that stops within a response."""
     where.send_response(200)
     where.send_header("Content-Length", "1000")
     where.end_headers()
     where.wfile.write(b'{"outputs"')
 
 
-def main():
-    with StandIn(Path(sys.argv[1])).running() as addresses:
-        print(json.dumps(addresses), flush=True)
-        sys.stdin.read()
-
-
 if __name__ == "__main__":
-    main()
+    with StandIn(Path(sys.argv[1])).running() as printed:
+        print(json.dumps(printed), flush=True)
+        sys.stdin.read()
