@@ -26,7 +26,9 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+from emogan.command import quiet
+
+quiet()
 sys.path.insert(0, str(Path(__file__).parent.parent / "helpers"))
 
 import c_api
@@ -43,8 +45,8 @@ from emogan.serving import signatures
 from emogan.serving.connections import REQUEST_ROWS, connect
 from trainers.release.server_files import example_rows
 
-VALID_WEIGHT = 6
-"""Frequency of a kind of valid request; that of each invalid or huge kind is 1."""
+WEIGHTS = {"valid": 6, "invalid": 1, "huge": 1}
+"""Group -> relative frequency of each of its kinds of requests."""
 C_API_ROWS = 256
 """Rows of a huge request by the C API."""
 GRPC_LIMIT = 1 << 22
@@ -74,13 +76,13 @@ class Kind:
         name: its name.
         send: sends the request and returns the outputs.
         error: regular expression of the expected error, raised or in the output `error`.
-        weight: relative frequency.
+        group: a key of `WEIGHTS`.
     """
 
     name: str
     send: Callable[[], Arrays]
-    error: str = NO_ERROR
-    weight: int = 1
+    error: str
+    group: str = "invalid"
 
 
 class Statistics:
@@ -94,6 +96,7 @@ class Statistics:
     """
 
     def __init__(self, kinds: Sequence[Kind]) -> None:
+        self._groups = {group: [kind.name for kind in kinds if kind.group == group] for group in WEIGHTS}
         self.latencies = {kind.name: np.zeros(len(BINS) + 1, np.int64) for kind in kinds}
         self.errors = dict.fromkeys(self.latencies, 0)
         self.unexpected: collections.Counter[str] = collections.Counter()
@@ -124,12 +127,15 @@ class Statistics:
 
     def show(self, title: str) -> None:
         """Prints the results."""
-        width = max(map(len, self.latencies))
+        rows = {name: [name] for name in self.latencies} | {
+            f"all {group}": names for group, names in self._groups.items()
+        }
+        width = max(map(len, rows))
         print(f"{title}\n  {'request':{width}}   number  errors    p50 ms    p99 ms")
-        for name, counts in (self.latencies | {"all": sum(self.latencies.values())}).items():
-            errors = self.errors.get(name, sum(self.errors.values()))
+        for row, names in rows.items():
+            counts, errors = sum(self.latencies[name] for name in names), sum(self.errors[name] for name in names)
             median, p99 = (1e3 * _quantile(counts, share) for share in (0.5, 0.99))
-            print(f"  {name:{width}} {counts.sum():8} {errors:7} {median:9.1f} {p99:9.1f}")
+            print(f"  {row:{width}} {counts.sum():8} {errors:7} {median:9.1f} {p99:9.1f}")
         minutes, mebibytes = np.array(self.memory).T
         late = minutes >= WARM_UP * minutes[-1]
         fit = stats.linregress(minutes[late], mebibytes[late])
@@ -162,9 +168,9 @@ def soak(kinds: Sequence[Kind], pid: int, seconds: float, clients: int) -> Stati
         found.send(kind)
 
     def client(seed: int) -> None:
-        rng = random.Random(seed)
+        rng, weights = random.Random(seed), [WEIGHTS[kind.group] for kind in kinds]
         while not stop.is_set():
-            found.send(rng.choices(kinds, [kind.weight for kind in kinds])[0])
+            found.send(rng.choices(kinds, weights)[0])
 
     threads = [threading.Thread(target=client, args=[seed]) for seed in range(clients)]
     for thread in threads:
@@ -207,16 +213,16 @@ def invalid_rows(rows: Mapping[str, Arrays]) -> dict[str, tuple[Arrays, str]]:
 def common_kinds(predict: Predict, rows: Mapping[str, Arrays], rejection: str, huge: int) -> list[Kind]:
     """Valid, invalid and huge requests; `rejection` is the error of a request that is rejected as a whole."""
 
-    def kind(name: str, signature: str, inputs: Arrays, error: str = NO_ERROR, weight: int = 1) -> Kind:
-        return Kind(name, functools.partial(predict, signature, inputs), error, weight)
+    def kind(name: str, signature: str, inputs: Arrays, error: str = NO_ERROR, group: str = "invalid") -> Kind:
+        return Kind(name, functools.partial(predict, signature, inputs), error, group)
 
     return [
-        *(kind(signature, signature, inputs, weight=VALID_WEIGHT) for signature, inputs in rows.items()),
+        *(kind(signature, signature, inputs, group="valid") for signature, inputs in rows.items()),
         *(kind(name, "serving_default", inputs, error) for name, (inputs, error) in invalid_rows(rows).items()),
         kind("a wrong shape", "recognise", {"samples": np.zeros([1, 100], np.float32)}, rejection),
         kind("a wrong type", "probabilities", rows["probabilities"] | {"seed": np.array([b"one"], object)}, rejection),
         kind("a missing input", "audio", {"seed": rows["audio"]["seed"]}, rejection),
-        kind(f"{huge} rows", "tensors", repeated(rows["tensors"], huge)),
+        kind(f"{huge} rows", "tensors", repeated(rows["tensors"], huge), group="huge"),
     ]
 
 
@@ -238,7 +244,7 @@ def server_kinds(address: str, rows: Mapping[str, Arrays]) -> list[Kind]:
         count = GRPC_LIMIT // sum(values.nbytes for values in rows["tensors"].values())
         below, above = repeated(rows["tensors"], count - 1), repeated(rows["tensors"], count + 1)
         kinds += [
-            Kind(f"{count - 1} rows, below the limit", lambda: connection.predict("tensors", below)),
+            Kind(f"{count - 1} rows, below the limit", lambda: connection.predict("tensors", below), NO_ERROR, "huge"),
             Kind(f"{count + 1} rows, above the limit", lambda: connection.predict("tensors", above), TOO_LARGE),
         ]
     return [dataclasses.replace(kind, name=f"{wire}, {kind.name}") for kind in kinds]
