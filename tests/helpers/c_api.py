@@ -5,6 +5,7 @@ As a script, `python c_api.py library folder` answers the requests on standard i
 
 import base64
 import ctypes
+import itertools
 import json
 import sys
 
@@ -85,11 +86,10 @@ class Session:
 
     def run(self, feeds, fetches):
         """Returns the arrays of the tensors `fetches` for inputs by tensor name; text is an array of bytes objects."""
-        tf = self._tf
-        inputs, outputs = ((_Output * len(names))(*map(self._output, names)) for names in (list(feeds), fetches))
+        tf, status = self._tf, self._tf.TF_NewStatus()
         fed = [self._tensor(np.asarray(values)) for values in feeds.values()]
+        inputs, outputs = ((_Output * len(names))(*map(self._output, names)) for names in (list(feeds), fetches))
         values, fetched = (ctypes.c_void_p * len(fed))(*fed), (ctypes.c_void_p * len(fetches))()
-        status = tf.TF_NewStatus()
         tf.TF_SessionRun(
             self._session, None, inputs, values, len(fed), outputs, fetched, len(fetches), None, 0, None, status
         )
@@ -97,9 +97,8 @@ class Session:
             self._check(status)
             return [self._array(tensor) for tensor in fetched]
         finally:
-            for tensor in fed:
-                for text in self._texts(tensor):  # TF_DeleteTensor does not free them
-                    tf.TF_StringDealloc(text)
+            for text in itertools.chain(*map(self._texts, fed)):  # TF_DeleteTensor does not free them
+                tf.TF_StringDealloc(text)
             for tensor in filter(None, (*fed, *fetched)):
                 tf.TF_DeleteTensor(tensor)
 
@@ -131,24 +130,21 @@ class Session:
         return tensor
 
     def _array(self, tensor):
-        tf, kind, shape = self._tf, self._tf.TF_TensorType(tensor), self._shape(tensor)
+        tf = self._tf
+        shape = [tf.TF_Dim(tensor, axis) for axis in range(tf.TF_NumDims(tensor))]
+        kind, data = tf.TF_TensorType(tensor), tf.TF_TensorData(tensor)
         if kind == _STRING:
-            texts = [
-                ctypes.string_at(tf.TF_StringGetDataPointer(p), tf.TF_StringGetSize(p)) for p in self._texts(tensor)
-            ]
+            at = self._texts(tensor)
+            texts = [ctypes.string_at(tf.TF_StringGetDataPointer(p), tf.TF_StringGetSize(p)) for p in at]
             return np.array(texts, object).reshape(shape)
-        data = ctypes.string_at(tf.TF_TensorData(tensor), tf.TF_TensorByteSize(tensor))
-        return np.frombuffer(data, _DTYPES[kind]).reshape(shape)
-
-    def _shape(self, tensor):
-        return [self._tf.TF_Dim(tensor, axis) for axis in range(self._tf.TF_NumDims(tensor))]
+        return np.frombuffer(ctypes.string_at(data, tf.TF_TensorByteSize(tensor)), _DTYPES[kind]).reshape(shape)
 
     def _texts(self, tensor):
         """Addresses of a tensor's texts; none if it holds numbers."""
         if self._tf.TF_TensorType(tensor) != _STRING:
             return []
         data = self._tf.TF_TensorData(tensor)
-        return [data + n * _TSTRING_BYTES for n in range(int(np.prod(self._shape(tensor))))]
+        return range(data, data + self._tf.TF_TensorByteSize(tensor), _TSTRING_BYTES)
 
 
 def packed(values):
