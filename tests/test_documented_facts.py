@@ -9,7 +9,7 @@ import tensorflow as tf
 from documents import PAGES, ROOT
 
 import datasets
-from datasets import files, media, workers
+from datasets import distributed, files, media, workers
 from datasets.builder import MAX_REJECTS
 from datasets.corpus import CACHE_BYTES
 from datasets.streams import SHUFFLE_EXAMPLES
@@ -40,6 +40,7 @@ def limits_table() -> str:
         "a video's frame": f"at most {media.MAX_FRAME_PIXELS // 10**6} million pixels",
         "the sound of a clip": f"at most {sounds.MAX_SOUND_SECONDS / 60:.0f} minutes",
         "the work on a clip": f"at most {workers.MAX_ITEM_SECONDS / 60:.0f} minutes",
+        "the time in which Apache Beam's workers finish no clip": f"at most {distributed.SILENCE_SECONDS / 60:.0f} minutes",
         "rejected clips of a dataset (`--max_rejects`)": f"at most {MAX_REJECTS:.0%}",
         "the width of a face in its frame (`--min_face_width`)": f"at least {face.min_width:g} pixels",
         "frames in which a face is looked for": f"the middle one and {face.search_frames} before and behind it",
