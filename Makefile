@@ -1,25 +1,16 @@
 # make demo | table1 | evidence | test | test-all | check | format | docs | lock | clean. Each sets up what it needs in .venv, once.
-PYTHON ?= python3.11
 BIN := .venv/bin
 INSTALLED := .venv/installed
-
-# Of pip's settings, in files or in the environment, only those are obeyed that say where packages come from and how to get there:
-# others would install them elsewhere (user, target), not as they are locked (no-binary, constraint), or not at all.
-SOURCES := index-url|extra-index-url|no-index|find-links|trusted-host|proxy|cert|client-cert|keyring-provider|timeout|default-timeout|retries|cache-dir|no-cache-dir
-pip_install = $(BIN)/pip -vvv config list | sed 's/^:env:/last/' | sort \
-	| sed -nE "s/^(global|install|last)\.($(SOURCES))=.(.*).$$/PIP_\2=\3/; T; s/\\\\n/ /g; p" | tr '\n' '\0' \
-	| xargs -0 sh -c 'env $(patsubst %,-u %,$(filter PIP_%,$(.VARIABLES))) PIP_CONFIG_FILE=/dev/null "$$@" \
-		$(BIN)/pip install --quiet --disable-pip-version-check --no-deps $(1)' sh
 
 .PHONY: demo table1 evidence test test-all check format docs lock clean
 .DEFAULT_GOAL := demo
 
-$(INSTALLED): requirements.lock setup.py
-	@command -v $(PYTHON) >/dev/null || { echo "emogan needs Python 3.11 (TensorFlow 2.15 runs on no newer one); install it, or name it with PYTHON=/path/to/python3.11"; exit 1; }
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || { echo "emogan needs Python 3.11, and $(PYTHON) is another version; name the right one with PYTHON=/path/to/python3.11"; exit 1; }
-	$(PYTHON) -m venv --clear .venv
-	$(call pip_install,--require-hashes -r requirements.lock)
-	$(call pip_install,--no-build-isolation -e .)
+# Any Python will do, or uv alone, to begin with: install.py has Python 3.11 found, or downloaded.
+$(INSTALLED): requirements.lock setup.py install.py
+	@by_uv() { uv run -qq --no-project --no-cache --python 3.11 python "$$@"; }; \
+	for python in $(if $(PYTHON),"$(PYTHON)",python3.11 python3 by_uv); do \
+		if "$$python" -c 'import sys; sys.exit(sys.version_info < (3, 8))' 2>/dev/null; then "$$python" "$(CURDIR)/install.py"; exit; fi; \
+	done; echo "emogan needs Python 3.11 (TensorFlow 2.15 runs on no newer one), and none is found or can be downloaded by uv; install it, or uv, or name it with PYTHON=/path/to/python3.11"; exit 1
 	@touch $@
 
 DEMO := demo

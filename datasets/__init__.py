@@ -1,4 +1,4 @@
-"""Corpora on disk become TFRecord datasets, and those become batches.
+"""Builds TFRecord datasets from corpora on disk, and batches from datasets.
 
 Importing this package registers the builders `crema_d_av`, `folder_av`, `ravdess_av` and `voxceleb_av` with TFDS, for
 `tfds.load`. It does not import TensorFlow.

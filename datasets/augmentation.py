@@ -1,8 +1,8 @@
-"""Light changes of training examples that leave their label true; and mixup, which mixes the labels too.
+"""Augmentation of training examples that preserves their labels; and mixup, which mixes the labels too.
 
-Public names: SILENCE, flip_face, vary_face; augment_spectrogram, which is shift_spectrogram, add_white_noise and
-mask_spectrogram, and changes_spectrograms; mix. Each is a function of a key, `[seed, running number of the example]` (of the
-batch, for mix), as the noise is, so replicas and resumed runs agree.
+Public names: SILENCE, flip_face, vary_face; augment_spectrogram (shift_spectrogram, add_white_noise and mask_spectrogram in
+sequence), changes_spectrograms; mix. Like G's noise, each is a function of a key, `[seed, running number of the example]` (of
+the batch for mix), so replicas and resumed runs agree.
 """
 
 import numpy as np
@@ -11,54 +11,54 @@ import tensorflow as tf
 from emogan.config import AugmentConfig, SpectrogramConfig
 
 SILENCE = -1.0
-"""What `emogan.audio.spectrogram` draws where there is no sound."""
+"""Value of `emogan.audio.spectrogram` where there is no sound."""
 
 _SNR_RANGE_DB = 30.0
-"""Distance of the highest signal-to-noise ratio from the lowest."""
+"""Range of the signal-to-noise ratios."""
 
-# What is drawn, so that no two draws of an example are the same.
+# One number for each random draw, so that no two draws of an example are the same.
 _FLIP, _TIME, _FREQUENCY, _SHIFT, _SNR, _NOISE, _PARTNER, _SHARE, _PLACE, _BRIGHTNESS, _CONTRAST = range(1, 12)
 
 
 def flip_face(face: tf.Tensor, key: tf.Tensor) -> tf.Tensor:
-    """Mirrors every other face, by chance, left to right: [S, S, 3] of any dtype; key int64 [2]."""
+    """Mirrors a face left to right with probability 1/2: [S, S, 3] of any dtype; key int64 [2]."""
     return tf.image.stateless_random_flip_left_right(face, tf.random.experimental.stateless_fold_in(key, _FLIP))
 
 
 def vary_face(face: tf.Tensor, key: tf.Tensor) -> tf.Tensor:
-    """Moves a face by up to a twelfth of its side, edges mirrored, and changes its brightness by up to a twentieth of the range
-    and its contrast by up to 15%: uint8 [S, S, 3]; key int64 [2]."""
-    seeds = [tf.random.experimental.stateless_fold_in(key, what) for what in (_PLACE, _BRIGHTNESS, _CONTRAST)]
-    reach = face.shape[0] // 12
-    wider = tf.pad(face, [[reach, reach], [reach, reach], [0, 0]], "SYMMETRIC")
-    moved = tf.image.stateless_random_crop(wider, face.shape, seeds[0])
+    """Shifts a face by up to a twelfth of its side (edges mirrored), and changes its brightness by up to a twentieth of the
+    range and its contrast by up to 15%: uint8 [S, S, 3]; key int64 [2]."""
+    seeds = [tf.random.experimental.stateless_fold_in(key, draw) for draw in (_PLACE, _BRIGHTNESS, _CONTRAST)]
+    max_shift = face.shape[0] // 12
+    padded = tf.pad(face, [[max_shift, max_shift], [max_shift, max_shift], [0, 0]], "SYMMETRIC")
+    shifted = tf.image.stateless_random_crop(padded, face.shape, seeds[0])
     return tf.image.stateless_random_contrast(
-        tf.image.stateless_random_brightness(moved, 0.05, seeds[1]), 0.85, 1.15, seeds[2]
+        tf.image.stateless_random_brightness(shifted, 0.05, seeds[1]), 0.85, 1.15, seeds[2]
     )
 
 
 def changes_spectrograms(config: AugmentConfig) -> bool:
-    """Whether `augment_spectrogram` does anything at all."""
-    return bool(_shifts(config) or config.noise_snr_db or _masks(config))
+    """Returns whether `augment_spectrogram` has any effect."""
+    return bool(_shifts(config) or config.noise_snr_db is not None or _masks(config))
 
 
 def augment_spectrogram(
     spectrogram: tf.Tensor, key: tf.Tensor, config: AugmentConfig, settings: SpectrogramConfig
 ) -> tf.Tensor:
-    """Shifts a spectrogram, adds white noise and masks it, in this order, so that masks are silent; each only where it is on.
+    """Shifts a spectrogram, adds white noise and masks it, in this order (so masks are silent); each step only if enabled.
 
     Args:
         spectrogram: floats [S, S, 1]: frequency, time, 1.
         key: int64 [2].
-        config: what is done, and how much of it.
-        settings: how spectrograms were made.
+        config: the enabled steps and their strength.
+        settings: of the spectrogram.
 
     Returns:
-        The same shape and dtype; where nothing is on, the tensor itself.
+        The same shape and dtype; the tensor itself if no step is enabled.
     """
     if _shifts(config):
         spectrogram = shift_spectrogram(spectrogram, key, config)
-    if config.noise_snr_db:
+    if config.noise_snr_db is not None:
         spectrogram = add_white_noise(spectrogram, key, config, settings)
     if _masks(config):
         spectrogram = mask_spectrogram(spectrogram, key, config)
@@ -74,70 +74,68 @@ def _masks(config: AugmentConfig) -> bool:
 
 
 def shift_spectrogram(spectrogram: tf.Tensor, key: tf.Tensor, config: AugmentConfig) -> tf.Tensor:
-    """Moves a spectrogram by whole frames and whole rows; what is pushed over an edge is lost, and nothing wraps round.
+    """Shifts a spectrogram by whole frames and rows, without wrapping round.
 
     Args:
         spectrogram: floats [S, S, 1]: frequency, time, 1.
         key: int64 [2].
-        config: how far it may be moved; either way, and every distance is equally likely.
+        config: the maximum shifts in either direction; every distance is equally likely.
 
     Returns:
-        The same shape and dtype, exactly `SILENCE` where it is laid bare.
+        The same shape and dtype; exactly `SILENCE` in the rows and frames that the shift uncovers.
     """
     shares = config.frequency_shift_share, config.time_shift_share
-    reaches = [int(share * lines) for share, lines in zip(shares, spectrogram.shape[:2], strict=True)]
-    padded = tf.pad(spectrogram, [*([reach, reach] for reach in reaches), [0, 0]], constant_values=SILENCE)
+    max_shifts = [int(share * lines) for share, lines in zip(shares, spectrogram.shape[:2], strict=True)]
+    padded = tf.pad(spectrogram, [*([shift, shift] for shift in max_shifts), [0, 0]], constant_values=SILENCE)
     draws = tf.random.stateless_uniform([2], tf.random.experimental.stateless_fold_in(key, _SHIFT))
-    first = tf.cast(draws * [2.0 * reach + 1 for reach in reaches], tf.int32)
+    first = tf.cast(draws * [2.0 * shift + 1 for shift in max_shifts], tf.int32)
     return tf.slice(padded, tf.concat([first, [0]], 0), spectrogram.shape)
 
 
 def add_white_noise(
     spectrogram: tf.Tensor, key: tf.Tensor, config: AugmentConfig, settings: SpectrogramConfig
 ) -> tf.Tensor:
-    """Adds white noise of a random level, as if it had been in the room.
+    """Adds white noise of a random level, as if it had been recorded with the speech.
 
-    Signal and noise add up as complex numbers: |x + n|^2 = |x|^2 + |n|^2 + 2 |x| |n| cos(phi). n is complex Gaussian, so
-    |n|^2 is exponential and the phase phi between them uniform, whatever the signal's own phase, which is not known. For mel
-    bands this is an approximation: bands are treated as single bins, and the noise as equal in all rows, though wider bands
-    gather more of it. Pixels are independent of each other, as they are not quite where windows overlap.
+    Signal and noise add as complex numbers: |x + n|^2 = |x|^2 + |n|^2 + 2 |x| |n| cos(phi). n is complex Gaussian, so |n|^2 is
+    exponential and the phase phi between them is uniform, whatever the signal's (unknown) phase. For mel bands this is an
+    approximation: each band is treated as a single bin, with the same noise in all rows, although wider bands collect more
+    noise. The noise of different pixels is independent, which is not exact for overlapping windows.
 
     Args:
         spectrogram: floats [S, S, 1] in [-1, 1]: frequency, time, 1.
         key: int64 [2].
-        config: the lowest signal-to-noise ratio, dB; ratios are uniform from there to 30 dB above. Signal is the mean power
-            over all pixels.
-        settings: what decibels -1 and +1 are.
+        config: the lowest signal-to-noise ratio, dB; ratios are uniform from there to 30 dB above. The signal's power is the
+            mean over all pixels.
+        settings: the decibels of -1 and +1.
 
     Returns:
-        The same shape and dtype, in [-1, 1]. `SILENCE` counts as no power, so a clip without any sound stays without.
+        The same shape and dtype, in [-1, 1]. `SILENCE` counts as zero power, so a silent clip stays silent.
     """
-    drawn = tf.random.stateless_uniform([], tf.random.experimental.stateless_fold_in(key, _SNR))
-    snr_db = config.noise_snr_db + _SNR_RANGE_DB * drawn
-    span = (
-        np.log(10) / 10 * (settings.ceiling_db - settings.floor_db)
-    )  # of the power's natural logarithm, from -1 to +1
-    picture = tf.cast(spectrogram, tf.float32)
-    power = tf.where(picture > SILENCE, tf.exp((picture - SILENCE) / 2 * span), 0.0)  # 1 is the floor
+    draw = tf.random.stateless_uniform([], tf.random.experimental.stateless_fold_in(key, _SNR))
+    snr_db = config.noise_snr_db + _SNR_RANGE_DB * draw
+    span = np.log(10) / 10 * (settings.ceiling_db - settings.floor_db)  # of the logarithm of power, from -1 to +1
+    image = tf.cast(spectrogram, tf.float32)
+    power = tf.where(image > SILENCE, tf.exp((image - SILENCE) / 2 * span), 0.0)  # 1 is the floor
     noise_power = tf.reduce_mean(power) * tf.pow(10.0, -snr_db / 10)
     seed = tf.random.experimental.stateless_fold_in(key, _NOISE)
-    noise = tf.sqrt(noise_power / 2) * tf.random.stateless_normal([2, *spectrogram.shape], seed)  # beside x, and across
-    noisy = tf.square(tf.sqrt(power) + noise[0]) + tf.square(noise[1])
-    made = SILENCE + 2 / span * tf.math.log(tf.maximum(noisy, 1.0))
-    return tf.cast(tf.minimum(made, 1.0), spectrogram.dtype)
+    noise = tf.sqrt(noise_power / 2) * tf.random.stateless_normal([2, *spectrogram.shape], seed)  # in phase, quadrature
+    noisy_power = tf.square(tf.sqrt(power) + noise[0]) + tf.square(noise[1])
+    noisy_image = SILENCE + 2 / span * tf.math.log(tf.maximum(noisy_power, 1.0))
+    return tf.cast(tf.minimum(noisy_image, 1.0), spectrogram.dtype)
 
 
 def mask_spectrogram(spectrogram: tf.Tensor, key: tf.Tensor, config: AugmentConfig) -> tf.Tensor:
-    """SpecAugment (Park et al. 2019, section 2) without its warping: bands of rows and of frames fall silent.
+    """Silences random bands of rows and frames: SpecAugment (Park et al. 2019, section 2) without time warping.
 
     Args:
         spectrogram: floats [S, S, 1]: frequency, time, 1.
         key: int64 [2].
-        config: how many masks, and how wide they may be.
+        config: the number of masks and their maximum widths.
 
     Returns:
-        The same shape and dtype, exactly `SILENCE` under the masks and untouched elsewhere. (Their paper's 0 is the mean of
-        their data; tensorflow-io's masks write 0 too, which is half of full scale here.)
+        The same shape and dtype; exactly `SILENCE` under the masks, unchanged elsewhere. (The paper's 0 is the mean of its
+        data; tensorflow-io's masks write 0 too, which is half of full scale here.)
     """
     rows, frames = spectrogram.shape[:2]
     silent = tf.logical_or(
@@ -147,41 +145,41 @@ def mask_spectrogram(spectrogram: tf.Tensor, key: tf.Tensor, config: AugmentConf
     return tf.where(silent[..., tf.newaxis], tf.cast(SILENCE, spectrogram.dtype), spectrogram)
 
 
-def _bands(size: int, count: int, share: float, key: tf.Tensor, what: int) -> tf.Tensor:
-    """Which of `size` lines lie in one of `count` bands, bool [size]; widths are uniform from 0 to `share` of the lines."""
-    draws = tf.random.stateless_uniform([2, count, 1], tf.random.experimental.stateless_fold_in(key, what))
+def _bands(size: int, count: int, share: float, key: tf.Tensor, draw: int) -> tf.Tensor:
+    """Returns which of `size` lines lie in `count` random bands, bool [size]; widths are uniform from 0 to `share` of them."""
+    draws = tf.random.stateless_uniform([2, count, 1], tf.random.experimental.stateless_fold_in(key, draw))
     width = tf.floor(draws[0] * (int(share * size) + 1))
     first = tf.floor(draws[1] * (size - width + 1))
     lines = tf.range(size, dtype=tf.float32)
     return tf.reduce_any(tf.logical_and(first <= lines, lines < first + width), 0)
 
 
-def mix(pictures: tf.Tensor, targets: tf.Tensor, key: tf.Tensor, alpha: float) -> tuple[tf.Tensor, tf.Tensor]:
-    """Mixup (Zhang et al. 2018): every item of a batch becomes a weighted mean of itself and another one.
+def mix(images: tf.Tensor, targets: tf.Tensor, key: tf.Tensor, alpha: float) -> tuple[tf.Tensor, tf.Tensor]:
+    """Mixup (Zhang et al. 2018): replaces each item of a batch by a weighted mean of itself and a partner.
 
-    The other one lies a random distance further on in the batch, from 1 to B - 1, one distance for the whole batch; behind the
-    last item comes the first. So every item is another's partner once and never its own; and as real items come first and
-    generated ones last, real ones are mixed with real and with generated ones alike, as in their paper's random pairs. (Half
-    a batch would never mix two real items where half of the batch is generated.)
+    The partner is a random distance further on in the batch, from 1 to B - 1, cyclically; the whole batch has one distance. So
+    every item is a partner once, and never its own. Real items come first in a batch and generated ones last, so real items
+    are mixed with real and generated ones, as with the paper's random pairs. (A fixed distance of half a batch would never
+    mix two real items if half of the batch is generated.)
 
     Args:
-        pictures: float32 [B, S, S, 1].
+        images: float32 [B, S, S, 1].
         targets: float32 [B, classes].
         key: int64 [2], of the batch.
-        alpha: every item's own share, lambda, is drawn from Beta(alpha, alpha).
+        alpha: each item's own share, lambda, is drawn from Beta(alpha, alpha).
 
     Returns:
-        Both mixed by the same shares.
+        Images and targets, mixed by the same shares.
     """
-    size = pictures.shape[0]
+    size = images.shape[0]
     seed = tf.random.experimental.stateless_fold_in(key, _PARTNER)
     distance = tf.random.stateless_uniform([], seed, 1, max(size, 2), tf.int32)
     seed = tf.random.experimental.stateless_fold_in(key, _SHARE)
-    gammas = tf.random.stateless_gamma([2, size], seed, alpha, dtype=tf.float64)  # a small alpha's underflow in float32
+    gammas = tf.random.stateless_gamma([2, size], seed, alpha, dtype=tf.float64)  # float32 underflows for small alpha
     own = tf.cast(gammas[0] / (gammas[0] + gammas[1]), tf.float32)
 
     def mixed(values: tf.Tensor) -> tf.Tensor:
         share = tf.reshape(own, [size, *[1] * (len(values.shape) - 1)])
         return share * values + (1 - share) * tf.roll(values, -distance, 0)
 
-    return mixed(pictures), mixed(targets)
+    return mixed(images), mixed(targets)

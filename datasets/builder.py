@@ -1,4 +1,4 @@
-"""The base class of the TFDS builders: everything but the names, labels and splits of a corpus.
+"""The base class of the TFDS builders: everything except the names, labels and splits of a corpus.
 
 Public names: PairsBuilder, PairsConfig, Variant, make_configs.
 """
@@ -30,21 +30,21 @@ if TYPE_CHECKING:
     from datasets.pairs import Outcome
 
 MAX_REJECTS = 0.05
-"""Share of unusable clips above which a build fails, unless another one is given."""
+"""Default share of rejected clips above which a build fails."""
 MAX_CLIPPED_SHARE = 0.01
-"""Share of spectrogram pixels at the ceiling above which a build warns: loud sound is then cut off."""
+"""Share of spectrogram pixels at the ceiling above which a build warns that loud audio is clipped."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Variant:
-    """What, beside the size of the pictures, one configuration of a builder has unlike another.
+    """The options of a builder's configuration besides the size of the images.
 
     Attributes:
-        name: ends the configurations' names; empty for the usual variant.
-        description: a sentence.
-        folder: official name of the corpus's folder; the manual directory is this folder, or holds it. Empty without one.
-        markers: glob patterns; each finds something in the corpus's folder, and one of them nothing in any other.
-        class_names: names of the labels, or None for a corpus without; empty where they are those that occur in it.
+        name: suffix of the configurations' names; empty for the default variant.
+        description: one sentence.
+        folder: official name of the corpus's folder; the manual directory is this folder or its parent. Empty if it has none.
+        markers: glob patterns that all match something in the corpus's folder, but not in that of another corpus.
+        class_names: names of the labels; None for an unlabelled corpus, empty to use those that occur in the corpus.
     """
 
     name: str = ""
@@ -56,14 +56,14 @@ class Variant:
 
 @dataclasses.dataclass(eq=False, kw_only=True)
 class PairsConfig(tfds.core.BuilderConfig):
-    """A TFDS configuration: its name, its description, `media`, how the pictures are made, and `variant`."""
+    """A TFDS configuration: its name, its description, `media` (the settings of the images) and `variant`."""
 
     media: MediaConfig
     variant: Variant
 
 
 def make_configs(*variants: Variant) -> list[PairsConfig]:
-    """The configurations of a builder: each variant in each size, `64` and `64_<name>`; the first is the default."""
+    """Returns a builder's configurations: each variant in each size, `64` and `64_<name>`; the first is the default."""
     return [
         PairsConfig(
             name="_".join(filter(None, (str(size), variant.name))),
@@ -79,16 +79,16 @@ def make_configs(*variants: Variant) -> list[PairsConfig]:
 class PairsBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):  # type: ignore[call-arg]
     """Builds pairs of an aligned face and a spectrogram from the clips of one corpus.
 
-    The dataset's metadata hold `media` (the MediaConfig as JSON), `synthetic` (whether `datasets.synthetic` made the
-    corpus), the counts `clips` (examples and rejected ones), `examples`, `left_out`, `not_read` (files, by where they lie)
-    and `rejections`, each rejected clip in `rejected`, texts in `warnings`, `listing` (a hash of the clips), and
-    `clipped_share` and `floor_share`: the shares of all spectrograms' pixels at the ceiling, and at the floor.
+    The dataset's metadata contain `media` (the MediaConfig as JSON); `synthetic` (whether `datasets.synthetic` generated the
+    corpus); the counts `clips` (examples and rejected clips), `examples`, `left_out`, `not_read` (files by place) and
+    `rejections` (by reason); `rejected` (one row per rejected clip); `warnings`; `listing` (a hash of the clips); and
+    `clipped_share` and `floor_share`, the shares of all spectrogram pixels at the ceiling and at the floor.
     """
 
     VERSION = tfds.core.Version("1.2.0")
     RELEASE_NOTES: ClassVar[dict[str, str]] = {
-        "1.2.0": "The feature face_count; faces that are too small are rejected; the metadata tell what was not read.",
-        "1.1.0": "Faces are shown larger, from forehead to chin; the feature invented_share.",
+        "1.2.0": "Adds the feature face_count; rejects faces that are too small; the metadata name files that are not read.",
+        "1.1.0": "Crops faces more tightly, from forehead to chin; adds the feature invented_share.",
         "1.0.0": "First release.",
     }
     BUILDER_CONFIGS: ClassVar[list[PairsConfig]]
@@ -96,7 +96,7 @@ class PairsBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):  # 
     HOMEPAGE: ClassVar[str]
     LICENSE: ClassVar[str]
     FEATURES: ClassVar[Mapping[str, Any]] = {}
-    """The builder's own features, beside those of `datasets.pairs.to_example`; each Clip has their values."""
+    """The builder's own features, in addition to those of `datasets.pairs.to_example`; each Clip has their values."""
 
     def __init__(
         self,
@@ -108,28 +108,28 @@ class PairsBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):  # 
         min_face_width: float = MIN_FACE_WIDTH,
         **kwargs: Any,
     ) -> None:
-        """See `tfds.core.DatasetBuilder`; of the settings named here `min_face_width` alone changes the dataset's bytes.
+        """See `tfds.core.DatasetBuilder`. Of the arguments below, only `min_face_width` changes the dataset's bytes.
 
         Args:
-            workers: number of processes; without effect where `beam_options` of the download config tell how to work.
-            max_rejects: share of unusable clips above which the build fails.
+            workers: number of processes; ignored if the download config has `beam_options`.
+            max_rejects: share of rejected clips above which the build fails.
             progress: whether to show progress bars.
-            store_dir: where the clips are kept decoded, see `datasets.store`; by default `clips` in the data_dir.
-            min_face_width: of a face in its frame, pixels; clips without one that is as wide are rejected.
+            store_dir: folder of the decoded clips, see `datasets.store`; by default `clips` in the data_dir.
+            min_face_width: minimum width of a face in its frame, pixels; clips with narrower faces are rejected.
             **kwargs: of the base class: data_dir, config, version.
 
         Raises:
-            UserError: a setting is out of range, or there is no such configuration.
+            UserError: an argument is out of range, or there is no such configuration.
         """
         names = [config.name for config in self.BUILDER_CONFIGS]
         if isinstance(kwargs.get("config"), str) and kwargs["config"] not in names:
-            raise UserError(f"config is {kwargs['config']!r}; {self.name} has {', '.join(names)}")
+            raise UserError(f"config={kwargs['config']}: must be one of {', '.join(names)} (of {self.name})")
         if workers < 1:
-            raise UserError(f"workers is {workers}; it must be at least 1")
+            raise UserError(f"workers={workers}: must be at least 1")
         if not 0 <= max_rejects <= 1:
-            raise UserError(f"max_rejects is {max_rejects}; it is a share, from 0 to 1")
+            raise UserError(f"max_rejects={max_rejects}: must be a share from 0 to 1")
         data_dir = kwargs.get("data_dir")
-        if data_dir and "://" not in os.fspath(data_dir):  # workers elsewhere have a working folder of their own
+        if data_dir and "://" not in os.fspath(data_dir):  # remote workers have other working directories
             kwargs["data_dir"] = Path(data_dir).expanduser().absolute()
         super().__init__(**kwargs)
         self.media = self.builder_config.media.with_min_face_width(min_face_width)
@@ -142,45 +142,45 @@ class PairsBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):  # 
 
     @abc.abstractmethod
     def list_clips(self, corpus_dir: Path) -> Listing:
-        """Lists the clips of the corpus in `corpus_dir` as this configuration wants them; opens none of them.
+        """Lists the clips of the corpus in `corpus_dir` for this configuration, without opening them.
 
         Raises:
-            UserError: the corpus is not what it says, or one of its tables is malformed.
+            UserError: the corpus or one of its tables is invalid.
         """
 
     def find_corpus(self, manual_dir: Path) -> Path:
-        """Returns the corpus's folder: `manual_dir`, or the one in it that has the official name.
+        """Returns the corpus's folder: `manual_dir`, or its subfolder with the official name.
 
         Raises:
-            UserError: neither holds the corpus.
+            UserError: neither contains the corpus.
         """
         variant = self.builder_config.variant
         inner = manual_dir / variant.folder
         for folder in (manual_dir, inner):
             if not _missing(folder, variant.markers):
                 return folder
-        place = inner if inner.is_dir() else manual_dir
-        missing = ", ".join(_missing(place, variant.markers))
-        state = "does not exist" if not place.is_dir() else "is empty" if missing == "*" else f"holds no {missing}"
-        raise UserError(f"{place} {state}. {self.MANUAL_DOWNLOAD_INSTRUCTIONS}")
+        folder = inner if inner.is_dir() else manual_dir
+        missing = ", ".join(_missing(folder, variant.markers))
+        state = "does not exist" if not folder.is_dir() else "is empty" if missing == "*" else f"contains no {missing}"
+        raise UserError(f"{folder} {state}. {self.MANUAL_DOWNLOAD_INSTRUCTIONS}")
 
     def built_from_other_than(self, manual_dir: Path) -> str:
-        """What this dataset was built from, in words, if a folder holds another corpus or other clips; else empty.
+        """Returns what this dataset was built from, in words, if `manual_dir` contains another corpus or other clips; else "".
 
-        Nor does it differ where the corpus is gone: it may have been deleted when it was built.
+        A missing corpus does not count as different: it may have been deleted after the build.
         """
         try:
             corpus_dir = self.find_corpus(manual_dir)
         except UserError:
             return ""
         if self.info.metadata["synthetic"] != is_synthetic(corpus_dir):
-            was, other = ("made-up", "real") if self.info.metadata["synthetic"] else ("real", "made-up")
-            return f"{was} clips, and those in {corpus_dir} are {other}"
-        if self.info.metadata["listing"] in ("", self.list_clips(corpus_dir).digest):  # empty: of an older emogan
+            built, found = ("synthetic", "real") if self.info.metadata["synthetic"] else ("real", "synthetic")
+            return f"{built} clips, and those in {corpus_dir} are {found}"
+        if self.info.metadata["listing"] in ("", self.list_clips(corpus_dir).digest):  # "" in older versions
             return ""
         features = self.info.features
         classes = f", of the classes {', '.join(features['label'].names)}" if "label" in features else ""
-        return f"other clips than {manual_dir} holds: {self.info.metadata['clips']:,}{classes}"
+        return f"other clips than {manual_dir} contains ({self.info.metadata['clips']:,} clips{classes})"
 
     def _info(self) -> tfds.core.DatasetInfo:
         size = self.builder_config.media.size
@@ -223,14 +223,15 @@ class PairsBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):  # 
         csv_path = Path(self.data_path).parent / "rejections.csv"
         self._tally = Tally(listing, corpus_dir=corpus_dir, csv_path=csv_path, max_rejects=self._max_rejects)
         if not any(listing.splits.values()) and not listing.rejections:
-            found = "".join(f", but {count} {reason}" for reason, count in listing.left_out.items())
-            found += "".join(f", but {count} in {place}" for place, count in self._tally.not_read().items())
-            raise UserError(f"{corpus_dir} holds no clip to use{found}. {self.MANUAL_DOWNLOAD_INSTRUCTIONS}")
+            ignored = [f"{count} {reason}" for reason, count in listing.left_out.items()]
+            ignored += [f"{count} in {place}" for place, count in self._tally.not_read().items()]
+            files = f" (files left out or not read: {', '.join(ignored)})" if ignored else ""
+            raise UserError(f"{corpus_dir} contains no usable clip{files}. {self.MANUAL_DOWNLOAD_INSTRUCTIONS}")
         if self.builder_config.variant.class_names == ():
-            # Not by `names`, which cannot be changed: a dataset that is built again may have had other classes.
+            # `names` can be set only once, but the classes of a rebuilt dataset may change.
             self.info.features["label"].__init__(names=listing.class_names)
         self._synthetic = is_synthetic(corpus_dir)
-        # First every clip is decoded, then examples are written: TFDS has to know which splits will not be empty.
+        # All clips are decoded before examples are written, because TFDS must know which splits are not empty.
         clips = [(name, clip) for name, clips in listing.splits.items() for clip in clips]
         usable: dict[str, list[tuple[Clip, str]]] = collections.defaultdict(list)
         with contextlib.closing(self._outcomes([clip for _, clip in clips])) as outcomes:
@@ -238,11 +239,9 @@ class PairsBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):  # 
                 if self._tally.accepts(clip, outcome.key, outcome.rejection):
                     usable[name].append((clip, outcome.key))
         bar = self._shown.enter_context(self._bar(sum(map(len, usable.values())), "writing examples"))
-        noted = None
         if self._beam:
-            all_usable = [clip for keyed in usable.values() for clip, _ in keyed]
-            noted = self._beam.follow(bar, all_usable, Path(self.data_path)).folder
-        return {name: self._generate_examples(keyed, bar, noted) for name, keyed in usable.items()}
+            return self._beam.examples(usable, self.media, bar, Path(self.data_path))
+        return {name: self._generate_examples(keyed, bar) for name, keyed in usable.items()}
 
     def _outcomes(self, clips: list[Clip]) -> "Generator[Outcome]":
         from datasets import pairs
@@ -257,26 +256,19 @@ class PairsBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):  # 
                 bar.update()
                 yield outcome
 
-    def _generate_examples(self, keyed: list[tuple[Clip, str]], bar: tqdm, noted: Path | None) -> Any:
-        if noted:
-            from datasets import distributed
-
-            return distributed.Examples(keyed, self._store, self.media, noted)
+    def _generate_examples(self, keyed: list[tuple[Clip, str]], bar: tqdm) -> Iterator[tuple[str, Example]]:
         from datasets import pairs
 
         make = functools.partial(pairs.make_example, store=self._store, config=self.media)
-        return self._written(self._pool.map(make, keyed), bar)
-
-    def _written(self, examples: Iterator[Example], bar: tqdm) -> Iterator[tuple[str, Example]]:
-        for example in examples:
+        for example in self._pool.map(make, keyed):
             bar.update()
             yield example["clip_id"], example
 
-    def _bar(self, total: int, what: str) -> tqdm:
-        return tqdm(total=total, desc=f"{self.name}: {what}", unit="clip", disable=not self._progress)
+    def _bar(self, total: int, task: str) -> tqdm:
+        return tqdm(total=total, desc=f"{self.name}: {task}", unit="clip", disable=not self._progress)
 
     def _download_and_prepare(self, dl_manager: Any, download_config: Any) -> None:
-        # Only a build needs TensorFlow, its decoders and MTCNN; `import datasets` does without them.
+        # Imported here because only a build needs TensorFlow, its decoders and MTCNN, not `import datasets`.
         from datasets.store import ClipStore
         from datasets.workers import Workers
 
@@ -302,7 +294,7 @@ class PairsBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):  # 
         if self.info.metadata["clipped_share"] > MAX_CLIPPED_SHARE:
             warnings.warn(
                 f"{self.info.metadata['clipped_share']:.1%} of the spectrograms' pixels are at the ceiling, more than "
-                f"{MAX_CLIPPED_SHARE:.0%}: loud sound is cut off",
+                f"{MAX_CLIPPED_SHARE:.0%}: loud audio is clipped",
                 stacklevel=2,
             )
 

@@ -1,4 +1,4 @@
-"""Compares downloaded archives with their official MD5 sums, each once as long as it does not change.
+"""Compares downloaded archives with their official MD5 checksums; an unchanged archive is read only once.
 
 Public names: check_md5.
 """
@@ -16,16 +16,16 @@ _CHUNK_BYTES = 8 * 2**20
 
 
 def check_md5(paths: Iterable[Path], sums: Path, *, memory: Path, progress: bool) -> None:
-    """Checks those files whose names have an official sum; the others are not looked at.
+    """Checks the files whose names have an official checksum; ignores the others.
 
     Args:
         paths: the files.
-        sums: the official sums, as `md5sum` writes and checks them: a sum, two spaces, a name on each line.
-        memory: a JSON file, written here, of the sizes and times of the files that were right already.
+        sums: file of the official checksums, in the format of `md5sum`: checksum, two spaces, name on each line.
+        memory: JSON file, written here, with the sizes and times of the files that were verified.
         progress: whether to show a progress bar.
 
     Raises:
-        UserError: sums differ; the message names the files.
+        UserError: a checksum differs; the message names the files.
     """
     official = {name: md5 for md5, name in (line.split() for line in sums.read_text(encoding="utf-8").splitlines())}
     known: dict[str, list[int]] = json.loads(memory.read_text(encoding="utf-8")) if memory.is_file() else {}
@@ -38,13 +38,13 @@ def check_md5(paths: Iterable[Path], sums: Path, *, memory: Path, progress: bool
             found = _md5(path, bar)
             if found == official[path.name]:
                 known[str(path.resolve())] = states[path]
-                _write(memory, json.dumps(known, indent=2))  # now: a build may be stopped before the last
+                _write(memory, json.dumps(known, indent=2))  # now, because a build may be interrupted
             else:
-                wrong.append(f"{path}: MD5 {found}, officially {official[path.name]}")
+                wrong.append(f"{path}: MD5 {found}, must be {official[path.name]}")
     if wrong:
         raise UserError(
-            "not the official archives; download them again (one that is meant to differ can be unpacked: folders are "
-            "not checked)\n  " + "\n  ".join(wrong)
+            "archives differ from the official ones; download them again (or unpack them if they are meant to differ: "
+            "folders are not checked)\n  " + "\n  ".join(wrong)
         )
 
 
@@ -58,7 +58,7 @@ def _md5(path: Path, bar: tqdm) -> str:
 
 
 def _write(path: Path, text: str) -> None:
-    """Whole or not at all."""
+    """Writes a file atomically."""
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(path.name + ".part")
     part.write_text(text, encoding="utf-8")

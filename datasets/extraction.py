@@ -1,4 +1,4 @@
-"""Takes from the files of one clip all that datasets of any size need: the only place that decodes media and finds faces.
+"""Extracts from one clip what datasets of every size need. Only this module decodes media and detects faces.
 
 Public names: Extract, Contents, read_contents, extract, thumbnail.
 """
@@ -17,34 +17,34 @@ from datasets.clips import Clip
 from emogan import faces
 from emogan.config import FaceConfig
 from emogan.errors import MediaError
-from emogan.media import sounds
+from emogan.media import audio_streams
 
-MIN_SOUND_SECONDS = 0.5
-"""What AAC adds at the ends makes 0.2 s sound like 0.32 s."""
+MIN_AUDIO_SECONDS = 0.5
+"""AAC's padding makes 0.2 s of audio as long as 0.32 s."""
 MAX_LENGTH_DIFFERENCE_SECONDS = 1.0
-"""Between pictures and sound of one clip: above it their middles are not the same moment. Our choice."""
-SOUND_STEPS = 2.0**23
-"""Sound is kept with 24 bits, of which files of 16 or 24 bits lose none."""
+"""Between video and audio of one clip; above it their middles are different moments. Our choice."""
+AUDIO_STEPS = 2.0**23
+"""Audio is stored with 24 bits, so files of 16 or 24 bits lose nothing."""
 THUMBNAIL_SIDE = 160
 
 Contents = dict[Path, bytes]
-"""The files of a clip."""
+"""Contents of a clip's files."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
 class Extract:
-    """What is taken from one clip.
+    """Face and audio of one clip.
 
     Attributes:
         face: uint8 [S, S, 3], RGB, aligned.
         landmarks: float32 [5, 2], (x, y) in pixels of `face`.
         face_confidence: MTCNN's, in [0, 1].
-        face_width: of the face's box in the frame, pixels; below S the face was magnified.
-        face_count: faces found in the frame, of which this one is the largest; far smaller ones are not looked for.
-        invented_share: of `face`, what lies beyond the frame, in [0, 1]; see `emogan.faces.invented_share`.
-        frame_index: of the frame used, from the first one; of a still picture its place among the clip's pictures.
-        frame_offset: of the frame used, from the middle one.
-        samples: the whole sound, float32 [n] in [-1, 1], mono, in steps of 1 / SOUND_STEPS.
+        face_width: width of the face's box in the frame, pixels; below S the face was magnified.
+        face_count: number of faces found in the frame, of which this is the largest; much smaller ones are not detected.
+        invented_share: share of `face` that lies beyond the frame, in [0, 1]; see `emogan.faces.invented_share`.
+        frame_index: index of the frame used; of a still image, its index among the clip's images.
+        frame_offset: `frame_index` relative to the middle frame.
+        samples: the whole audio, float32 [n] in [-1, 1], mono, in steps of 1 / AUDIO_STEPS.
     """
 
     face: np.ndarray
@@ -59,14 +59,14 @@ class Extract:
 
 
 def read_contents(clip: Clip) -> tuple[Contents, MediaError | None]:
-    """Reads the files of a clip; the fallback for its sound and further pictures only where they are there.
+    """Reads the files of a clip; fallback audio and further images may be missing.
 
     Returns:
-        What could be read, and what is wrong with the first file that could not.
+        The contents of the files that could be read, and the error of the first one that could not, or None.
     """
     contents: Contents = {}
     first_error = None
-    needed = {clip.sound_path: "missing_sound_file", clip.picture_path: "missing_picture_file"}  # they may be one file
+    needed = {clip.audio_path: "missing_sound_file", clip.image_path: "missing_picture_file"}  # they may be one file
     for path in dict.fromkeys(path for path in clip.paths if path):
         try:
             if files.exists(path):
@@ -74,7 +74,7 @@ def read_contents(clip: Clip) -> tuple[Contents, MediaError | None]:
             elif path in needed:
                 raise MediaError(path, needed[path], "there is no such file")
         except MediaError as error:
-            # What is wrong with an archive is wrong with its members.
+            # A fault of an archive is reported for its member.
             first_error = first_error or MediaError(path, error.reason, error.detail)
     return contents, first_error
 
@@ -84,90 +84,92 @@ def extract(clip: Clip, contents: Contents, face: FaceConfig, sample_rate: int) 
 
     Args:
         clip: the clip.
-        contents: its files, see `read_contents`.
-        face: how its face is found and aligned, and at which size.
-        sample_rate: of the sound, samples per second.
+        contents: contents of its files; see `read_contents`.
+        face: settings of face detection and alignment, with the size.
+        sample_rate: of the audio, samples per second.
 
     Raises:
         MediaError: the clip cannot be used.
     """
-    samples, begin = _sound(clip, contents, sample_rate)
+    samples, begin = _audio(clip, contents, sample_rate)
     tried, widest = 0, 0.0
-    for index, offset, picture in _pictures(clip, contents, len(samples) / sample_rate, begin, face.search_frames):
+    for index, offset, image in _images(clip, contents, len(samples) / sample_rate, begin, face.search_frames):
         tried += 1
-        found = faces.detect(picture, face)
+        found = faces.detect(image, face)
         widest = max(widest, found[0].box[2] if found else 0.0)
         if found and found[0].box[2] >= face.min_width:
-            aligned, landmarks = faces.align(picture, found[0].landmarks, face)
+            aligned, landmarks = faces.align(image, found[0].landmarks, face)
             return Extract(
                 face=aligned,
                 landmarks=landmarks,
                 face_confidence=found[0].confidence,
                 face_width=found[0].box[2],
                 face_count=len(found),
-                invented_share=faces.invented_share(picture.shape, found[0].landmarks, face),
+                invented_share=faces.invented_share(image.shape, found[0].landmarks, face),
                 frame_index=index,
                 frame_offset=offset,
                 samples=samples,
             )
-    where = f"in {tried} pictures, the middle one and those around it"
+    where = f"in {tried} images around the middle"
     if widest:
-        detail = f"{where}, no face is {face.min_width:g} pixels wide; the widest has {widest:.1f}"
-        raise MediaError(clip.picture_path, "small_face", detail)
-    raise MediaError(clip.picture_path, "no_face", where)
+        detail = f"the widest face {where} has {widest:.1f} pixels; it must have at least {face.min_width:g} pixels"
+        raise MediaError(clip.image_path, "small_face", detail)
+    raise MediaError(clip.image_path, "no_face", f"no face found {where}")
 
 
 def thumbnail(clip: Clip, contents: Contents) -> bytes:
-    """The clip's first choice of a picture as a small JPEG file; empty where none can be decoded."""
-    data = contents.get(clip.picture_path, b"")
+    """Returns the clip's first image (of a video, the middle frame) as a small JPEG; empty if it cannot be decoded."""
+    data = contents.get(clip.image_path, b"")
     try:
-        if clip.picture_path.suffix.lower() in media.STILL_PICTURE_SUFFIXES:
-            picture = media.read_picture(clip.picture_path, data)
+        if clip.image_path.suffix.lower() in media.IMAGE_SUFFIXES:
+            image = media.read_image(clip.image_path, data)
         else:
-            with media.Video(clip.picture_path, data) as video:
-                _, picture = next(video.frames([0]))
+            with media.Video(clip.image_path, data) as video:
+                _, image = next(video.frames([0]))
     except MediaError:
         return b""
-    image, buffer = Image.fromarray(picture), io.BytesIO()
-    image.thumbnail((THUMBNAIL_SIDE, THUMBNAIL_SIDE))
-    image.save(buffer, "JPEG")
+    thumbnail, buffer = Image.fromarray(image), io.BytesIO()
+    thumbnail.thumbnail((THUMBNAIL_SIDE, THUMBNAIL_SIDE))
+    thumbnail.save(buffer, "JPEG")
     return buffer.getvalue()
 
 
-def _sound(clip: Clip, contents: Contents, sample_rate: int) -> tuple[np.ndarray, float | None]:
-    """The samples, and when the first one is heard by the clock of the pictures; None where that cannot be known."""
-    path = clip.sound_path
+def _audio(clip: Clip, contents: Contents, sample_rate: int) -> tuple[np.ndarray, float | None]:
+    """Returns the samples and the time of the first one on the video's clock, seconds; None if that is unknown."""
+    path = clip.audio_path
     try:
-        samples, begin = sounds.read_sound(path, contents[path], sample_rate)
+        samples, begin = audio_streams.read_audio(path, contents[path], sample_rate)
     except MediaError as error:
-        if error.reason != "no_sound" or clip.fallback_sound_path not in contents:
+        if error.reason != "no_sound" or clip.fallback_audio_path not in contents:
             raise
-        path = clip.fallback_sound_path
-        samples, begin = sounds.read_sound(path, contents[path], sample_rate)
-    if len(samples) < MIN_SOUND_SECONDS * sample_rate:
+        path = clip.fallback_audio_path
+        samples, begin = audio_streams.read_audio(path, contents[path], sample_rate)
+    if len(samples) < MIN_AUDIO_SECONDS * sample_rate:
         seconds = len(samples) / sample_rate
-        raise MediaError(clip.sound_path, "too_short", f"{seconds:.2f} s of sound; at least {MIN_SOUND_SECONDS} s")
-    if np.abs(samples).max() < sounds.SILENCE:
-        raise MediaError(clip.sound_path, "silent", "every sample is zero")
-    steps = np.round(samples * SOUND_STEPS).clip(-SOUND_STEPS, SOUND_STEPS - 1)
-    return (steps / SOUND_STEPS).astype(np.float32), begin if path == clip.picture_path else None
+        detail = f"{seconds:.2f} s of audio; must be at least {MIN_AUDIO_SECONDS} s"
+        raise MediaError(clip.audio_path, "too_short", detail)
+    if np.abs(samples).max() < audio_streams.SILENCE:
+        raise MediaError(clip.audio_path, "silent", "every sample is zero")
+    steps = np.round(samples * AUDIO_STEPS).clip(-AUDIO_STEPS, AUDIO_STEPS - 1)
+    return (steps / AUDIO_STEPS).astype(np.float32), begin if path == clip.image_path else None
 
 
-def _pictures(
-    clip: Clip, contents: Contents, sound_seconds: float, sound_begin: float | None, search_frames: int
+def _images(
+    clip: Clip, contents: Contents, audio_seconds: float, audio_begin: float | None, search_frames: int
 ) -> Iterator[tuple[int, int, np.ndarray]]:
-    """Yields (index, offset from the middle, picture) in the order in which a face is looked for."""
-    if clip.picture_path.suffix.lower() in media.STILL_PICTURE_SUFFIXES:
-        for index, path in enumerate((clip.picture_path, *clip.other_pictures)):
+    """Yields (index, offset from the middle, image), in the order in which they are searched for a face."""
+    if clip.image_path.suffix.lower() in media.IMAGE_SUFFIXES:
+        for index, path in enumerate((clip.image_path, *clip.other_images)):
             if path in contents:
-                yield index, index, media.read_picture(path, contents[path])
+                yield index, index, media.read_image(path, contents[path])
         return
-    with media.Video(clip.picture_path, contents[clip.picture_path]) as video:
-        if abs(video.seconds - sound_seconds) > MAX_LENGTH_DIFFERENCE_SECONDS:
-            detail = f"{video.seconds:.2f} s of pictures, {sound_seconds:.2f} s of sound"
-            raise MediaError(clip.picture_path, "wrong_length", detail)
-        if sound_begin is not None:
-            video.turn_to(sound_begin + sound_seconds / 2)
+    with media.Video(clip.image_path, contents[clip.image_path]) as video:
+        if abs(video.seconds - audio_seconds) > MAX_LENGTH_DIFFERENCE_SECONDS:
+            limit = f"they may differ by {MAX_LENGTH_DIFFERENCE_SECONDS:g} s"
+            detail = f"{video.seconds:.2f} s of video, {audio_seconds:.2f} s of audio; {limit}"
+            raise MediaError(clip.image_path, "wrong_length", detail)
+        if audio_begin is not None:
+            video.turn_to(audio_begin + audio_seconds / 2)
         around = itertools.chain.from_iterable((-k, k) for k in range(1, search_frames + 1))
-        for offset, picture in video.frames([0, *around]):
-            yield video.middle + offset, offset, picture
+        for offset, image in video.frames([0, *around]):
+            yield video.middle + offset, offset, image

@@ -1,4 +1,4 @@
-"""Reads the numbers of a built dataset without its pictures.
+"""Reads the scalar features of a built dataset without its images.
 
 Public names: read_facts.
 """
@@ -10,11 +10,10 @@ _BATCH = 4096
 
 
 def read_facts(builder: tfds.core.DatasetBuilder) -> dict[str, np.ndarray]:
-    """Reads all scalars and texts of all examples, in the order on disk, split by split in their order by name.
+    """Reads the numbers and texts of all examples: splits in order of their names, examples in the order on disk.
 
     Returns:
-        One array [n] for each feature without a shape, and `split`, the name of each example's split. Texts are str;
-        labels are indices.
+        An array [n] for each scalar feature, and `split`, the name of each example's split. Texts are str; labels are indices.
     """
     names = [name for name, feature in builder.info.features.items() if feature.shape == ()]
     decoding = tfds.decode.PartialDecoding(dict.fromkeys(names, True))

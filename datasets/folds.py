@@ -1,10 +1,10 @@
-"""The folds of speakers of the labelled corpora: every protocol is a union of folds, so splits are always by speaker.
+"""Folds of speakers of the labelled corpora. Every protocol is a union of folds, so splits are always by speaker.
 
 Public names: CREMA_D_FOLDS, RAVDESS_FOLDS, FOLDS, MIN_FOLDS.
 """
 
 MIN_FOLDS = 3
-"""With clips: training, validation and test need one each."""
+"""Minimum number of folds with clips: training, validation and test need one each."""
 
 _CREMA_D_BLOCKS = ((1001, 1018), (1019, 1036), (1037, 1054), (1055, 1072), (1073, 1091))
 

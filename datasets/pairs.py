@@ -1,4 +1,4 @@
-"""One clip becomes one example or one rejection: the only place that joins face and voice.
+"""Turns a clip into an example or a rejection. Only this module joins face and voice.
 
 Public names: prepare_clip and make_example, the two halves of a build; give_up; Outcome; to_example.
 """
@@ -20,12 +20,12 @@ from emogan.errors import MediaError, UserError
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
 class Outcome:
-    """What became of a clip.
+    """The result of preparing a clip.
 
     Attributes:
-        key: of the clip in the store; empty after an error that nobody foresaw, or where its process was lost.
+        key: key of the clip in the store; empty after an unexpected error or a lost process.
         rejection: why the clip cannot be used, or None.
-        decoded: whether that had to be found out now; else the store knew it.
+        decoded: whether the clip was decoded now; False if the store had it.
     """
 
     key: str
@@ -34,9 +34,9 @@ class Outcome:
 
 
 def prepare_clip(clip: Clip, store: ClipStore) -> Outcome:
-    """Takes from a clip's files what datasets need, and keeps it in the store, unless it is there.
+    """Extracts face and audio of a clip into the store, unless the store has them.
 
-    Whatever is wrong with the files becomes a rejection and never an exception.
+    Any fault of the files becomes a rejection, never an exception.
 
     Raises:
         OSError: the store cannot be written.
@@ -44,27 +44,27 @@ def prepare_clip(clip: Clip, store: ClipStore) -> Outcome:
     try:
         contents, fault = read_contents(clip)
         key = store.key(clip, contents, fault.reason if fault else "")
-        kept = store.load(key)
-        decoded = kept is None
-        kept = kept or _extract_or_reject(clip, contents, fault, store)
-    except Exception as error:  # one bad file must not end a build of a million; the exception's text is kept
+        stored = store.load(key)
+        decoded = stored is None
+        stored = stored or _extract_or_reject(clip, contents, fault, store)
+    except Exception as error:  # one bad file must not stop a build of a million clips
         detail = f"{type(error).__name__}: {error}"
-        rejection = Rejection(clip_id=clip.clip_id, path=clip.picture_path, reason="unreadable", detail=detail)
+        rejection = Rejection(clip_id=clip.clip_id, path=clip.image_path, reason="unreadable", detail=detail)
         return Outcome(key="", rejection=rejection, decoded=False)
     if decoded:
-        store.save(key, kept)
-    if isinstance(kept, Extract):
+        store.save(key, stored)
+    if isinstance(stored, Extract):
         return Outcome(key=key, rejection=None, decoded=decoded)
-    path = clip.paths[kept.file] or clip.picture_path
-    rejection = Rejection(clip_id=clip.clip_id, path=path, reason=kept.reason, detail=kept.detail, key=key)
+    path = clip.paths[stored.file] or clip.image_path
+    rejection = Rejection(clip_id=clip.clip_id, path=path, reason=stored.reason, detail=stored.detail, key=key)
     return Outcome(key=key, rejection=rejection, decoded=decoded)
 
 
 def give_up(clip: Clip, reason: str, detail: str) -> Outcome:
-    """The outcome of a clip with which a process was lost, see `datasets.workers`. The store does not keep it: each build
-    tries again.
+    """Returns the outcome of a clip that crashed or blocked its process, see `datasets.workers`. It is not stored, so each
+    build tries the clip again.
     """
-    rejection = Rejection(clip_id=clip.clip_id, path=clip.picture_path, reason=reason, detail=detail)
+    rejection = Rejection(clip_id=clip.clip_id, path=clip.image_path, reason=reason, detail=detail)
     return Outcome(key="", rejection=rejection, decoded=False)
 
 
@@ -81,20 +81,20 @@ def _extract_or_reject(
 
 
 def make_example(keyed: tuple[Clip, str], store: ClipStore, config: MediaConfig) -> Example:
-    """Makes the example of a clip from what the store keeps of it under the clip's key.
+    """Computes the example of a clip, given with its key, from the store.
 
     Raises:
-        UserError: the store has lost it.
+        UserError: the store no longer has the clip.
     """
     clip, key = keyed
-    kept = store.load(key)
-    if not isinstance(kept, Extract):
-        raise UserError(f"{store.folder} no longer holds {clip.clip_id}; run the command again, which decodes the clip")
-    return to_example(clip, kept, config)
+    stored = store.load(key)
+    if not isinstance(stored, Extract):
+        raise UserError(f"{store.folder} no longer has {clip.clip_id}; run the same command again to decode the clip")
+    return to_example(clip, stored, config)
 
 
-def to_example(clip: Clip, kept: Extract, config: MediaConfig) -> Example:
-    """Makes the pictures of an example.
+def to_example(clip: Clip, extracted: Extract, config: MediaConfig) -> Example:
+    """Computes an example.
 
     Returns:
         `face`: uint8 [S, S, 3], RGB;
@@ -102,38 +102,38 @@ def to_example(clip: Clip, kept: Extract, config: MediaConfig) -> Example:
         `landmarks`: float32 [5, 2], (x, y) in pixels of the face;
         `frame_index`, `frame_offset`, `face_confidence`, `face_width`, `face_count`, `invented_share`: see
         `datasets.extraction.Extract`;
-        `sound_seconds`: of the whole clip;
-        `level_dbfs`: of the sound that the spectrogram shows;
-        `clipped_share`, `floor_share`: of the spectrogram's pixels, those at the ceiling, and at the floor;
+        `sound_seconds`: duration of the whole clip's audio;
+        `level_dbfs`: level of the audio in the spectrogram;
+        `clipped_share`, `floor_share`: shares of the spectrogram's pixels at the ceiling, and at the floor;
         `clip_id`, `speaker_id`, the clip's own features and, if it has one, `label`.
     """
-    face, landmarks = faces.shrink(kept.face, kept.landmarks, config.size)
+    face, landmarks = faces.shrink(extracted.face, extracted.landmarks, config.size)
     example = {
         "clip_id": clip.clip_id,
         "speaker_id": clip.speaker_id,
         "face": face,
         "landmarks": landmarks,
-        "face_confidence": kept.face_confidence,
-        "face_width": kept.face_width,
-        "face_count": kept.face_count,
-        "invented_share": kept.invented_share,
-        "frame_index": kept.frame_index,
-        "frame_offset": kept.frame_offset,
-        "sound_seconds": len(kept.samples) / config.spectrogram.sample_rate,
-        **_voice_features(kept.samples, config.spectrogram),
+        "face_confidence": extracted.face_confidence,
+        "face_width": extracted.face_width,
+        "face_count": extracted.face_count,
+        "invented_share": extracted.invented_share,
+        "frame_index": extracted.frame_index,
+        "frame_offset": extracted.frame_offset,
+        "sound_seconds": len(extracted.samples) / config.spectrogram.sample_rate,
+        **_voice_features(extracted.samples, config.spectrogram),
         **clip.features,
     }
     return example if clip.label is None else example | {"label": clip.label}
 
 
 def _voice_features(samples: np.ndarray, config: SpectrogramConfig) -> Example:
-    # In float64: what float32 leaves of a sum depends on the number of threads, and would change the dataset's bytes.
+    # float64, because the rounding of float32 sums depends on the number of threads and would change the dataset's bytes.
     window = audio.centre(samples, config.clip_samples).astype(np.float64)
     spectrogram = _spectrogram(config)(window).numpy()
-    heard = audio.centre(samples, min(len(samples), config.clip_samples))
+    unpadded = audio.centre(samples, min(len(samples), config.clip_samples))
     return {
         "spectrogram": spectrogram.astype(np.float16),
-        "level_dbfs": audio.level_dbfs(heard),
+        "level_dbfs": audio.level_dbfs(unpadded),
         "clipped_share": float((spectrogram >= 1).mean()),
         "floor_share": float((spectrogram <= -1).mean()),
     }

@@ -1,4 +1,4 @@
-"""A process that works on one item at a time, and that can be lost without harm.
+"""A worker process that handles one item at a time, and may crash without harm to the caller.
 
 Public names: Process, Lost.
 """
@@ -18,17 +18,17 @@ from emogan.errors import UserError
 
 MAX_START_SECONDS = 600.0
 
-REMEDY = "if memory may be short, give fewer --workers; run the command again: it goes on where it stopped"
+REMEDY = "run the same command again to resume, with fewer --workers if memory is short"
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
 class Lost(Exception):
-    """A process was lost, and with it what it worked on.
+    """A process ended before it returned the result of its item.
 
     Attributes:
-        reason: `crashed`, or `too_slow` where the process was ended for its slowness.
+        reason: `crashed`, or `too_slow` if the process exceeded its time and was killed.
         detail: what happened, for people.
     """
 
@@ -39,37 +39,37 @@ class Lost(Exception):
 
 
 class Process:
-    """A process of its own, which ends at the latest with this one.
+    """A worker process, which ends with its parent at the latest.
 
     Args:
-        prepare: a picklable function that the process calls before all work.
+        prepare: a picklable function that the process calls first.
     """
 
     def __init__(self, prepare: Callable[[], None]) -> None:
         context = multiprocessing.get_context("spawn")  # a forked child would inherit the locks of TensorFlow's threads
-        self._pipe, theirs = context.Pipe()
-        self._process = context.Process(target=_serve, args=(theirs, prepare), daemon=True)
+        self._pipe, child_pipe = context.Pipe()
+        self._process = context.Process(target=_serve, args=(child_pipe, prepare), daemon=True)
         self._process.start()
         self._ready = False
         self._ending = threading.Lock()
-        theirs.close()  # so that the pipe breaks where the process ends
+        child_pipe.close()  # so that the pipe breaks when the process ends
 
     def is_alive(self) -> bool:
-        """Tells whether it can be given work."""
+        """Returns whether the process can take an item."""
         return self._process.is_alive()
 
     def end(self) -> None:
-        """Ends it, whatever it does."""
-        with self._ending:  # a process cannot be waited for by two threads
+        """Kills the process."""
+        with self._ending:  # two threads cannot wait for one process
             self._process.kill()
             self._process.join()
 
     def run(self, function: Callable[[Item], Result], item: Item, max_seconds: float) -> Result:
-        """Applies a picklable function to an item there; raises what the function raises.
+        """Applies a picklable function to an item in the process; raises the function's exceptions.
 
         Raises:
-            Lost: the process ended, or took longer and was ended.
-            UserError: it ended before it was ready to work.
+            Lost: the process ended, or exceeded `max_seconds` and was killed.
+            UserError: the process ended before it was ready.
         """
         if not self._ready:
             try:
@@ -77,7 +77,7 @@ class Process:
             except Lost as lost:
                 raise UserError(f"a worker process could not start: {lost.detail}; {REMEDY}") from lost
             self._ready = True
-        with contextlib.suppress(ConnectionError):  # what ended it shows below
+        with contextlib.suppress(ConnectionError):  # _receive raises Lost
             self._pipe.send((function, item))
         result, error = self._receive(max_seconds)
         if error is not None:
@@ -91,17 +91,17 @@ class Process:
                 return self._pipe.recv()
         self.end()
         if not in_time:
-            raise Lost("too_slow", f"it took longer than {max_seconds:.0f} s")
+            raise Lost("too_slow", f"processing takes longer than {max_seconds:.0f} s")
         code = self._process.exitcode or 0
-        how = signal.Signals(-code).name if code < 0 else f"exit code {code}"
-        cause = ", mostly for lack of memory" if code == -signal.SIGKILL else ""
-        raise Lost("crashed", f"the process that worked on it ended ({how}{cause})")
+        status = signal.Signals(-code).name if code < 0 else f"exit code {code}"
+        cause = ", usually due to lack of memory" if code == -signal.SIGKILL else ""
+        raise Lost("crashed", f"its worker process ended ({status}{cause})")
 
 
 def _serve(pipe: Connection, prepare: Callable[[], None]) -> None:
-    """What the process does: (function, item) come in, (result, error) go out."""
+    """The process's loop: receives (function, item), sends (result, error)."""
     quiet()
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent alone answers
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent handles it
     threading.Thread(target=_die_with_parent, daemon=True).start()
     prepare()
     with contextlib.suppress(EOFError, ConnectionError):  # the parent has ended
@@ -116,7 +116,7 @@ def _serve(pipe: Connection, prepare: Callable[[], None]) -> None:
 
 
 def _die_with_parent() -> None:
-    """A killed parent cannot end its workers, and a busy one would work on."""
+    """Exits when the parent ends: a killed parent cannot end its workers, and a busy worker would continue."""
     parent = multiprocessing.parent_process()
     if parent is not None:
         parent.join()

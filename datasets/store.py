@@ -1,4 +1,4 @@
-"""Keeps what was taken from each clip, so that no clip is decoded twice.
+"""Caches the extracted face and audio of each clip, so that no clip is decoded twice.
 
 Public names: ClipStore, Rejected.
 """
@@ -17,22 +17,22 @@ import soundfile
 from PIL import Image
 
 from datasets.clips import Clip
-from datasets.extraction import SOUND_STEPS, Contents, Extract
+from datasets.extraction import AUDIO_STEPS, Contents, Extract
 from emogan.config import SIZES, FaceConfig, MediaConfig
 
 VERSION = 6
-"""To be raised whenever `datasets.extraction` or what it calls gives other results for the same files."""
-_PARTS_KEPT_SECONDS = 24 * 3600.0
+"""Must be raised whenever `datasets.extraction` or a function that it calls gives other results for the same files."""
+_MAX_PART_AGE_SECONDS = 24 * 3600.0
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Rejected:
-    """A clip that cannot be used, as the store keeps it.
+    """A clip that cannot be used, as stored.
 
     Attributes:
-        file: which of the clip's `paths` is at fault.
+        file: index of the faulty file in the clip's `paths`.
         reason: see `datasets.clips.Rejection`.
-        detail: see there.
+        detail: see `datasets.clips.Rejection`.
         thumbnail: a JPEG file, or empty.
     """
 
@@ -44,15 +44,15 @@ class Rejected:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ClipStore:
-    """A folder with one file for each clip, named by a hash of the clip's files and of the settings that matter.
+    """A folder with one file per clip, named by a hash of the clip's files and the relevant settings.
 
-    It serves datasets of every size, and an interrupted build goes on from it. A file appears whole or not at all, and
-    one that is damaged counts as absent. Processes may share the folder.
+    Datasets of all sizes share it, and an interrupted build resumes from it. Files are written atomically, and a damaged file
+    counts as missing. Several processes may use the folder.
 
     Attributes:
-        folder: made when it is needed.
-        face: how faces are found and aligned; its size is the largest one, from which the smaller ones are made.
-        sample_rate: of the sound, samples per second.
+        folder: created when needed.
+        face: settings of face detection and alignment, with the largest size; smaller faces are computed from it.
+        sample_rate: of the audio, samples per second.
     """
 
     folder: Path
@@ -61,12 +61,12 @@ class ClipStore:
 
     @classmethod
     def of(cls, folder: Path, config: MediaConfig) -> "ClipStore":
-        """The store that serves a dataset of those settings."""
+        """Returns the store for datasets with these settings."""
         face = dataclasses.replace(config.face, size=max(SIZES))
         return cls(folder=folder, face=face, sample_rate=config.spectrogram.sample_rate)
 
     def key(self, clip: Clip, contents: Contents, fault: str = "") -> str:
-        """The clip's name in the store: it depends on what the files hold, and not on where they lie.
+        """Returns the clip's key, which depends on the contents of its files, not on their paths.
 
         `fault` is the reason why one of them could not be read.
         """
@@ -76,7 +76,7 @@ class ClipStore:
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
     def load(self, key: str) -> Extract | Rejected | None:
-        """What is kept under a key, or None."""
+        """Returns the extract or rejection stored under a key, or None."""
         try:
             with np.load(io.BytesIO(self._path(key).read_bytes()), allow_pickle=False) as arrays:
                 facts = json.loads(arrays["facts"].tobytes())
@@ -89,12 +89,12 @@ class ClipStore:
         except FileNotFoundError:
             return None
         except (zipfile.BadZipFile, soundfile.LibsndfileError, OSError, EOFError, KeyError, TypeError, ValueError):
-            return None  # damaged: it will be made again
+            return None  # damaged, so the clip is decoded again
 
-    def save(self, key: str, kept: Extract | Rejected) -> None:
-        """Keeps an extract or a rejection. Raises OSError where the disk does not take it."""
-        facts = {field.name: getattr(kept, field.name) for field in dataclasses.fields(kept)}
-        if isinstance(kept, Extract):
+    def save(self, key: str, item: Extract | Rejected) -> None:
+        """Stores an extract or a rejection. Raises OSError if it cannot be written."""
+        facts = {field.name: getattr(item, field.name) for field in dataclasses.fields(item)}
+        if isinstance(item, Extract):
             arrays = {"face": _png(facts.pop("face")), "landmarks": facts.pop("landmarks")}
             arrays["sound"] = _flac(facts.pop("samples"), self.sample_rate)
         else:
@@ -112,9 +112,9 @@ class ClipStore:
             raise
 
     def sweep(self) -> None:
-        """Deletes what killed processes left unfinished, a day later."""
+        """Deletes unfinished files of killed processes, after a day."""
         for part in self._parts.glob("*"):
-            if time.time() - part.stat().st_mtime > _PARTS_KEPT_SECONDS:
+            if time.time() - part.stat().st_mtime > _MAX_PART_AGE_SECONDS:
                 part.unlink(missing_ok=True)
 
     @property
@@ -133,8 +133,6 @@ def _png(face: np.ndarray) -> np.ndarray:
 
 def _flac(samples: np.ndarray, sample_rate: int) -> np.ndarray:
     buffer = io.BytesIO()
-    steps = (
-        np.round(samples.astype(np.float64) * SOUND_STEPS).astype(np.int32) << 8
-    )  # soundfile takes the upper 24 bits
+    steps = np.round(samples.astype(np.float64) * AUDIO_STEPS).astype(np.int32) << 8  # soundfile uses the upper 24 bits
     soundfile.write(buffer, steps, sample_rate, format="FLAC", subtype="PCM_24")
     return np.frombuffer(buffer.getvalue(), np.uint8)

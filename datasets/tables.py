@@ -1,4 +1,4 @@
-"""Reads the tables that come with a corpus; whatever is wrong with one names the file, the line and the rule.
+"""Reads the tables of a corpus. Errors name the file, the line and the rule.
 
 Public names: Row, read_table.
 """
@@ -15,12 +15,12 @@ from emogan.errors import UserError
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Row:
-    """One line of a table.
+    """One row of a table.
 
     Attributes:
         path: the table.
-        line: its number in the file, from 1.
-        cells: texts by the name of the column, stripped.
+        line: line number in the file, from 1.
+        cells: stripped texts by the name of the column.
     """
 
     path: Path
@@ -31,42 +31,42 @@ class Row:
         return self.cells[column]
 
     def fail(self, column: str, rule: str) -> NoReturn:
-        """Raises the UserError that this row's value breaks a rule: `must be ...`."""
+        """Raises a UserError because this row's value breaks a rule, `must be ...`."""
         raise UserError(f"{self.path}, line {self.line}: {column} is {self[column]!r}; it {rule}")
 
 
 def read_table(path: Path, key: str, columns: Sequence[str]) -> Iterator[Row]:
-    """Reads a table with a head line; other columns than those named may be there.
+    """Reads a table with a header row. Further columns are allowed.
 
     Args:
-        path: the table, UTF-8; its cells are separated by tabs, or by commas where the head has no tab.
-        key: the column whose values are all different, and not empty.
-        columns: further columns that must be there.
+        path: the table, UTF-8, separated by tabs, or by commas if the header has no tab.
+        key: the column whose values must be unique and not empty.
+        columns: further columns that must exist.
 
     Raises:
-        UserError: the file is no such table.
+        UserError: the table is malformed.
     """
     text = _text(path)
     delimiter = "\t" if "\t" in text.partition("\n")[0] else ","
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
-    head: list[str] | None = None
+    header: list[str] | None = None
     lines: dict[str, int] = {}
     try:
         for values in reader:
             cells = [value.strip() for value in values]
-            if head is None:
-                head = cells
-                if missing := [column for column in (key, *columns) if column not in head]:
-                    hint = " (its cells must be separated by commas or tabs)" if ";" in text.partition("\n")[0] else ""
+            if header is None:
+                header = cells
+                if missing := [column for column in (key, *columns) if column not in header]:
+                    hint = " (cells must be separated by commas or tabs)" if ";" in text.partition("\n")[0] else ""
                     raise UserError(
-                        f"{path}, line 1: the head lacks the column {', '.join(missing)}; it has {head}{hint}"
+                        f"{path}, line 1: the header lacks the column {', '.join(missing)}; it has {header}{hint}"
                     )
             elif any(cells):
-                if len(cells) != len(head):
+                if len(cells) != len(header):
                     raise UserError(
-                        f"{path}, line {reader.line_num}: {len(cells)} cells; each row must have {len(head)}, as the head"
+                        f"{path}, line {reader.line_num}: {len(cells)} cells; must be {len(header)}, as in the header"
                     )
-                row = Row(path=path, line=reader.line_num, cells=dict(zip(head, cells, strict=True)))
+                row = Row(path=path, line=reader.line_num, cells=dict(zip(header, cells, strict=True)))
                 if not row[key]:
                     row.fail(key, "must not be empty")
                 if row[key] in lines:
@@ -75,10 +75,10 @@ def read_table(path: Path, key: str, columns: Sequence[str]) -> Iterator[Row]:
                 yield row
     except csv.Error as error:
         raise UserError(
-            f"{path}, line {reader.line_num}: not a table ({error}); mend it, or download it again"
+            f"{path}, line {reader.line_num}: not a valid table ({error}); correct it, or download it again"
         ) from error
-    if head is None:
-        raise UserError(f"{path} is empty; it must be a table with the columns {', '.join((key, *columns))}")
+    if header is None:
+        raise UserError(f"{path} is empty; must be a table with the columns {', '.join((key, *columns))}")
 
 
 def _text(path: Path) -> str:

@@ -1,4 +1,4 @@
-"""Counts what became of every clip of a build, and ends a build that loses too many.
+"""Counts the examples and rejections of a build, and stops a build with too many rejections.
 
 Public names: Tally, SHOWN_REJECTIONS.
 """
@@ -16,17 +16,17 @@ from datasets.files import printable
 from emogan.errors import UserError, first_ones
 
 SHOWN_REJECTIONS = 10
-"""Rejections that a message spells out."""
+"""Rejections that a message lists."""
 PATIENCE = 20
-"""Rejections gathered before a build is given up, so that its message shows what they have in common."""
+"""Rejections that a build collects before it stops early, so that the message shows what they have in common."""
 
 
 class Tally:
     """The counts of one build.
 
     Attributes:
-        corpus_dir: the corpus's folder; paths are written relative to it.
-        csv_path: where all rejections are listed.
+        corpus_dir: the corpus's folder; paths are reported relative to it.
+        csv_path: the file that lists all rejections.
     """
 
     def __init__(self, listing: Listing, *, corpus_dir: Path, csv_path: Path, max_rejects: float) -> None:
@@ -41,7 +41,7 @@ class Tally:
         self._labels: set[str | None] = set()
 
     def accepts(self, clip: Clip, key: str, rejection: Rejection | None) -> bool:
-        """Records what became of a clip, and its key in the store. Raises UserError where too many are rejected already."""
+        """Records the outcome of a clip with its key in the store. Raises UserError if too many clips were rejected."""
         if rejection is None:
             self._labels.add(clip.label)
             first = self._first.setdefault(key, clip)
@@ -57,19 +57,19 @@ class Tally:
         """Writes the list of rejections and returns the counts for the dataset's metadata.
 
         Args:
-            examples: the number of those that were written.
-            class_names: of the dataset; empty where it has none.
+            examples: number of examples written.
+            class_names: of the dataset; empty if it has no labels.
 
         Raises:
-            UserError: more than the allowed share of the clips was rejected, or all of them; or some are not accounted for.
+            UserError: more than the allowed share of the clips was rejected, or all of them; or clips are missing.
         """
         if len(self._rejections) > self._max_rejects * self._clips or len(self._rejections) == self._clips:
             self._give_up()
         self._write_csv()
         if examples + len(self._rejections) != self._clips:
             raise UserError(
-                f"of {self._clips} clips {len(self._rejections)} were rejected, and {examples} became examples: "
-                f"{self._clips - examples - len(self._rejections)} are missing; run the same command again"
+                f"{self._clips - examples - len(self._rejections)} of {self._clips} clips are missing ({examples} became "
+                f"examples, {len(self._rejections)} were rejected); run the same command again"
             )
         return {
             "clips": self._clips,
@@ -82,29 +82,30 @@ class Tally:
         }
 
     def _warnings(self, class_names: Iterable[str]) -> dict[str, str]:
-        warnings = {what: printable(detail) for what, detail in self._listing.warnings.items()}
+        warnings = {title: printable(detail) for title, detail in self._listing.warnings.items()}
         if missing := [name for name in class_names if name not in self._labels]:
             warnings["Classes without examples"] = f"no clip of {', '.join(missing)} became an example"
         if self._twins:
             groups = first_ones([" = ".join(ids) for ids in self._twins.values()], between="; ")
-            warnings["Same files"] = f"of several speakers or classes, though byte by byte alike: {groups}"
+            warnings["Same files"] = f"identical files under several speakers or classes: {groups}"
         return warnings
 
     def not_read(self) -> dict[str, int]:
-        """The number of files that were not read, by the uppermost folder in which no clip of this corpus lies.
+        """Returns the number of files that were not read, by the topmost folder without clips of this corpus.
 
-        Those that lie beside clips have a name each, but several of a kind in a folder have one, as `Actor_01/*.mxf`.
+        Files next to clips are listed by name; several of a kind in one folder share a pattern, such as `Actor_01/*.mxf`.
         """
         clips = itertools.chain.from_iterable(self._listing.splits.values())
-        used = {path.parent for clip in clips for path in (clip.picture_path, clip.sound_path)}
+        used = {path.parent for clip in clips for path in (clip.image_path, clip.audio_path)}
         used |= {self.corpus_dir, *(rejection.path.parent for rejection in self._rejections)}
         used |= {parent for folder in used for parent in folder.parents}
-        unused = {
-            path: next((up for up in reversed(path.parents) if up not in used), None) for path in self._listing.unread
+        folders = {
+            path: next((parent for parent in reversed(path.parents) if parent not in used), None)
+            for path in self._listing.unread
         }
-        alike = collections.Counter(_of_its_kind(path) for path, folder in unused.items() if folder is None)
+        similar = collections.Counter(_pattern(path) for path, folder in folders.items() if folder is None)
         places = collections.Counter(
-            folder or (_of_its_kind(path) if alike[_of_its_kind(path)] > 1 else path) for path, folder in unused.items()
+            folder or (_pattern(path) if similar[_pattern(path)] > 1 else path) for path, folder in folders.items()
         )
         counts = {self._place(path): count for path, count in places.most_common()}
         return counts | {f"{self._place(path)}: {why}": 1 for path, why in sorted(self._listing.closed.items())}
@@ -116,7 +117,7 @@ class Tally:
         return dict(collections.Counter(rejection.reason for rejection in self._rejections).most_common())
 
     def _rows(self) -> list[dict[str, str]]:
-        """In the order in which the files lie in the corpus."""
+        """Returns the rejections as rows, in the order of their paths."""
         return [
             {
                 "clip_id": printable(rejection.clip_id),
@@ -140,19 +141,19 @@ class Tally:
         reasons = self._by_reason()
         count = len(self._rejections)
         lines = [f"{row['path']}: {row['reason']}: {row['detail']}" for row in self._rows()[:SHOWN_REJECTIONS]]
-        remedy = "mend these files, or allow a larger share by --max_rejects"
+        remedy = "correct these files, or raise --max_rejects"
         if 2 * reasons.get("git_lfs_pointer", 0) > count:
-            remedy = f"the media themselves were not downloaded: run `git lfs pull` in {self.corpus_dir}"
+            remedy = f"the media files were not downloaded: run `git lfs pull` in {self.corpus_dir}"
         raise UserError(
-            f"{count} of {self._clips} clips were rejected (max_rejects allows {self._max_rejects:.1%}, and one must "
-            + "remain): "
+            f"{count} of {self._clips} clips were rejected (max_rejects allows {self._max_rejects:.1%}, and at least one "
+            + "clip must be usable): "
             + ", ".join(f"{n} {reason}" for reason, n in reasons.items())
-            + "; the first are\n  "
+            + ". The first are:\n  "
             + "\n  ".join(lines)
-            + f"\nAll of them are in {self.csv_path}; {remedy}"
+            + f"\n{self.csv_path} lists all of them; {remedy}"
         )
 
 
-def _of_its_kind(path: Path) -> Path:
-    """A pattern for the files of a folder that have a suffix, or begin alike where they have none."""
+def _pattern(path: Path) -> Path:
+    """Returns a pattern for the files of a folder with the same suffix, or with the same beginning if they have none."""
     return path.with_name(f"*{path.suffix.lower()}" if path.suffix else f"{path.name[:-2]}*")

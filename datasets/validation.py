@@ -1,6 +1,6 @@
-"""Checks the numbers of a built dataset with TensorFlow Data Validation against a schema that people keep.
+"""Checks a built dataset against a reviewed schema, with TensorFlow Data Validation.
 
-Public names: Anomaly, anomalies, statistics, schema_path. The schemas lie in the builders' folders, as schema.pbtxt.
+Public names: Anomaly, anomalies, statistics, schema_path. The schemas are in the builders' folders, as schema.pbtxt.
 """
 
 import dataclasses
@@ -19,20 +19,21 @@ from tensorflow_metadata.proto.v0 import schema_pb2, statistics_pb2
 from emogan.errors import UserError
 
 MIN_DRIFT_EXAMPLES = 200
-"""Fewer examples differ by chance: two halves of one normal distribution by a divergence of up to 0.08 at 72, 0.04 here."""
+"""Fewer examples are not compared: by chance, two halves of one normal distribution diverge by up to 0.08 at 72 examples, and
+by up to 0.04 at this number."""
 LEVEL = "level_dbfs"
-"""The feature that is compared between corpora: a generator pretrained on quiet voices does not know loud ones."""
+"""The feature compared between corpora: a generator pretrained on quiet voices does not know loud ones."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Anomaly:
-    """Something that the schema does not allow, or that the build warned of.
+    """A violation of the schema, or a warning of the build.
 
     Attributes:
-        where: the split, the other corpus that this one is compared with, or `corpus`.
-        feature: the feature's name; `clips` of what the build warned of.
-        what: the kind of anomaly, in TFDV's words or the build's.
-        detail: the description, with figures.
+        where: the split, the corpus that this one is compared with, or `corpus`.
+        feature: name of the feature; `clips` for a warning of the build.
+        what: kind of the anomaly, as named by TFDV or by the build.
+        detail: description, with numbers.
     """
 
     where: str
@@ -42,7 +43,7 @@ class Anomaly:
 
 
 def schema_path(builder: tfds.core.DatasetBuilder) -> Path:
-    """The schema of a dataset, in its builder's folder."""
+    """Returns the path of a dataset's schema, in its builder's folder."""
     return Path(inspect.getfile(type(builder))).parent / "schema.pbtxt"
 
 
@@ -51,14 +52,14 @@ def anomalies(
     facts: Mapping[str, np.ndarray],
     others: Mapping[str, Mapping[str, np.ndarray]] | None = None,
 ) -> list[Anomaly]:
-    """Checks every split against the schema and, where there are enough examples, against the other splits.
+    """Checks every split against the schema and, if there are enough examples, against the other splits.
 
-    First comes what the build warned of.
+    Warnings of the build come first.
 
     Args:
         builder: of the built dataset.
         facts: see `datasets.facts.read_facts`.
-        others: facts of other corpora, by name, whose sound should have the same levels.
+        others: facts of other corpora by name, whose audio should have the same levels.
 
     Raises:
         UserError: the schema cannot be read.
@@ -67,15 +68,15 @@ def anomalies(
     try:
         schema = tfdv.load_schema_text(str(path))
     except (OSError, tf.errors.OpError, text_format.ParseError) as error:
-        raise UserError(f"{path} is no schema of TensorFlow Data Validation: {error}") from error
+        raise UserError(f"{path} is not a schema of TensorFlow Data Validation: {error}") from error
     table = _table(builder, facts)
-    warned = builder.info.metadata["warnings"]
-    found = [Anomaly(where="corpus", feature="clips", what=what, detail=detail) for what, detail in warned.items()]
+    warnings = builder.info.metadata["warnings"]
+    found = [Anomaly(where="corpus", feature="clips", what=title, detail=detail) for title, detail in warnings.items()]
     for split in sorted(set(facts["split"])):
-        here = table["split"] == split
-        found += _check(schema, split, table[here], previous=table[~here])
+        in_split = table["split"] == split
+        found += _check(schema, split, table[in_split], previous=table[~in_split])
     level = schema_pb2.Schema(feature=[tfdv.get_feature(schema, LEVEL)])
-    level.feature[0].ClearField("float_domain")  # which the splits were checked against already
+    level.feature[0].ClearField("float_domain")  # the range was checked for each split
     for name, other in (others or {}).items():
         found += _check(level, name, pd.DataFrame({LEVEL: facts[LEVEL]}), serving=pd.DataFrame({LEVEL: other[LEVEL]}))
     return found
@@ -84,7 +85,7 @@ def anomalies(
 def statistics(
     builder: tfds.core.DatasetBuilder, facts: Mapping[str, np.ndarray]
 ) -> statistics_pb2.DatasetFeatureStatisticsList:
-    """TFDV's statistics of every split, by its name, and before them those of `all`.
+    """Returns TFDV's statistics of the whole dataset (`all`), then of every split by name.
 
     Args:
         builder: of the built dataset.
@@ -101,7 +102,7 @@ def statistics(
 
 
 def _table(builder: tfds.core.DatasetBuilder, facts: Mapping[str, np.ndarray]) -> pd.DataFrame:
-    """The facts with names instead of labels' numbers; an example without a label has none there."""
+    """Returns the facts with class names instead of label indices, and None for examples without a label."""
     columns = dict(facts)
     for name, feature in builder.info.features.items():
         if isinstance(feature, tfds.features.ClassLabel):
@@ -110,7 +111,7 @@ def _table(builder: tfds.core.DatasetBuilder, facts: Mapping[str, np.ndarray]) -
 
 
 def _check(schema: schema_pb2.Schema, where: str, table: pd.DataFrame, **compared: pd.DataFrame) -> list[Anomaly]:
-    """Validates one table; it is compared with the `previous` or `serving` one if both are large enough."""
+    """Validates one table, and compares it with the `previous` or `serving` one if both are large enough."""
     statistics = {
         f"{name}_statistics": _statistics(other)
         for name, other in compared.items()

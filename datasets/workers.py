@@ -1,7 +1,7 @@
-"""Processes that work on clips side by side; a clip that ends its process does not end the work.
+"""A pool of worker processes for clips. A clip that crashes its process does not stop the build.
 
-Public names: Workers, use_one_thread. TensorFlow's sums depend in their last digits on its number of threads, which would
-show in the bytes of a dataset: so clips are only worked on where it has one thread.
+Public names: Workers, use_one_thread. The last digits of TensorFlow's sums depend on its number of threads, which would change
+the bytes of a dataset. Therefore clips are processed only where TensorFlow has one thread.
 """
 
 import collections
@@ -18,11 +18,11 @@ from datasets.processes import REMEDY, Lost, Process
 from emogan.errors import UserError
 
 MIN_ITEMS = 256
-"""Fewer can be worked on in this process."""
+"""Fewer items may be processed in the calling process."""
 ITEMS_PER_PROCESS = 32
-"""Starting a process takes as long as so many clips."""
+"""Starting a process takes as long as this number of clips."""
 MAX_ITEM_SECONDS = 300.0
-"""On one item; then its process is ended. `datasets.media` gives up slow files earlier, where FFmpeg lets it."""
+"""Time limit of an item; then its process is killed. `datasets.media` rejects slow files earlier, if FFmpeg allows it."""
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -30,13 +30,13 @@ GiveUp = Callable[[Item, str, str], Result]
 
 
 class Workers:
-    """A pool of processes, each started when it is first worth while; all end with the `with` block.
+    """A pool of processes, each started when there is enough work; all end with the `with` block.
 
-    Where the caller gave TensorFlow one thread (`use_one_thread`), little work, or that of one worker, is done in this very
-    process, which saves the seconds of a start; but what ends a worker process then ends this one. So commands do not.
+    If the caller limited TensorFlow to one thread (`use_one_thread`), few items, or those of a single worker, are processed in
+    the calling process. This saves the start of a process, but a crash then ends the caller, so commands do not do it.
 
     Args:
-        count: greatest number of processes.
+        count: maximum number of processes.
     """
 
     def __init__(self, count: int) -> None:
@@ -60,23 +60,23 @@ class Workers:
     ) -> Iterator[Result]:
         """Applies a picklable function to all items; the results do not depend on the number of processes.
 
-        An item that ends its process is tried once more, with nothing else in work. Memory does not grow with the number of
-        items: few are in work or finished ahead of what is asked for.
+        An item that crashes its process is retried once, with no other item in progress. Memory does not grow with the number
+        of items: only few are in progress or wait for the consumer.
 
         Args:
-            function: what to do with an item.
+            function: applied to each item.
             items: the items.
-            give_up: makes the result of an item that ended its process twice (reason `crashed`), or took longer than
-                MAX_ITEM_SECONDS (`too_slow`), from the item, the reason and a detail for people.
+            give_up: returns the result of an item that crashed its process twice (reason `crashed`) or took longer than
+                MAX_ITEM_SECONDS (`too_slow`), given the item, the reason and a detail for people.
 
         Yields:
             The results, in the order of `items`.
 
         Raises:
-            UserError: a process could not start, or an item was lost and there is no `give_up`.
+            UserError: a process could not start, or an item was lost and `give_up` is None.
         """
-        little = self._count == 1 or len(items) < MIN_ITEMS
-        if little and not self._processes and tf.config.threading.get_intra_op_parallelism_threads() == 1:
+        few = self._count == 1 or len(items) < MIN_ITEMS
+        if few and not self._processes and tf.config.threading.get_intra_op_parallelism_threads() == 1:
             yield from map(function, items)
             return
         count = min(self._count, 1 + len(items) // ITEMS_PER_PROCESS)
@@ -89,7 +89,7 @@ class Workers:
                 try:
                     result = future.result()
                 except Lost as lost:
-                    futures.wait([other for _, other in pending])  # the next try has the machine for itself
+                    futures.wait([other for _, other in pending])  # so that the retry runs alone
                     result = self._try_again(function, item, lost, give_up)
                 yield result
                 pending.extend(itertools.islice(submitted, 1))
@@ -109,7 +109,7 @@ class Workers:
                 if (process := self._idle.pop()).is_alive():
                     return process
             if self._closed:
-                raise Lost("crashed", "the work was stopped")
+                raise Lost("crashed", "the build was stopped")
             self._processes.append(Process(use_one_thread))
             return self._processes[-1]
 
@@ -125,7 +125,7 @@ class Workers:
 
 
 def use_one_thread() -> None:
-    """Gives TensorFlow one thread, so that processes do not fight for the cores. Without effect once it has begun to work."""
+    """Limits TensorFlow to one thread, so that processes do not compete for cores. No effect after TensorFlow has started."""
     with contextlib.suppress(RuntimeError):
         tf.config.threading.set_intra_op_parallelism_threads(1)
         tf.config.threading.set_inter_op_parallelism_threads(1)

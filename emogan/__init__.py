@@ -1,12 +1,12 @@
-"""From faces to speech spectrograms, and from speech to emotion: the library, and its few names for scripts and notebooks.
+"""Generates speech spectrograms from faces, and recognises emotions in speech: the public names for scripts and notebooks.
 
     model = emogan.load("runs/first")
-    for made in model.generate("photo.jpg", emotions=["happy", "sad"], draws=3, seed=1):
-        made.save("out")
+    for sample in model.generate("photo.jpg", emotions=["happy", "sad"], draws=3, seed=1):
+        sample.save("out")
     recogniser = emogan.load_recogniser("runs/first")
     recogniser.predict("speech.wav")
 
-Importing it loads no TensorFlow; using one of its names does.
+Importing the package does not load TensorFlow; the first use of one of its names does.
 """
 
 import importlib
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from emogan.recogniser import Recogniser, load_recogniser
     from emogan.speech import spectrogram, waveform
 
-_HOMES = {
+_MODULES = {
     "load": "generation", "Generator": "generation", "Generated": "generation",
     "load_recogniser": "recogniser", "Recogniser": "recogniser",
     "spectrogram": "speech", "waveform": "speech",
@@ -28,9 +28,10 @@ __all__ = ["Generated", "Generator", "Recogniser", "UserError", "load", "load_re
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
+    if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
+    importlib.import_module("emogan.command").provide_cache_folders()
+    return getattr(importlib.import_module(f"{__name__}.{_MODULES[name]}"), name)
 
 
 def __dir__() -> list[str]:

@@ -20,7 +20,7 @@ _SERVER = flags.DEFINE_string(
     required=True,
 )
 _MODEL = flags.DEFINE_string("model", "emogan", "Name of the model on the server.")
-_VERSION = flags.DEFINE_integer("version", 0, "Version of the model; by default the newest.", lower_bound=0)
+_VERSION = flags.DEFINE_integer("version", None, "Version of the model; by default the newest.", lower_bound=1)
 _TIMEOUT = flags.DEFINE_float(
     "timeout", 30.0, "Time limit of a request in seconds, including retries.", lower_bound=0.1
 )
@@ -43,9 +43,9 @@ def main(_: list[str]) -> None:
     """Writes <photo>_<digest>_face.png, and <photo>_<digest>_<emotion>_<seed>.png and .wav for each emotion and sample; or
     prints the probability of each emotion in a recording.
     """
-    to_generate = [f"--{flag.name}" for flag in (_FACE, _EMOTION, _OUTPUT_DIR) if not flag.value]
-    if len(to_generate) < 3 if _RECOGNISE.value else to_generate:
-        raise UserError("give --face, --emotion and --output_dir, all three; or --recognise alone")
+    missing = [f"--{flag.name}" for flag in (_FACE, _EMOTION, _OUTPUT_DIR) if not flag.value]
+    if len(missing) < 3 if _RECOGNISE.value else missing:
+        raise UserError("give either all of --face, --emotion and --output_dir, or --recognise alone")
     from emogan.generation import Generator
     from emogan.recogniser import Recogniser, files_of
     from emogan.serving.connections import connect
@@ -56,8 +56,8 @@ def main(_: list[str]) -> None:
         print(recogniser.probabilities(files_of(_RECOGNISE.value)).to_string(float_format="{:.2f}".format))
         print(recogniser.about())
         return
-    found = Generator(connection).generate(Path(_FACE.value), _EMOTION.value, draws=_DRAWS.value, seed=_SEED.value)
-    for path in dict.fromkeys(path for made in found for path in made.save(_OUTPUT_DIR.value)):
+    samples = Generator(connection).generate(Path(_FACE.value), _EMOTION.value, draws=_DRAWS.value, seed=_SEED.value)
+    for path in dict.fromkeys(path for sample in samples for path in sample.save(_OUTPUT_DIR.value)):
         print(path)
 
 

@@ -1,7 +1,7 @@
-"""The settings of data, networks and training as frozen dataclasses, checked at birth, with a JSON round trip.
+"""Settings of data, networks and training: frozen dataclasses, validated on construction, with a JSON round trip.
 
-Public names: SpectrogramConfig, FaceConfig, MediaConfig (what the bytes of a dataset depend on), ModelConfig, LossConfig,
-AugmentConfig, RecogniserConfig (BARE and STRONG), TrainConfig, the presets, the values that a setting can have, `to_json`,
+Public names: SpectrogramConfig, FaceConfig, MediaConfig (settings that determine a dataset's bytes), ModelConfig, LossConfig,
+AugmentConfig, RecogniserConfig (BARE and STRONG), TrainConfig, the presets, the valid values of settings, `to_json`,
 `from_json` and `differences`.
 """
 
@@ -14,25 +14,25 @@ from typing import Any, TypeVar
 from emogan.errors import UserError, check
 
 HOP_SECONDS = 0.5
-"""From the start of a window of a long recording to that of the next one, by default."""
+"""Default distance between the starts of successive windows of a long recording."""
 SIZES = (64, 128, 256)
-"""Sides of the square pictures that a dataset can be built for, pixels."""
+"""Possible sides of a dataset's square images, pixels."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class SpectrogramConfig:
-    """How sound becomes a picture (SPEC: 2.56 s, exactly `size` frames, decibels against a full-scale sine).
+    """How audio becomes an image: 2.56 s in the presets, exactly `size` frames, decibels relative to a full-scale sine.
 
     Attributes:
         size: S, the number of frames and of frequency rows.
-        sample_rate: samples per second of the mono sound.
+        sample_rate: samples per second of the mono audio.
         window_samples: length of the periodic Hann window and of the Fourier transform, samples.
-        hop_samples: distance of neighbouring frames, samples.
+        hop_samples: distance between successive frames, samples.
         mel_bands: number of mel bands (Slaney scale, no norm, 0 to half the sample rate), or None for the lowest `size` bins
             of the linear power spectrum.
-        floor_db: level that is drawn as -1, and that silence has, dB against a full-scale sine.
-        ceiling_db: level that is drawn as +1, dB against a full-scale sine.
-        per_clip_maximum: if true, each clip's loudest pixel is moved to `ceiling_db`, which takes loudness away.
+        floor_db: level that maps to -1, also that of silence, dB relative to a full-scale sine.
+        ceiling_db: level that maps to +1, dB relative to a full-scale sine.
+        per_clip_maximum: if true, each clip's loudest pixel is moved to `ceiling_db`, which removes loudness.
     """
 
     size: int
@@ -48,10 +48,10 @@ class SpectrogramConfig:
         check(self.size > 0, f"size is {self.size}; it must be positive")
         check(
             0 < self.hop_samples <= self.window_samples and (self.window_samples - self.hop_samples) % 2 == 0,
-            f"window_samples {self.window_samples} and hop_samples {self.hop_samples}: the window must be the longer one, by "
-            "an even number of samples",
+            f"window_samples is {self.window_samples} and hop_samples {self.hop_samples}; the hop must be between 1 and "
+            "window_samples, with an even difference",
         )
-        check(self.floor_db < self.ceiling_db, f"floor_db {self.floor_db} must lie below ceiling_db {self.ceiling_db}")
+        check(self.floor_db < self.ceiling_db, f"floor_db {self.floor_db} must be below ceiling_db {self.ceiling_db}")
         if self.mel_bands is None:
             check(
                 self.size <= self.window_samples // 2 + 1,
@@ -62,12 +62,12 @@ class SpectrogramConfig:
 
     @property
     def clip_samples(self) -> int:
-        """Length of the window of sound that one picture shows, samples (40,960 for the presets: 2.56 s)."""
+        """Length of the audio that one image shows, samples (40,960 for the presets: 2.56 s)."""
         return self.size * self.hop_samples
 
     @property
     def pad_samples(self) -> int:
-        """Zeros on each side of the sound, so that `clip_samples` make exactly `size` frames."""
+        """Zeros added on each side of the audio, so that `clip_samples` give exactly `size` frames."""
         return (self.window_samples - self.hop_samples) // 2
 
 
@@ -76,30 +76,29 @@ SPECTROGRAMS: dict[int, SpectrogramConfig] = {
     128: SpectrogramConfig(size=128, window_samples=1024, hop_samples=320, mel_bands=128),
     256: SpectrogramConfig(size=256, window_samples=512, hop_samples=160, mel_bands=None),
 }
-"""The spectrogram of each size. At 256 the spectrum is linear, as in the paper's figures; below, mel bands fit better."""
+"""Spectrogram settings by size: linear at 256, as in the paper's figures, else mel bands, which fit better."""
 
 
 FACE_SCALE, FACE_SHIFT = 1.1, -0.14
-"""The template of all datasets: forehead to chin, within VoxCeleb2's tracks, which end at the hairline. Our choice. (The
-defaults of `FaceConfig` are the template of models exported before 1.1, which reached above the tracks.)"""
+"""Alignment template of all datasets: forehead to chin, within VoxCeleb2's face tracks, which end at the hairline. Our choice.
+(The defaults of `FaceConfig` are the template of models exported before 1.1, which extends above the tracks.)"""
 MIN_FACE_WIDTH = 32.0
-"""The narrowest face of a new dataset, pixels, unless another one is given. Our choice; docs/decisions.md tells how."""
+"""Default minimum width of a face in a new dataset, pixels. Our choice, see docs/decisions.md."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class FaceConfig:
-    """How a frame becomes a face picture.
+    """How a frame becomes a face image.
 
     Attributes:
-        size: S, the side of the square RGB picture, pixels.
-        scale: size of the five-point template within the picture; 1 is that of face recognition (ArcFace), smaller shows more
-            around the face.
-        vertical_shift: how far the template is moved from the middle, as a share of the side; below 0 up.
-        min_confidence: MTCNN's confidence below which a detection is not a face.
-        detection_side: the longer side to which a larger frame is shrunk before detection, pixels.
-        search_frames: how far from the middle frame a face is looked for, frames.
-        min_width: width of a face in its frame below which it is not used, pixels. It decides which clips there are and not
-            how they look, so settings that differ in it alone count as equal.
+        size: S, the side of the square RGB image, pixels.
+        scale: size of the five-point template within the image; 1 is ArcFace's, smaller values show more around the face.
+        vertical_shift: shift of the template from the centre, as a share of the side; negative is up.
+        min_confidence: minimum of MTCNN's confidence for a face.
+        detection_side: longer side to which larger frames are downscaled before detection, pixels.
+        search_frames: maximum distance from the middle frame of a frame that is searched for a face, frames.
+        min_width: minimum width of a face in its frame, pixels. It selects clips and does not change their images, so
+            configurations that differ only in it compare equal.
     """
 
     size: int
@@ -112,12 +111,12 @@ class FaceConfig:
 
     def __post_init__(self) -> None:
         check(self.size > 0, f"size is {self.size}; it must be positive")
-        check(0.3 <= self.scale <= 1.2, f"scale is {self.scale}; it must lie between 0.3 and 1.2")
+        check(0.3 <= self.scale <= 1.2, f"scale is {self.scale}; it must be between 0.3 and 1.2")
         check(
             -0.3 <= self.vertical_shift <= 0.3,
-            f"vertical_shift is {self.vertical_shift}; it must lie between -0.3 and 0.3",
+            f"vertical_shift is {self.vertical_shift}; it must be between -0.3 and 0.3",
         )
-        check(0 < self.min_confidence < 1, f"min_confidence is {self.min_confidence}; it must lie between 0 and 1")
+        check(0 < self.min_confidence < 1, f"min_confidence is {self.min_confidence}; it must be between 0 and 1")
         check(self.detection_side >= 96, f"detection_side is {self.detection_side}; MTCNN needs at least 96 pixels")
         check(self.search_frames >= 0, f"search_frames is {self.search_frames}; it must not be negative")
         check(0 <= self.min_width < math.inf, f"min_width is {self.min_width}; it must be 0 or more")
@@ -125,7 +124,7 @@ class FaceConfig:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class MediaConfig:
-    """All that the bytes of a dataset depend on; stored in the dataset's metadata and carried into every model."""
+    """All settings that determine a dataset's bytes; stored in the dataset's metadata and in every model."""
 
     spectrogram: SpectrogramConfig
     face: FaceConfig
@@ -133,7 +132,7 @@ class MediaConfig:
     def __post_init__(self) -> None:
         check(
             self.spectrogram.size == self.face.size,
-            f"the spectrogram's size {self.spectrogram.size} and the face's size {self.face.size} must be the same",
+            f"spectrogram size {self.spectrogram.size} and face size {self.face.size} must be equal",
         )
 
     @property
@@ -142,37 +141,37 @@ class MediaConfig:
         return self.face.size
 
     def with_min_face_width(self, pixels: float) -> "MediaConfig":
-        """The same with another `FaceConfig.min_width`. Raises UserError where it is negative."""
+        """Returns a copy with another `FaceConfig.min_width`. Raises UserError if it is negative."""
         return dataclasses.replace(self, face=dataclasses.replace(self.face, min_width=pixels))
 
     @classmethod
     def of_size(cls, size: int) -> "MediaConfig":
-        """The standard settings of one of `SIZES`. Raises UserError for another size."""
+        """Returns the standard settings of a size in `SIZES`. Raises UserError for others."""
         check(size in SPECTROGRAMS, f"size is {size}; it must be one of {', '.join(map(str, SIZES))}")
         face = FaceConfig(size=size, scale=FACE_SCALE, vertical_shift=FACE_SHIFT, min_width=MIN_FACE_WIDTH)
         return cls(spectrogram=SPECTROGRAMS[size], face=face)
 
 
 GENERATORS = ("unet", "modulated")
-"""The paper's, and one that is made for many different pictures of one source; each has a discriminator of its own."""
-DIRECTIONS = ("face_to_sound", "sound_to_face")
-"""What is generated from what."""
+"""The paper's generator, and one for diverse images of one source. Each has its own discriminator."""
+DIRECTIONS = ("face_to_audio", "audio_to_face")
+"""Modality of the source and of the target."""
 OF_THE_GAN_ALONE = ("generator", "noise_dim", "spectral_norm", "d_sees_source")
-"""Settings of a `ModelConfig` on which classifiers do not depend."""
+"""Fields of `ModelConfig` that do not affect classifiers."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ModelConfig:
-    """Shape of G, D and Q.
+    """Architecture of G, D and Q.
 
     Attributes:
         generator: one of `GENERATORS`.
         size: S, the side of faces and spectrograms, pixels; a power of two.
         base_filters: channels of each network's first convolution; deeper ones have up to 8 times as many.
         noise_dim: d, the length of the noise z.
-        num_classes: length of the condition c, and Q's number of outputs.
-        spectral_norm: whether the kernels of D's convolutions are divided by their largest singular values.
-        d_sees_source: whether D judges a picture beside what it was generated from.
+        num_classes: length of the condition c, and number of Q's outputs.
+        spectral_norm: whether D's convolutions use spectral normalisation.
+        d_sees_source: whether the source is an input of D.
         direction: one of `DIRECTIONS`.
     """
 
@@ -183,10 +182,10 @@ class ModelConfig:
     num_classes: int = 6
     spectral_norm: bool = False
     d_sees_source: bool = False
-    direction: str = "face_to_sound"
+    direction: str = "face_to_audio"
 
     def filters(self, level: int) -> int:
-        """Channels of the maps of side size / 2^(level + 1) on the way down, or size / 2^level on the way up."""
+        """Number of channels of feature maps of side size / 2^(level + 1) in encoders, or size / 2^level in decoders."""
         return self.base_filters * min(2**level, 8)
 
     def __post_init__(self) -> None:
@@ -196,7 +195,7 @@ class ModelConfig:
         )
         check(
             self.base_filters > 0 and self.base_filters % 4 == 0,
-            f"base_filters is {self.base_filters}; it must be a positive multiple of 4, for the group normalisation",
+            f"base_filters is {self.base_filters}; it must be a positive multiple of 4 (group normalisation)",
         )
         check(self.noise_dim > 0, f"noise_dim is {self.noise_dim}; it must be positive")
         check(self.num_classes > 1, f"num_classes is {self.num_classes}; it must be at least 2")
@@ -211,35 +210,36 @@ PRESETS: dict[str, ModelConfig] = {
     "128": ModelConfig(size=128, base_filters=64),
     "paper": ModelConfig(size=256, base_filters=64),
 }
-"""Named model shapes. `paper` has more than 50 million trainable parameters in G, D and Q."""
+"""Named architectures. `paper` has more than 50 million trainable parameters in G, D and Q."""
 
 
 ADVERSARIAL_FORMS = ("non_saturating", "minimax", "least_squares", "hinge", "wasserstein")
-"""The adversarial losses of D and G; `emogan.losses.adversarial_losses` has their formulas."""
+"""Adversarial losses of D and G; see `emogan.losses.adversarial_losses` for the formulas."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class LossConfig:
-    """Weights and forms of the losses, and what is done to the pictures that D judges.
+    """Forms and weights of the losses, and augmentation of D's and Q's inputs.
 
     Attributes:
-        adversarial: one of `ADVERSARIAL_FORMS`. `minimax` is literally the paper's Eq. 3; the default is our choice.
+        adversarial: one of `ADVERSARIAL_FORMS`. `minimax` is the paper's Eq. 3; the default is our choice.
         lambda_l1: weight of |y - y'| in G's loss (paper, Eq. 4; the weight is our choice, after Isola et al. 2017).
-        lambda_code: weight of |y - G(x | c, E(y))| in G's loss: of the L1 distance where the noise is the real picture's code,
-            see `emogan.codes` (after the cVAE-GAN part of Zhu et al. 2017b, BicycleGAN, with a code that is not learnt).
-        lambda_q: weight of Q's cross entropy in G's loss; without effect where there is no Q.
-        lambda_mismatch: weight, in D's loss, of the same with real pictures beside another speaker's source in the place of
-            generated ones (Reed et al. 2016, GAN-CLS); only where D sees the source.
-        other_requests: share of the examples with a label for whose free draw G is asked for an emotion by lot, not their own;
-            D then does not see the source. Our choice: a face shows the emotion of its clip, so else G meets no other request.
-        gradient_penalty: weight of the penalty that keeps D's gradient near 1; of `wasserstein` only.
-        r1_gamma: weight gamma of the penalty on D's gradient at real pictures; 0 for none.
-        r1_interval: steps from one such penalty to the next, which weighs as much more (Karras et al. 2020).
-        label_smoothing: s, by which the label of real pictures is less than 1; without effect on `hinge` and `wasserstein`.
-        instance_noise: standard deviation of the Gaussian noise on what D judges, at the first step; it falls to 0 at the
-            last one (Sonderby et al. 2017).
-        diff_augment: whether all that D judges is augmented, see `emogan.perturbation` (Zhao et al. 2020).
-        q_augment: whether all that Q sees in training is augmented likewise.
+        lambda_code: weight of |y - G(x | c, E(y))| in G's loss: the L1 distance if the noise is the real image's code, see
+            `emogan.codes` (as the cVAE-GAN part of BicycleGAN, Zhu et al. 2017b, with a code that is not learned).
+        lambda_q: weight of Q's cross entropy in G's loss; no effect without Q.
+        lambda_mismatch: weight, in D's loss, of the adversarial loss with real images and another speaker's source in place
+            of generated images (GAN-CLS, Reed et al. 2016); only if D sees the source.
+        other_requests: share of labelled examples for which G generates a random emotion instead of the example's own; D
+            then does not see the source. Our choice: a face shows the emotion of its clip, so that otherwise G would never
+            be trained on other emotions.
+        gradient_penalty: weight of the penalty that keeps the norm of D's gradient near 1; only for `wasserstein`.
+        r1_gamma: weight gamma of the penalty on D's gradient at real images; 0 for none.
+        r1_interval: steps between two such penalties, whose weight is multiplied by it (Karras et al. 2020).
+        label_smoothing: s; the label of real images is 1 - s. No effect on `hinge` and `wasserstein`.
+        instance_noise: standard deviation of the Gaussian noise on D's image inputs at the first step; decays linearly to 0
+            at the last step (Sonderby et al. 2017).
+        diff_augment: whether D's image inputs are augmented, see `emogan.perturbation` (Zhao et al. 2020).
+        q_augment: whether Q's inputs are augmented in the same way in training.
     """
 
     adversarial: str = "non_saturating"
@@ -265,28 +265,28 @@ class LossConfig:
         weights = ("lambda_l1", "lambda_code", "lambda_q", "lambda_mismatch", "gradient_penalty", "r1_gamma")
         for name in (*weights, "instance_noise"):
             check(getattr(self, name) >= 0, f"{name} is {getattr(self, name)}; it must not be negative")
-        check(0 <= self.other_requests <= 1, f"other_requests is {self.other_requests}; it must lie in [0, 1]")
+        check(0 <= self.other_requests <= 1, f"other_requests is {self.other_requests}; it must be in [0, 1]")
         check(
             0 <= self.label_smoothing < 0.5,
-            f"label_smoothing is {self.label_smoothing}; it must lie in [0, 0.5), or real would count as generated",
+            f"label_smoothing is {self.label_smoothing}; it must be in [0, 0.5), or real images would count as generated",
         )
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class AugmentConfig:
-    """Changes of a recogniser's training spectrograms, real or generated, that leave the label true.
+    """Label-preserving augmentation of a recogniser's training spectrograms, real and generated.
 
-    What is evaluated is never changed.
+    Evaluation data are never augmented.
 
     Attributes:
-        time_masks: bands of frames that fall silent (SpecAugment, Park et al. 2019).
-        time_mask_share: the widest such band, as a share of all frames; widths are uniform from 0.
-        frequency_masks: bands of frequency rows that fall silent.
-        frequency_mask_share: the widest such band, as a share of all rows.
-        time_shift_share: how far spectrograms are shifted in time at most, as a share of all frames.
-        frequency_shift_share: the same in frequency, as a share of all rows.
-        noise_snr_db: lowest signal-to-noise ratio of added white noise, dB; 0 for none.
-        mixup: alpha of the Beta distribution by which pairs of examples are mixed (Zhang et al. 2018); 0 for none.
+        time_masks: number of silenced bands of frames (SpecAugment, Park et al. 2019).
+        time_mask_share: maximum width of such a band, as a share of all frames; widths are uniform from 0.
+        frequency_masks: number of silenced bands of frequency rows.
+        frequency_mask_share: maximum width of such a band, as a share of all rows.
+        time_shift_share: maximum shift in time, as a share of all frames.
+        frequency_shift_share: maximum shift in frequency, as a share of all rows.
+        noise_snr_db: lowest signal-to-noise ratio of added white noise, dB; None for no noise.
+        mixup: alpha of the Beta distribution of mixup weights (Zhang et al. 2018); 0 for none.
     """
 
     time_masks: int = 0
@@ -295,41 +295,41 @@ class AugmentConfig:
     frequency_mask_share: float = 0.1
     time_shift_share: float = 0.0
     frequency_shift_share: float = 0.0
-    noise_snr_db: float = 0.0
+    noise_snr_db: float | None = None
     mixup: float = 0.0
 
     def __post_init__(self) -> None:
         for name in ("time_shift_share", "frequency_shift_share"):
-            check(0 <= getattr(self, name) < 1, f"{name} is {getattr(self, name)}; it must lie in [0, 1)")
-        for name in ("noise_snr_db", "mixup"):
-            check(getattr(self, name) >= 0, f"{name} is {getattr(self, name)}; it must not be negative")
+            check(0 <= getattr(self, name) < 1, f"{name} is {getattr(self, name)}; it must be in [0, 1)")
+        check(self.mixup >= 0, f"mixup is {self.mixup}; it must not be negative")
         for name in ("time_mask", "frequency_mask"):
             count, share = getattr(self, f"{name}s"), getattr(self, f"{name}_share")
             check(count >= 0, f"{name}s is {count}; it must not be negative")
-            check(0 < share <= 1, f"{name}_share is {share}; it must lie above 0, and at most at 1")
+            check(0 < share <= 1, f"{name}_share is {share}; it must be in (0, 1]")
 
 
 DECAYS = ("none", "cosine")
-"""What a recogniser's learning rate does: it stays, or falls to 0 along half a cosine (Loshchilov and Hutter 2017)."""
+"""Schedules of a recogniser's learning rate: constant, or cosine decay to 0 (Loshchilov and Hutter 2017)."""
 STARTS = ("random", "discriminator")
-"""What a recogniser's first weights are: random, or, of its convolutions, those of the pretrained D."""
+"""Initial weights of a recogniser: random, or, for its convolutions, those of the pretrained D."""
 SELECTIONS = ("last", "best")
-"""Weights that a training hands on: the last ones, or those of the best validation figure."""
+"""Weights that a training returns: the last ones, or those with the best validation metric."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class RecogniserConfig:
-    """How the training of a recogniser is regularised.
+    """Regularisation and selection in the training of a recogniser.
 
     Attributes:
-        augment: changes of its training examples.
-        smoothing: s of label smoothing: a target is 1 - s of itself and s of the uniform distribution (Szegedy et al. 2016).
+        augment: augmentation of the training examples.
+        smoothing: s of label smoothing: a target is 1 - s times itself plus s times the uniform distribution (Szegedy et al.
+            2016).
         decay: one of `DECAYS`.
-        weights: one of `SELECTIONS`; the best figure is the validation accuracy.
+        weights: one of `SELECTIONS`, by validation accuracy.
         balance_classes: whether all classes are drawn equally often.
         start: one of `STARTS`.
         consistency: weight of the loss on unlabelled clips (`emogan.consistency`); 0 for none.
-        certainty: the probability from which what it reads in an unlabelled clip counts.
+        certainty: minimum probability of a prediction on an unlabelled clip for the clip to be used.
     """
 
     augment: AugmentConfig = AugmentConfig()
@@ -342,49 +342,49 @@ class RecogniserConfig:
     certainty: float = 0.7
 
     def __post_init__(self) -> None:
-        check(0 <= self.smoothing < 1, f"smoothing is {self.smoothing}; it must lie in [0, 1)")
+        check(0 <= self.smoothing < 1, f"smoothing is {self.smoothing}; it must be in [0, 1)")
         check(self.consistency >= 0, f"consistency is {self.consistency}; it must not be negative")
-        check(0 <= self.certainty < 1, f"certainty is {self.certainty}; it must lie in [0, 1)")
+        check(0 <= self.certainty < 1, f"certainty is {self.certainty}; it must be in [0, 1)")
         for name, values in (("decay", DECAYS), ("weights", SELECTIONS), ("start", STARTS)):
             value = getattr(self, name)
             check(value in values, f"{name} is {value!r}; it must be one of {', '.join(values)}")
 
 
 BARE = RecogniserConfig()
-"""The paper's recogniser: nothing but real examples, and the weights of the best validation accuracy."""
+"""The paper's recogniser: no augmentation, and the weights of the best validation accuracy."""
 STRONG = RecogniserConfig(
     augment=AugmentConfig(time_shift_share=0.1, frequency_shift_share=0.05, mixup=1.0),
     smoothing=0.1,
     decay="cosine",
     weights="last",
 )
-"""A recogniser that is not over-fitted. Chosen on validation folds, once for all corpora."""
+"""A recogniser regularised against overfitting. Chosen on validation folds, once for all corpora."""
 
 
-CONTROLS = ("none", "shuffled_faces", "no_face", "shuffled_labels")
-"""What is spoilt on purpose, to see what a GAN does without it."""
+ABLATIONS = ("none", "shuffled_faces", "no_face", "shuffled_labels")
+"""Changes of a GAN's training data, to measure the contribution of faces and labels."""
 
 
 PRECISIONS = ("float32", "mixed_float16", "mixed_bfloat16")
-"""Keras's names; half precision is for GPUs and TPUs."""
+"""Keras's precision policies; half precision is for GPUs and TPUs."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class TrainConfig:
-    """One stage of GAN training.
+    """Settings of one stage of GAN training.
 
     Attributes:
         steps: number of simultaneous updates of D, Q and G.
-        batch_size: the global batch: examples per step, over all replicas together.
-        learning_rate: Adam's, for every player.
-        d_learning_rate: D's where it is another one (Heusel et al. 2017), or 0.
-        beta_1: Adam's first moment decay.
-        seed: of the initial weights, the order of examples and the noise.
-        interval: steps between log lines, checkpoints and sample pictures.
-        accumulate: parts in which a replica's share of the batch is worked on one after the other, to save memory.
-        g_ema: decay of the moving average of G's weights, which is then what is kept; 0 for none.
-        precision: what is computed with: one of `PRECISIONS`; weights and losses are float32 in all of them.
-        xla: whether the step is compiled by XLA; on CPUs that is slower.
+        batch_size: global batch size: examples per step, over all replicas.
+        learning_rate: Adam's learning rate, for G, D and Q.
+        d_learning_rate: a separate learning rate for D (Heusel et al. 2017); 0 for the same.
+        beta_1: Adam's decay of the first moment.
+        seed: seed of the initial weights, the order of examples and the noise.
+        interval: steps between log lines, checkpoints and sample images.
+        accumulate: number of sequential parts of a replica's batch, to save memory.
+        g_ema: decay of the moving average of G's weights, which is then saved in their place; 0 for none.
+        precision: one of `PRECISIONS`; weights and losses are always float32.
+        xla: whether the step is compiled by XLA; slower on CPUs.
     """
 
     steps: int
@@ -404,16 +404,16 @@ class TrainConfig:
             check(getattr(self, name) > 0, f"{name} is {getattr(self, name)}; it must be positive")
         check(
             self.steps % self.interval == 0,
-            f"{self.steps} steps are not a multiple of the interval of {self.interval}; change one of the two",
+            f"steps is {self.steps}; it must be a multiple of the interval {self.interval}",
         )
-        check(0 <= self.seed < 2**32, f"seed is {self.seed}; it must lie between 0 and {2**32 - 1:,}")
+        check(0 <= self.seed < 2**32, f"seed is {self.seed}; it must be between 0 and {2**32 - 1:,}")
         check(self.learning_rate > 0, f"learning_rate is {self.learning_rate}; it must be positive")
         check(self.d_learning_rate >= 0, f"d_learning_rate is {self.d_learning_rate}; it must not be negative")
         for name in ("beta_1", "g_ema"):
-            check(0 <= getattr(self, name) < 1, f"{name} is {getattr(self, name)}; it must lie in [0, 1)")
+            check(0 <= getattr(self, name) < 1, f"{name} is {getattr(self, name)}; it must be in [0, 1)")
         check(
             self.batch_size % self.accumulate == 0,
-            f"batch_size {self.batch_size} cannot be worked on in {self.accumulate} equal parts; choose another accumulate",
+            f"batch_size is {self.batch_size}; it must be a multiple of accumulate, {self.accumulate}",
         )
         check(
             self.precision in PRECISIONS, f"precision is {self.precision!r}; it must be one of {', '.join(PRECISIONS)}"
@@ -424,21 +424,21 @@ T = TypeVar("T")
 
 
 def to_json(config: Any) -> str:
-    """Writes one of this module's dataclasses as JSON text that `from_json` reads back equal."""
+    """Returns one of this module's dataclasses as JSON text, for `from_json`."""
     return json.dumps(dataclasses.asdict(config), indent=2)
 
 
 def from_json(cls: type[T], text: str) -> T:
-    """Reads `to_json`'s text. Raises UserError where it is not JSON, or names a setting that `cls` does not have."""
+    """Reads text of `to_json`. Raises UserError if it is not JSON, or does not fit the fields of `cls`."""
     try:
         return _from_dict(cls, json.loads(text))
     except (json.JSONDecodeError, TypeError, AttributeError) as error:
         raise UserError(f"not the JSON of a {cls.__name__}: {error}") from error
 
 
-def differences(mine: Any, theirs: Any) -> str:
-    """Names the settings in which two configurations of one class differ, as `name: mine, theirs`; empty when equal."""
-    pairs = ((f.name, getattr(mine, f.name), getattr(theirs, f.name)) for f in dataclasses.fields(mine))
+def differences(one: Any, other: Any) -> str:
+    """Lists the settings in which two configurations of a class differ, as `name: one, other`; empty if equal."""
+    pairs = ((f.name, getattr(one, f.name), getattr(other, f.name)) for f in dataclasses.fields(one))
     return "; ".join(
         f"{name}.{differences(a, b)}" if dataclasses.is_dataclass(a) else f"{name}: {a}, {b}"
         for name, a, b in pairs
@@ -449,9 +449,11 @@ def differences(mine: Any, theirs: Any) -> str:
 def _from_dict(cls: type[T], values: dict[str, Any]) -> T:
     hints = typing.get_type_hints(cls)
     unknown = set(values) - set(hints)
-    check(not unknown, f"{cls.__name__} has no setting {', '.join(sorted(unknown))}; it was made by another version")
+    check(not unknown, f"{cls.__name__} has no setting {', '.join(sorted(unknown))}; it was written by another version")
     missing = {f.name for f in dataclasses.fields(cls) if f.default is dataclasses.MISSING} - set(values)  # type: ignore[arg-type]
-    check(not missing, f"{cls.__name__} lacks the setting {', '.join(sorted(missing))}; it was made by another version")
+    check(
+        not missing, f"{cls.__name__} lacks the setting {', '.join(sorted(missing))}; it was written by another version"
+    )
     return cls(**{name: _value(hints[name], value) for name, value in values.items()})
 
 

@@ -1,4 +1,4 @@
-"""A classifier that also learns from unlabelled pictures. Public name: ConsistentClassifier."""
+"""Semi-supervised training of a classifier. Public name: ConsistentClassifier."""
 
 from typing import Any
 
@@ -6,17 +6,17 @@ import tensorflow as tf
 
 
 class ConsistentClassifier(tf.keras.Model):
-    """FixMatch (Sohn et al. 2020): what the network reads in a picture changed a little, it shall read in it changed a lot.
+    """FixMatch (Sohn et al. 2020): predictions on weakly augmented images are pseudo-labels for strong augmentations of them.
 
-    A batch is ((pictures [B, S, S, channels], targets [B, classes], perhaps weights [B]), (slightly changed, much changed)),
-    the last two of the same U unlabelled pictures. To the compiled loss it adds `weight` times the mean over these of the
-    cross-entropy (Eq. 4) between the likeliest class of the first and the logits of the second, for those whose probability is
-    at least `certainty`.
+    A batch is ((images [B, S, S, channels], targets [B, classes], optional weights [B]), (weak, strong)), where weak and
+    strong are two augmentations of the same U unlabelled images. `weight` times the unlabelled loss is added to the compiled
+    loss. The unlabelled loss (Eq. 4) is the mean over the U images of the cross entropy between the most probable class of
+    the weak image and the logits of the strong one, or 0 if that class has a probability below `certainty`.
 
     Args:
-        network: the classifier, of pictures to logits; its weights are what is trained.
-        weight: of the unlabelled loss.
-        certainty: the probability from which a reading counts.
+        network: the classifier to train, from images to logits.
+        weight: weight of the unlabelled loss.
+        certainty: minimum probability of a pseudo-label.
     """
 
     def __init__(self, network: tf.keras.Model, weight: float, certainty: float) -> None:
@@ -25,29 +25,30 @@ class ConsistentClassifier(tf.keras.Model):
         self.used = tf.keras.metrics.Mean("unlabelled_used")
         self.unlabelled = tf.keras.metrics.Mean("unlabelled_loss")
 
-    def call(self, pictures: tf.Tensor, training: bool = False) -> tf.Tensor:
-        """The network's logits, float32 [B, classes]."""
-        return self.network(pictures, training=training)
+    def call(self, images: tf.Tensor, training: bool = False) -> tf.Tensor:
+        """Returns the network's logits, float32 [B, classes]."""
+        return self.network(images, training=training)
 
     def train_step(self, batch: Any) -> dict[str, tf.Tensor]:
-        """One update; returns the figures so far: those of the labelled pictures, the unlabelled loss, and the share of the
-        unlabelled pictures whose reading counts."""
-        (pictures, targets, *weights), (slightly, much) = batch
-        readings = tf.nn.softmax(self.network(slightly, training=False))
-        counts = tf.cast(tf.reduce_max(readings, -1) >= self.certainty, tf.float32)
+        """Updates the network; returns the means so far: metrics of the labelled images, the unlabelled loss, and the share of
+        unlabelled images with a pseudo-label.
+        """
+        (images, targets, *weights), (weak, strong) = batch
+        predictions = tf.nn.softmax(self.network(weak, training=False))
+        used = tf.cast(tf.reduce_max(predictions, -1) >= self.certainty, tf.float32)
         with tf.GradientTape() as tape:
-            logits, changed = tf.split(
-                self.network(tf.concat([pictures, much], 0), training=True), [tf.shape(pictures)[0], tf.shape(much)[0]]
+            logits, strong_logits = tf.split(
+                self.network(tf.concat([images, strong], 0), training=True), [tf.shape(images)[0], tf.shape(strong)[0]]
             )
-            losses = tf.nn.sparse_softmax_cross_entropy_with_logits(tf.argmax(readings, -1), changed)
-            unlabelled = tf.reduce_mean(counts * losses)
-            loss = self.compute_loss(pictures, targets, logits, *weights) + self.weight * unlabelled
+            losses = tf.nn.sparse_softmax_cross_entropy_with_logits(tf.argmax(predictions, -1), strong_logits)
+            unlabelled = tf.reduce_mean(used * losses)
+            loss = self.compute_loss(images, targets, logits, *weights) + self.weight * unlabelled
         self.optimizer.minimize(loss, self.network.trainable_variables, tape=tape)
-        self.used.update_state(counts)
+        self.used.update_state(used)
         self.unlabelled.update_state(unlabelled)
-        return self.compute_metrics(pictures, targets, logits, None)
+        return self.compute_metrics(images, targets, logits, None)
 
     def test_step(self, batch: Any) -> dict[str, tf.Tensor]:
-        """The figures of the labelled pictures of a batch (pictures, targets)."""
-        found = super().test_step(batch)
-        return {name: value for name, value in found.items() if name not in (self.used.name, self.unlabelled.name)}
+        """Returns the metrics of a labelled batch (images, targets)."""
+        metrics = super().test_step(batch)
+        return {name: value for name, value in metrics.items() if name not in (self.used.name, self.unlabelled.name)}

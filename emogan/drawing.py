@@ -1,6 +1,6 @@
-"""Pictures for people: `draw_spectrogram`, `spectrogram_figure`, `over_time_figure`; `to_png` renders any figure.
+"""Figures: `draw_spectrogram`, `spectrogram_figure`, `over_time_figure`, and `to_png`, which renders any figure.
 
-By matplotlib's Agg renderer without pyplot's global state.
+They use matplotlib without pyplot's global state.
 """
 
 import io
@@ -16,23 +16,23 @@ from emogan.config import SPECTROGRAMS, SpectrogramConfig
 
 _TICKS_HZ = {True: (250, 1000, 2000, 4000), False: (2000, 4000, 6000)}
 DPI = 120
-"""Pixels an inch of all figures."""
+"""Pixels per inch of all figures."""
 
 
 def to_png(figure: Figure) -> bytes:
-    """The figure as the bytes of a PNG file."""
+    """Returns the figure as the bytes of a PNG file."""
     data = io.BytesIO()
     figure.savefig(data, format="png")
     return data.getvalue()
 
 
 def draw_spectrogram(axes: Axes, spectrogram: np.ndarray, config: SpectrogramConfig | None = None) -> None:
-    """Draws a spectrogram, float [S, S, 1] in [-1, 1], with its lowest frequency at the bottom.
+    """Draws a spectrogram with the lowest frequency at the bottom.
 
     Args:
-        axes: where to draw; its x axis is in seconds, its y axis in Hz, spaced as the spectrogram's rows are.
-        spectrogram: rows are frequencies, from low to high; columns are frames.
-        config: how it was made; by default the standard one of this size. Without one, in frames and rows.
+        axes: the axes to draw on; x in seconds, y in Hz, spaced like the spectrogram's rows.
+        spectrogram: float [S, S, 1] in [-1, 1]; rows are frequencies, from low to high, columns are frames.
+        config: its settings; by default the standard ones of this size. If there are none, the axes show frames and rows.
     """
     size = len(spectrogram)
     config = config or SPECTROGRAMS.get(size)
@@ -57,17 +57,17 @@ def draw_spectrogram(axes: Axes, spectrogram: np.ndarray, config: SpectrogramCon
 
 
 def spectrogram_figure(spectrogram: np.ndarray) -> Figure:
-    """One spectrogram, float [S, S, 1] in [-1, 1], with its axes."""
+    """Draws a spectrogram, float [S, S, 1] in [-1, 1], as a figure with axes."""
     figure = Figure(figsize=(2.6, 2.1), dpi=DPI, layout="constrained")
     draw_spectrogram(figure.subplots(), spectrogram)
     return figure
 
 
 def over_time_figure(windows: pd.DataFrame) -> Figure:
-    """The probability of each emotion over time: a line for each, with a mark at the middle of every window.
+    """Plots the probability of each emotion over time: a line per emotion, with a marker at the centre of each window.
 
     Args:
-        windows: as `emogan.recogniser.Recogniser.windows` gives them.
+        windows: as returned by `emogan.recogniser.Recogniser.windows`.
     """
     figure = Figure(figsize=(7.2, 2.8), dpi=DPI, layout="constrained")
     axes = figure.subplots()

@@ -1,4 +1,4 @@
-"""The emotion vocabulary. Each corpus maps its own codes to these names in its own builder."""
+"""The emotion vocabulary. Each builder maps the codes of its corpus to these names."""
 
 EMOTIONS: tuple[str, ...] = ("anger", "disgust", "fear", "happy", "neutral", "sad")
 """The six classes, in the order of the condition vector c and of every label."""

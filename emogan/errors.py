@@ -1,28 +1,28 @@
-"""What ends a command without a stack of frames: `UserError`, of which `NoResult` and `Diverged` are two, and `Stopped`.
+"""Exceptions: `UserError` and its subclasses `NoResult` and `Diverged`, `Stopped`, and `MediaError`.
 
-`MediaError` is a file that cannot be used; `check` raises; `first_ones` is for messages.
+`check` raises a UserError; `first_ones` shortens a list for a message.
 """
 
 from collections.abc import Sequence
 from pathlib import Path
 
 SHOWN = 10
-"""What a message spells out of a long list."""
+"""Number of items of a long list that a message shows."""
 
 
 class UserError(ValueError):
-    """Something the user gave is wrong. The message names the value, the rule and the remedy.
+    """Invalid input by the user. The message states the value, the rule and the remedy.
 
-    Commands print the message alone, without a stack of frames, and end with exit code 2.
+    Commands print only the message, without a traceback, and exit with code 2.
     """
 
 
 class NoResult(UserError):
-    """A GAN is of no use in a run whose settings are sound; the others of a study go on."""
+    """A run with valid settings produced an unusable GAN; the other runs of a study continue."""
 
 
 class Diverged(NoResult):
-    """A figure of a training is not a number any more, so that going on makes no sense."""
+    """A training metric became NaN or infinite."""
 
 
 class MediaError(Exception):
@@ -30,8 +30,8 @@ class MediaError(Exception):
 
     Attributes:
         path: the file.
-        reason: a stable snake_case word, the key under which the clip is counted.
-        detail: what exactly is wrong, for people; it holds no path.
+        reason: a stable snake_case identifier, under which the clip is counted.
+        detail: a description of the fault for people, without the path.
     """
 
     def __init__(self, path: Path, reason: str, detail: str) -> None:
@@ -42,13 +42,13 @@ class MediaError(Exception):
 
 
 class Stopped(BaseException):
-    """A signal asked the command to stop, and it is ready to. The message says where it goes on when started again.
+    """The command stops because of a signal. The message says how to resume it.
 
-    Commands print the message alone and end with exit code 128 + `number`, as the shell has it.
+    Commands print only the message and exit with code 128 + `number`, the convention of shells.
 
     Args:
         message: see above.
-        number: of the signal.
+        number: the number of the signal.
     """
 
     def __init__(self, message: str, number: int) -> None:
@@ -63,6 +63,6 @@ def check(condition: bool, message: str) -> None:
 
 
 def first_ones(names: Sequence[str], between: str = ", ") -> str:
-    """The first `SHOWN` names, and how many more there are."""
+    """Joins the first `SHOWN` names, and adds the number of further ones."""
     more = [f"and {len(names) - SHOWN:,} more"] if len(names) > SHOWN else []
     return between.join([*names[:SHOWN], *more])

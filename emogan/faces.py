@@ -1,50 +1,43 @@
-"""Finds faces in a frame and aligns them by their five landmarks.
+"""Detects faces and aligns them by five landmarks.
 
 Public names: Face, detect (MTCNN, Zhang et al. 2016), align, invented_share, shrink.
 """
 
 import dataclasses
-import functools
-import pathlib
 from collections.abc import Iterator
-from typing import Any
 
-import mtcnn
 import numpy as np
 import tensorflow as tf
-from mtcnn.stages import StageONet, StagePNet, StageRNet
-from mtcnn.utils.bboxes import resize_to_square
-from mtcnn.utils.images import normalize_images
 from PIL import Image
+from scipy.ndimage import map_coordinates
 from skimage.filters import gaussian
-from skimage.transform import SimilarityTransform, warp
+from skimage.transform import SimilarityTransform
 
 from emogan.config import FaceConfig
+from emogan.detector import MIN_FACE_WIDTH, detect_rows
 from emogan.errors import UserError
 
 _TEMPLATE_SIDE = 112
 _TEMPLATE = np.array(
     [[38.2946, 51.6963], [73.5318, 51.5014], [56.0252, 71.7366], [41.5493, 92.3655], [70.7299, 92.2041]]
 )
-"""The five landmarks in ArcFace's pictures of 112 x 112 (Deng et al. 2019; `arcface_dst` in insightface)."""
+"""Positions of the five landmarks in ArcFace's 112 x 112 images (Deng et al. 2019; `arcface_dst` in insightface)."""
 
-_REFINEMENTS = 2  # further passes of MTCNN's last network
-_MTCNN_FACE = 20  # pixels: width of the smallest face that MTCNN looks for
 USUAL_FACE = 40
-"""The same for the first look at a picture, in less than half of the time."""
-_BORDER_SHARE = 0.25  # border added around a crop that a face overfills, as a share of its sides
-_COARSE_SIGMA = 2.0  # pixels: a wider Gaussian is applied to a coarser picture
+"""Smallest face width in the first pass, pixels; it takes less than half of the time of the full pass."""
+_BORDER_SHARE = 0.25  # border around an image that a face overfills, as a share of its sides
+_COARSE_SIGMA = 2.0  # pixels: wider Gaussians are applied to a block-averaged image
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
 class Face:
-    """One detected face, in pixels of the picture it was found in; pixel centres have whole coordinates.
+    """A detected face, in pixels of its image; pixel centres have integer coordinates.
 
     Attributes:
-        box: x, y of the upper left corner, width, height; it may reach beyond the picture.
-        confidence: MTCNN's, 0 to 1.
-        landmarks: float32 [5, 2], (x, y) of the eye on the picture's left, the other eye, the nose, the corner of the
-            mouth on the picture's left, the other corner.
+        box: x and y of the upper left corner, width, height; may extend beyond the image.
+        confidence: MTCNN's confidence, 0 to 1.
+        landmarks: float32 [5, 2], (x, y) of the eye on the image's left, the other eye, the nose, the corner of the mouth on
+            the image's left, the other corner.
     """
 
     box: tuple[float, float, float, float]
@@ -52,131 +45,73 @@ class Face:
     landmarks: np.ndarray
 
 
-def detect(picture: np.ndarray, config: FaceConfig) -> list[Face]:
-    """Finds the faces of a picture.
+def detect(image: np.ndarray, config: FaceConfig) -> list[Face]:
+    """Detects the faces of an image.
 
-    A large picture is shrunk first and small faces are not looked for, which is faster and moves the landmarks by 1.5% of
-    the distance of the eyes. Only where that shows no face, the full size is tried for faces of any size, and then the
-    picture with its edge pixels repeated around it, since MTCNN misses some faces that overfill a crop.
+    The first pass runs on a downscaled image without small faces, which is faster and moves the landmarks by 1.5% of the eye
+    distance. If it finds no face, further passes run on the full image for faces of all sizes, and on the downscaled image
+    padded with its edge pixels, since MTCNN misses some faces that overfill an image.
 
     Args:
-        picture: uint8 [H, W, 3], RGB.
+        image: uint8 [H, W, 3], RGB.
         config: the settings.
 
     Returns:
-        The faces with at least `config.min_confidence`, those with the largest boxes first.
+        The faces of at least `config.min_confidence`, by decreasing area of the box.
 
     Raises:
-        UserError: `picture` is of another dtype or shape.
+        UserError: if `image` has another dtype or shape.
     """
-    if picture.dtype != np.uint8 or picture.ndim != 3 or picture.shape[2] != 3 or 0 in picture.shape:
-        raise UserError(
-            f"a picture of {picture.dtype} {picture.shape}; faces are found in uint8 [H, W, 3], RGB, 0 to 255"
-        )
-    for view, smallest, scale, border in _views(picture, config.detection_side):
-        faces = [_to_face(row, scale, border) for row in _find(view, smallest)]
-        sure = [face for face in faces if face.confidence >= config.min_confidence]
-        if sure:
-            return sorted(sure, key=lambda face: face.box[2] * face.box[3], reverse=True)
+    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or 0 in image.shape:
+        raise UserError(f"the image is {image.dtype} {list(image.shape)}; it must be uint8 [H, W, 3], RGB")
+    for view, smallest, scale, border in _views(image, config.detection_side):
+        faces = [_to_face(row, scale, border) for row in detect_rows(view, smallest)]
+        confident = [face for face in faces if face.confidence >= config.min_confidence]
+        if confident:
+            return sorted(confident, key=lambda face: face.box[2] * face.box[3], reverse=True)
     return []
 
 
-def _views(picture: np.ndarray, side: int) -> Iterator[tuple[np.ndarray, int, np.ndarray, np.ndarray]]:
-    """Pictures to look at in turn, each with the width of the smallest face to look for, its scale (pixels of `picture` per
-    pixel) and its border's width, both (x, y)."""
-    size = np.array(picture.shape[:2])
-    shrunk, small_size = picture, size
+def _views(image: np.ndarray, side: int) -> Iterator[tuple[np.ndarray, int, np.ndarray, np.ndarray]]:
+    """Yields the image of each detection pass, with the smallest face width, its scale (pixels of `image` per pixel) and the
+    width of its border, both (x, y)."""
+    size = np.array(image.shape[:2])
+    small, small_size = image, size
     if size.max() > side:
         small_size = np.maximum(np.round(size * side / size.max()).astype(int), 1)
-        shrunk = tf.image.resize(picture, small_size, method=tf.image.ResizeMethod.AREA).numpy()
+        small = tf.image.resize(image, small_size, method=tf.image.ResizeMethod.AREA).numpy()
     scale, no_border = (size / small_size)[::-1], np.zeros(2)
-    yield shrunk, USUAL_FACE, scale, no_border
-    yield picture, _MTCNN_FACE, np.ones(2), no_border
+    yield small, USUAL_FACE, scale, no_border
+    yield image, MIN_FACE_WIDTH, np.ones(2), no_border
     border = np.ceil(small_size * _BORDER_SHARE).astype(int)
-    yield np.pad(shrunk, [(border[0],) * 2, (border[1],) * 2, (0, 0)], mode="edge"), _MTCNN_FACE, scale, border[::-1]
-
-
-def _find(picture: np.ndarray, smallest: int = _MTCNN_FACE) -> np.ndarray:
-    """MTCNN's rows for a picture of 0 to 255: index, x, y, width, height, confidence, 5 x, 5 y. There may be none.
-
-    Its last network looks again at the boxes it gave: with a face in their middle, the landmarks scatter by 1% of the
-    distance of the eyes between sizes of one picture, and by 4% at worst (before: by up to 4%, and 18% at worst).
-    """
-    rows = _mtcnn().detect_faces(picture, output_type="numpy", fit_to_image=False, min_face_size=smallest)
-    for _ in range(_REFINEMENTS):
-        if not len(rows):
-            break
-        boxes = np.hstack([rows[:, :3], rows[:, 1:3] + rows[:, 3:5], rows[:, 5:6]])  # corners instead of sizes
-        onet = _mtcnn().stages[-1]
-        rows = onet(images_normalized=normalize_images(picture[np.newaxis]), bboxes_batch=resize_to_square(boxes))
-        rows[:, 3:5] -= rows[:, 1:3]
-    return rows
+    yield np.pad(small, [(border[0],) * 2, (border[1],) * 2, (0, 0)], mode="edge"), MIN_FACE_WIDTH, scale, border[::-1]
 
 
 def _to_face(row: np.ndarray, scale: np.ndarray, border: np.ndarray) -> Face:
-    """Moves one of `_find`'s rows to the pixels of the picture that its view came from.
+    """Converts a row of `detect_rows` to pixels of the original image.
 
-    Rounds to 0.01 pixels and a confidence of 0.0001: the digits below change with the number of threads, and would change
-    the bytes of a dataset.
+    Rounds to 0.01 pixels, and confidence to 0.0001: further digits depend on the number of threads, and would change the bytes
+    of a dataset.
     """
-    corner, extent = (row[1:3] - border + 0.5) * scale - 0.5, row[3:5] * scale
-    landmarks = (row[6:].reshape(2, 5).T - border + 0.5) * scale - 0.5
+    corner, extent = (row[:2] - border + 0.5) * scale - 0.5, (row[2:4] - row[:2]) * scale
+    landmarks = (row[5:].reshape(2, 5).T - border + 0.5) * scale - 0.5
     x, y, width, height = map(float, np.round([*corner, *extent], 2))
     landmarks = np.round(landmarks, 2).astype(np.float32)
-    return Face(box=(x, y, width, height), confidence=round(float(row[5]), 4), landmarks=landmarks)
+    return Face(box=(x, y, width, height), confidence=round(float(row[4]), 4), landmarks=landmarks)
 
 
-class _ProposalStage(StagePNet):
-    """MTCNN's first network. For larger faces it looks at a smaller picture, and the networks after it at the whole one.
+def align(image: np.ndarray, landmarks: np.ndarray, config: FaceConfig) -> tuple[np.ndarray, np.ndarray]:
+    """Rotates, scales and crops a face so that its landmarks fit the template (least squares, Umeyama 1991).
 
-    (mtcnn's own way to a larger `min_face_size` drops levels of its pyramid at the wrong end, and finds nothing.)
-    """
+    The template is ArcFace's, scaled about the centre of the face image and shifted as in `config`. Outside the frame the edge
+    pixels are repeated, see `invented_share`.
 
-    def __call__(
-        self,
-        images_normalized: tf.Tensor,
-        images_oshapes: np.ndarray,
-        min_face_size: int = _MTCNN_FACE,
-        **settings: Any,
-    ) -> np.ndarray:
-        """Returns rows of index, x, y of two corners, confidence, in pixels of the whole picture."""
-        size = np.array(images_normalized.shape[1:3])
-        small_size = np.maximum(np.round(size * _MTCNN_FACE / min_face_size).astype(int), 1)
-        if (small_size < size).any():
-            images_normalized = tf.image.resize(images_normalized, small_size, method=tf.image.ResizeMethod.AREA)
-            images_oshapes = np.array([[*small_size, 3]])
-        boxes = super().__call__(images_normalized=images_normalized, images_oshapes=images_oshapes, **settings)
-        boxes[:, 1:5] *= np.tile((size / small_size)[::-1], 2)
-        return boxes
-
-
-@functools.cache
-def _mtcnn() -> mtcnn.MTCNN:
-    """The detector, loaded once per process."""
-    # Full paths: a bare name is looked for in the current directory first, and whatever lies there is unpickled.
-    folder = pathlib.Path(mtcnn.__file__).parent / "assets" / "weights"
-    stages = [
-        _ProposalStage(weights=str(folder / "pnet.lz4")),
-        StageRNet(weights=str(folder / "rnet.lz4")),
-        StageONet(weights=str(folder / "onet.lz4")),
-    ]
-    for stage in stages:
-        stage._model = tf.function(stage.model, reduce_retracing=True)  # the same results in 0.4 of the time
-    return mtcnn.MTCNN(stages=stages)
-
-
-def align(picture: np.ndarray, landmarks: np.ndarray, config: FaceConfig) -> tuple[np.ndarray, np.ndarray]:
-    """Turns, scales and crops a face so that its landmarks lie nearest to the template (least squares, Umeyama 1991).
-
-    The template is ArcFace's, scaled about the middle of the face picture and shifted as `config` says. Beyond the frame its
-    edge pixels are repeated; `invented_share` says how many there are.
-
-    What is shrunk is smoothed by a Gaussian before. A wide one takes long on a large photograph, so that squares of
-    pixels are averaged first and the Gaussian does the rest: then pixels of a photograph differ by up to 3 of 255, and by 5 at
-    edges from black to white.
+    Before downscaling the image is smoothed by a Gaussian. As a wide Gaussian is slow on a large photograph, blocks of pixels
+    are averaged first, and the Gaussian is narrower: pixels of a photograph then differ by up to 3 of 255, and by 5 at
+    black-white edges.
 
     Args:
-        picture: uint8 [H, W, 3].
+        image: uint8 [H, W, 3].
         landmarks: [5, 2], as in `Face`.
         config: the settings.
 
@@ -184,48 +119,55 @@ def align(picture: np.ndarray, landmarks: np.ndarray, config: FaceConfig) -> tup
         The face, uint8 [S, S, 3], and its landmarks in it, float32 [5, 2].
 
     Raises:
-        UserError: the landmarks are not five distinct points.
+        UserError: if the landmarks are not five distinct points.
     """
     to_face = _to_template(landmarks, config)
-    shrinking = 1 / to_face.scale  # picture pixels per pixel of the face
-    sigma = max(0.0, (shrinking - 1) / 2)  # of the Gaussian that keeps aliases out, as in skimage.transform.resize
+    factor = 1 / to_face.scale  # image pixels per pixel of the face
+    sigma = max(0.0, (factor - 1) / 2)  # of the anti-aliasing Gaussian, as in skimage.transform.resize
     step = max(1, int(sigma / _COARSE_SIGMA))
-    crop, origin = _crop(picture, to_face, config.size, int(np.ceil(4 * sigma)) + 2, step)
+    crop, origin = _crop(image, to_face, config.size, int(np.ceil(4 * sigma)) + 2, step)
     if step > 1:
         crop = np.asarray(Image.fromarray(crop).reduce(step))
-        sigma = np.sqrt(sigma**2 - (step**2 - 1) / 12) / step  # less the variance of the squares
+        sigma = np.sqrt(sigma**2 - (step**2 - 1) / 12) / step  # without the variance of the blocks
     smooth = gaussian(crop.astype(np.float32), (sigma, sigma, 0), mode="nearest") if sigma else crop.astype(np.float32)
-    last = np.array(picture.shape[1::-1]) - 1
-
-    def to_crop(points: np.ndarray) -> np.ndarray:
-        return (np.clip(to_face.inverse(points), 0, last) - origin + 0.5) / step - 0.5
-
-    face = warp(smooth, to_crop, output_shape=(config.size, config.size), order=1, mode="edge", preserve_range=True)
+    positions = [
+        (values.clip(0, side - 1) - start + 0.5) / step - 0.5
+        for values, side, start in zip(_positions(to_face, config.size), image.shape[1::-1], origin, strict=True)
+    ]
+    face = np.stack(
+        [map_coordinates(smooth[..., c], positions[::-1], order=1, mode="nearest") for c in range(3)], axis=-1
+    )
     return np.round(face).clip(0, 255).astype(np.uint8), to_face(np.asarray(landmarks, np.float64)).astype(np.float32)
 
 
 def invented_share(shape: tuple[int, ...], landmarks: np.ndarray, config: FaceConfig) -> float:
-    """How much of an aligned face lies outside of the frame, where `align` repeats the edge.
+    """Share of an aligned face that lies outside the frame, where `align` repeats the edge.
 
     Args:
-        shape: of the picture, [H, W, ...].
+        shape: shape of the image, [H, W, ...].
         landmarks: [5, 2], as in `Face`.
         config: the settings.
 
     Returns:
-        The share of the face's pixels whose centres are not within the area of the picture's pixels, in [0, 1].
+        The share of the face's pixels whose centres are outside the area of the image's pixels, in [0, 1].
 
     Raises:
-        UserError: the landmarks are not five distinct points.
+        UserError: if the landmarks are not five distinct points.
     """
-    columns, rows = np.meshgrid(*[np.arange(config.size, dtype=np.float64)] * 2)
-    x, y = _to_template(landmarks, config).inverse(np.stack([columns.ravel(), rows.ravel()], 1)).T
+    x, y = _positions(_to_template(landmarks, config), config.size)
     inside = (x >= -0.5) & (x < shape[1] - 0.5) & (y >= -0.5) & (y < shape[0] - 0.5)
     return float(1 - inside.mean())
 
 
+def _positions(to_face: SimilarityTransform, size: int) -> tuple[np.ndarray, np.ndarray]:
+    """Returns x and y in the image, float64 [S, S], of each pixel of the aligned face."""
+    (a, b, c), (d, e, f) = to_face.inverse.params[:2]
+    column, row = np.arange(size), np.arange(size)[:, np.newaxis]
+    return a * column + b * row + c, d * column + e * row + f
+
+
 def _to_template(landmarks: np.ndarray, config: FaceConfig) -> SimilarityTransform:
-    """From pixels of a picture to those of the aligned face. Raises UserError where the landmarks are not distinct."""
+    """Returns the transform from image to face pixels. Raises UserError if the landmarks are not five distinct points."""
     middle = (_TEMPLATE_SIDE - 1) / 2
     template = ((_TEMPLATE - middle) * config.scale + _TEMPLATE_SIDE / 2) * config.size / _TEMPLATE_SIDE - 0.5
     template[:, 1] += config.vertical_shift * config.size
@@ -234,31 +176,31 @@ def _to_template(landmarks: np.ndarray, config: FaceConfig) -> SimilarityTransfo
         points.shape == (5, 2) and np.isfinite(points).all() and SimilarityTransform.from_estimate(points, template)
     )
     if not to_face or not 0 < to_face.scale < np.inf:
-        raise UserError(f"no face can be aligned by the landmarks {points.tolist()}; five distinct points are needed")
+        raise UserError(f"cannot align a face to the landmarks {points.tolist()}; they must be five distinct points")
     return to_face
 
 
 def _crop(
-    picture: np.ndarray, to_face: SimilarityTransform, size: int, margin: int, step: int
+    image: np.ndarray, to_face: SimilarityTransform, size: int, margin: int, step: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The part of the picture that the face and a margin around it need, and its origin (x, y).
+    """Returns the part of the image that contains the face and a margin, and its origin (x, y).
 
-    Its sides are multiples of `step`; beyond the frame the edge pixels are repeated.
+    Its sides are multiples of `step`; outside the frame the edge pixels are repeated.
     """
-    height, width = picture.shape[:2]
+    height, width = image.shape[:2]
     corners = to_face.inverse(np.array([[0, 0], [size, 0], [0, size], [size, size]]) - 0.5).clip(
         0, [width - 1, height - 1]
     )
     x0, y0 = origin = np.floor(corners.min(0)).astype(int) - margin
     end = np.ceil(corners.max(0)).astype(int) + margin + 1
     x1, y1 = end + (origin - end) % step
-    inside = picture[max(y0, 0) : y1, max(x0, 0) : x1]
-    beyond = ((max(-y0, 0), max(y1 - height, 0)), (max(-x0, 0), max(x1 - width, 0)), (0, 0))
-    return np.pad(inside, beyond, mode="edge"), origin
+    inside = image[max(y0, 0) : y1, max(x0, 0) : x1]
+    padding = ((max(-y0, 0), max(y1 - height, 0)), (max(-x0, 0), max(x1 - width, 0)), (0, 0))
+    return np.pad(inside, padding, mode="edge"), origin
 
 
 def shrink(face: np.ndarray, landmarks: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:
-    """Makes an aligned face smaller by averaging squares of pixels.
+    """Downscales an aligned face by averaging blocks of pixels.
 
     Args:
         face: uint8 [S, S, 3].
@@ -269,10 +211,10 @@ def shrink(face: np.ndarray, landmarks: np.ndarray, size: int) -> tuple[np.ndarr
         The face, uint8 [size, size, 3], and its landmarks in it, float32 [5, 2].
 
     Raises:
-        UserError: `size` does not divide S.
+        UserError: if `size` does not divide S.
     """
     factor, rest = divmod(len(face), size)
     if rest:
-        raise UserError(f"a face of {len(face)} pixels cannot be shrunk to {size}, which does not divide it")
+        raise UserError(f"cannot downscale a face of {len(face)} pixels to {size}; the size must divide {len(face)}")
     means = face.reshape(size, factor, size, factor, 3).mean((1, 3), dtype=np.float32)
     return np.round(means).astype(np.uint8), ((landmarks + 0.5) / factor - 0.5).astype(np.float32)

@@ -1,4 +1,4 @@
-"""Speech spectrograms from photographs, by a model in this process or on a server.
+"""Generates speech spectrograms from photographs, with a model in this process or on a server.
 
 Public names: load, Generator, Generated; emotions_of, check_seeds.
 """
@@ -26,16 +26,16 @@ _DIGEST_CHARACTERS = 8
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
 class Generated:
-    """What a model made of a face for one emotion.
+    """A spectrogram generated from a face for one emotion.
 
     Attributes:
-        emotion: its name.
-        seed: of the noise; the same face, emotion and seed give the same again.
-        face: the aligned face that the model saw, uint8 [S, S, 3].
+        emotion: the requested emotion.
+        seed: seed of the noise; the same face, emotion and seed give the same result.
+        face: the aligned face, the model's input, uint8 [S, S, 3].
         spectrogram: float32 [S, S, 1] in [-1, 1], lowest frequency first.
-        wav_bytes: its sound by Griffin-Lim, a mono WAV file of 16 bits; empty where none was asked for.
-        sample_rate: samples per second of that sound.
-        name: tells photographs apart: the begin of their file's name, and a digest of what they show.
+        wav_bytes: audio by Griffin-Lim, a mono 16-bit WAV file; empty if not requested.
+        sample_rate: samples per second of the audio.
+        name: identifies the photograph: the start of its file name, and a digest of its content.
     """
 
     emotion: str
@@ -48,34 +48,34 @@ class Generated:
 
     @functools.cached_property
     def waveform(self) -> np.ndarray:
-        """The sound, float32 [n] in [-1, 1]. Raises UserError where none was asked for."""
-        check(bool(self.wav_bytes), "there is no sound, since it was generated with sound=False")
+        """The audio, float32 [n] in [-1, 1]. Raises UserError if it was not requested."""
+        check(bool(self.wav_bytes), "no audio: it was generated with sound=False")
         return audio.read_wav(self.wav_bytes, self.sample_rate)
 
     def figure(self) -> Figure:
-        """The spectrogram with axes."""
+        """Draws the spectrogram with axes."""
         return drawing.spectrogram_figure(self.spectrogram)
 
     def png(self) -> bytes:
-        """The same as a PNG file."""
+        """Returns the figure as a PNG file."""
         return drawing.to_png(self.figure())
 
     def save(self, folder: str | Path) -> list[Path]:
-        """Writes the aligned face, the spectrogram as a picture (PNG) and the sound (WAV), where there is one.
+        """Writes the aligned face and the spectrogram as PNG files, and the audio, if requested, as a WAV file.
 
         Args:
-            folder: made if need be. What the same photograph, emotion and seed gave before is replaced.
+            folder: created if missing. Existing files of the same photograph, emotion and seed are replaced.
 
         Returns:
-            The files: `<name>_face.png`, `<name>_<emotion>_<seed>.png` and `.wav`.
+            The paths: `<name>_face.png`, `<name>_<emotion>_<seed>.png` and `.wav`.
         """
-        made = Path(folder) / f"{self.name}_{self.emotion}_{self.seed}"
+        stem = Path(folder) / f"{self.name}_{self.emotion}_{self.seed}"
         contents = {
-            made.with_name(f"{self.name}_face.png"): tf.io.encode_png(self.face).numpy(),
-            made.with_name(f"{made.name}.png"): self.png(),
-            made.with_name(f"{made.name}.wav"): self.wav_bytes,
+            stem.with_name(f"{self.name}_face.png"): tf.io.encode_png(self.face).numpy(),
+            stem.with_name(f"{stem.name}.png"): self.png(),
+            stem.with_name(f"{stem.name}.wav"): self.wav_bytes,
         }
-        made.parent.mkdir(parents=True, exist_ok=True)
+        stem.parent.mkdir(parents=True, exist_ok=True)
         written = {path: content for path, content in contents.items() if content}
         for path, content in written.items():
             path.write_bytes(content)
@@ -83,17 +83,17 @@ class Generated:
 
 
 class Generator:
-    """Makes spectrograms of faces.
+    """Generates spectrograms from faces.
 
     Args:
-        connection: the model, in this process or on a server; `load` makes one.
+        connection: the model, in this process or on a server; see `load`.
 
     Attributes:
-        settings: what the model says of itself.
-        class_names: the emotions that it knows.
+        settings: the model's settings.
+        class_names: the model's emotions.
 
     Raises:
-        UserError: where the model does not answer.
+        UserError: if the model does not respond, or has no generator.
     """
 
     def __init__(self, connection: Connection) -> None:
@@ -101,7 +101,7 @@ class Generator:
         self.settings = settings_of(connection)
         check(
             self.settings.generates,
-            "the model has no generator, only a recogniser; give one of a run that trained a GAN",
+            "the model has a recogniser but no generator; give a model of a run that trained a GAN",
         )
         self.class_names = tuple(self.settings.class_names)
 
@@ -114,70 +114,70 @@ class Generator:
         seed: int = 1,
         sound: bool = True,
     ) -> list[Generated]:
-        """Finds and aligns the largest face of each photograph, and makes spectrograms of it.
+        """Detects and aligns the largest face of each photograph, and generates spectrograms from it.
 
         Args:
             photographs: one or several.
             emotions: one or several of `class_names`, each once, or `all`.
-            draws: how many of each face and emotion, by different noise; at least 1.
-            seed: of the first draw's noise; the next draws have the next numbers.
-            sound: whether sounds are made too, which takes most of the time.
+            draws: number of samples per face and emotion, each from other noise; at least 1.
+            seed: seed of the first sample's noise; later samples use the next numbers.
+            sound: whether to generate audio too, which takes most of the time.
 
         Returns:
-            By photograph, then draw, then emotion. Several photographs have a progress bar.
+            The samples, ordered by photograph, then draw, then emotion. Several photographs show a progress bar.
 
         Raises:
-            UserError: where the model does not answer, does not know an emotion, or no draw is asked for; or photographs cannot
-                be read, or show no face that is large enough, all of which are looked at before anything is generated.
+            UserError: if the model does not respond, an emotion is unknown, `draws` or `seed` is invalid, or a photograph
+                cannot be read or has no face that is large enough; all photographs are checked before the first is used.
         """
-        check(draws >= 1, f"draws is {draws}; it must be 1 or more")
+        check(draws >= 1, f"draws is {draws}; it must be at least 1")
         check_seeds(seed, draws)
-        asked = emotions_of([emotions] if isinstance(emotions, str) else emotions, self.class_names)
-        given = [photographs] if isinstance(photographs, Photo) else list(photographs)
-        faces = self._faces(given)
+        requested = emotions_of([emotions] if isinstance(emotions, str) else emotions, self.class_names)
+        faces = self._faces([photographs] if isinstance(photographs, Photo) else list(photographs))
         progress = tqdm(faces.items(), desc="generating", unit="photo", disable=len(faces) < 2)
-        rows = list(itertools.product(range(seed, seed + draws), asked))
-        return [made for name, face in progress for made in self._made(name, face, rows, sound)]
+        rows = list(itertools.product(range(seed, seed + draws), requested))
+        return [sample for name, face in progress for sample in self._samples(name, face, rows, sound)]
 
     def of_face(self, face: np.ndarray, emotions: Sequence[str], seed: int, *, sound: bool = True) -> list[Generated]:
-        """The same from a face that is aligned already, uint8 [S, S, 3], one for each of the emotions. Raises UserError."""
-        return self._made("face", face, [(seed, emotion) for emotion in emotions], sound)
+        """Generates one sample per emotion from an aligned face, uint8 [S, S, 3]. Raises UserError if the model rejects it."""
+        return self._samples("face", face, [(seed, emotion) for emotion in emotions], sound)
 
-    def _faces(self, given: Sequence[Photo]) -> dict[str, np.ndarray]:
-        """The aligned faces by name; one where a photograph is given twice."""
-        found, refused = {}, []
-        for number, photograph in enumerate(tqdm(given, desc="faces", unit="photo", disable=len(given) < 2)):
+    def _faces(self, photographs: Sequence[Photo]) -> dict[str, np.ndarray]:
+        """Returns the aligned faces by name; duplicate photographs give one face."""
+        faces, errors = {}, []
+        progress = tqdm(photographs, desc="faces", unit="photo", disable=len(photographs) < 2)
+        for number, photograph in enumerate(progress):
             try:
                 face = aligned_face(photograph, self.settings.media.face)
             except UserError as error:
-                refused.append(str(error) if isinstance(photograph, str | Path) else f"photograph {number}: {error}")
+                errors.append(str(error) if isinstance(photograph, str | Path) else f"photograph {number}: {error}")
             else:
-                found[_name(photograph)] = face
-        if refused:
-            raise UserError(first_ones(refused, "; "))
-        return found
+                faces[_name(photograph)] = face
+        if errors:
+            raise UserError(first_ones(errors, "; "))
+        return faces
 
-    def _made(self, name: str, face: np.ndarray, rows: Sequence[tuple[int, str]], sound: bool) -> list[Generated]:
-        found = []
-        for begin in range(0, len(rows), REQUEST_ROWS):
-            some = rows[begin : begin + REQUEST_ROWS]
+    def _samples(self, name: str, face: np.ndarray, rows: Sequence[tuple[int, str]], sound: bool) -> list[Generated]:
+        samples = []
+        for start in range(0, len(rows), REQUEST_ROWS):
+            part = rows[start : start + REQUEST_ROWS]
             request = {
-                "aligned_face_bytes": np.array([tf.io.encode_png(face).numpy()] * len(some), object),
-                "emotion": np.array([emotion.encode() for _, emotion in some], object),
-                "seed": np.array([seed for seed, _ in some], np.int64),
+                "aligned_face_bytes": np.array([tf.io.encode_png(face).numpy()] * len(part), object),
+                "emotion": np.array([emotion.encode() for _, emotion in part], object),
+                "seed": np.array([seed for seed, _ in part], np.int64),
             }
-            drawn = self._connection.predict("serving_default", request)
-            for error in filter(None, drawn["error"]):
-                raise UserError(f"the model refused the request: {error.decode()}")
-            heard = self._connection.predict("audio", request)["wav_bytes"] if sound else [b""] * len(some)
-            for (seed, emotion), spectrogram, wav_bytes in zip(some, drawn["spectrogram"], heard, strict=True):
-                found.append(
+            outputs = self._connection.predict("serving_default", request)
+            for error in filter(None, outputs["error"]):
+                raise UserError(f"the model rejected the request: {error.decode()}")
+            wavs = self._connection.predict("audio", request)["wav_bytes"] if sound else [b""] * len(part)
+            for (seed, emotion), spectrogram, wav_bytes in zip(part, outputs["spectrogram"], wavs, strict=True):
+                samples.append(
                     Generated(
                         emotion=emotion, seed=seed, face=face, spectrogram=spectrogram, wav_bytes=wav_bytes,
                         sample_rate=self.settings.media.spectrogram.sample_rate, name=name,
                     )
                 )  # fmt: skip
-        return found
+        return samples
 
 
 def _name(photograph: Photo) -> str:
@@ -192,44 +192,43 @@ def _digest(data: bytes) -> str:
 
 
 def load(source: str | Path, *, model: str = "emogan", version: int = 0, timeout_seconds: float = 30.0) -> Generator:
-    """A generator that a run or `python -m trainers.export` wrote, or one that TensorFlow Serving runs.
+    """Loads a generator from a run or an export, or connects to one on TensorFlow Serving.
 
     Args:
-        source: a run's folder, an exported model's, or the folder of its versions; or a server's address: http://host:8501,
+        source: the folder of a run, of an exported model or of its versions; or a server's address: http://host:8501,
             https://host or grpc://host:8500.
-        model: what a server calls it.
-        version: which one a server is asked for; 0 for the newest.
-        timeout_seconds: how long a server's answer may take, with all retries.
+        model: name of the model on a server.
+        version: version of the model on a server; 0 for the newest.
+        timeout_seconds: time limit of a request to a server, including retries.
 
     Raises:
-        UserError: where there is no such model, it cannot be read, or the server does not answer.
+        UserError: if the model is missing, cannot be read or has no generator, or the server does not respond.
     """
     return Generator(connection_to(source, model=model, version=version, timeout_seconds=timeout_seconds))
 
 
-def emotions_of(asked: Sequence[str], class_names: Sequence[str]) -> list[str]:
-    """The emotions that a flag asks for.
+def emotions_of(requested: Sequence[str], class_names: Sequence[str]) -> list[str]:
+    """Resolves requested emotions.
 
     Args:
-        asked: names of emotions, or `all` alone.
-        class_names: the emotions that the model knows.
+        requested: names of emotions, or only `all`.
+        class_names: the model's emotions.
 
     Raises:
-        UserError: where a name is unknown or there twice, or none is given.
+        UserError: if a name is unknown or repeated, or there is none.
     """
-    if list(asked) == ["all"]:
+    if list(requested) == ["all"]:
         return list(class_names)
-    unknown = [emotion for emotion in asked or ("",) if emotion not in class_names]
+    unknown = [emotion for emotion in requested or ("",) if emotion not in class_names]
     if unknown:
         raise UserError(
-            f"the model does not know the emotion {', '.join(map(repr, unknown))}; choose from {', '.join(class_names)}, or "
-            "say all"
+            f"unknown emotion {', '.join(map(repr, unknown))}; choose from {', '.join(class_names)}, or all"
         )
-    check(len(set(asked)) == len(asked), f"{','.join(asked)}: an emotion is there twice; name each one once")
-    return list(asked)
+    check(len(set(requested)) == len(requested), f"{','.join(requested)}: an emotion is repeated; give each once")
+    return list(requested)
 
 
 def check_seeds(first: int, count: int) -> None:
-    """Raises UserError where one of `count` seeds from `first` on is no int64, which is what a model takes."""
+    """Raises UserError unless all `count` seeds starting at `first` are in the range of int64."""
     if not -(2**63) <= first <= 2**63 - count:
-        raise UserError(f"seed is {first:,}, of the first of {count:,}; all of them must lie in [-2^63, 2^63)")
+        raise UserError(f"seed is {first:,}, the first of {count:,}; all must be in [-2^63, 2^63)")

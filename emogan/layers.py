@@ -1,7 +1,7 @@
-"""Building blocks shared by the networks: `Standardise`, `SpectralConv2D`, `GroupNorm`, `group_norm`, `down`, `up`, `trunk`;
-of the modulated generator `Enlarge`, `PixelNorm` and `Modulate`.
+"""Layers of the networks: `Standardise`, `SpectralConv2D`, `GroupNorm`, `group_norm`, `down`, `up`, `trunk`; for the modulated
+generator `Enlarge`, `PixelNorm` and `Modulate`.
 
-`ProductConv2D` and `ProductConv2DTranspose` compute what Keras's layers do, faster on small maps.
+`ProductConv2D` and `ProductConv2DTranspose` compute the same as Keras's layers, faster on small maps.
 """
 
 import math
@@ -18,12 +18,12 @@ from emogan.config import ModelConfig
 class Standardise(tf.keras.layers.Layer):
     """Subtracts the mean and divides by the standard deviation of the training speakers' data.
 
-    The two statistics are weights that no optimizer moves, so they travel with checkpoints and SavedModels.
-    (`tf.keras.layers.Normalization` keeps them in plain tensors that restoring a checkpoint does not refresh.)
+    The statistics are non-trainable weights, so checkpoints and SavedModels contain them. (`tf.keras.layers.Normalization`
+    has plain tensors, which restoring a checkpoint does not update.)
 
     Args:
-        axis: the axis of a batch that has statistics of its own: 1 for the frequency rows of spectrograms [B, S, S, 1],
-            -1 for the channels of faces [B, S, S, 3].
+        axis: the axis with separate statistics: 1 for the frequency rows of spectrograms [B, S, S, 1], -1 for the channels of
+            faces [B, S, S, 3].
     """
 
     def __init__(self, axis: int, **kwargs: Any) -> None:
@@ -31,7 +31,7 @@ class Standardise(tf.keras.layers.Layer):
         self.axis = axis
 
     def build(self, input_shape: tf.TensorShape) -> None:
-        """Makes the statistics: mean 0 and deviation 1 until `set_statistics`."""
+        """Creates the statistics: mean 0 and deviation 1 until `set_statistics`."""
         shape = [1] * len(input_shape)
         shape[self.axis] = input_shape[self.axis]
         self.mean = self.add_weight("mean", shape, initializer="zeros", trainable=False)
@@ -43,9 +43,9 @@ class Standardise(tf.keras.layers.Layer):
         return (inputs - self.mean) / self.deviation
 
     def set_statistics(self, batches: Iterable[np.ndarray]) -> None:
-        """Takes the statistics of `batches`, float arrays of the shape the layer was built for.
+        """Sets the statistics to those of `batches`, float arrays of the layer's input shape.
 
-        A deviation below 1e-3 is set to 1e-3, so that a constant row or channel does not blow up.
+        Deviations below 1e-3 become 1e-3, so that a constant row or channel is not amplified.
         """
         axes = tuple(i for i in range(self.mean.shape.rank) if i != self.axis % self.mean.shape.rank)
         count, total, squares = 0.0, 0.0, 0.0
@@ -68,13 +68,13 @@ class Standardise(tf.keras.layers.Layer):
 class SpectralConv2D(tf.keras.layers.Conv2D):
     """A convolution whose kernel is divided by its largest singular value (Miyato et al. 2018, Eq. 8).
 
-    Whoever trains it calls `update_singular_vector` once a step, so that learning does not change with the number of calls in
-    a step, and so of replicas and of parts of a batch. No gradient goes through the power iteration, and the kernel is left as
-    it is. (`tf.keras.layers.SpectralNormalization` iterates in each call, changes the kernel in place and fails inside `fit`.)
+    The training step must call `update_singular_vector` once, so that the result does not depend on the number of calls in a
+    step, and thus on replicas and accumulation. The power iteration has no gradient, and the kernel itself is not changed.
+    (`tf.keras.layers.SpectralNormalization` iterates in each call, changes the kernel in place and fails inside `fit`.)
     """
 
     def build(self, input_shape: tf.TensorShape) -> None:
-        """Makes the kernel and the estimate of its left singular vector, [1, filters]."""
+        """Creates the kernel and the estimate of its singular vector, [1, filters]."""
         super().build(input_shape)
         self.singular_vector = self.add_weight(
             "singular_vector",
@@ -83,16 +83,16 @@ class SpectralConv2D(tf.keras.layers.Conv2D):
             trainable=False,
             dtype=tf.float32,
             experimental_autocast=False,
-            synchronization=tf.VariableSynchronization.ON_READ,  # replicas update their own copies,
-            aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA,  # which are all the same, as their kernels are
+            synchronization=tf.VariableSynchronization.ON_READ,  # replicas update their own copies;
+            aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA,  # all are equal, as the kernels are
         )
 
     def update_singular_vector(self) -> None:
-        """One round of the power iteration."""
+        """Runs one power iteration."""
         self.singular_vector.assign(self._iterate()[0])
 
     def convolution_op(self, inputs: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
-        """Keras's hook: the kernel that is convolved with."""
+        """Keras's hook: convolves with the normalised kernel."""
         u, v = self._iterate()
         largest = tf.reduce_sum(tf.matmul(v, self._matrix()) * u)
         kernel = tf.convert_to_tensor(kernel)
@@ -102,7 +102,7 @@ class SpectralConv2D(tf.keras.layers.Conv2D):
         return tf.cast(tf.reshape(self.kernel, [-1, self.filters]), tf.float32)
 
     def _iterate(self) -> tuple[tf.Tensor, tf.Tensor]:
-        """The singular vectors after one more round from the stored one, constants to the gradient."""
+        """Returns the singular vectors after one power iteration from the stored one, without gradient."""
         matrix = tf.stop_gradient(self._matrix())
         v = tf.math.l2_normalize(tf.matmul(self.singular_vector, matrix, transpose_b=True))
         return tf.math.l2_normalize(tf.matmul(v, matrix)), v
@@ -110,39 +110,39 @@ class SpectralConv2D(tf.keras.layers.Conv2D):
 
 @tf.keras.saving.register_keras_serializable("emogan")
 class GroupNorm(tf.keras.layers.GroupNormalization):
-    """Keras's layer for pictures [B, H, W, C], computed in another order.
+    """Keras's group normalisation for images [B, H, W, C], computed in another order.
 
-    Each channel's mean over the picture is taken first, then its groups', so that no large tensor is reshaped; on CPUs a whole
-    training step at preset 64 takes 0.88 of the time. The moments are float32 whatever the precision.
+    It averages over the pixels of each channel first, then over the groups, so that no large tensor is reshaped: on CPUs a
+    training step at preset 64 takes 0.88 of the time. The moments are float32 at every precision.
     """
 
     def call(self, inputs: tf.Tensor) -> tf.Tensor:
         """Returns the normalised inputs, of the same shape."""
         x = tf.cast(inputs, tf.float32)
-        centred = x - self._of_groups(tf.reduce_mean(x, [1, 2]))
-        variance = self._of_groups(tf.reduce_mean(tf.square(centred), [1, 2]))
+        centred = x - self._group_means(tf.reduce_mean(x, [1, 2]))
+        variance = self._group_means(tf.reduce_mean(tf.square(centred), [1, 2]))
         scale = tf.cast(self.gamma, tf.float32) * tf.math.rsqrt(variance + self.epsilon)
         return tf.cast(centred * scale + tf.cast(self.beta, tf.float32), inputs.dtype)
 
-    def _of_groups(self, means: tf.Tensor) -> tf.Tensor:
-        """Means of channels [B, C] become means of their groups, repeated for every channel, [B, 1, 1, C]."""
+    def _group_means(self, means: tf.Tensor) -> tf.Tensor:
+        """Averages channel means [B, C] over their groups, and repeats them for every channel: [B, 1, 1, C]."""
         size = means.shape[-1] // self.groups
         grouped = tf.reduce_mean(tf.reshape(means, [-1, self.groups, size]), -1)
         return tf.repeat(grouped, size, axis=1)[:, tf.newaxis, tf.newaxis, :]
 
 
 LARGEST_PRODUCT_SIDE = {"down": 4, "up": 8}
-"""Side of a map, up to which its convolution is worked out as a product of matrices,"""
+"""Maximum side of a map for a convolution to be computed as a matrix product."""
 SMALLEST_PRODUCT_KERNEL = 2**17
-"""where channels times filters are this many or more; with smaller kernels a product gains nothing."""
+"""Minimum of channels times filters for the same; with smaller kernels a product is not faster."""
 
 
 @tf.keras.saving.register_keras_serializable("emogan")
 class ProductConv2D(tf.keras.layers.Conv2D):
-    """A 4 x 4 convolution of stride 2 with `same` padding, as one product of its patches [B n n, 16 C] with the kernel.
+    """A 4 x 4 convolution of stride 2 with `same` padding, as one matrix product of patches [B n n, 16 C] and the kernel.
 
-    On a small map the kernel is most of the data, and CPU kernels for convolutions put it into an order of their own in every
-    call; a product takes it as it lies. At 512 channels and maps of 4 x 4 that takes 0.4 to 0.5 of the time, both ways.
+    On small maps most of the data is the kernel, and CPU convolutions reorder it in every call; a matrix product does not. At
+    512 channels and 4 x 4 maps, forward and backward pass take 0.4 to 0.5 of the time.
     """
 
     def convolution_op(self, inputs: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
@@ -158,9 +158,9 @@ class ProductConv2D(tf.keras.layers.Conv2D):
 
 @tf.keras.saving.register_keras_serializable("emogan")
 class ProductConv2DTranspose(tf.keras.layers.Conv2DTranspose):
-    """A transposed 4 x 4 convolution of stride 2 with `same` padding and without bias, as a product and a sum of its patches.
+    """A transposed 4 x 4 convolution of stride 2 with `same` padding and no bias, as a matrix product and a sum of patches.
 
-    At 1,024 channels and maps up to 8 x 8 that takes 0.2 to 0.6 of the time, both ways; see `ProductConv2D`.
+    At 1,024 channels and maps up to 8 x 8, forward and backward pass take 0.2 to 0.6 of the time; see `ProductConv2D`.
     """
 
     def call(self, inputs: tf.Tensor) -> tf.Tensor:
@@ -172,52 +172,52 @@ class ProductConv2DTranspose(tf.keras.layers.Conv2DTranspose):
         patches = tf.transpose(
             patches, [0, 1, 3, 2, 4, 5]
         )  # [B, row, row of the patch, column, column of the patch, filters]
-        whole = _overlapping(_overlapping(patches, axis=1), axis=3)  # [B, n + 1, 2, n + 1, 2, filters]
-        whole = tf.reshape(whole, [-1, 2 * n + 2, 2 * n + 2, self.filters])
-        return whole[:, 1:-1, 1:-1]
+        padded = _overlap_add(_overlap_add(patches, axis=1), axis=3)  # [B, n + 1, 2, n + 1, 2, filters]
+        padded = tf.reshape(padded, [-1, 2 * n + 2, 2 * n + 2, self.filters])
+        return padded[:, 1:-1, 1:-1]
 
 
-def _overlapping(patches: tf.Tensor, axis: int) -> tf.Tensor:
-    """Adds the last two of the four rows of each patch to the first two of the next one."""
+def _overlap_add(patches: tf.Tensor, axis: int) -> tf.Tensor:
+    """Adds the last two of the four rows of each patch to the first two of the next patch."""
     first, last = tf.split(patches, 2, axis=axis + 1)
     before, after = ([list(one) if d == axis else [0, 0] for d in range(6)] for one in ((1, 0), (0, 1)))
     return tf.pad(first, after) + tf.pad(last, before)
 
 
 def group_norm(x: tf.Tensor, *, name: str | None = None) -> tf.Tensor:
-    """Group normalisation with at least four channels a group and at most 32 groups.
+    """Applies group normalisation with at least 4 channels per group and at most 32 groups.
 
-    It gives replicas, accumulated batches and batches of one the same result, and is not zero at a 1 x 1 bottleneck.
+    The result does not depend on replicas, accumulation or batch size, and is not zero at a 1 x 1 bottleneck.
     """
     return GroupNorm(groups=math.gcd(32, x.shape[-1] // 4), name=name)(x)
 
 
 def down(x: tf.Tensor, filters: int, *, normalise: bool, spectral: bool = False, name: str) -> tf.Tensor:
-    """Halves the sides: 4 x 4 convolution of stride 2, group normalisation (no bias before it), leaky ReLU of 0.2.
+    """Halves the sides: 4 x 4 convolution of stride 2, group normalisation (then without bias), leaky ReLU of slope 0.2.
 
-    With `spectral` the convolution's kernel is divided by its largest singular value. The layers' names begin with `name`.
+    With `spectral` the convolution has spectral normalisation. Layer names start with `name`.
     """
-    product = _gains_by_product(x, filters, "down")
+    product = _product_is_faster(x, filters, "down")
     convolution = SpectralConv2D if spectral else ProductConv2D if product else tf.keras.layers.Conv2D
     x = convolution(filters, 4, strides=2, padding="same", use_bias=not normalise, name=f"{name}_conv")(x)
     x = group_norm(x, name=f"{name}_norm") if normalise else x
     return tf.keras.layers.LeakyReLU(0.2, name=f"{name}_relu")(x)
 
 
-def _gains_by_product(x: tf.Tensor, filters: int, way: str) -> bool:
-    return x.shape[1] <= LARGEST_PRODUCT_SIDE[way] and x.shape[-1] * filters >= SMALLEST_PRODUCT_KERNEL
+def _product_is_faster(x: tf.Tensor, filters: int, direction: str) -> bool:
+    return x.shape[1] <= LARGEST_PRODUCT_SIDE[direction] and x.shape[-1] * filters >= SMALLEST_PRODUCT_KERNEL
 
 
 def up(x: tf.Tensor, filters: int, *, name: str) -> tf.Tensor:
-    """Doubles the sides: transposed 4 x 4 convolution of stride 2, group normalisation (no bias before it), ReLU."""
-    product = _gains_by_product(x, filters, "up")
+    """Doubles the sides: transposed 4 x 4 convolution of stride 2 without bias, group normalisation, ReLU."""
+    product = _product_is_faster(x, filters, "up")
     convolution = ProductConv2DTranspose if product else tf.keras.layers.Conv2DTranspose
     x = convolution(filters, 4, strides=2, padding="same", use_bias=False, name=f"{name}_conv")(x)
     return tf.keras.layers.ReLU(name=f"{name}_relu")(group_norm(x, name=f"{name}_norm"))
 
 
 def trunk(x: tf.Tensor, config: ModelConfig, *, normalise: bool, spectral: bool = False) -> tf.Tensor:
-    """Strided convolutions down to a 4 x 4 map; the first one is never normalised. The layers' names begin with `trunk_`."""
+    """Applies strided convolutions down to a 4 x 4 map, the first without normalisation. Layer names start with `trunk_`."""
     for level in range(config.size.bit_length() - 3):
         x = down(x, config.filters(level), normalise=normalise and level > 0, spectral=spectral, name=f"trunk_{level}")
     return x
@@ -227,12 +227,11 @@ def trunk(x: tf.Tensor, config: ModelConfig, *, normalise: bool, spectral: bool 
 class Enlarge(tf.keras.layers.Layer):
     """Doubles the sides by repeating rows and columns: [B, n, n, C] -> [B, 2 n, 2 n, C].
 
-    (The gradient of Keras's `UpSampling2D` to the nearest is not deterministic on GPUs, where TensorFlow then refuses it, nor
-    known to XLA.)
+    (Keras's nearest-neighbour `UpSampling2D` has no deterministic gradient on GPUs and none in XLA.)
     """
 
     def call(self, inputs: tf.Tensor) -> tf.Tensor:
-        """Returns the enlarged map."""
+        """Returns the upsampled map."""
         return tf.repeat(tf.repeat(inputs, 2, axis=1), 2, axis=2)
 
 
@@ -250,7 +249,7 @@ class PixelNorm(tf.keras.layers.Layer):
 class Modulate(tf.keras.layers.Layer):
     """Scales and shifts the channels of a map: [B, n, n, C] and a style [B, 2 C] -> (1 + first half) x + second half.
 
-    After Karras et al. 2019, Eq. 1; what is scaled has gone through `PixelNorm`, not through instance normalisation.
+    As Karras et al. 2019, Eq. 1, but after `PixelNorm` instead of instance normalisation.
     """
 
     def call(self, inputs: list[tf.Tensor]) -> tf.Tensor:

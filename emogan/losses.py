@@ -1,7 +1,7 @@
-"""The losses of D, G and Q, one number per example; whoever calls them averages over the global batch.
+"""Losses of D, G and Q, one number per example; the caller averages over the global batch.
 
 Public names: adversarial_losses, gradient_penalty, zero_centred_penalty, l1_loss, classification_loss. tensorflow-gan's losses
-are used with its reduction off and its own label smoothing off.
+are used without their reduction and label smoothing.
 """
 
 from collections.abc import Callable
@@ -20,7 +20,7 @@ _GENERATOR_LOSSES = {
     "wasserstein": tfgan.losses.wargs.wasserstein_generator_loss,
 }
 _NORM_EPSILON = 1e-12
-"""Under the square root of a squared norm, whose gradient would else not be a number at zero."""
+"""Added under the square root of a squared norm, whose gradient would otherwise be NaN at zero."""
 
 
 def _per_example(values: tf.Tensor) -> tf.Tensor:
@@ -32,9 +32,9 @@ def adversarial_losses(
 ) -> tuple[tf.Tensor, tf.Tensor]:
     """Adversarial losses of D and G.
 
-    With D(y) for D's logits of real and D(y') for those of generated pictures, s for `label_smoothing` and p for the sigmoid:
+    D(y) and D(y') are D's logits of real and generated images, s is `label_smoothing`, p the sigmoid:
 
-    | `adversarial` | D pays | G pays | source |
+    | `adversarial` | loss of D | loss of G | source |
     |---|---|---|---|
     | `non_saturating` | -(1-s) log p(D(y)) - s log(1-p(D(y))) - log(1-p(D(y'))) | -log p(D(y')) | Goodfellow et al. 2014 |
     | `minimax` | the same | log(1-p(D(y'))), plus the constant 0.3133 | the paper, Eq. 3 |
@@ -43,12 +43,12 @@ def adversarial_losses(
     | `wasserstein` | D(y') - D(y) | -D(y') | Gulrajani et al. 2017, Eq. 3 without its penalty |
 
     Args:
-        real_logits: D's logits of real pictures, float32 [B, ...].
-        generated_logits: D's logits of generated pictures, float32 [B, ...].
+        real_logits: D's logits of real images, float32 [B, ...].
+        generated_logits: D's logits of generated images, float32 [B, ...].
         config: `adversarial` and `label_smoothing`.
 
     Returns:
-        D's loss and G's, each float32 [B], the mean over D's regions.
+        The losses of D and of G, each float32 [B], averaged over D's regions.
     """
     discriminator = _discriminator_loss(config)(real_logits, generated_logits, **_PLAIN)
     generator = _GENERATOR_LOSSES[config.adversarial](generated_logits, **_PLAIN)
@@ -65,54 +65,54 @@ def _discriminator_loss(config: LossConfig) -> Callable[..., tf.Tensor]:
         return wargs.wasserstein_hinge_discriminator_loss
     if config.adversarial == "wasserstein":
         return wargs.wasserstein_discriminator_loss
-    # tensorflow-gan's smoothing of s makes the real label 1 - s / 2.
+    # In tensorflow-gan, smoothing s sets the real label to 1 - s / 2.
     return lambda *logits, **plain: wargs.minimax_discriminator_loss(*logits, label_smoothing=2 * smoothing, **plain)
 
 
 def gradient_penalty(
-    judge: Callable[[tf.Tensor], tf.Tensor], real: tf.Tensor, generated: tf.Tensor, mixing: tf.Tensor
+    discriminate: Callable[[tf.Tensor], tf.Tensor], real: tf.Tensor, generated: tf.Tensor, mixing: tf.Tensor
 ) -> tf.Tensor:
-    """(|grad D(x)| - 1)^2 at points x between real and generated pictures (Gulrajani et al. 2017, Eq. 3).
+    """(|grad D(x)| - 1)^2 at interpolations x of real and generated images (Gulrajani et al. 2017, Eq. 3).
 
     Args:
-        judge: D, from pictures [B, S, S, channels] to logits [B, ...].
+        discriminate: D, from images [B, S, S, channels] to logits [B, ...].
         real: float32 [B, S, S, channels].
         generated: likewise.
-        mixing: the share of the generated picture in each point, uniform in [0, 1), float32 [B].
+        mixing: share of the generated image in each x, uniform in [0, 1), float32 [B].
 
     Returns:
         float32 [B].
     """
     share = mixing[:, tf.newaxis, tf.newaxis, tf.newaxis]
-    norm = tf.sqrt(_squared_gradient(judge, real + share * (generated - real)) + _NORM_EPSILON)
+    norm = tf.sqrt(_squared_gradient(discriminate, real + share * (generated - real)) + _NORM_EPSILON)
     return tf.square(norm - 1)
 
 
-def zero_centred_penalty(judge: Callable[[tf.Tensor], tf.Tensor], real: tf.Tensor) -> tf.Tensor:
-    """|grad D(y)|^2 / 2 at real pictures: R1 without its weight gamma (Mescheder et al. 2018, Eq. 9).
+def zero_centred_penalty(discriminate: Callable[[tf.Tensor], tf.Tensor], real: tf.Tensor) -> tf.Tensor:
+    """|grad D(y)|^2 / 2 at real images: the R1 penalty without its weight gamma (Mescheder et al. 2018, Eq. 9).
 
     Arguments and result as in `gradient_penalty`.
     """
-    return _squared_gradient(judge, real) / 2
+    return _squared_gradient(discriminate, real) / 2
 
 
-def _squared_gradient(judge: Callable[[tf.Tensor], tf.Tensor], pictures: tf.Tensor) -> tf.Tensor:
-    """|grad D|^2 of each example, D being the mean over its regions; float32 [B]."""
+def _squared_gradient(discriminate: Callable[[tf.Tensor], tf.Tensor], images: tf.Tensor) -> tf.Tensor:
+    """|grad D|^2 of each example, with D averaged over its regions; float32 [B]."""
     with tf.GradientTape() as tape:
-        tape.watch(pictures)
-        logits = _per_example(judge(pictures))
-    gradient = tape.gradient(logits, pictures)
+        tape.watch(images)
+        logits = _per_example(discriminate(images))
+    gradient = tape.gradient(logits, images)
     return tf.reduce_sum(tf.square(gradient), axis=[1, 2, 3])
 
 
 def l1_loss(target: tf.Tensor, generated: tf.Tensor) -> tf.Tensor:
-    """Mean of |y - y'| over the pixels of each example (paper, Eq. 4); float32 [B, S, S, channels] twice -> [B]."""
+    """Mean of |y - y'| over the pixels of each example (paper, Eq. 4); two float32 [B, S, S, channels] -> float32 [B]."""
     return _per_example(tf.abs(target - generated))
 
 
 def classification_loss(condition: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
-    """Cross entropy CE(Q(y), c); c are probabilities, float32 [B, num_classes], and logits likewise -> [B].
+    """Cross entropy CE(Q(y), c) of probabilities c and logits, both float32 [B, num_classes]; returns float32 [B].
 
-    It is 0 of the null condition, all zero; so is its gradient, which TensorFlow works out as if every row added up to 1.
+    The loss and its gradient are 0 for the null condition, all zero. (TensorFlow's gradient assumes rows that sum to 1.)
     """
     return tf.reduce_sum(condition, -1) * tf.nn.softmax_cross_entropy_with_logits(labels=condition, logits=logits)

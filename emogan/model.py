@@ -1,4 +1,4 @@
-"""EmoGAN: the Keras model that trains G, D and Q together, and `Batch`, what it is fed."""
+"""`EmoGAN`, the Keras model that trains G, D and Q together, and `Batch`, its input."""
 
 from collections.abc import Callable
 from typing import Any, NotRequired, TypedDict
@@ -6,25 +6,25 @@ from typing import Any, NotRequired, TypedDict
 import tensorflow as tf
 
 from emogan import losses, perturbation
-from emogan.codes import PictureCode
+from emogan.codes import ImageCode
 from emogan.config import LossConfig, TrainConfig
 from emogan.layers import SpectralConv2D
 
 Gradients = dict[str, list[tf.Tensor]]
-"""Those of each player's weights."""
+"""Gradients of the trainable weights of each network: `d`, `g` and `q`."""
 
 
 class Batch(TypedDict):
-    """One batch of a training or validation set, B examples, all float32 but the key.
+    """A batch of B training or validation examples; float32 except the key.
 
     Attributes:
-        source: what G sees, [B, S, S, channels] in [-1, 1]: faces (or spectrograms, in the reverse direction).
-        target: what G shall make, [B, S, S, channels] in [-1, 1].
-        condition: c, the emotion's probabilities [B, num_classes]; all zero is the null condition of pretraining.
+        source: G's input image, [B, S, S, channels] in [-1, 1]: a face (a spectrogram in the reverse direction).
+        target: the real image, [B, S, S, channels] in [-1, 1].
+        condition: c, probabilities of the emotions, [B, num_classes]; all zero for the null condition of pretraining.
         noise: z, uniform in [-1, 1), [B, noise_dim].
-        key: of further draws for the example: the seed and its running number, int64 [B, 2].
-        other_source: the source of another example of the batch; of `LossConfig.lambda_mismatch` only, as is
-        other_speaker: 1 where that is of another speaker, else 0: [B].
+        key: key of all other random numbers of the example: the seed and its running number, int64 [B, 2].
+        other_source: the source of another example of the batch; only with `LossConfig.lambda_mismatch`.
+        other_speaker: 1 if `other_source` is of another speaker, else 0, [B]; only with `LossConfig.lambda_mismatch`.
     """
 
     source: tf.Tensor
@@ -37,20 +37,21 @@ class Batch(TypedDict):
 
 
 class EmoGAN(tf.keras.Model):
-    """G, D and, where there is one, Q, with the three optimizers that move them.
+    """G, D and optionally Q, with one optimizer each.
 
     Args:
         generator: G, see `emogan.networks.build_generator`.
         discriminator: D.
         classifier: Q, or None to train without it.
-        loss: the losses' forms and weights.
-        train: `batch_size`, by which the summed losses are divided; `accumulate`, `g_ema` and, for what fades out, `steps`.
+        loss: forms and weights of the losses.
+        train: uses `batch_size`, by which summed losses are divided, `accumulate`, `g_ema`, `xla`, and `steps` (decay of the
+            instance noise).
 
     Attributes:
-        averaged_generator: the moving average of G's weights where `train.g_ema` is set, else G itself; what is validated,
-            drawn and saved.
-        code: where `loss.lambda_code` is set, what makes the noise of a real picture; it has to be adapted before training.
-        judges_in_one_pass: whether D gets real and generated pictures as one batch.
+        averaged_generator: moving average of G if `train.g_ema` is set, else G itself; used for validation, generation and
+            saving.
+        code: maps a real image to its noise if `loss.lambda_code` is set, else None; must be adapted before training.
+        judges_in_one_pass: whether D sees real and generated images as one batch.
     """
 
     def __init__(
@@ -72,7 +73,7 @@ class EmoGAN(tf.keras.Model):
         self.code = None
         if loss.lambda_code:
             _, condition, noise = generator.inputs
-            self.code = PictureCode(noise.shape[-1], dtype="float32", name="code")
+            self.code = ImageCode(noise.shape[-1], dtype="float32", name="code")
             self.code.build([generator.output.shape, condition.shape])
         if train.g_ema:
             self.averaged_generator = tf.keras.models.clone_model(generator)
@@ -101,29 +102,29 @@ class EmoGAN(tf.keras.Model):
         q_optimizer: tf.keras.optimizers.Optimizer | None = None,
         jit_compile: bool = False,
     ) -> None:
-        """Sets one optimizer per player. Raises ValueError where Q has none, or an optimizer has no Q."""
+        """Sets one optimizer per network. Raises ValueError if only one of Q and `q_optimizer` is given."""
         if (q_optimizer is None) != (self.classifier is None):
-            raise ValueError("q_optimizer and classifier belong together: give both or neither")
-        # G's is passed up, so that Keras's schedules and logs see it, not one of their own.
+            raise ValueError("q_optimizer and classifier: give both or neither")
+        # Keras's schedules and logs use the optimizer that is passed here.
         super().compile(optimizer=g_optimizer, jit_compile=jit_compile)
         self.g_optimizer = g_optimizer
         self.d_optimizer = d_optimizer
         self.q_optimizer = q_optimizer
-        # Counters are made by the first look at them, which XLA does not allow within a step on several devices.
+        # The first access creates the counter, which XLA does not allow inside a step on several devices.
         for _, _, optimizer in self._players():
             _ = optimizer.iterations
 
     @property
     def metrics(self) -> list[tf.keras.metrics.Metric]:
-        """The means over the examples of an interval; Keras resets them."""
+        """Means over the examples of an interval; Keras resets them."""
         return list(self.means.values())
 
     def call(self, inputs: list[tf.Tensor], training: bool = False) -> tf.Tensor:
-        """Generates: [source, condition, noise] -> target pictures, see `Batch`."""
+        """Generates images, [B, S, S, channels] in [-1, 1], from [source, condition, noise], see `Batch`."""
         return self.averaged_generator(inputs, training=training)
 
     def train_step(self, batch: Batch) -> dict[str, Any]:
-        """One simultaneous update of D, Q and G from one shared forward of G; returns the means so far."""
+        """Updates D, Q and G simultaneously, with one forward pass of G; returns the means so far."""
         for layer in self.discriminator.layers:
             if isinstance(layer, SpectralConv2D):
                 layer.update_singular_vector()
@@ -134,16 +135,16 @@ class EmoGAN(tf.keras.Model):
         return {name: mean.result() for name, mean in self.means.items()}
 
     def test_step(self, batch: Batch) -> dict[str, Any]:
-        """The same losses without an update, of the averaged G; returns the means so far.
+        """Evaluates the losses of the averaged G without an update; returns the means so far.
 
-        A replica may have no share of the last batch, and some kernels for CPUs fail on nothing.
+        A replica's part of the last batch may be empty, and is then skipped: some CPU kernels fail on empty tensors.
         """
 
-        def look() -> bool:
+        def evaluate() -> bool:
             self._player_losses(batch, self.averaged_generator, training=False)
             return True
 
-        tf.cond(tf.shape(batch["source"])[0] > 0, look, lambda: False)
+        tf.cond(tf.shape(batch["source"])[0] > 0, evaluate, lambda: False)
         return {name: mean.result() for name, mean in self.means.items()}
 
     def _players(self) -> list[tuple[str, tf.keras.Model, tf.keras.optimizers.Optimizer]]:
@@ -151,20 +152,20 @@ class EmoGAN(tf.keras.Model):
         return players if self.classifier is None else [*players, ("q", self.classifier, self.q_optimizer)]
 
     def _gradients(self, batch: Batch) -> Gradients:
-        """Of the batch as a whole, or summed over its parts, of which one after the other is in memory."""
+        """Gradients of the whole batch, summed over its `accumulate` parts; only one part is in memory at a time."""
         count = self.train_config.accumulate
         if count == 1:
             return self._part_gradients(batch)
         size = tf.shape(batch["source"])[0] // count
 
         def add(part: tf.Tensor, total: Gradients) -> tuple[tf.Tensor, Gradients]:
-            piece = tf.nest.map_structure(lambda values: values[part * size : (part + 1) * size], batch)
-            return part + 1, tf.nest.map_structure(tf.add, total, self._part_gradients(piece))
+            examples = tf.nest.map_structure(lambda values: values[part * size : (part + 1) * size], batch)
+            return part + 1, tf.nest.map_structure(tf.add, total, self._part_gradients(examples))
 
-        nothing = {
+        zeros = {
             player: [tf.zeros_like(v) for v in network.trainable_variables] for player, network, _ in self._players()
         }
-        return tf.while_loop(lambda part, _: part < count, add, (0, nothing), parallel_iterations=1)[1]
+        return tf.while_loop(lambda part, _: part < count, add, (0, zeros), parallel_iterations=1)[1]
 
     def _part_gradients(self, batch: Batch) -> Gradients:
         with tf.GradientTape(persistent=True) as tape:
@@ -180,67 +181,69 @@ class EmoGAN(tf.keras.Model):
         return gradients
 
     def _average(self) -> None:
-        """Moves the averaged G towards G (Yazici et al. 2019); faster at first, so that its random start is forgotten."""
+        """Updates the moving average of G (Yazici et al. 2019); faster at first, to forget the random initial weights."""
         if self.averaged_generator is self.generator:
             return
         done = tf.cast(self.g_optimizer.iterations, tf.float32)
-        rest = 1 - tf.minimum(self.train_config.g_ema, (1 + done) / (10 + done))
-        # Each replica moves its own copy: they are equal, and XLA on GPUs allows no update of all in one place.
+        rate = 1 - tf.minimum(self.train_config.g_ema, (1 + done) / (10 + done))
+        # Each replica updates its own copy. The copies stay equal, and XLA on GPUs allows no joint update.
         for mean, value in zip(self.averaged_generator.weights, self.generator.weights, strict=True):
-            mean.assign_add(rest * (value - mean))
+            mean.assign_add(rate * (value - mean))
 
     def _player_losses(self, batch: Batch, generator: tf.keras.Model, training: bool) -> dict[str, tf.Tensor]:
-        """Each player's loss, averaged over the global batch; the means are updated on the way."""
+        """Returns the loss of each network, averaged over the global batch, and updates the means."""
         target, condition, config = batch["target"], batch["condition"], self.loss_config
-        request, seen_by_d = self._request(batch, training)
-        generated, decoded = self._generate(generator, batch, request, training)
-        judge, real = self._judge([seen_by_d], training), self._shown(target, batch, "real", training)
-        made = self._shown(generated, batch, "generated", training)
-        real_logits, generated_logits = self._judge_both(seen_by_d, request, real, made, training)
-        d_loss, g_adversarial_loss = losses.adversarial_losses(real_logits, generated_logits, config)
+        requested, d_batch = self._request(batch, training)
+        generated, reconstructed = self._generate(generator, batch, requested, training)
+        discriminate, real = self._discriminator([d_batch], training), self._for_d(target, batch, "real", training)
+        fake = self._for_d(generated, batch, "generated", training)
+        real_logits, fake_logits = self._logits(d_batch, requested, real, fake, training)
+        d_loss, g_adversarial_loss = losses.adversarial_losses(real_logits, fake_logits, config)
         g_l1_loss = losses.l1_loss(target, generated)
-        own = tf.cast(tf.reduce_all(request == condition, -1), tf.float32)
-        g_loss = g_adversarial_loss + config.lambda_l1 * own * g_l1_loss
-        self.means["g_l1_loss"].update_state(g_l1_loss, own)
-        sure = 0.5 if config.adversarial == "least_squares" else 0.0
-        seen = {
+        has_target = tf.cast(tf.reduce_all(requested == condition, -1), tf.float32)
+        g_loss = g_adversarial_loss + config.lambda_l1 * has_target * g_l1_loss
+        self.means["g_l1_loss"].update_state(g_l1_loss, has_target)
+        threshold = 0.5 if config.adversarial == "least_squares" else 0.0
+        metrics = {
             "g_adversarial_loss": g_adversarial_loss,
-            "d_real_accuracy": tf.cast(real_logits > sure, tf.float32),
-            "d_generated_accuracy": tf.cast(generated_logits < sure, tf.float32),
+            "d_real_accuracy": tf.cast(real_logits > threshold, tf.float32),
+            "d_generated_accuracy": tf.cast(fake_logits < threshold, tf.float32),
         }
         if config.lambda_mismatch:
-            mismatched_logits = self._judge([{**batch, "source": batch["other_source"]}], training)(real)
-            apart = losses.adversarial_losses(real_logits, mismatched_logits, config)[0]
-            d_loss += config.lambda_mismatch * batch["other_speaker"] * apart
-            self.means["d_mismatched_accuracy"].update_state(mismatched_logits < sure, batch["other_speaker"])
-        if decoded is not None:
-            seen["g_code_loss"] = losses.l1_loss(target, decoded)
-            g_loss += config.lambda_code * seen["g_code_loss"]
+            mismatched_logits = self._discriminator([{**batch, "source": batch["other_source"]}], training)(real)
+            mismatch_loss = losses.adversarial_losses(real_logits, mismatched_logits, config)[0]
+            d_loss += config.lambda_mismatch * batch["other_speaker"] * mismatch_loss
+            self.means["d_mismatched_accuracy"].update_state(mismatched_logits < threshold, batch["other_speaker"])
+        if reconstructed is not None:
+            metrics["g_code_loss"] = losses.l1_loss(target, reconstructed)
+            g_loss += config.lambda_code * metrics["g_code_loss"]
         if "d_penalty_loss" in self.means and training:
-            seen["d_penalty_loss"] = self._penalty(judge, real, tf.stop_gradient(made), batch)
-            d_loss += seen["d_penalty_loss"]
+            metrics["d_penalty_loss"] = self._penalty(discriminate, real, tf.stop_gradient(fake), batch)
+            d_loss += metrics["d_penalty_loss"]
         loss = {"d": d_loss, "g": g_loss}
-        labelled = {}
+        q_metrics = {}
         if self.classifier is not None:
-            shown = [
-                perturbation.diff_augment(one, batch["key"], f"{name} to q") if training and config.q_augment else one
-                for name, one in (("real", target), ("generated", generated))
+            q_inputs = [
+                perturbation.diff_augment(images, batch["key"], f"{name} to q")
+                if training and config.q_augment
+                else images
+                for name, images in (("real", target), ("generated", generated))
             ]
-            q_logits, requested_logits = (self.classifier(one, training=training) for one in shown)
-            g_classifier_loss = losses.classification_loss(request, requested_logits)
+            q_logits, requested_logits = (self.classifier(images, training=training) for images in q_inputs)
+            g_classifier_loss = losses.classification_loss(requested, requested_logits)
             loss |= {
                 "g": g_loss + config.lambda_q * g_classifier_loss,
                 "q": losses.classification_loss(condition, q_logits),
             }
-            labelled = {
+            q_metrics = {
                 "g_classifier_loss": g_classifier_loss,
-                "g_requested_accuracy": _agreement(request, requested_logits),
+                "g_requested_accuracy": _agreement(requested, requested_logits),
                 "q_accuracy": _agreement(condition, q_logits),
                 "q_loss": loss["q"],
             }
-        for name, values in (seen | {f"{player}_loss": loss[player] for player in "dg"}).items():
+        for name, values in (metrics | {f"{player}_loss": loss[player] for player in "dg"}).items():
             self.means[name].update_state(values)
-        for name, values in labelled.items():
+        for name, values in q_metrics.items():
             self.means[name].update_state(values, tf.reduce_sum(condition, -1))
         return {
             player: tf.nn.compute_average_loss(values, global_batch_size=self.train_config.batch_size)
@@ -248,77 +251,81 @@ class EmoGAN(tf.keras.Model):
         }
 
     def _request(self, batch: Batch, training: bool) -> tuple[tf.Tensor, Batch]:
-        """The condition of each example's free draw, [B, num_classes]: its own, or a class by lot; and the batch as D sees it.
+        """Returns the requested condition, [B, num_classes]: the example's own or a random class; and the batch for D.
 
-        Where the lot decided, D sees a grey source: the real one shows another emotion, by which it would find the draw out.
+        For random classes D sees a grey source: the face shows another emotion, which would reveal the generated image.
         """
         own, share = batch["condition"], self.loss_config.other_requests
         if not (training and share):
             return own, batch
-        chance, lot = tf.unstack(perturbation.uniform(batch["key"], "request", [2]), axis=1)
-        by_lot = (chance < share) & (tf.reduce_sum(own, -1) > 0)
-        drawn = tf.one_hot(tf.cast(lot * own.shape[-1], tf.int32), own.shape[-1])
-        source = tf.where(by_lot[:, tf.newaxis, tf.newaxis, tf.newaxis], 0.0, batch["source"])
-        return tf.where(by_lot[:, tf.newaxis], drawn, own), {**batch, "source": source}
+        chance, position = tf.unstack(perturbation.uniform(batch["key"], "request", [2]), axis=1)
+        is_random = (chance < share) & (tf.reduce_sum(own, -1) > 0)
+        drawn = tf.one_hot(tf.cast(position * own.shape[-1], tf.int32), own.shape[-1])
+        source = tf.where(is_random[:, tf.newaxis, tf.newaxis, tf.newaxis], 0.0, batch["source"])
+        return tf.where(is_random[:, tf.newaxis], drawn, own), {**batch, "source": source}
 
     def _generate(
-        self, generator: tf.keras.Model, batch: Batch, request: tf.Tensor, training: bool
+        self, generator: tf.keras.Model, batch: Batch, requested: tf.Tensor, training: bool
     ) -> tuple[tf.Tensor, tf.Tensor | None]:
-        """What G makes of the batch's noise and, where there is a code, of that of the real pictures; in one pass."""
+        """G's images from random noise and, with `code`, its reconstructions from the codes of the targets; in one pass."""
         source, condition, noise = batch["source"], batch["condition"], batch["noise"]
         if self.code is None:
-            return generator([source, request, noise], training=training), None
-        both = [
+            return generator([source, requested, noise], training=training), None
+        inputs = [
             tf.concat(pair, 0)
-            for pair in ((source, source), (request, condition), (noise, self.code([batch["target"], condition])))
+            for pair in ((source, source), (requested, condition), (noise, self.code([batch["target"], condition])))
         ]
-        return tuple(tf.split(generator(both, training=training), 2))
+        return tuple(tf.split(generator(inputs, training=training), 2))
 
-    def _judge(self, batches: list[Batch], training: bool) -> Callable[[tf.Tensor], tf.Tensor]:
-        """D of pictures [n B, S, S, channels], beside what it wants to see of n batches."""
+    def _discriminator(self, batches: list[Batch], training: bool) -> Callable[[tf.Tensor], tf.Tensor]:
+        """D as a function of images [n B, S, S, channels]; its other inputs are those of the n batches."""
         names = ["condition" if name == "condition" else "source" for name in self.discriminator.input_names[1:]]
-        beside = [tf.concat([batch[name] for batch in batches], 0) for name in names]  # type: ignore[literal-required]
-        return lambda pictures: self.discriminator([pictures, *beside] if beside else pictures, training=training)
+        others = [tf.concat([batch[name] for batch in batches], 0) for name in names]  # type: ignore[literal-required]
+        return lambda images: self.discriminator([images, *others] if others else images, training=training)
 
-    def _judge_both(
-        self, batch: Batch, request: tf.Tensor, real: tf.Tensor, made: tf.Tensor, training: bool
+    def _logits(
+        self, batch: Batch, requested: tf.Tensor, real: tf.Tensor, fake: tf.Tensor, training: bool
     ) -> tuple[tf.Tensor, tf.Tensor]:
-        """The logits of both. Where D's weights outweigh its maps, they go through memory once (docs/performance.md)."""
-        asked: Batch = {**batch, "condition": request}
-        if not self.judges_in_one_pass:
-            return self._judge([batch], training)(real), self._judge([asked], training)(made)
-        real_logits, generated_logits = tf.split(self._judge([batch, asked], training)(tf.concat([real, made], 0)), 2)
-        return real_logits, generated_logits
+        """D's logits of real and generated images.
 
-    def _shown(self, pictures: tf.Tensor, batch: Batch, purpose: str, training: bool) -> tf.Tensor:
-        """The pictures as D gets to see them in training."""
+        If D's weights are larger than its feature maps, one pass loads them from memory once (docs/performance.md).
+        """
+        fake_batch: Batch = {**batch, "condition": requested}
+        if not self.judges_in_one_pass:
+            return self._discriminator([batch], training)(real), self._discriminator([fake_batch], training)(fake)
+        both = self._discriminator([batch, fake_batch], training)(tf.concat([real, fake], 0))
+        real_logits, fake_logits = tf.split(both, 2)
+        return real_logits, fake_logits
+
+    def _for_d(self, images: tf.Tensor, batch: Batch, purpose: str, training: bool) -> tf.Tensor:
+        """Applies the augmentation and noise of D's inputs in training."""
         if training and self.loss_config.diff_augment:
-            pictures = perturbation.diff_augment(pictures, batch["key"], purpose)
+            images = perturbation.diff_augment(images, batch["key"], purpose)
         if training and self.loss_config.instance_noise:
             done = tf.cast(self.d_optimizer.iterations, tf.float32) / self.train_config.steps
             deviation = self.loss_config.instance_noise * (1 - done)
-            pictures = perturbation.add_noise(pictures, batch["key"], f"noise on {purpose}", deviation)
-        return pictures
+            images = perturbation.add_noise(images, batch["key"], f"noise on {purpose}", deviation)
+        return images
 
     def _penalty(
-        self, judge: Callable[[tf.Tensor], tf.Tensor], real: tf.Tensor, made: tf.Tensor, batch: Batch
+        self, discriminate: Callable[[tf.Tensor], tf.Tensor], real: tf.Tensor, fake: tf.Tensor, batch: Batch
     ) -> tf.Tensor:
-        """What D pays for steep slopes, float32 [B]."""
+        """The gradient penalties of D, float32 [B]."""
         config, penalty = self.loss_config, tf.zeros(tf.shape(real)[0])
         if config.adversarial == "wasserstein":
             mixing = perturbation.uniform(batch["key"], "mixing")
-            penalty += config.gradient_penalty * losses.gradient_penalty(judge, real, made, mixing)
+            penalty += config.gradient_penalty * losses.gradient_penalty(discriminate, real, fake, mixing)
         if config.r1_gamma and config.r1_interval == 1:
-            penalty += config.r1_gamma * losses.zero_centred_penalty(judge, real)
+            penalty += config.r1_gamma * losses.zero_centred_penalty(discriminate, real)
         elif config.r1_gamma:
             due = self.d_optimizer.iterations % config.r1_interval == 0
 
-            def paid() -> tf.Tensor:
-                return config.r1_interval * config.r1_gamma * losses.zero_centred_penalty(judge, real)
+            def r1() -> tf.Tensor:
+                return config.r1_interval * config.r1_gamma * losses.zero_centred_penalty(discriminate, real)
 
-            # XLA has no gradient of a branch that takes a gradient itself.
-            whole = self.train_config.xla
-            penalty += tf.where(due, paid(), 0) if whole else tf.cond(due, paid, lambda: tf.zeros_like(penalty))
+            # XLA cannot differentiate a branch that itself computes a gradient.
+            xla = self.train_config.xla
+            penalty += tf.where(due, r1(), 0) if xla else tf.cond(due, r1, lambda: tf.zeros_like(penalty))
         return penalty
 
 

@@ -1,9 +1,9 @@
-"""Networks for many different pictures of one source: a modulated G, and a D by projection. Public names: target_map, logits.
+"""Networks for diverse images of one source: a modulated G and a projection discriminator. Public names: target_map, logits.
 
-In the U-Net the source's features of every size are joined to the target's, pixel on pixel, and the noise enters at one pixel,
-so training drives the effect of the noise to nothing. Here source, condition and noise become one vector, which makes the
-decoder's first map and scales and shifts the channels at every size, as in Karras et al. 2019. (Their first map is the same
-for all. Here it is not: vectors that scale channels cannot move a syllable in time.)
+In the U-Net, skip connections link source and target pixel by pixel and the noise enters at a single pixel, so that training
+suppresses the effect of the noise. Here source, condition and noise become one vector. It gives the decoder's first map, and
+scales and shifts the channels at every resolution, as in Karras et al. 2019. (Their first map is constant. Here it is not:
+a scaling of channels cannot move a syllable in time.)
 """
 
 import math
@@ -14,17 +14,17 @@ from emogan.config import ModelConfig
 from emogan.layers import Enlarge, Modulate, PixelNorm, SpectralConv2D, down, trunk
 
 _SLOPE = 0.2
-"""Of the leaky ReLUs."""
+"""Slope of the leaky ReLUs."""
 _CONDITION_SCALE = 3.0
-"""Brings one-hot conditions to the size of the source's vector and of the noise."""
+"""Scales one-hot conditions to the magnitude of the source vector and the noise."""
 _NOISE_SCALE = math.sqrt(3)
-"""Brings uniform noise in [-1, 1) to a variance of 1."""
+"""Scales uniform noise in [-1, 1) to variance 1."""
 
 
 def target_map(
     config: ModelConfig, source: tf.Tensor, condition: tf.Tensor, noise: tf.Tensor, channels: int
 ) -> tf.Tensor:
-    """G up to its last activation; arguments and result as in `emogan.unet.target_map`."""
+    """G without its last activation; arguments and result as in `emogan.unet.target_map`."""
     layers, depth, width = tf.keras.layers, config.size.bit_length() - 1, config.filters(3)
     vector = _source_vector(config, source, "encoder", spectral=False)
     scaled = [
@@ -36,60 +36,60 @@ def target_map(
         style = _dense(style, width, f"mapping_{number}", activate=True)
     x = _dense(style, 16 * config.filters(depth - 2), "decoder_map")
     x = layers.Reshape((4, 4, -1), name="decoder_map_reshaped")(x)
-    picture = None
+    image = None
     for level in reversed(range(depth - 1)):
         filters, name = config.filters(level), f"decoder_{level}"
-        if picture is not None:
+        if image is not None:
             x = Enlarge(name=f"{name}_up")(x)
-            picture = layers.UpSampling2D(interpolation="bilinear", name=f"{name}_picture_up")(picture)
+            image = layers.UpSampling2D(interpolation="bilinear", name=f"{name}_image_up")(image)
         x = layers.Conv2D(filters, 3, padding="same", kernel_initializer="he_normal", name=f"{name}_conv")(x)
         x = PixelNorm(name=f"{name}_norm")(x)
         x = Modulate(name=f"{name}_modulate")([x, _dense(style, 2 * filters, f"{name}_style")])
         x = layers.LeakyReLU(_SLOPE, name=f"{name}_relu")(x)
-        small = tf.keras.initializers.VarianceScaling(0.01)  # their sum begins where the last activation is not flat
-        part = layers.Conv2D(channels, 1, kernel_initializer=small, name=f"{name}_picture")(x)
-        picture = part if picture is None else layers.Add(name=f"{name}_sum")([picture, part])
-    return picture
+        small = tf.keras.initializers.VarianceScaling(0.01)  # the sum starts in the linear range of the last activation
+        part = layers.Conv2D(channels, 1, kernel_initializer=small, name=f"{name}_image")(x)
+        image = part if image is None else layers.Add(name=f"{name}_sum")([image, part])
+    return image
 
 
-def logits(config: ModelConfig, picture: tf.Tensor, condition: tf.Tensor, source: tf.Tensor | None) -> tf.Tensor:
-    """D: the logit that a picture is real, and one of its condition, and of its source where that is seen.
+def logits(config: ModelConfig, image: tf.Tensor, condition: tf.Tensor, source: tf.Tensor | None) -> tf.Tensor:
+    """D: the logit that an image is real, given its condition and optionally its source.
 
-    Condition and source are seen by projection: the inner product of the picture's features with a vector of each is added to
-    the logit (Miyato and Koyama 2018, Eq. 3).
+    Condition and source enter by projection: the inner product of the image's features with a vector of each is added to the
+    logit (Miyato and Koyama 2018, Eq. 3).
 
     Args:
-        config: shape of the network.
-        picture: standardised, [B, S, S, channels].
+        config: architecture of the network.
+        image: standardised, [B, S, S, channels].
         condition: [B, num_classes].
-        source: what the picture was generated from, standardised, or None.
+        source: the image's source, standardised, [B, S, S, channels]; or None.
 
     Returns:
-        [B, 1].
+        Logits, [B, 1].
     """
     layers, width = tf.keras.layers, config.filters(3)
     convolution = SpectralConv2D if config.spectral_norm else layers.Conv2D
-    x = trunk(picture, config, normalise=False, spectral=config.spectral_norm)
+    x = trunk(image, config, normalise=False, spectral=config.spectral_norm)
     x = convolution(width, 3, padding="same", kernel_initializer="he_normal", name="whole_conv")(x)
     x = layers.LeakyReLU(_SLOPE, name="whole_relu")(x)
     features = _dense(layers.Flatten(name="whole")(x), width, "features", activate=True)
     logit = layers.Dense(1, dtype="float32", name="picture_logit")(features)
-    parts = [logit, _agreement(features, condition, "condition")]
+    terms = [logit, _agreement(features, condition, "condition")]
     if source is not None:
         vector = _source_vector(config, source, "source", spectral=config.spectral_norm)
-        parts.append(_agreement(features, vector, "source"))
-    return layers.Add(dtype="float32", name="logit")(parts)
+        terms.append(_agreement(features, vector, "source"))
+    return layers.Add(dtype="float32", name="logit")(terms)
 
 
-def _agreement(features: tf.Tensor, seen: tf.Tensor, name: str) -> tf.Tensor:
-    """The inner product of features and a linear function of what is seen, over the root of their length: float32 [B, 1]."""
-    projection = _dense(seen, features.shape[-1], f"{name}_projection", bias=False)
+def _agreement(features: tf.Tensor, x: tf.Tensor, name: str) -> tf.Tensor:
+    """Inner product of features and a linear function of x, divided by the root of the number of features: float32 [B, 1]."""
+    projection = _dense(x, features.shape[-1], f"{name}_projection", bias=False)
     product = tf.keras.layers.Dot(1, dtype="float32", name=f"{name}_product")([features, projection])
     return tf.keras.layers.Rescaling(features.shape[-1] ** -0.5, dtype="float32", name=f"{name}_logit")(product)
 
 
 def _source_vector(config: ModelConfig, source: tf.Tensor, name: str, *, spectral: bool) -> tf.Tensor:
-    """A picture as a vector, [B, 2 base_filters]: strided convolutions down to a 4 x 4 map, and a linear function of it."""
+    """Encodes an image as a vector, [B, 2 base_filters]: strided convolutions down to a 4 x 4 map, then a linear layer."""
     x = source
     for level in range(config.size.bit_length() - 3):
         x = down(x, config.filters(level), normalise=False, spectral=spectral, name=f"{name}_{level}")

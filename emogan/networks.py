@@ -1,8 +1,8 @@
 """G, D and Q as functional Keras networks: `build_generator`, `build_discriminator`, `build_classifier`, `source_and_target`;
-`condition_readers` and `but_for_the_condition` know where in G's weights the classes are.
+`condition_readers` and `but_for_the_condition` locate the weights that depend on the classes.
 
-Pictures come in two kinds, `FACE` (float32 [B, S, S, 3]) and `SPECTROGRAM` (float32 [B, S, S, 1]), both in [-1, 1]. Each
-network standardises the kind it reads by statistics that it keeps inside (`adapt_standardisation`).
+There are two kinds of images, `FACE` (float32 [B, S, S, 3]) and `SPECTROGRAM` (float32 [B, S, S, 1]), both in [-1, 1]. Each
+network standardises its inputs with statistics among its weights (`adapt_standardisation`).
 """
 
 import dataclasses
@@ -17,13 +17,13 @@ from emogan.layers import Standardise, trunk
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Picture:
-    """A kind of picture.
+class ImageKind:
+    """A kind of image.
 
     Attributes:
-        name: as in the examples of a dataset.
+        name: its feature in a dataset's examples.
         channels: 3 for RGB, 1 for a spectrogram.
-        axis: the axis of a batch that is standardised by itself.
+        axis: the axis of a batch with separate statistics for standardisation.
     """
 
     name: str
@@ -31,50 +31,49 @@ class Picture:
     axis: int
 
 
-FACE = Picture(name="face", channels=3, axis=-1)
-SPECTROGRAM = Picture(name="spectrogram", channels=1, axis=1)
+FACE = ImageKind(name="face", channels=3, axis=-1)
+SPECTROGRAM = ImageKind(name="spectrogram", channels=1, axis=1)
 
 
 _NETWORKS = {"unet": unet, "modulated": modulated}
 
 
-def source_and_target(config: ModelConfig) -> tuple[Picture, Picture]:
-    """What G sees, its source, and what it makes, its target."""
-    return (FACE, SPECTROGRAM) if config.direction == "face_to_sound" else (SPECTROGRAM, FACE)
+def source_and_target(config: ModelConfig) -> tuple[ImageKind, ImageKind]:
+    """Returns the kinds of G's source and target."""
+    return (FACE, SPECTROGRAM) if config.direction == "face_to_audio" else (SPECTROGRAM, FACE)
 
 
-def _standardised_input(config: ModelConfig, picture: Picture) -> tuple[tf.Tensor, tf.Tensor]:
-    source = tf.keras.Input((config.size, config.size, picture.channels), name=picture.name)
-    return source, Standardise(picture.axis, name=f"standardise_{picture.name}")(source)
+def _standardised_input(config: ModelConfig, kind: ImageKind) -> tuple[tf.Tensor, tf.Tensor]:
+    source = tf.keras.Input((config.size, config.size, kind.channels), name=kind.name)
+    return source, Standardise(kind.axis, name=f"standardise_{kind.name}")(source)
 
 
 def build_generator(config: ModelConfig) -> tf.keras.Model:
-    """G, see `emogan.unet.target_map` or `emogan.modulated.target_map`.
+    """Builds G, see `emogan.unet.target_map` and `emogan.modulated.target_map`.
 
-    The layers that read the source are named `encoder_...`; all others that have weights `decoder_...` or `mapping_...`.
+    Layers of the source encoder are named `encoder_...`, all others with weights `decoder_...` or `mapping_...`.
 
     Returns:
         A network from [source [B, S, S, channels], condition [B, num_classes], noise [B, noise_dim] in [-1, 1)], all float32,
-        to the target picture, float32 [B, S, S, channels] in [-1, 1].
+        to the target image, float32 [B, S, S, channels] in [-1, 1].
     """
     source, target = source_and_target(config)
-    picture, x = _standardised_input(config, source)
+    image, x = _standardised_input(config, source)
     condition = tf.keras.Input((config.num_classes,), name="condition")
     noise = tf.keras.Input((config.noise_dim,), name="noise")
     x = _NETWORKS[config.generator].target_map(config, x, condition, noise, target.channels)
     x = tf.keras.layers.Activation("tanh", dtype="float32", name=target.name)(x)
-    return tf.keras.Model([picture, condition, noise], x, name="generator")
+    return tf.keras.Model([image, condition, noise], x, name="generator")
 
 
 def condition_readers(config: ModelConfig) -> dict[str, tuple[int, int]]:
-    """G's and D's layers that read the condition.
+    """Lists the layers of G and D that have the condition among their inputs.
 
     Args:
-        config: shape of the networks.
+        config: architecture of the networks.
 
     Returns:
-        By the layer's name: the axis of its kernel that counts what is read, and how many numbers come behind the condition
-        on it.
+        By the layer's name: the input axis of its kernel, and the number of inputs that follow the condition on that axis.
     """
     if config.generator == "unet":
         return {f"decoder_{config.size.bit_length() - 2}_conv": (3, config.noise_dim)}
@@ -84,14 +83,14 @@ def condition_readers(config: ModelConfig) -> dict[str, tuple[int, int]]:
 def but_for_the_condition(
     kernel: np.ndarray, other: np.ndarray, num_classes: int, axis: int, behind: int
 ) -> np.ndarray:
-    """Of two kernels of such a layer, perhaps of other classes each: `other`, but `kernel` where the condition is read.
+    """Combines two kernels of a layer of `condition_readers`: the condition's weights of `kernel`, all others of `other`.
 
     Args:
-        kernel: float32 [...], with as many numbers along the axis as the layer reads.
-        other: the same with another number of classes.
-        num_classes: of the network that `kernel` is from.
-        axis: see `condition_readers`.
-        behind: likewise.
+        kernel: float32 [...].
+        other: kernel of the same layer in a network with perhaps other classes, float32 [...].
+        num_classes: number of classes of the network of `kernel`.
+        axis: the input axis, see `condition_readers`.
+        behind: the number of inputs that follow the condition, see `condition_readers`.
     """
     end, other_end = kernel.shape[axis] - behind, other.shape[axis] - behind
     first = end - num_classes
@@ -100,38 +99,38 @@ def but_for_the_condition(
 
 
 def build_discriminator(config: ModelConfig) -> tf.keras.Model:
-    """D, which tells real target pictures from generated ones.
+    """Builds D, which discriminates real and generated target images.
 
     Returns:
-        A network from a picture [B, S, S, channels] to logits: of the U-Net that each of the picture's 4 x 4 regions is real,
-        float32 [B, 4, 4, 1]; of the modulated generator, whose D also has the input `condition`, that the whole is, [B, 1].
-        Where `config.d_sees_source`, the source of the example is the last input.
+        A network from an image [B, S, S, channels] to logits. For the U-Net: one per 4 x 4 region of the image, float32
+        [B, 4, 4, 1]. For the modulated generator: one per image, float32 [B, 1]; this D has a second input, `condition`.
+        If `config.d_sees_source`, the source is the last input.
     """
     source, target = source_and_target(config)
-    picture, x = _standardised_input(config, target)
+    image, x = _standardised_input(config, target)
     condition = tf.keras.Input((config.num_classes,), name="condition")
-    beside, seen = _standardised_input(config, source) if config.d_sees_source else (None, None)
+    source_image, standardised = _standardised_input(config, source) if config.d_sees_source else (None, None)
     if config.generator == "modulated":
-        inputs, x = [picture, condition, beside], modulated.logits(config, x, condition, seen)
+        inputs, x = [image, condition, source_image], modulated.logits(config, x, condition, standardised)
     else:
-        inputs, x = [picture, beside], unet.logits(config, x, seen)
-    inputs = [one for one in inputs if one is not None]
+        inputs, x = [image, source_image], unet.logits(config, x, standardised)
+    inputs = [tensor for tensor in inputs if tensor is not None]
     x = tf.keras.layers.Activation("linear", dtype="float32", name="logits")(x)
-    return tf.keras.Model(inputs if len(inputs) > 1 else picture, x, name="discriminator")
+    return tf.keras.Model(inputs if len(inputs) > 1 else image, x, name="discriminator")
 
 
-def build_classifier(config: ModelConfig, picture: Picture | None = None) -> tf.keras.Model:
-    """Q, the recognisers and f_S: from a picture (by default a target) to emotion logits, float32 [B, num_classes].
+def build_classifier(config: ModelConfig, kind: ImageKind | None = None) -> tf.keras.Model:
+    """Builds Q, a recogniser or f_S: from an image (by default of the target's kind) to emotion logits, [B, num_classes].
 
-    The layer named `features` gives the pooled features, float32 [B, channels of the last convolution].
+    The output of the layer `features` are the pooled features, float32 [B, channels of the last convolution].
     """
-    inputs, x = _standardised_input(config, picture or source_and_target(config)[1])
+    inputs, x = _standardised_input(config, kind or source_and_target(config)[1])
     x = trunk(x, config, normalise=True)
     x = tf.keras.layers.GlobalAveragePooling2D(name="features", dtype="float32")(x)
     x = tf.keras.layers.Dense(config.num_classes, dtype="float32", name="logits")(x)
     return tf.keras.Model(inputs, x, name="classifier")
 
 
-def adapt_standardisation(network: tf.keras.Model, picture: Picture, batches: Iterable[np.ndarray]) -> None:
-    """Gives a network the statistics of `batches`, pictures of its own training speakers, float [n, S, S, channels]."""
-    network.get_layer(f"standardise_{picture.name}").set_statistics(batches)
+def adapt_standardisation(network: tf.keras.Model, kind: ImageKind, batches: Iterable[np.ndarray]) -> None:
+    """Sets a network's statistics to those of `batches`, images of its training speakers, float [n, S, S, channels]."""
+    network.get_layer(f"standardise_{kind.name}").set_statistics(batches)

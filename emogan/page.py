@@ -30,40 +30,40 @@ _SHARE = flags.DEFINE_bool(
     "images and audio pass through those servers.",
 )
 
-_NOT_OBEYED = re.compile(
+_IGNORED_VARIABLES = re.compile(
     r"GRADIO_|SYSTEM$|SPACES?_|KAGGLE_|OAUTH_|OPENID_|WEB_CONCURRENCY|FORWARDED_ALLOW_IPS|SSL_CERT_|\w+_PROXY$",
     re.IGNORECASE,
 )
-"""Variables by which Gradio and what it is made of would open the page to others, or send its own calls to itself elsewhere."""
+"""Environment variables by which Gradio and its libraries would open the page to others or redirect its requests to itself."""
 
 
 def main(_: list[str]) -> None:
-    """Serves the page until it is stopped; then deletes the uploaded images."""
-    signal.signal(signal.SIGHUP, signal.getsignal(signal.SIGTERM))  # a terminal that is closed ends it as orderly
-    logging.getLogger("httpx").setLevel(logging.WARNING)  # Gradio calls itself with it
-    with tempfile.TemporaryDirectory(prefix="emogan-page-") as pictures:
-        _settle_environment(pictures)
+    """Serves the page until it is stopped, then deletes the uploaded images."""
+    signal.signal(signal.SIGHUP, signal.getsignal(signal.SIGTERM))  # closing the terminal stops the page cleanly
+    logging.getLogger("httpx").setLevel(logging.WARNING)  # used by Gradio for requests to itself
+    with tempfile.TemporaryDirectory(prefix="emogan-page-") as images:
+        _configure_gradio(images)
         from emogan.serving.signatures import LocalModel
 
         try:
             from emogan.serving import web
         except ModuleNotFoundError as error:
-            raise UserError(f"the page needs Gradio ({error}); install it by `pip install -e .[page]`") from error
+            raise UserError(f"the page needs Gradio ({error}); install it with `pip install -e .[page]`") from error
         try:
             web.serve(LocalModel(Path(_MODEL.value)), _HOST.value, _PORT.value, share=_SHARE.value)
         except Stopped as stopped:
             raise Stopped("the page has ended", stopped.number) from stopped
 
 
-def _settle_environment(pictures: str) -> None:
-    """What Gradio reads when it is imported: nothing opens the page or goes out, and what it is shown it keeps in a folder."""
-    for name in filter(_NOT_OBEYED.match, [*os.environ]):
+def _configure_gradio(images: str) -> None:
+    """Sets the variables that Gradio reads on import: no access from outside, no outgoing data, uploads only in `images`."""
+    for name in filter(_IGNORED_VARIABLES.match, [*os.environ]):
         del os.environ[name]
     os.environ |= {
-        "GRADIO_TEMP_DIR": pictures,
+        "GRADIO_TEMP_DIR": images,
         "GRADIO_ANALYTICS_ENABLED": "False",
         "HF_HUB_OFFLINE": "1",
-        # Never: its own statistics fail with the pandas of TensorFlow 2.15's time.
+        # Never: Gradio's analytics fail with pandas 1.5, which the package requires.
         "GRADIO_ANALYTICS_CACHE_FREQUENCY": str(10**9),
     }
 

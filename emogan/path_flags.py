@@ -1,17 +1,17 @@
-"""Flags that take paths, in one way for all commands: `DEFINE_path`, `DEFINE_paths`.
+"""Flags whose values are paths: `DEFINE_path`, `DEFINE_paths`.
 
-`~` is the home folder, and a relative path is made absolute when it is read, before another process or host sees it.
+`~` is the home folder. A relative path becomes absolute when the flag is parsed, before another process or host reads it.
 """
 
 from pathlib import Path
 
 from absl import flags
 
-flags.disclaim_key_flags()  # they belong to the module that calls
+flags.disclaim_key_flags()  # the flags belong to the calling module
 
 
 class PathParser(flags.ArgumentParser):
-    """Makes a path absolute; leaves nothing, and an address such as https://host/name, as it is."""
+    """Makes a path absolute; keeps an empty value, and an address such as https://host/name, unchanged."""
 
     syntactic_help = "a path"
 
@@ -26,13 +26,13 @@ class _PathsParser(flags.ListParser):
 
 
 def DEFINE_path(name: str, default: str | None, help: str, *, required: bool = False) -> flags.FlagHolder:
-    """A flag that takes a path; its value is absolute."""
+    """Defines a flag whose value is an absolute path."""
     serializer = flags.ArgumentSerializer()
     return flags.DEFINE(PathParser(), name, default, help, serializer=serializer, required=required)
 
 
 def DEFINE_paths(name: str, default: str | None, help: str, *, required: bool = False) -> flags.FlagHolder:
-    """A flag that takes several, with commas between them; its value is a list of absolute paths."""
+    """Defines a flag with comma-separated paths, whose value is a list of absolute paths."""
     serializer = flags.CsvListSerializer(",")
     return flags.DEFINE(_PathsParser(), name, default, help, serializer=serializer, required=required)
 
@@ -40,5 +40,5 @@ def DEFINE_paths(name: str, default: str | None, help: str, *, required: bool = 
 def _expanded(path: str) -> Path:
     try:
         return Path(path).expanduser()
-    except RuntimeError:  # there is no such home folder
+    except RuntimeError:  # no such home folder
         return Path(path)

@@ -1,4 +1,4 @@
-"""Emotion recognised in recordings of speech, by a model in this process or on a server.
+"""Recognises emotions in recordings of speech, with a model in this process or on a server.
 
 Public names: load_recogniser, Recogniser.
 """
@@ -19,34 +19,34 @@ from emogan.serving.connections import REQUEST_ROWS, Connection, connection_to, 
 from emogan.speech import Recording, samples_of
 
 LONG = 2.0
-"""A recording of more windows than these is recognised in windows; of a shorter one the middle is, as in training."""
+"""Recordings longer than this many windows are recognised in windows; of others only the middle, as in training."""
 CAUTION = (
     "It was trained on acted speech and does not tell what a person feels in real life. Expect worse results for other "
     "languages, accents, ages and microphones than those of its corpus."
 )
-"""What every user of a recogniser is told."""
+"""Shown to every user of a recogniser."""
 
 
 class Recogniser:
-    """Tells how probable each emotion is in a recording.
+    """Predicts the probability of each emotion in a recording.
 
     Args:
-        connection: the model, in this process or on a server; `load_recogniser` makes one.
+        connection: the model, in this process or on a server; see `load_recogniser`.
 
     Attributes:
-        settings: what the model says of itself; `settings.recogniser` says what it was trained on and how often it is right.
-        class_names: the emotions that it knows.
-        sample_rate: samples per second of the sound that it takes.
+        settings: the model's settings; `settings.recogniser` has the recogniser's training data and accuracy.
+        class_names: the model's emotions.
+        sample_rate: samples per second of the model's input.
 
     Raises:
-        UserError: where the model does not answer, or has no recogniser.
+        UserError: if the model does not respond, or has no recogniser.
     """
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self.settings = settings_of(connection)
         if self.settings.recogniser is None:
-            raise UserError("the model has no recogniser of speech; export it again from its run")
+            raise UserError("the model has no recogniser; export it again from its run")
         self.class_names = tuple(self.settings.class_names)
         self._config = self.settings.media.spectrogram
         self.sample_rate = self._config.sample_rate
@@ -54,70 +54,69 @@ class Recogniser:
     def predict(
         self, recordings: Recording | Iterable[Recording], *, recorded_at: int | None = None
     ) -> "str | pd.Series[Any]":
-        """The most probable emotion: of one recording its name; of several, or of a folder, a Series as of `predict_proba`."""
+        """Returns the most probable emotion of one recording; a Series for several or a folder, see `predict_proba`."""
         found = self.predict_proba(recordings, recorded_at=recorded_at)
         return str(found.idxmax()) if isinstance(found, pd.Series) else found.idxmax(axis=1)
 
     def predict_proba(
         self, recordings: Recording | Iterable[Recording], *, recorded_at: int | None = None
     ) -> "pd.Series[float] | pd.DataFrame":
-        """The probability of each emotion.
+        """Predicts the probability of each emotion.
 
-        Of a recording of up to two windows (5.12 s) the middle window is recognised, as in training; of a longer one the
-        probabilities are means over its `windows`.
+        For a recording of up to two windows (5.12 s), this is the prediction for its middle window, as in training; for a
+        longer one, the mean over its `windows`.
 
         Args:
-            recordings: one: a file, or samples; or several; or a folder, which stands for all sound and video files in it.
-            recorded_at: samples per second of arrays; by default those of the model.
+            recordings: a file or samples; several of them; or a folder, for all audio and video files in it.
+            recorded_at: samples per second of arrays; by default the model's.
 
         Returns:
-            Of one recording a Series by emotion. Of several a DataFrame with a row for each, by its path, or its number where
-            it is an array; with a progress bar.
+            For one recording, a Series indexed by emotion. For several, a DataFrame with a row per recording, indexed by its
+            path, or by its number if it is an array; a progress bar is shown.
 
         Raises:
-            UserError: where a recording cannot be read, a folder holds none, or the model does not answer.
+            UserError: if a recording cannot be read, a folder has none, or the model does not respond.
         """
         found = self.probabilities(files_of(recordings), recorded_at=recorded_at)
         return found.iloc[0] if _is_one(recordings) else found
 
     def probabilities(self, recordings: Sequence[Recording], *, recorded_at: int | None = None) -> pd.DataFrame:
-        """The same of several files or arrays: always a DataFrame."""
+        """Like `predict_proba` for several files or arrays; always returns a DataFrame."""
         rows, names = [], []
-        for number, one in enumerate(
-            tqdm(recordings, desc="recognising", unit="recording", disable=len(recordings) < 2)
-        ):
-            samples = samples_of(one, self.sample_rate, recorded_at=recorded_at)
-            rows.append(self._of_windows(self._cut(samples)[1]).mean(0))
-            names.append(number if isinstance(one, np.ndarray) else str(one))
+        progress = tqdm(recordings, desc="recognising", unit="recording", disable=len(recordings) < 2)
+        for number, recording in enumerate(progress):
+            samples = samples_of(recording, self.sample_rate, recorded_at=recorded_at)
+            rows.append(self._predict_windows(self._cut(samples)[1]).mean(0))
+            names.append(number if isinstance(recording, np.ndarray) else str(recording))
         return pd.DataFrame(rows, pd.Index(names, name="recording"), list(self.class_names))
 
     def windows(
         self, recording: Recording, *, hop_seconds: float = HOP_SECONDS, recorded_at: int | None = None
     ) -> pd.DataFrame:
-        """The probability of each emotion over time.
+        """Predicts the probability of each emotion over time.
 
         Args:
-            recording: a file, or samples.
-            hop_seconds: from the begin of a window to that of the next one.
-            recorded_at: samples per second of an array; by default those of the model.
+            recording: a file or samples.
+            hop_seconds: distance between the starts of successive windows.
+            recorded_at: samples per second of an array; by default the model's.
 
         Returns:
-            A row for each window of 2.56 s: `start` and `end`, seconds, and a column for each emotion. The last window ends
-            with the recording; of one that is shorter than a window there is one row, and silence around it.
+            A row per window of 2.56 s: `start` and `end`, seconds, and a column per emotion. The last window ends with the
+            recording. A recording shorter than a window is padded with silence and gives one row.
 
         Raises:
-            UserError: where the recording cannot be read, or the model does not answer.
+            UserError: if `hop_seconds` is not positive, the recording cannot be read, or the model does not respond.
         """
         check(hop_seconds > 0, f"hop_seconds is {hop_seconds:g}; it must be positive")
         samples = samples_of(recording, self.sample_rate, recorded_at=recorded_at)
-        starts, cut = self._cut(samples, hop_seconds, always=True)
+        starts, windows = self._cut(samples, hop_seconds, always=True)
         rate = self.sample_rate
         ends = np.minimum(starts + self._config.clip_samples, len(samples))
-        found = pd.DataFrame({"start": starts / rate, "end": ends / rate})
-        return found.join(pd.DataFrame(self._of_windows(cut), columns=list(self.class_names)))
+        times = pd.DataFrame({"start": starts / rate, "end": ends / rate})
+        return times.join(pd.DataFrame(self._predict_windows(windows), columns=list(self.class_names)))
 
     def about(self) -> str:
-        """What the recogniser was trained on, how often it is right, and what its answers do not tell."""
+        """Describes the recogniser: its training data, its accuracy on unseen speakers, and its limits."""
         card, settings, chance = self.settings.recogniser, self.settings, 1 / len(self.class_names)
         assert card
         corpus = f"{settings.dataset}, a synthetic corpus" if settings.synthetic else settings.dataset
@@ -138,7 +137,7 @@ class Recogniser:
     def _cut(
         self, samples: np.ndarray, hop_seconds: float = HOP_SECONDS, *, always: bool = False
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Begins of windows, int [n], and the windows, float32 [n, clip_samples]."""
+        """Returns the starts of windows, int [n], and the windows, float32 [n, clip_samples]."""
         length, rest = self._config.clip_samples, len(samples) - self._config.clip_samples
         if rest <= 0 or (not always and len(samples) <= LONG * length):
             return np.array([max(rest // 2, 0)]), audio.centre(samples, length)[np.newaxis]
@@ -146,9 +145,9 @@ class Recogniser:
         starts = np.unique([*range(0, rest, hop), rest])
         return starts, np.stack([samples[start : start + length] for start in starts])
 
-    def _of_windows(self, windows: np.ndarray) -> np.ndarray:
-        """float32 [n, classes] of windows, float32 [n, clip_samples]."""
-        parts = [windows[begin : begin + REQUEST_ROWS] for begin in range(0, len(windows), REQUEST_ROWS)]
+    def _predict_windows(self, windows: np.ndarray) -> np.ndarray:
+        """Predicts probabilities, float32 [n, classes], of windows, float32 [n, clip_samples]."""
+        parts = [windows[start : start + REQUEST_ROWS] for start in range(0, len(windows), REQUEST_ROWS)]
         answers = [self._connection.predict("recognise", {"samples": part.astype(np.float32)}) for part in parts]
         return np.concatenate([answer["emotion_probabilities"] for answer in answers])
 
@@ -160,10 +159,10 @@ def _is_one(recordings: Recording | Iterable[Recording]) -> bool:
 
 
 def files_of(recordings: Recording | Iterable[Recording]) -> Sequence[Recording]:
-    """What is to be recognised, one after the other; a folder becomes the sound and video files in it, in order of their paths.
+    """Lists recordings as files or arrays; a folder becomes its audio and video files, sorted by path.
 
     Raises:
-        UserError: where a folder holds none, or there is nothing.
+        UserError: if a folder has no such file, or the list is empty.
     """
     if _is_one(recordings):
         return [recordings]  # type: ignore[list-item]
@@ -176,27 +175,26 @@ def files_of(recordings: Recording | Iterable[Recording]) -> Sequence[Recording]
                 for path in sorted(Path(one).rglob("*"))
                 if path.suffix.lower() in kinds.SUFFIXES and path.is_file()
             ]
-            check(bool(inside), f"{one} holds no file of sound or video; give another folder, or files")
+            check(bool(inside), f"{one} has no audio or video files; give another folder, or files")
             found += inside
         else:
             found.append(one)
-    check(bool(found), "there is no recording; give at least one")
+    check(bool(found), "no recording; give at least one")
     return found
 
 
 def load_recogniser(
     source: str | Path, *, model: str = "emogan", version: int = 0, timeout_seconds: float = 30.0
 ) -> Recogniser:
-    """A recogniser that a run or `python -m trainers.export` wrote, or one that TensorFlow Serving runs.
+    """Loads a recogniser from a run or an export, or connects to one on TensorFlow Serving.
 
     Args:
-        source: a run's folder, an exported model's, or the folder of its versions; or a server's address, as for
-            `emogan.load`.
-        model: as for `emogan.load`.
-        version: likewise.
-        timeout_seconds: likewise.
+        source: the folder of a run, of an exported model or of its versions; or a server's address, see `emogan.load`.
+        model: see `emogan.load`.
+        version: see `emogan.load`.
+        timeout_seconds: see `emogan.load`.
 
     Raises:
-        UserError: where there is no such model, it cannot be read, it has no recogniser, or the server does not answer.
+        UserError: if the model is missing, cannot be read or has no recogniser, or the server does not respond.
     """
     return Recogniser(connection_to(source, model=model, version=version, timeout_seconds=timeout_seconds))

@@ -1,4 +1,4 @@
-"""The paper's networks: G is a U-Net (Fig. 1), D a stack of strided convolutions. Public names: target_map, logits."""
+"""The paper's networks: a U-Net as G (Fig. 1), strided convolutions as D. Public names: target_map, logits."""
 
 import tensorflow as tf
 
@@ -9,17 +9,17 @@ from emogan.layers import SpectralConv2D, down, trunk, up
 def target_map(
     config: ModelConfig, source: tf.Tensor, condition: tf.Tensor, noise: tf.Tensor, channels: int
 ) -> tf.Tensor:
-    """G up to its last activation: y' = G(x | c, z).
+    """G without its last activation: y' = G(x | c, z).
 
-    Strided convolutions take the source to a 1 x 1 bottleneck, where the condition and the noise are joined to it; the way up
-    takes the source's features of the same side in again at every step (Ronneberger et al. 2015).
+    Strided convolutions encode the source down to a 1 x 1 bottleneck, where condition and noise are concatenated to it. The
+    decoder has skip connections to the encoder's maps of the same side (Ronneberger et al. 2015).
 
     Args:
-        config: shape of the network.
+        config: architecture of the network.
         source: standardised, [B, S, S, channels].
         condition: [B, num_classes].
         noise: [B, noise_dim].
-        channels: of the target.
+        channels: number of channels of the target.
 
     Returns:
         [B, S, S, channels].
@@ -38,18 +38,18 @@ def target_map(
     return tf.keras.layers.Conv2DTranspose(channels, 4, strides=2, padding="same", name="decoder_0_conv")(x)
 
 
-def logits(config: ModelConfig, picture: tf.Tensor, source: tf.Tensor | None) -> tf.Tensor:
-    """D: the logits that each of a picture's 4 x 4 regions is real.
+def logits(config: ModelConfig, image: tf.Tensor, source: tf.Tensor | None) -> tf.Tensor:
+    """D: the logit of each of an image's 4 x 4 regions that it is real.
 
     Args:
-        config: shape of the network.
-        picture: standardised, [B, S, S, channels].
-        source: what it was generated from, or None; it is seen beside the picture, pixel on pixel.
+        config: architecture of the network.
+        image: standardised, [B, S, S, channels].
+        source: the image's source, standardised, which is concatenated to the image's channels; or None.
 
     Returns:
-        [B, 4, 4, 1].
+        Logits, [B, 4, 4, 1].
     """
-    x = picture
+    x = image
     if source is not None:
         x = tf.keras.layers.Concatenate(name="picture_and_source")([x, source])
     x = trunk(x, config, normalise=True, spectral=config.spectral_norm)

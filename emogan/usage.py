@@ -1,7 +1,6 @@
-"""What a command prints for --help: what it does, examples, and its flags in groups. Public names: HelpFlag, usage,
-is_required.
+"""The help text of a command: its description, examples, and its flags in groups. Public names: HelpFlag, usage, is_required.
 
-absl's own help puts all flags into one alphabetical list.
+absl's own help is a single alphabetical list of all flags.
 """
 
 import itertools
@@ -17,22 +16,23 @@ _INDENT = "      "
 
 
 class HelpFlag(flags.BooleanFlag):
-    """--help, and -?: prints `usage` and ends the command."""
+    """--help and -?: prints `usage` and exits."""
 
     def __init__(self) -> None:
         super().__init__("help", False, "show this help", short_name="?", allow_override=True)
 
     def parse(self, arguments: str | bool | None) -> None:
-        """Ends the command where it is given."""
+        """Prints the help and exits if the flag is set."""
         super().parse(arguments)
         if self.value:
-            sys.stdout.buffer.write(f"{usage()}\n".encode())  # at once, for readers that leave early, such as head
+            sys.stdout.buffer.write(f"{usage()}\n".encode())  # one write, for readers that close early, such as head
             sys.exit()
 
 
 def usage() -> str:
-    """The docstring of the command's module, then its flags: first its own, then those of each module that it adopts under that
-    module's docstring; in the order in which they are defined.
+    """Returns the docstring of the command's module and its flags, in the order of their definition.
+
+    The command's own flags come first, then those of each adopted module under that module's docstring.
     """
     command = sys.modules["__main__"]
     parts = [(command.__doc__ or "").strip()]
@@ -44,12 +44,12 @@ def usage() -> str:
 
 
 def is_required(flag: flags.Flag) -> bool:
-    """Whether a command does not run without it."""
+    """Tells whether the command fails without a value for the flag."""
     return not all(validator.checker(None) for validator in flag.validators)
 
 
-def _section(heading: str, found: Iterable[flags.Flag]) -> str:
-    return "\n".join([f"{heading}:", *map(_entry, found)])
+def _section(heading: str, group: Iterable[flags.Flag]) -> str:
+    return "\n".join([f"{heading}:", *map(_entry, group)])
 
 
 def _entry(flag: flags.Flag) -> str:

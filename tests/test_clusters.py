@@ -1,4 +1,4 @@
-"""The examples for clusters parse, their processes find each other, and Beam and our commands know their options."""
+"""The examples for clusters are valid: TF_CONFIG lists all processes, and our commands and Beam know the options."""
 
 import json
 import os
@@ -28,27 +28,27 @@ with Path("started.jsonl").open("a") as file:
 
 @pytest.fixture
 def programs(tmp_path, monkeypatch):
-    """Stands in for programs, in a folder that is the working folder too; `python` notes what it is given."""
+    """A function that adds a program to the PATH. `python` records its TF_CONFIG and arguments in the working folder."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PATH", f"{tmp_path}/.venv/bin{os.pathsep}{tmp_path}{os.pathsep}{os.environ['PATH']}")
 
-    def stand_in(name, text):
+    def add(name, text):
         path = tmp_path / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
         path.chmod(0o755)
 
-    stand_in(".venv/bin/python", f"#!{sys.executable}{PYTHON}")
-    return stand_in
+    add(".venv/bin/python", f"#!{sys.executable}{PYTHON}")
+    return add
 
 
 def started(monkeypatch):
-    """Of each process: the addresses and the index that the product reads in its TF_CONFIG, and its arguments."""
+    """The hosts, index and arguments of each started process, as read from its TF_CONFIG by `trainers`."""
     found = []
     for line in Path("started.jsonl").read_text().splitlines():
         config, arguments = json.loads(line)
         monkeypatch.setenv("TF_CONFIG", config)
-        found.append((*devices._named_processes(), arguments))
+        found.append((*devices._tf_config(), arguments))
     return found
 
 
@@ -91,7 +91,7 @@ def test_the_pods_of_a_kubernetes_job_find_each_other(programs, monkeypatch, run
     assert_known(found[0][2], run_command)
 
 
-def test_a_kubernetes_job_is_given_what_its_pods_need():
+def test_the_kubernetes_job_fits_its_service_and_volume():
     assert (SERVICE["kind"], SERVICE["spec"]["clusterIP"]) == ("Service", "None")
     assert SERVICE["metadata"]["name"] == POD["subdomain"]
     assert SERVICE["spec"]["selector"] == {"job-name": JOB["metadata"]["name"]}

@@ -16,7 +16,7 @@ from datasets.streams import SHUFFLE_EXAMPLES
 from emogan import config, networks, speech
 from emogan.config import PRESETS, SPECTROGRAMS, LossConfig, MediaConfig
 from emogan.emotions import EMOTIONS
-from emogan.media import sounds
+from emogan.media import audio_streams
 from emogan.metrics.intervals import MIN_SPEAKERS
 from emogan.serving import signatures
 from trainers.runs import checkpoints
@@ -31,16 +31,16 @@ SETTINGS = signatures.ServedSettings(
 
 
 def limits_table() -> str:
-    """What docs/limits.md has."""
+    """The table of docs/limits.md."""
     sound, face, loss = SPECTROGRAMS[64], MediaConfig.of_size(64).face, LossConfig()
     bands = [str(one.mel_bands) for one in SPECTROGRAMS.values() if one.mel_bands]
     (linear,) = (size for size, one in SPECTROGRAMS.items() if not one.mel_bands)
     rows = {
         "a media file": f"at most {files.MAX_FILE_BYTES >> 20} MiB",
         "a video's frame": f"at most {media.MAX_FRAME_PIXELS // 10**6} million pixels",
-        "the sound of a clip": f"at most {sounds.MAX_SOUND_SECONDS / 60:.0f} minutes",
+        "the sound of a clip": f"at most {audio_streams.MAX_AUDIO_SECONDS / 60:.0f} minutes",
         "the work on a clip": f"at most {workers.MAX_ITEM_SECONDS / 60:.0f} minutes",
-        "the time in which Apache Beam's workers finish no clip": f"at most {distributed.SILENCE_SECONDS / 60:.0f} minutes",
+        "time without a finished clip in a build with Apache Beam": f"at most {distributed.SILENCE_SECONDS / 60:.0f} minutes",
         "rejected clips of a dataset (`--max_rejects`)": f"at most {MAX_REJECTS:.0%}",
         "the width of a face in its frame (`--min_face_width`)": f"at least {face.min_width:g} pixels",
         "frames in which a face is looked for": f"the middle one and {face.search_frames} before and behind it",
@@ -68,7 +68,7 @@ def test_limits_and_defaults_are_those_of_the_code():
     assert limits_table() in PAGES["docs/limits.md"]
 
 
-def test_the_signatures_of_a_served_model_are_as_its_page_has_them():
+def test_the_signatures_of_a_served_model_are_those_of_its_page():
     rows = re.findall(r"(?m)^\| `(\w+)` \| (.+) \| (.+) \|$", PAGES["SERVING.md"])
     assert {name for name, _, _ in rows} == set(signatures.OUTPUTS)
     for name, inputs, outputs in rows:
@@ -77,7 +77,7 @@ def test_the_signatures_of_a_served_model_are_as_its_page_has_them():
         assert outputs == "the same" or re.findall(r"`(\w+)`", outputs) == list(signatures.OUTPUTS[name])
 
 
-def test_the_shapes_of_a_served_model_are_as_its_page_has_them():
+def test_the_shapes_of_a_served_model_are_those_of_its_page():
     made = networks.build_generator(SETTINGS.model), networks.build_classifier(SETTINGS.model)
     served = signatures.ServedModel(*made, SETTINGS).signatures()
     specs = [spec for signature in served.values() for spec in signature.input_signature]
@@ -97,7 +97,7 @@ def test_settings_are_frozen():
     assert all(one.__dataclass_params__.frozen for one in (*found, RunConfig))
 
 
-def test_the_store_of_decoded_clips_is_where_the_card_has_it(tmp_path):
+def test_the_store_of_decoded_clips_has_the_path_of_the_model_card(tmp_path):
     store = datasets.BUILDERS["folder_av"](data_dir=tmp_path, config="64").store_dir
     assert f"`{store.relative_to(tmp_path)}/`" in PAGES["MODEL_CARD.md"]
 

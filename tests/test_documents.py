@@ -1,4 +1,4 @@
-"""The commands, flags, files and make targets that the documents name are there; their results are those that were kept."""
+"""The commands, flags, files and make targets named in the documents exist; their results are those in docs/results."""
 
 import dataclasses
 import re
@@ -47,11 +47,11 @@ def test_configurations_exist(line):
     assert given["config"] in [config.name for config in datasets.BUILDERS[given["dataset"]].BUILDER_CONFIGS]
 
 
-def test_the_table_of_studies_has_the_figures_of_their_metrics_and_stands_in_the_documents():
+def test_the_table_of_studies_has_the_values_of_their_metrics_and_is_in_the_documents():
     folder = ROOT / "docs" / "results" / "planted"
-    kept = (folder / "comparison.md").read_text()
-    assert kept.strip() in PAGES["docs/results.md"]
-    rows = [line.strip("| ").split(" | ") for line in kept.splitlines() if " (synthetic) | 9 | " in line]
+    text = (folder / "comparison.md").read_text()
+    assert text.strip() in PAGES["docs/results.md"]
+    rows = [line.strip("| ").split(" | ") for line in text.splitlines() if " (synthetic) | 9 | " in line]
     measured = []
     for study in dict.fromkeys(row[0] for row in rows):
         for line in read_metrics(folder / study):
@@ -61,11 +61,11 @@ def test_the_table_of_studies_has_the_figures_of_their_metrics_and_stands_in_the
     assert [[row[0], row[3], row[4], *row[7:8]] for row in rows] == [one if one[3] else one[:3] for one in measured]
 
 
-def test_the_figures_of_table_1_are_those_of_its_metrics():
-    """Of the first corpus, whose metrics are kept."""
+def test_the_values_of_table_1_are_those_of_its_metrics():
+    """For the first corpus, whose metrics are in docs/results."""
     found = {line["case"]: line for line in read_metrics(ROOT / "docs" / "results" / "table1") if not line["share"]}
     later = {name for name, case in CASES.items() if case.group in ("ceiling", "generators", "uses", "unlabelled")}
-    assert set(found) == {*CASES, "gan_spec_augment"} - later  # the cases of the version that measured them
+    assert set(found) == {*CASES, "gan_spec_augment"} - later  # the cases of that version
 
     def cells(case: str) -> list[str]:
         compared = found[case]["comparison"]
@@ -87,7 +87,7 @@ def test_the_figures_of_table_1_are_those_of_its_metrics():
 
 
 def demo_table() -> str:
-    """The table of the section on the demo, from the metrics that were kept of it."""
+    """The table of the section on the demo, from its metrics in docs/results."""
     found = {result.name: result for result in read_results(read_metrics(ROOT / "docs" / "results" / "demo"))}
 
     def shown(*names: str) -> str:
@@ -143,13 +143,13 @@ def demo_table() -> str:
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)
 
 
-def test_the_demos_figures_are_those_of_its_metrics():
+def test_the_demos_values_are_those_of_its_metrics():
     assert demo_table() in PAGES["docs/results.md"]
 
 
 @pytest.fixture(scope="module")
 def flags_of(run_command) -> dict[str, dict[str, tuple[list[str], str]]]:
-    """By command and flag: the values it can have, where they are few, and its default."""
+    """Command -> flag -> its choices, if any, and its default."""
     found = {}
     for command in {module for module, _ in COMMANDS}:
         entries = re.findall(
@@ -166,7 +166,7 @@ def flags_of(run_command) -> dict[str, dict[str, tuple[list[str], str]]]:
 
 
 def given(flag: str, known: dict[str, tuple[list[str], str]]) -> tuple[str, str]:
-    """Name and value of a flag as it is written, such as `keep=best`, `xla` or `noxla`."""
+    """Name and value of a flag as written, such as `keep=best`, `xla` or `noxla`."""
     name, _, value = flag.partition("=")
     if name not in known and name.removeprefix("no") in known:
         return name.removeprefix("no"), "false"
@@ -194,18 +194,19 @@ def test_the_table_of_flags_has_none_at_its_default(flags_of):
         assert value != known[name][1], name
 
 
-def test_further_games_and_aids_are_flags_and_off(flags_of):
+def test_further_losses_and_stabilisers_are_flags_and_off_by_default(flags_of):
     off = {**vars(LossConfig()), **vars(TrainConfig(steps=500)), **vars(PRESETS["paper"])}
     table = re.search(r"\| setting \| what it is for .+\n(?:.+\n)+", PAGES["docs/decisions.md"])[0]
     first_cells = "".join(line.split("|")[1] for line in table.splitlines())
     stated = re.findall(r"`(\w+)(?:=(\w+))?`", first_cells)
-    games = [value for name, value in stated if name == "adversarial"]
-    assert {*games, off["adversarial"], "minimax"} == set(ADVERSARIAL_FORMS)
-    aids = {name for name, value in stated if not value}
-    assert {field.name for field in dataclasses.fields(LossConfig)} - {"adversarial", "lambda_l1", "lambda_q"} <= aids
-    assert aids <= flags_of["trainers.progressive"].keys()
-    # The first is of `wasserstein` alone, the second of `r1_gamma`.
-    assert {name for name in aids if off[name]} == {"gradient_penalty", "r1_interval"}
+    losses = [value for name, value in stated if name == "adversarial"]
+    assert {*losses, off["adversarial"], "minimax"} == set(ADVERSARIAL_FORMS)
+    settings = {name for name, value in stated if not value}
+    names = {field.name for field in dataclasses.fields(LossConfig)} - {"adversarial", "lambda_l1", "lambda_q"}
+    assert names <= settings
+    assert settings <= flags_of["trainers.progressive"].keys()
+    # These two have no effect without `wasserstein` and `r1_gamma`.
+    assert {name for name in settings if off[name]} == {"gradient_penalty", "r1_interval"}
 
 
 def test_every_target_of_make_is_in_the_documents():
@@ -229,7 +230,7 @@ def test_every_benchmark_is_in_the_table():
     assert set(re.findall(r"bench_\w+\.py", table)) == benchmarks
 
 
-def test_the_files_that_are_named_are_here_or_written_by_the_code():
+def test_the_files_named_in_the_documents_exist_or_are_written_by_the_code():
     named = set(re.findall(r"`(?:[\w.]+/)?([\w.-]+\.(?:csv|html|jsonl?|lock|md|tex|toml|txt))`", TEXT))
     assert {"audit.html", "provenance.json", "no_result.txt", "table1.tex"} <= named
     written = set(re.findall(r'"([\w.-]+\.\w+)"', "".join(CODE.values())))

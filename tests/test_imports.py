@@ -33,19 +33,19 @@ def test_imports_flow_one_way(package):
 
 
 FLOORS = ("runs", "reports", "release", "stages", "study")
-"""The rooms of trainers/, each of which imports none that stands behind it; only commands import all."""
+"""The packages of trainers/, in order; each imports none after it, and only commands import all."""
 
 
-@pytest.mark.parametrize("room", FLOORS)
-def test_rooms_import_none_above_them(room):
-    above = "|".join(FLOORS[FLOORS.index(room) + 1 :]) or "nothing"
-    files = list((ROOT / "trainers" / room).rglob("*.py"))
+@pytest.mark.parametrize("package", FLOORS)
+def test_packages_of_trainers_import_none_after_them(package):
+    above = "|".join(FLOORS[FLOORS.index(package) + 1 :]) or "nothing"
+    files = list((ROOT / "trainers" / package).rglob("*.py"))
     assert files
     for file in files:
         assert not re.findall(rf"(?m)^\s*(?:from|import) trainers\.(?:{above})\b", file.read_text()), file
 
 
-def test_the_library_knows_no_flags_but_those_of_its_command():
+def test_the_library_defines_flags_only_in_its_commands():
     users = [
         file.name
         for file in (ROOT / "emogan").rglob("*.py")

@@ -1,4 +1,4 @@
-"""Every notebook runs from a clean kernel, in the order of their numbers, on data like the demo's."""
+"""All notebooks run from a clean kernel, in the order of their numbers, on data like the demo's."""
 
 import shutil
 from pathlib import Path
@@ -16,7 +16,7 @@ SHOWN = {
     "4_your_own_data": {"image/png": 1, "text/html": 1},
     "5_serving": {"image/png": 3, "text/html": 6},
 }
-"""How many pictures, tables and players each shows."""
+"""Numbers of images, tables and players in each."""
 SLOW = {"1_one_training_step", "2_pretrain_and_calibrate", "3_does_it_help", "4_your_own_data"}
 
 
@@ -41,7 +41,7 @@ def test_notebook_runs(name, demo, request, monkeypatch):
     if name == "3_does_it_help":
         monkeypatch.setenv("EMOGAN_STUDY", str(request.getfixturevalue("tiny_study")))
     notebook = nbformat.read(NOTEBOOKS / f"{name}.ipynb", as_version=4)
-    # Outputs are not committed: they would be of old code, and show faces in every difference between versions.
+    # Outputs are not committed: they would become outdated, and each diff would contain faces.
     assert not any(cell.get("outputs") for cell in notebook.cells)
     NotebookClient(notebook, timeout=300, resources={"metadata": {"path": str(NOTEBOOKS)}}).execute()
     outputs = [kind for cell in notebook.cells for output in cell.get("outputs", []) for kind in output.get("data", {})]

@@ -21,9 +21,9 @@ def run(config: RunConfig, data_dir: str | Path, run_dir: str | Path) -> pd.Data
     If it is stopped at any point, the same call resumes it.
 
     Args:
-        config: its settings; see `RunConfig.from_preset`.
+        config: the settings; see `RunConfig.from_preset`.
         data_dir: folder of the built datasets.
-        run_dir: its folder, new or that of the same run.
+        run_dir: folder of the run: a new one, or that of a run with the same settings.
 
     Raises:
         UserError: if the settings contradict each other or the data, or the folder contains another run.
@@ -37,7 +37,7 @@ def results(folder: str | Path) -> pd.DataFrame:
     """The metrics of a finished run or study.
 
     Args:
-        folder: of the run or the study.
+        folder: folder of the run or study.
 
     Returns:
         For a run, one row for each metric, indexed by name: `value` (shares in [0, 1]), `n`, `low` and `high` of its 95%
@@ -52,9 +52,9 @@ def results(folder: str | Path) -> pd.DataFrame:
     """
     lines = read_metrics(Path(folder))
     if not any(line["stage"] == "summary" for line in lines):
-        figures = [dataclasses.asdict(one) for one in read_results(lines)]
-        check(bool(figures), f"{folder} has no results; give the folder of a run or a study that has ended")
-        return pd.DataFrame(figures, columns=[field.name for field in dataclasses.fields(Result)]).set_index("name")
+        metrics = [dataclasses.asdict(one) for one in read_results(lines)]
+        check(bool(metrics), f"{folder} has no results; give the folder of a finished run or study")
+        return pd.DataFrame(metrics, columns=[field.name for field in dataclasses.fields(Result)]).set_index("name")
     rows = []
     for one in study_results.read(Path(folder)):
         compared = dataclasses.asdict(one.comparison) if one.comparison else {}

@@ -58,7 +58,7 @@ def main(_: list[str]) -> None:
     )
     output_dir = Path(_OUTPUT_DIR.value)
     if order.test_fold is None:
-        print("faces of all speakers are used; --test_fold leaves out those that are to be tested on")
+        print("using the faces of all speakers; --test_fold excludes the validation and test speakers")
     count = augment(model, corpus, order, output_dir)
     print(f"{count:,} generated spectrograms in {output_dir}")
 

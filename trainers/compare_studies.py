@@ -21,7 +21,7 @@ _OUTPUT_DIR = DEFINE_path("output_dir", None, "Output folder of the comparison."
 
 
 def main(_: list[str]) -> None:
-    """Runs what the flags say."""
+    """Writes the comparison and prints its tables."""
     from trainers.study import side_by_side
 
     text = side_by_side.write([Path(folder) for folder in _STUDIES.value], Path(_OUTPUT_DIR.value))

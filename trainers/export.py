@@ -13,11 +13,11 @@ from emogan.path_flags import DEFINE_path
 _RUN_DIR = DEFINE_path("run_dir", None, "Folder of a run of trainers.progressive.", required=True)
 flags.DEFINE_alias("run", "run_dir")
 _OUTPUT_DIR = DEFINE_path("output_dir", None, "Output folder, with a subfolder for each version.", required=True)
-_VERSION = flags.DEFINE_integer("version", 0, "Version number; by default the next one.", lower_bound=0)
+_VERSION = flags.DEFINE_integer("version", None, "Version number; by default the next one.", lower_bound=1)
 
 
 def main(_: list[str]) -> None:
-    """Exports and prints the version's folder."""
+    """Exports a version and prints its folder."""
     from trainers.release.export import export
 
     print(export(Path(_RUN_DIR.value), Path(_OUTPUT_DIR.value), _VERSION.value))

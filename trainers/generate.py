@@ -29,10 +29,10 @@ def main(_: list[str]) -> None:
     """Writes <photo>_<digest>_face.png, and <photo>_<digest>_<emotion>_<seed>.png and .wav for each emotion and draw."""
     from emogan import generation
 
-    found = generation.load(_MODEL.value).generate(
+    samples = generation.load(_MODEL.value).generate(
         Path(_FACE.value), _EMOTION.value, draws=_DRAWS.value, seed=_SEED.value
     )
-    for path in dict.fromkeys(path for made in found for path in made.save(_OUTPUT_DIR.value)):
+    for path in dict.fromkeys(path for sample in samples for path in sample.save(_OUTPUT_DIR.value)):
         print(path)
 
 

@@ -1,7 +1,7 @@
 """Builds the dataset of a corpus, or shows how one clip is processed.
 
 python -m trainers.prepare --dataset=crema_d_av --manual_dir=DIR --data_dir=DIR [--config=64]
-python -m trainers.prepare --inspect=FILE [--sound=FILE] [--output=PNG]
+python -m trainers.prepare --inspect=FILE [--audio=FILE] [--output=PNG]
 """
 
 import contextlib
@@ -58,18 +58,19 @@ _BEAM = flags.DEFINE_string(
 _STRICT = flags.DEFINE_bool("strict", False, "Fail on any anomaly that TensorFlow Data Validation finds.")
 _OVERWRITE = flags.DEFINE_bool("overwrite", False, "Rebuild an existing dataset.")
 _INSPECT = DEFINE_path("inspect", None, "Plot how this clip, a video or a face crop, is processed; build nothing.")
-_SOUND = DEFINE_path("sound", None, "With --inspect: the clip's audio file, if it is a separate file.")
+_AUDIO = DEFINE_path("audio", None, "With --inspect: the clip's audio file, if it is a separate file.")
+flags.DEFINE_alias("sound", "audio")  # its old name, for one release
 _OUTPUT = DEFINE_path("output", "inspected.png", "With --inspect: the image to write.")
 
 
 def main(_: list[str]) -> None:
-    """Builds the dataset, or finds it built, prints what became of the corpus's clips, and audits it; or draws one clip."""
+    """Builds the dataset unless it exists, prints the counts of its clips and audits it; or inspects one clip."""
     if _INSPECT.value:
         _inspect()
         return
     missing = [f"--{flag.name}" for flag in (_DATASET, _MANUAL_DIR, _DATA_DIR) if not flag.value]
     if missing:
-        raise UserError(f"{', '.join(missing)} must be given to build a dataset, or --inspect to look at one clip")
+        raise UserError(f"{', '.join(missing)} must be given to build a dataset; give --inspect to inspect one clip")
     builder = datasets.BUILDERS[_DATASET.value](
         data_dir=Path(_DATA_DIR.value),
         config=_CONFIG.value,
@@ -82,15 +83,13 @@ def main(_: list[str]) -> None:
     try:
         if builder.data_path.exists() and not _OVERWRITE.value:
             if builder.info.metadata["media"] != to_json(builder.media):
-                raise UserError(
-                    f"{builder.data_path} was built with other settings; give --overwrite to build it again"
-                )
+                raise UserError(f"{builder.data_path} was built with other settings; give --overwrite to rebuild it")
             if other := builder.built_from_other_than(Path(_MANUAL_DIR.value)):
                 raise UserError(
-                    f"{builder.data_path} was built from {other}; give another --data_dir to build this one beside it, or "
-                    "--overwrite to build it in its place"
+                    f"{builder.data_path} was built from {other}; give another --data_dir to keep it, or --overwrite to "
+                    "replace it"
                 )
-            print(f"{builder.data_path} is there already; nothing was done (--overwrite builds it again)")
+            print(f"{builder.data_path} already exists; nothing was done (--overwrite rebuilds it)")
         else:
             _build(builder, Path(_MANUAL_DIR.value))
         print(summary(builder.info))
@@ -99,13 +98,13 @@ def main(_: list[str]) -> None:
         if not command.is_full_disk(error):
             raise
         raise UserError(
-            f"no space is left on the disk of {builder.data_path.parent} or of {builder.store_dir}; free some, and run the "
-            "same command again: it goes on where it stopped"
+            f"the disk of {builder.data_path.parent} or {builder.store_dir} is full; free some space and run the same command "
+            "again: it resumes where it stopped"
         ) from error
 
 
 def _audit(builder: PairsBuilder) -> None:
-    """Checks what was built, writes the audit beside it, and names what is wrong."""
+    """Validates the dataset, writes the audit next to it and prints the anomalies."""
     from datasets.facts import read_facts
     from datasets.validation import anomalies
     from trainers.reports.audit import write_audit
@@ -116,13 +115,13 @@ def _audit(builder: PairsBuilder) -> None:
     print(f"  anomalies {len(found)}")
     for anomaly in found:
         print(f"    {anomaly.where}, {anomaly.feature}: {anomaly.what}: {anomaly.detail}")
-    print(f"  to look at {page}")
+    print(f"  audit     {page}")
     if found and _STRICT.value:
-        raise UserError(f"{len(found)} anomalies, and --strict allows none; they are listed above and in {page}")
+        raise UserError(f"{len(found)} anomalies, and --strict allows none; see the list above and {page}")
 
 
 def _other_corpora(builder: PairsBuilder) -> dict[str, Mapping[str, np.ndarray]]:
-    """The facts of the other corpora's datasets in the same folder with pictures of the same kind."""
+    """The facts of the other corpora's datasets in the same folder, built with the same media settings."""
     from datasets.facts import read_facts
 
     others = [
@@ -136,27 +135,27 @@ def _other_corpora(builder: PairsBuilder) -> dict[str, Mapping[str, np.ndarray]]
 
 def _inspect() -> None:
     from datasets import files
-    from datasets.media import STILL_PICTURE_SUFFIXES
+    from datasets.media import IMAGE_SUFFIXES
     from trainers.reports.inspection import inspect
 
-    picture = Path(_INSPECT.value)
-    sound = Path(_SOUND.value) if _SOUND.value else picture
+    image = Path(_INSPECT.value)
+    audio = Path(_AUDIO.value) if _AUDIO.value else image
     output = Path(_OUTPUT.value)
-    for flag, path in (("inspect", picture), ("sound", sound)):
-        if not (path.exists() or files.archive_of(path)):  # what is wrong with an archive is told below
-            raise UserError(f"--{flag}={path}: there is no such file")
-    if picture == sound and picture.suffix.lower() in STILL_PICTURE_SUFFIXES:
-        raise UserError(f"{picture} is a picture, which has no sound; name the file with its sound by --sound")
+    for flag, path in (("inspect", image), ("audio", audio)):
+        if not (path.exists() or files.archive_of(path)):  # `inspect` reports a damaged archive
+            raise UserError(f"--{flag}={path}: no such file")
+    if image == audio and image.suffix.lower() in IMAGE_SUFFIXES:
+        raise UserError(f"--inspect={image} is a still image without audio; give its audio file with --audio")
     size = int(_CONFIG.value) if _CONFIG.value.isdigit() else 0
-    print(inspect(picture, sound, MediaConfig.of_size(size).with_min_face_width(_MIN_FACE_WIDTH.value), output))
-    print(f"drawn in {output}")
+    print(inspect(image, audio, MediaConfig.of_size(size).with_min_face_width(_MIN_FACE_WIDTH.value), output))
+    print(f"plotted in {output}")
 
 
 def _build(builder: PairsBuilder, manual_dir: Path) -> None:
-    builder.find_corpus(manual_dir)  # before an older dataset is deleted
-    # What a killed build left of its examples; its decoded clips are in the store, and are not decoded again.
+    builder.find_corpus(manual_dir)  # before an existing dataset is deleted
+    # Examples of a killed build. Its decoded clips are cached in the store.
     for leftover in builder.data_path.parent.glob(f"incomplete.*_{builder.version}"):
-        print(f"{leftover} is left of a build that was killed, or still runs; delete it if none runs")
+        print(f"{leftover} belongs to a build that was killed or is still running; delete it if none is running")
     tfds.disable_progress_bar()  # the builder shows its own
     mode = tfds.GenerateMode.REUSE_CACHE_IF_EXISTS if _OVERWRITE.value else tfds.GenerateMode.REUSE_DATASET_IF_EXISTS
     config = tfds.download.DownloadConfig(manual_dir=manual_dir, download_mode=mode)
@@ -164,12 +163,12 @@ def _build(builder: PairsBuilder, manual_dir: Path) -> None:
         from datasets.distributed import pipeline_options
 
         config.beam_options = pipeline_options(_BEAM.value)
-    with contextlib.redirect_stdout(io.StringIO()):  # TFDS speaks of downloads, and there are none
+    with contextlib.redirect_stdout(io.StringIO()):  # hides TFDS's messages about downloads
         builder.download_and_prepare(download_config=config)
 
 
 def summary(info: tfds.core.DatasetInfo) -> str:
-    """Tells in a few lines what a built dataset holds, and what its corpus lost on the way."""
+    """Summarises a built dataset in a few lines: its examples, and its rejected and left out clips."""
     metadata = info.metadata
     rejected, left_out = metadata["rejected"], sum(metadata["left_out"].values())
     counts = f"{metadata['examples']:,} examples + {len(rejected):,} rejected + {left_out:,} left out"
@@ -193,7 +192,7 @@ def summary(info: tfds.core.DatasetInfo) -> str:
     folds = [name for name in info.splits if name.startswith("fold_")]
     if folds and len(folds) < MIN_FOLDS:
         lines.append(
-            f"  to train  three folds with clips are needed, and there are {len(folds)}; build more of the corpus"
+            f"  to train  {MIN_FOLDS} folds with clips are needed, but there are {len(folds)}; build more of the corpus"
         )
     return "\n".join(lines)
 

@@ -31,7 +31,7 @@ flags.adopt_module_key_flags(run_flags)
 
 
 def main(_: list[str]) -> None:
-    """Runs what the flags say."""
+    """Runs all unfinished stages and prints the results; or prints the plan."""
     config = run_flags.run_config()
     import tensorflow as tf
 

@@ -32,7 +32,7 @@ _PLOT = DEFINE_path("plot", None, "PNG file to write: a plot of the probabilitie
 def main(arguments: list[str]) -> None:
     """Prints a table of probabilities and a description of the recogniser."""
     if len(arguments) < 2:
-        raise UserError("no recording is given; name files or folders behind the flags")
+        raise UserError("no recording is given; name files or folders after the flags")
     import pandas as pd
     from tqdm.auto import tqdm
 
@@ -40,9 +40,9 @@ def main(arguments: list[str]) -> None:
 
     files = recogniser.files_of(arguments[1:])
     if _PLOT.value and len(files) != 1:
-        raise UserError(f"--plot is for one recording, and {len(files)} are given; give one, or leave --plot out")
+        raise UserError(f"--plot is for one recording, but {len(files)} are given; give one, or omit --plot")
     model = recogniser.load_recogniser(_RUN_DIR.value)
-    found, refused = [], []
+    tables, errors = [], []
     for path in tqdm(files, desc="recognising", unit="recording", disable=len(files) < 2):
         try:
             samples = speech.samples_of(path, model.sample_rate)
@@ -51,21 +51,21 @@ def main(arguments: list[str]) -> None:
             if _PLOT.value:
                 Path(_PLOT.value).write_bytes(drawing.to_png(drawing.over_time_figure(windows)))
             if _WINDOWS.value:
-                found.append(windows.assign(recording=str(path)))
+                tables.append(windows.assign(recording=str(path)))
             else:
-                found.append(model.probabilities([samples]).assign(recording=str(path)))
+                tables.append(model.probabilities([samples]).assign(recording=str(path)))
         except UserError as error:
-            refused.append(str(error))
-    if found:
-        table = pd.concat(found, ignore_index=True)
+            errors.append(str(error))
+    if tables:
+        table = pd.concat(tables, ignore_index=True)
         table.insert(0, "emotion", table[list(model.class_names)].idxmax(axis=1))
         table = table[["recording", *table.columns.drop("recording")]]
         if _CSV.value:
             table.to_csv(_CSV.value, index=False)
         print(table.to_string(index=False, float_format="{:.2f}".format))
     print(model.about())
-    if refused:
-        raise UserError("\n".join(refused))
+    if errors:
+        raise UserError("\n".join(errors))
 
 
 if __name__ == "__main__":

@@ -69,21 +69,21 @@ _DETERMINISTIC = flags.DEFINE_bool(
 )
 Number = TypeVar("Number", int, float)
 
-DECIDED = (
-    "dataset", "test_fold", "schedule", "condition", "use_classifier", "control", "balance_classes", "oracle", "direction",
+SET_BY_STUDY = (
+    "dataset", "test_fold", "schedule", "condition", "use_classifier", "ablation", "balance_classes", "oracle", "direction",
 )  # fmt: skip
-"""Flags of a run that a study's cases and folds set."""
+"""Flags of a run that the study's datasets, cases and folds set."""
 
 for _flag in flags.FLAGS.get_key_flags_for_module(run_flags):
-    if _flag.name not in DECIDED:
+    if _flag.name not in SET_BY_STUDY:
         flags.declare_key_flag(_flag.name)
 
 
 def main(_: list[str]) -> None:
-    """Runs what the flags say."""
-    for name in DECIDED:
+    """Runs the study and writes its report; or prints the plan."""
+    for name in SET_BY_STUDY:
         if flags.FLAGS[name].present:
-            raise UserError(f"--{name} is decided by the cases and folds of the study; leave it out")
+            raise UserError(f"--{name} is set by the datasets, cases and folds of the study; omit it")
     if _END_WITH_STDIN.value:
         threading.Thread(target=_stop_at_end_of_stdin, daemon=True).start()
     base, shares = run_flags.run_config(), _numbers(_SHARES, float)
@@ -128,15 +128,15 @@ def main(_: list[str]) -> None:
 
 
 def _cases(base: RunConfig) -> tuple[str, ...]:
-    """The named cases, and all fitting cases of the named groups."""
-    named = [*GROUPS] if _CASES.value == ["all"] else _CASES.value
+    """The named cases, and those cases of the named groups that fit the settings."""
+    names = [*GROUPS] if _CASES.value == ["all"] else _CASES.value
     fitting = [name for name, case in CASES.items() if case.fits(base)]
-    found = [[one for one in fitting if CASES[one].group == name] if name in GROUPS else [name] for name in named]
-    return tuple(itertools.chain.from_iterable(found))
+    cases = [[case for case in fitting if CASES[case].group == name] if name in GROUPS else [name] for name in names]
+    return tuple(itertools.chain.from_iterable(cases))
 
 
 def _stop_at_end_of_stdin() -> None:
-    os.read(sys.stdin.fileno(), 1)  # not by a buffered reader, whose lock would be held at the end
+    os.read(sys.stdin.fileno(), 1)  # a buffered reader would still hold its lock at exit
     os.kill(os.getpid(), signal.SIGTERM)
 
 
@@ -144,12 +144,12 @@ def _numbers(flag: flags.FlagHolder[list[str]], kind: type[Number]) -> tuple[Num
     try:
         return tuple(map(kind, flag.value))
     except ValueError as error:
-        what = "whole numbers" if kind is int else "numbers"
-        raise UserError(f"--{flag.name}={','.join(flag.value)} must be {what} with commas between them") from error
+        numbers = "integers" if kind is int else "numbers"
+        raise UserError(f"--{flag.name}={','.join(flag.value)}: must be {numbers}, separated by commas") from error
 
 
 def _folds(dataset: str, size: int, data_dir: Path) -> tuple[int, ...]:
-    """The folds to test on: those asked for, or all that the corpus has."""
+    """The test folds given by --folds, by default all folds of the corpus."""
     from datasets import protocols
     from datasets.corpus import NotBuilt, open_corpus
     from datasets.folder_av.folder_av_dataset_builder import MAX_FOLDS
@@ -165,7 +165,7 @@ def _folds(dataset: str, size: int, data_dir: Path) -> tuple[int, ...]:
     except NotBuilt:
         if not _DRY_RUN.value:
             raise
-        print(f"planned as if {dataset} had {MAX_FOLDS} folds of speakers; how many there are shows when it is built")
+        print(f"{dataset} is not built; planned for {MAX_FOLDS} folds, the maximum")
         return tuple(range(MAX_FOLDS))
 
 

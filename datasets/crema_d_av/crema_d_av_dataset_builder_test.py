@@ -1,4 +1,4 @@
-"""Builds the miniature corpus in dummy_data; its clips of actor 1037 are pointers of Git LFS."""
+"""Builds the miniature corpus in dummy_data; the files of actor 1037 are Git LFS pointers."""
 
 from typing import ClassVar
 

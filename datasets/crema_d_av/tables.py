@@ -1,6 +1,6 @@
-"""The tables of CREMA-D: who the actors are, and what the crowd saw and heard in each clip.
+"""The tables of CREMA-D: the actors, and the raters' votes on each clip.
 
-Public names: Actors, Votes. A table that is not there says nothing: ages and levels are then -1, texts empty.
+Public names: Actors, Votes. Without a table, ages and levels are -1, and texts are empty.
 """
 
 import re
@@ -12,8 +12,8 @@ from datasets.tables import Row, read_table
 _EMOTIONS = {"A": "anger", "D": "disgust", "F": "fear", "H": "happy", "N": "neutral", "S": "sad"}
 _VOTE = re.compile(r"[ADFHNS](:[ADFHNS])*")
 _COLUMNS = {"voice": "Voice", "face": "Face", "multimodal": "MultiModal"}
-"""What the raters were given, and how the table's columns for it begin."""
-_NONE = ("", "NA")  # R writes NA
+"""What the raters were shown, and the prefix of the table's columns for it."""
+_MISSING = ("", "NA")  # R writes NA
 MAX_AGE = 120
 MAX_LEVEL = 100.0
 
@@ -22,30 +22,30 @@ class Actors:
     """VideoDemographics.csv: age and sex of each actor."""
 
     def __init__(self, corpus_dir: Path) -> None:
-        """Reads the table in a corpus folder. Raises UserError where it is malformed."""
+        """Reads the table in a corpus folder. Raises UserError if it is malformed."""
         path = corpus_dir / "VideoDemographics.csv"
         rows = read_table(path, "ActorID", ("Age", "Sex")) if path.is_file() else ()
         self._features = {row["ActorID"]: _actor(row) for row in rows}
 
     def features(self, actor_id: str) -> dict[str, Any]:
-        """`actor_age` in years and `actor_sex`, male or female."""
+        """Returns `actor_age`, years, and `actor_sex`, male or female."""
         return self._features.get(actor_id, {"actor_age": -1, "actor_sex": ""})
 
 
 class Votes:
-    """processedResults/summaryTable.csv: the emotion that most raters chose, by voice, by face and by both."""
+    """processedResults/summaryTable.csv: the majority votes of the raters, on the voice, the face and both."""
 
     def __init__(self, corpus_dir: Path) -> None:
-        """Reads the table in a corpus folder. Raises UserError where it is malformed."""
+        """Reads the table in a corpus folder. Raises UserError if it is malformed."""
         path = corpus_dir / "processedResults" / "summaryTable.csv"
-        columns = [f"{begin}{end}" for begin in _COLUMNS.values() for end in ("Vote", "Level")]
+        columns = [f"{prefix}{suffix}" for prefix in _COLUMNS.values() for suffix in ("Vote", "Level")]
         rows = read_table(path, "FileName", columns) if path.is_file() else ()
         self._features = {row["FileName"]: _votes(row) for row in rows}
 
     def features(self, clip_id: str) -> dict[str, Any]:
-        """For `voice`, `face` and `multimodal`: `<name>_vote`, emotions joined by colons, and `<name>_level`, 0 to 100.
+        """Returns for `voice`, `face` and `multimodal`: `<name>_vote`, emotions joined by colons; `<name>_level`, 0 to 100.
 
-        A tie keeps all its emotions, and the mean of their levels.
+        A tie keeps all its emotions, with the mean of their levels.
         """
         return self._features.get(clip_id) or _no_votes()
 
@@ -64,9 +64,9 @@ def _actor(row: Row) -> dict[str, Any]:
 
 def _votes(row: Row) -> dict[str, Any]:
     features = _no_votes()
-    for name, begin in _COLUMNS.items():
-        vote, level = f"{begin}Vote", f"{begin}Level"
-        if row[vote] in _NONE and row[level] in _NONE:
+    for name, prefix in _COLUMNS.items():
+        vote, level = f"{prefix}Vote", f"{prefix}Level"
+        if row[vote] in _MISSING and row[level] in _MISSING:
             continue
         if not _VOTE.fullmatch(row[vote]):
             row.fail(vote, f"must be letters of {', '.join(_EMOTIONS)}, joined by colons")

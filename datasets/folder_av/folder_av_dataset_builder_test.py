@@ -1,4 +1,4 @@
-"""Builds the miniature corpus in dummy_data in both forms; one video has no sound of its own, which only the table can mend."""
+"""Builds the miniature corpus in dummy_data with table and with folders; one video has its audio in another file."""
 
 from pathlib import Path
 from typing import ClassVar

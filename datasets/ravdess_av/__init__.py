@@ -2,5 +2,5 @@
 
 import sys
 
-if __name__ == "ravdess_av":  # imported by `tfds build`, which hides our package behind a stand-in for Hugging Face's
+if __name__ == "ravdess_av":  # imported by `tfds build`, which replaces our package by a placeholder
     sys.modules.pop("datasets", None)

@@ -30,7 +30,7 @@ def _variant(name: str, description: str, class_names: tuple[str, ...] = EMOTION
 
 
 class Builder(PairsBuilder):
-    """Spoken clips with picture and sound (01-01-*), from folders or from the zip archives; six folds of actors."""
+    """Spoken clips with video and audio (01-01-*), from folders or from the zip archives; six folds of actors."""
 
     BUILDER_CONFIGS = make_configs(
         _variant("", "The six classes shared with CREMA-D; calm and surprised are left out."),
@@ -48,16 +48,16 @@ class Builder(PairsBuilder):
     MANUAL_DOWNLOAD_INSTRUCTIONS = """\
 RAVDESS is expected as downloaded, or unpacked, in the manual directory itself or in its subfolder RAVDESS:
   Video_Speech_Actor_01.zip to Video_Speech_Actor_24.zip, or Actor_01/01-01-01-01-01-01-01.mp4 ...
-  Audio_Speech_Actors_01-24.zip, or Actor_01/03-01-01-01-01-01-01.wav ...  (only used where a video has no sound)
+  Audio_Speech_Actors_01-24.zip, or Actor_01/03-01-01-01-01-01-01.wav ...  (only used if a video has no audio)
 Download them from https://zenodo.org/records/1188976; there is no need to unpack them."""
 
     def list_clips(self, corpus_dir: Path) -> Listing:
-        """Lists the spoken videos with sound; what else RAVDESS holds is left out and counted."""
+        """Lists the spoken videos with audio; counts the other clips of RAVDESS as left out."""
         listing = Listing(splits={f"fold_{fold}": [] for fold in range(len(RAVDESS_FOLDS))})
-        videos, sounds = self._find(corpus_dir, listing)
+        videos, speech = self._find(corpus_dir, listing)
         labels = _LABELS[self.builder_config.variant.name]
         takes = {path.stem[2:] for path in videos if path.stem.startswith("01")}
-        listing.left_out["sound_without_video"] += len(sounds.keys() - takes)
+        listing.left_out["sound_without_video"] += len(speech.keys() - takes)
         for path in videos:
             modality, channel, emotion, intensity, statement, repetition, actor = path.stem.split("-")
             if modality != "01":
@@ -71,9 +71,9 @@ Download them from https://zenodo.org/records/1188976; there is no need to unpac
                 clip = Clip(
                     clip_id=path.stem,
                     speaker_id=actor,
-                    picture_path=path,
-                    sound_path=path,
-                    fallback_sound_path=sounds.get(path.stem[2:]),
+                    image_path=path,
+                    audio_path=path,
+                    fallback_audio_path=speech.get(path.stem[2:]),
                     label=labels[emotion],
                     features={**features, "actor_sex": "male" if int(actor) % 2 else "female"},
                 )
@@ -82,13 +82,13 @@ Download them from https://zenodo.org/records/1188976; there is no need to unpac
         return listing
 
     def _find(self, corpus_dir: Path, listing: Listing) -> tuple[list[Path], dict[str, Path]]:
-        """The videos, by name, those in folders first; and the spoken sounds, by their names without the modality."""
+        """Returns the videos, sorted by name (in folders before archives), and spoken audio by name without the modality."""
         archives: list[Path] = []
         unpacked: list[Path] = []
         for path in media_files(corpus_dir, listing):
-            top, *deeper = path.relative_to(corpus_dir).parts
-            if "Actor" in top and (deeper or path.suffix.lower() == ARCHIVE_SUFFIX):
-                (unpacked if deeper else archives).append(path)
+            top, *inner = path.relative_to(corpus_dir).parts
+            if "Actor" in top and (inner or path.suffix.lower() == ARCHIVE_SUFFIX):
+                (unpacked if inner else archives).append(path)
             else:
                 listing.unread.append(path)
         members = {path: media_members(path, listing) for path in archives}
@@ -100,15 +100,15 @@ Download them from https://zenodo.org/records/1188976; there is no need to unpac
                 progress=self._progress,
             )
         videos: list[Path] = []
-        sounds: dict[str, Path] = {}
+        speech: dict[str, Path] = {}
         for path in itertools.chain(unpacked, *members.values()):
             match = _NAME.fullmatch(path.stem)
             if path.suffix not in (".mp4", ".wav") or match is None or match[1] not in _SPLITS:
-                listing.bad_name(path, "not a name of RAVDESS, like 01-01-05-01-01-01-07.mp4 (the last number: 01-24)")
+                listing.bad_name(path, "must be named as in RAVDESS: 01-01-05-01-01-01-07.mp4 (last number 01-24)")
             elif path.suffix == ".mp4":
                 videos.append(path)
             elif path.stem.startswith("03-01"):
-                sounds.setdefault(path.stem[2:], path)
+                speech.setdefault(path.stem[2:], path)
             else:
                 listing.left_out["song"] += 1
-        return sorted(videos, key=lambda path: path.stem), sounds
+        return sorted(videos, key=lambda path: path.stem), speech

@@ -1,4 +1,4 @@
-"""Builds the miniature corpus in dummy_data: one calm clip, one truncated one, and one whose sound lies beside it."""
+"""Builds the miniature corpus in dummy_data: one clip is calm, one is truncated, and one has its audio in a separate file."""
 
 from typing import ClassVar
 

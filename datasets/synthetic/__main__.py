@@ -49,7 +49,7 @@ def _pair(name: str, values: list[str] | None, kind: type) -> tuple | None:
     try:
         first, second = map(kind, values)
     except ValueError as error:
-        raise UserError(f"{name} is {','.join(values)!r}; it must be two numbers, as in --{name}=3,4") from error
+        raise UserError(f"--{name}={','.join(values)}: must be two numbers, as in --{name}=3,4") from error
     return first, second
 
 

@@ -1,4 +1,4 @@
-"""One clip: the voice speaks, the face moves with it, and both are encoded.
+"""Generates one clip: synthesises the voice, renders the face in synchrony, and encodes both.
 
 Public names: ClipMaker.
 """
@@ -20,9 +20,9 @@ _TRACK_RATE = 200
 """Values per second of an utterance's tracks."""
 
 _INTENSITY_STEPS = 8
-"""Steps of full intensity and of the open mouth that pictures show, so that warped faces recur and are kept."""
-
 _OPENING_STEPS = 3
+"""Intensity and mouth opening are quantised to these steps, so that warped faces recur and can be cached."""
+
 _BLINK = (0.5, 1.0, 1.0, 0.5)
 """Closing of the eyes in the frames of a blink."""
 
@@ -32,7 +32,7 @@ _LEAK = 0.25
 
 
 class ClipMaker:
-    """Makes the clips of one speaker."""
+    """Generates the clips of one speaker."""
 
     def __init__(self, config: CorpusConfig, index: int) -> None:
         """Draws the speaker at place `index` of `corpora.speaker_ids`."""
@@ -45,22 +45,22 @@ class ClipMaker:
         self._occasion = -1
 
     def make(self, take: Take, number: int) -> dict[str, bytes]:
-        """The files of a take, keyed by their path below the corpus's root.
+        """Returns the files of a take: path below the corpus's root -> contents.
 
         Args:
-            take: what to act.
-            number: the take's place in the speaker's list; it seeds the clip.
+            take: the clip to generate.
+            number: index of the take in the speaker's list, which seeds the clip.
         """
         utterance = self.speak(take, number)
         frames = self._frames(take, number, utterance)
-        container_format = take.picture.rpartition(".")[2]
+        container_format = take.image.rpartition(".")[2]
         if container_format == "jpg":
             return self._stills(take, frames, utterance)
         silent = container_format == "mp4" and take.sound is not None
         samples = None if silent else utterance.samples
         settings = self._config
         files = {
-            take.picture: encoders.video(
+            take.image: encoders.video(
                 container_format, frames, settings.frame_size, settings.format.frame_rate, samples
             )
         }
@@ -70,15 +70,15 @@ class ClipMaker:
         return files
 
     def _stills(self, take: Take, frames: Iterator[np.ndarray], utterance: Utterance) -> dict[str, bytes]:
-        """The sound comes last: where it is on disk, all of the take is."""
-        folder, _, first = take.picture.removesuffix(".jpg").rpartition("/")
+        """Returns the audio file last, so that its presence on disk means that the take is complete."""
+        folder, _, first = take.image.removesuffix(".jpg").rpartition("/")
         rate = round(self._config.format.frame_rate)
         numbers = []
         files = {}
-        for number, picture in enumerate(frames, start=int(first)):
+        for number, image in enumerate(frames, start=int(first)):
             numbers.append(number)
             if len(numbers) % rate == 1:
-                files[f"{folder}/{number:07d}.jpg"] = encoders.jpeg(picture)
+                files[f"{folder}/{number:07d}.jpg"] = encoders.jpeg(image)
         sound = str(take.sound)
         if take.frame_list is not None:
             speaker_id, video = sound.split("/")[1:3]
@@ -86,23 +86,23 @@ class ClipMaker:
         return {**files, sound: encoders.wav(utterance.samples)}
 
     def speak(self, take: Take, number: int) -> Utterance:
-        """The sound of a take, and the movement of its mouth."""
+        """Returns the audio of a take and the movement of the mouth."""
         rng = stream(self._config, "voice", self._index, number)
         prosody = draw_prosody(take.emotion, self._config.dials.voice_emotion * take.intensity, rng)
         level = self._config.format.room_noise_db + 4 * self._config.dials.speaker_spread * float(rng.uniform(-1, 1))
         return synthesise(take.phones, self.speaker.voice, prosody, self._config.seconds, level, rng)
 
     def actions(self, emotion: str, intensity: float) -> tuple[tuple[str, float], ...]:
-        """Names and amounts of the facial actions of an emotion, each speaker acting it in an own way.
+        """Returns names and amounts of the facial actions of an emotion, in this speaker's style.
 
-        A speaker's style strengthens or weakens each action and leaks some of another emotion into this one.
+        The style scales each action and mixes in some of another emotion.
         """
         rng = stream(self._config, "style", self._index, list(EXPRESSIONS).index(emotion))
         amounts = dict.fromkeys(ACTIONS, 0.0)
         other = str(rng.choice(list(EXPRESSIONS)))
         leak = _LEAK * rng.uniform()
-        for shown, weight in ((emotion, 1 - leak), (other, leak)):
-            for name, amount in EXPRESSIONS[shown].items():
+        for expression, weight in ((emotion, 1 - leak), (other, leak)):
+            for name, amount in EXPRESSIONS[expression].items():
                 amounts[name] += weight * amount * float(np.exp(_STYLE_DEVIATION * rng.normal()))
         strength = self._config.dials.face_emotion * intensity
         return tuple((name, strength * amount) for name, amount in amounts.items() if strength * amount)
@@ -147,14 +147,14 @@ class ClipMaker:
 
     @staticmethod
     def _sway(times: np.ndarray, rng: np.random.Generator) -> list[tuple[int, int]]:
-        """Slow movement of the head, whole pixels."""
+        """Returns the slow movement of the head, whole pixels (right, down) per frame."""
         phases, speeds = rng.uniform(0, 2 * np.pi, 2), rng.uniform(0.15, 0.45, 2)
         place = SWAY_PIXELS * np.sin(2 * np.pi * speeds * times[:, None] + phases)
         return [(int(right), int(down)) for right, down in np.round(place)]
 
 
 def _frame_list(speaker_id: str, video: str, numbers: list[int], frame_size: tuple[int, int]) -> bytes:
-    """The official form; a crop shows nothing but the face, so the box is all of it."""
+    """Returns a frame list in the official format. The box is the whole crop, which shows only the face."""
     head = {"Identity": speaker_id, "Reference": video, "Offset": "0", "FV Conf": "20.000\t(1)", "ASD Conf": "5.000"}
     lines = [f"{name:10}: \t{value}" for name, value in head.items()]
     rows = [f"{number:06d} \t0 \t0 \t{frame_size[0]} \t{frame_size[1]} " for number in numbers]

@@ -1,4 +1,4 @@
-"""What each corpus contains: official ids, names and folders, and what is acted in each clip.
+"""The contents of each corpus: official ids, names and folders, and the emotion and text of each clip.
 
 Public names: Take, speaker_ids, is_female, voxceleb_part, vggface_name, takes, stream.
 """
@@ -28,27 +28,27 @@ _RAVDESS_INTENSITIES = {"01": 0.75, "02": 1.0}
 _VOXCELEB_FIRST_IDS = {"voxceleb2": 12, "voxceleb1": 10001}
 _VOXCELEB_CLIPS_PER_VIDEO = 3
 _VOXCELEB1_FRAMES_APART = 1000
-"""Number of frames of a video between the beginnings of two utterances."""
+"""Frames of a video between the beginnings of two utterances."""
 _YOUTUBE_ALPHABET = list("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789")
 _STREAMS = ("speaker", "plan", "clip", "voice", "wall", "style", "raters", "occasion")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Take:
-    """One clip to be made.
+    """One clip to generate.
 
     Attributes:
-        picture: path of the video file below the corpus's root; its suffix fixes the codecs. A .jpg is the first of several
-            still pictures, one for each second, which are named by the number of their frame.
-        sound: path of the separate sound file, or None where the video carries the only sound.
-        emotion: what is acted.
-        intensity: how strongly, 0 to 1.
-        phones: what is said.
-        occasion: number of the recording session; wall, clothes and framing belong to it.
-        frame_list: path of the list of the frames, or None where there is none.
+        image: path of the video file below the corpus's root; its suffix determines the codecs. A .jpg is the first of several
+            still images, one per second, named by their frame numbers.
+        sound: path of the separate audio file, or None if the audio is in the video only.
+        emotion: the acted emotion.
+        intensity: intensity of the emotion, 0 to 1.
+        phones: the spoken text, as symbols of `datasets.synthetic.phones`.
+        occasion: number of the recording session, which determines wall, clothes and framing.
+        frame_list: path of the frame list, or None.
     """
 
-    picture: str
+    image: str
     sound: str | None
     emotion: str
     intensity: float
@@ -58,7 +58,7 @@ class Take:
 
 
 def stream(config: CorpusConfig, purpose: str, *indices: int) -> np.random.Generator:
-    """The random generator of one purpose (one of `_STREAMS`) for, say, one clip of one speaker."""
+    """Returns the random generator of one purpose (one of `_STREAMS`), for example for one clip of one speaker."""
     corpus = list(FORMATS).index(config.corpus)
     return np.random.default_rng([config.seed, corpus, _STREAMS.index(purpose), *indices])
 
@@ -68,7 +68,7 @@ def _in_turn(folds: tuple[tuple[str, ...], ...]) -> list[str]:
 
 
 def speaker_ids(corpus: str, speakers: int) -> list[str]:
-    """The ids of that many speakers: the first of each fold, then the second, ... (VoxCeleb: id00012, id00013, ...)"""
+    """Returns the ids of the first speakers: the first of each fold, then the second, ... (VoxCeleb: id00012, id00013, ...)"""
     if corpus == "crema_d":
         return _in_turn(CREMA_D_FOLDS)[:speakers]
     if corpus == "ravdess":
@@ -77,7 +77,7 @@ def speaker_ids(corpus: str, speakers: int) -> list[str]:
 
 
 def is_female(corpus: str, index: int) -> bool:
-    """The sex of the speaker at that place of `speaker_ids`: RAVDESS's even ids are women; else half of each fold."""
+    """Returns whether the speaker at this index of `speaker_ids` is female: RAVDESS's even ids; else half of each fold."""
     if corpus == "ravdess":
         return int(speaker_ids(corpus, index + 1)[index]) % 2 == 0
     folds = len(CREMA_D_FOLDS) if corpus == "crema_d" else 1
@@ -85,37 +85,37 @@ def is_female(corpus: str, index: int) -> bool:
 
 
 def voxceleb_part(index: int) -> str:
-    """The official set of the speaker at that place of `speaker_ids`: the second of every ten is in `test`, others in `dev`."""
+    """Returns the official set of the speaker at this index of `speaker_ids`: the second of every ten is in `test`."""
     return "test" if index % 10 == 1 else "dev"
 
 
 def vggface_name(index: int) -> str:
-    """The name by which VoxCeleb1's faces know the speaker at that place of `speaker_ids`."""
+    """Returns the folder name of VoxCeleb1's faces of the speaker at this index of `speaker_ids`."""
     return f"Synthetic_Speaker_{index + 1:04d}"
 
 
 def takes(config: CorpusConfig, index: int) -> list[Take]:
-    """The clips of one speaker, in the order in which emotions, then sentences, are used up."""
+    """Returns the clips of one speaker, cycling through emotions first, then through sentences."""
     speaker_id = speaker_ids(config.corpus, index + 1)[index]
     rng = stream(config, "plan", index)
     if config.corpus == "crema_d":
-        made = _crema_d(speaker_id, index, rng)
+        clips = _crema_d(speaker_id, index, rng)
     elif config.corpus == "ravdess":
-        made = _ravdess(speaker_id, index, rng)
+        clips = _ravdess(speaker_id, index, rng)
     else:
-        made = _voxceleb(config, speaker_id, index, rng)
-    return list(itertools.islice(made, config.clips_per_speaker))
+        clips = _voxceleb(config, speaker_id, index, rng)
+    return list(itertools.islice(clips, config.clips_per_speaker))
 
 
 def _crema_d(speaker_id: str, index: int, rng: np.random.Generator) -> Iterator[Take]:
-    """All emotions of a sentence before the next one; the remaining levels of IEO last. Starts differ by speaker."""
+    """All emotions of a sentence before the next one; the remaining levels of IEO last. The start depends on the speaker."""
     sentences = list(np.roll(list(CREMA_D_SENTENCES), -5 * index))
     emotions = list(np.roll(EMOTIONS, -2 * index))
 
     def take(sentence: str, emotion: str, level: str) -> Take:
         name = f"{speaker_id}_{sentence}_{CREMA_D_CODES[emotion]}_{level}"
         return Take(
-            picture=f"VideoFlash/{name}.flv",
+            image=f"VideoFlash/{name}.flv",
             sound=f"AudioWAV/{name}.wav",
             emotion=emotion,
             intensity=_CREMA_D_LEVELS[level] if level != "XX" else float(rng.uniform(0.6, 1.0)),
@@ -137,13 +137,13 @@ def _crema_d(speaker_id: str, index: int, rng: np.random.Generator) -> Iterator[
 
 
 def _ravdess(speaker_id: str, index: int, rng: np.random.Generator) -> Iterator[Take]:
-    """All eight emotions at normal intensity (01), then at strong (02), for each repetition and statement."""
+    """All eight emotions at normal (01), then at strong intensity (02), for each repetition and statement."""
     emotions = list(np.roll(list(RAVDESS_CODES), -3 * index))
 
     def take(repetition: str, statement: str, intensity: str, emotion: str) -> Take:
         name = f"01-01-{RAVDESS_CODES[emotion]}-{intensity}-{statement}-{repetition}-{speaker_id}"
         return Take(
-            picture=f"Actor_{speaker_id}/{name}.mp4",
+            image=f"Actor_{speaker_id}/{name}.mp4",
             sound=None,
             emotion=emotion,
             intensity=_RAVDESS_INTENSITIES[intensity] * float(rng.uniform(0.8, 1.0)),
@@ -155,7 +155,7 @@ def _ravdess(speaker_id: str, index: int, rng: np.random.Generator) -> Iterator[
 
 
 def _voxceleb(config: CorpusConfig, speaker_id: str, index: int, rng: np.random.Generator) -> Iterator[Take]:
-    """Videos of three utterances each, of mild, unlabelled emotion."""
+    """Videos of three utterances each, with mild, unlabelled emotions."""
 
     def video(occasion: int) -> Iterator[Take]:
         name = "".join(rng.choice(_YOUTUBE_ALPHABET, 11))
@@ -177,12 +177,12 @@ def _voxceleb_files(config: CorpusConfig, index: int, video: str, utterance: int
     part = voxceleb_part(index)
     if config.corpus == "voxceleb2":
         return {
-            "picture": f"{part}/mp4/{video}/{utterance:05d}.mp4",
+            "image": f"{part}/mp4/{video}/{utterance:05d}.mp4",
             "sound": f"{part}/aac/{video}/{utterance:05d}.m4a",
         }
     first_frame = _VOXCELEB1_FRAMES_APART * utterance
     return {
-        "picture": f"unzippedFaces/{vggface_name(index)}/1.6/{video.partition('/')[2]}/{first_frame:07d}.jpg",
+        "image": f"unzippedFaces/{vggface_name(index)}/1.6/{video.partition('/')[2]}/{first_frame:07d}.jpg",
         "sound": f"wav/{video}/{utterance:05d}.wav",
         "frame_list": f"vox1_{part}_txt/{video}/{utterance:05d}.txt" if config.frame_lists else None,
     }

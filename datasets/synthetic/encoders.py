@@ -1,7 +1,7 @@
-"""Media files in memory, the same bytes for the same input: JPEG, WAV, M4A, FLV and MP4.
+"""Encodes JPEG, WAV, M4A, FLV and MP4 files in memory, with the same bytes for the same input.
 
 Public names: jpeg, wav, m4a, video.
-Every encoder runs on one thread, and no file carries a time of creation.
+Encoders run on one thread, and files contain no creation time.
 """
 
 import io
@@ -19,24 +19,24 @@ from datasets.synthetic.voices import SAMPLE_RATE
 
 _OPTIONS = {"fflags": "+bitexact"}
 _VIDEO_CODECS = {"flv": ("flv", {"qscale": "3"}), "mp4": ("libx264", {"preset": "ultrafast", "crf": "23"})}
-_SOUND_CODECS = {
+_AUDIO_CODECS = {
     "flv": ("libmp3lame", 44_100, {"compression_level": "9"}),
     "mp4": ("aac", 48_000, {"aac_coder": "fast"}),
     "ipod": ("aac", SAMPLE_RATE, {"aac_coder": "fast"}),
 }
-_SOUND_BIT_RATE = 96_000
+_AUDIO_BIT_RATE = 96_000
 _JPEG_QUALITY = 90
 
 
-def jpeg(picture: np.ndarray) -> bytes:
-    """A still picture, from uint8 RGB [height, width, 3]."""
+def jpeg(image: np.ndarray) -> bytes:
+    """Encodes uint8 RGB [height, width, 3] as JPEG."""
     buffer = io.BytesIO()
-    Image.fromarray(picture).save(buffer, "JPEG", quality=_JPEG_QUALITY)
+    Image.fromarray(image).save(buffer, "JPEG", quality=_JPEG_QUALITY)
     return buffer.getvalue()
 
 
 def wav(samples: np.ndarray) -> bytes:
-    """A 16 kHz mono 16-bit WAV file of float samples [n] in [-1, 1]."""
+    """Encodes float samples [n] in [-1, 1] as 16 kHz mono 16-bit WAV."""
     buffer = io.BytesIO()
     with wave.open(buffer, "wb") as file:
         file.setnchannels(1)
@@ -47,10 +47,10 @@ def wav(samples: np.ndarray) -> bytes:
 
 
 def m4a(samples: np.ndarray) -> bytes:
-    """A 16 kHz mono AAC file of float samples [n] in [-1, 1]."""
+    """Encodes float samples [n] in [-1, 1] as 16 kHz mono AAC."""
     buffer = io.BytesIO()
     with av.open(buffer, "w", format="ipod", options=_OPTIONS) as container:
-        _encode_sound(container, _add_sound(container, "ipod"), samples)
+        _encode_audio(container, _add_audio(container, "ipod"), samples)
     return buffer.getvalue()
 
 
@@ -61,14 +61,14 @@ def video(
     frame_rate: Fraction,
     samples: np.ndarray | None,
 ) -> bytes:
-    """A video file.
+    """Encodes a video file.
 
     Args:
         container_format: `flv` (Sorenson H.263 and 44.1 kHz MP3) or `mp4` (H.264 and 48 kHz AAC).
         frames: uint8 RGB [height, width, 3].
         frame_size: width and height, pixels.
         frame_rate: frames per second.
-        samples: the sound at 16 kHz, float [n] in [-1, 1], or None for a video without sound.
+        samples: the audio at 16 kHz, float [n] in [-1, 1], or None for a video without audio.
     """
     buffer = io.BytesIO()
     codec, codec_options = _VIDEO_CODECS[container_format]
@@ -78,25 +78,25 @@ def video(
         stream.pix_fmt = "yuv420p"
         stream.codec_context.thread_count = 1
         stream.codec_context.flags |= av.codec.context.Flags.bitexact
-        sound = None if samples is None else _add_sound(container, container_format)
-        for picture in frames:
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+        audio = None if samples is None else _add_audio(container, container_format)
+        for image in frames:
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
         container.mux(stream.encode(None))
         if samples is not None:
-            _encode_sound(container, sound, samples)
+            _encode_audio(container, audio, samples)
     return buffer.getvalue()
 
 
-def _add_sound(container: Any, container_format: str) -> Any:
-    codec, rate, options = _SOUND_CODECS[container_format]
+def _add_audio(container: Any, container_format: str) -> Any:
+    codec, rate, options = _AUDIO_CODECS[container_format]
     stream = container.add_stream(codec, rate=rate, layout="mono", options=options)
-    stream.bit_rate = _SOUND_BIT_RATE
+    stream.bit_rate = _AUDIO_BIT_RATE
     stream.codec_context.flags |= av.codec.context.Flags.bitexact
     return stream
 
 
-def _encode_sound(container: Any, stream: Any, samples: np.ndarray) -> None:
-    # Resampled here: FFmpeg's own resampler ends some lengths with a packet that its MP4 muxer refuses.
+def _encode_audio(container: Any, stream: Any, samples: np.ndarray) -> None:
+    # Resampled here, because FFmpeg's resampler ends some lengths with a packet that its MP4 muxer refuses.
     resampled = resample_poly(samples, *Fraction(stream.rate, SAMPLE_RATE).as_integer_ratio())
     frame = av.AudioFrame.from_ndarray(_integers(np.clip(resampled, -1, 1))[None], format="s16", layout="mono")
     frame.sample_rate = stream.rate

@@ -1,4 +1,4 @@
-"""Expressions as movements of a face mesh: facial actions (after FACS), and the actions of each emotion (after EMFACS).
+"""Expressions as displacements of a face mesh: facial actions (after FACS), and the actions of each emotion (after EMFACS).
 
 Public names: VERTICES, ACTIONS, EXPRESSIONS, moved_vertices.
 Sources: Ekman and Friesen, Facial Action Coding System (1978); Friesen and Ekman, EMFACS-7 (1983). Amounts are our
@@ -28,14 +28,14 @@ VERTICES: dict[str, tuple[float, float]] = {
     "lip_low_l": (212, 152), "lip_low_m": (224.5, 155), "lip_low_r": (237, 152),
     "chin_top": (225, 162), "chin_boss": (225.5, 169), "chin": (226, 178),
     "jaw_l": (203, 172), "jaw_r": (246, 173), "jowl_l": (192, 152), "jowl_r": (259, 152),
-    # The border stays where it is.
+    # The border does not move.
     "b1": (183, 72), "b2": (225, 66), "b3": (268, 72), "b4": (277, 100), "b5": (274, 130), "b6": (271, 155),
     "b7": (262, 185), "b8": (226, 196), "b9": (190, 184), "b10": (178, 155), "b11": (176, 130), "b12": (176, 100),
 }  # fmt: skip
-"""The mesh on the photograph; `_l` and `_r` are left and right in the picture."""
+"""The mesh on the photograph; `_l` and `_r` are left and right in the image."""
 
-# The displacement of vertices at amount 1, pixels (right, down); `*` stands for both sides, x given for the left one;
-# `lid_*_top` stands for its three vertices.
+# Displacement of the vertices at amount 1, pixels (right, down); `*` is both sides, with x of the left one; `lid_*_top` is its
+# three vertices.
 _MOVES: dict[str, dict[str, tuple[float, float]]] = {
     "rest": {  # from the photograph's smile to a closed, level mouth
         "mouth_*": (4.5, 6.2), "lip_top_*": (1.5, 2.8), "lip_top_m": (0, 1.4), "lip_in_*": (1, 3.6),
@@ -122,7 +122,7 @@ _POSITIONS = np.array(list(VERTICES.values()), dtype=np.float64)
 _INDEX = {name: i for i, name in enumerate(VERTICES)}
 _LID_COLUMNS = [name.removeprefix("lid_") for name in VERTICES if "_top_" in name and name.startswith("lid")]
 _LIP_LAYERS = ("lip_top", "lip_in", "teeth", "lip_low_in", "lip_low")
-_LEAST_GAPS = (1.5, 0.12, 0.12, 2.0)
+_MIN_GAPS = (1.5, 0.12, 0.12, 2.0)
 _LID_TRAVEL = 0.92
 
 
@@ -130,9 +130,9 @@ def moved_vertices(actions: dict[str, float], opening: float, blink: float) -> n
     """Moves the mesh from the photograph's smile to an expression.
 
     Args:
-        actions: amount of each action on top of the face at rest.
-        opening: of the speaking mouth, 0 (closed) to 1.
-        blink: 0 (eyes as the expression has them) to 1 (shut).
+        actions: amount of each action, added to the face at rest.
+        opening: opening of the speaking mouth, 0 (closed) to 1.
+        blink: 0 (eyes as in the expression) to 1 (shut).
 
     Returns:
         Positions of VERTICES, float64 [vertices, 2], pixels of the photograph. Lips do not cross.
@@ -146,7 +146,7 @@ def moved_vertices(actions: dict[str, float], opening: float, blink: float) -> n
         result[top] += blink * _LID_TRAVEL * (result[low] - result[top])
         result[top, 1] = min(result[top, 1], result[low, 1] - 0.6)
     for column in ("l", "m", "r"):
-        for upper, lower, gap in zip(_LIP_LAYERS, _LIP_LAYERS[1:], _LEAST_GAPS, strict=False):
+        for upper, lower, gap in zip(_LIP_LAYERS, _LIP_LAYERS[1:], _MIN_GAPS, strict=False):
             above, below = _INDEX[f"{upper}_{column}"], _INDEX[f"{lower}_{column}"]
             result[below, 1] = max(result[below, 1], result[above, 1] + gap)
     return result

@@ -1,4 +1,4 @@
-"""Pictures of a speaker: the photograph warped into shape and expression, coloured, lit and framed.
+"""Renders images of a speaker: warps the photograph to shape and expression, and applies colours, light and framing.
 
 Public names: FaceRenderer.
 """
@@ -21,7 +21,7 @@ _CACHED_FRAMES = 512
 
 
 def _shape_map(points: np.ndarray, look: Look) -> np.ndarray:
-    """Points of this face -> points of the photograph, [..., 2] pixels."""
+    """Maps points of this face to points of the photograph, [..., 2], pixels."""
     x, y = points[..., 0] - FACE_CENTRE[0], points[..., 1] - FACE_CENTRE[1]
 
     def near(cx: float, cy: float, sx: float, sy: float) -> np.ndarray:
@@ -36,16 +36,16 @@ def _shape_map(points: np.ndarray, look: Look) -> np.ndarray:
 
 
 def _sample(layers: np.ndarray, points: np.ndarray) -> np.ndarray:
-    """Values of layers [rows, columns, 3] at points [..., 2] of the photograph, bilinear, [..., 3]."""
-    where = np.moveaxis((points[..., ::-1] + 0.5) * ZOOM - 0.5, -1, 0)
-    return np.stack([map_coordinates(layers[..., k], where, order=1, mode="nearest") for k in range(3)], axis=-1)
+    """Samples layers [rows, columns, 3] bilinearly at points [..., 2] of the photograph: [..., 3]."""
+    pixels = np.moveaxis((points[..., ::-1] + 0.5) * ZOOM - 0.5, -1, 0)
+    return np.stack([map_coordinates(layers[..., k], pixels, order=1, mode="nearest") for k in range(3)], axis=-1)
 
 
 class FaceRenderer:
-    """Frames of one speaker on one occasion; warped faces are kept, since a clip shows few distinct ones.
+    """Renders the frames of one speaker on one occasion. Caches warped faces, because a clip shows few distinct ones.
 
     Attributes:
-        look: the speaker's.
+        look: of the speaker.
         frame_size: width and height of the frames, pixels.
     """
 
@@ -55,8 +55,8 @@ class FaceRenderer:
         Args:
             look: of the speaker.
             frame_size: width and height, pixels.
-            face_height: mean height of a face as a share of the frame's shorter side.
-            rng: for the wall's pattern.
+            face_height: mean height of a face, as a share of the frame's shorter side.
+            rng: generator for the wall's pattern.
         """
         self.look = look
         self.frame_size = frame_size
@@ -77,10 +77,10 @@ class FaceRenderer:
         """Draws one frame.
 
         Args:
-            actions: names and amounts of facial actions (expressions.ACTIONS), added to the speaker's own at rest.
-            opening: of the mouth, 0 to 1.
-            blink: 0 to 1.
-            sway: shift of the camera, within +-SWAY_PIXELS (right, down).
+            actions: names and amounts of facial actions (expressions.ACTIONS), added to those of the speaker at rest.
+            opening: opening of the mouth, 0 to 1.
+            blink: closing of the eyes, 0 to 1.
+            sway: shift of the camera (right, down), pixels, within +-SWAY_PIXELS.
 
         Returns:
             uint8 RGB [height, width, 3], contiguous.
@@ -99,7 +99,7 @@ class FaceRenderer:
         return self._compose(self._points + shift, self._region)
 
     def _photograph_points(self) -> np.ndarray:
-        """The point of the photograph that each pixel of the canvas shows at rest, float64 [rows, columns, 2]."""
+        """Returns the point of the photograph that each pixel of the canvas shows at rest, float64 [rows, columns, 2]."""
         width, height = self.frame_size
         rows, columns = np.mgrid[-SWAY_PIXELS : height + SWAY_PIXELS, -SWAY_PIXELS : width + SWAY_PIXELS].astype(float)
         right, down = self.look.offset
@@ -133,5 +133,5 @@ class FaceRenderer:
         return (np.array(self.look.background) + cloud[..., None]).astype(np.float32)
 
     def _compose(self, photo: np.ndarray, region: tuple[slice, slice]) -> np.ndarray:
-        picture = _sample(photograph()[0], photo) * self._brightness[region] + self._backdrop[region]
-        return np.clip(picture * 255 + 0.5, 0, 255).astype(np.uint8)
+        image = _sample(photograph()[0], photo) * self._brightness[region] + self._backdrop[region]
+        return np.clip(image * 255 + 0.5, 0, 255).astype(np.uint8)

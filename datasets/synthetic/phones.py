@@ -17,8 +17,8 @@ class Phone:
         formants: first three resonances of a mean speaker, hertz.
         voicing_db: level of the voiced source, dB; `SILENT` for none.
         noise_db: level of the friction noise, dB; `SILENT` for none.
-        noise_hz: centre of the friction noise, hertz.
-        seconds: neutral duration.
+        noise_hz: centre frequency of the friction noise, hertz.
+        seconds: duration in neutral speech.
     """
 
     formants: tuple[float, float, float]
@@ -29,7 +29,7 @@ class Phone:
 
     @property
     def is_vowel(self) -> bool:
-        """Whether the sound is the nucleus of a syllable."""
+        """Whether the phone is the nucleus of a syllable."""
         return self.voicing_db == 0 and self.seconds >= 0.1
 
 
@@ -82,17 +82,17 @@ CREMA_D_SENTENCES: dict[str, str] = {
     "TSI": "DH AH S ER F AH S IH Z S L IH K",
     "WSI": "W IH L S T AA P IH N AH K AH P AH L _ M IH N IH T S",
 }
-"""CREMA-D's sentence codes ("It's eleven o'clock", ...) and their sounds."""
+"""Phones of CREMA-D's sentences ("It's eleven o'clock", ...) by code."""
 
 RAVDESS_STATEMENTS: dict[str, str] = {
     "01": "K IH D Z AA R T AO K IH NG B AA IH DH AH D AO R",
     "02": "D AO G Z AA R S IH T IH NG B AA IH DH AH D AO R",
 }
-"""RAVDESS's statements, "Kids are talking by the door" and "Dogs are sitting by the door"."""
+"""Phones of RAVDESS's statements, "Kids are talking by the door" and "Dogs are sitting by the door", by code."""
 
 
 def babble(rng: np.random.Generator, syllables: int) -> str:
-    """A random utterance of that many consonant-vowel syllables, with a pause now and then."""
+    """Returns a random utterance of consonant-vowel syllables, with occasional pauses, as symbols separated by spaces."""
     vowels = [symbol for symbol, phone in PHONES.items() if phone.is_vowel]
     consonants = [symbol for symbol, phone in PHONES.items() if not phone.is_vowel]
     return " ".join(f"{rng.choice(consonants)} {rng.choice(vowels)}" for _ in range(syllables))

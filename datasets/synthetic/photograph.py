@@ -1,7 +1,7 @@
-"""The photograph behind every synthetic face, cut out and prepared for warping.
+"""The photograph of which all synthetic faces are warped copies, with its masks.
 
 Public names: ZOOM, FACE_CENTRE, FACE_HEIGHT, photograph.
-The picture is `skimage.data.astronaut()`, in the public domain (NASA). All coordinates are its pixels, (x, y).
+The image is `skimage.data.astronaut()`, in the public domain (NASA). All coordinates are its pixels, (x, y).
 """
 
 import functools
@@ -13,7 +13,7 @@ import skimage.filters
 import skimage.transform
 
 ZOOM = 2
-"""Enlargement of the working copy, so that small features survive warping."""
+"""Magnification of the working copy, so that warping keeps small features."""
 
 FACE_CENTRE = (225.0, 120.0)
 """Middle of the face."""
@@ -62,16 +62,16 @@ def _mask(outline: tuple[tuple[float, float], ...], blur: float) -> np.ndarray:
 
 @functools.cache
 def photograph() -> tuple[np.ndarray, np.ndarray]:
-    """The enlarged photograph and its parts.
+    """Returns the magnified photograph and its masks.
 
     Returns:
-        The picture, float32 RGB [1024, 1024, 3] in [0, 1], with a dark line between teeth and lower lip that opens
-        into the mouth's cavity; and the soft masks of person, hair and clothes, float32 [1024, 1024, 3] in [0, 1].
+        The image, float32 RGB [1024, 1024, 3] in [0, 1], with a dark line between teeth and lower lip that opens to the cavity
+        of the mouth; and soft masks of person, hair and clothes, float32 [1024, 1024, 3] in [0, 1].
     """
     source = skimage.data.astronaut().astype(np.float32) / 255
     side = source.shape[0] * ZOOM
-    picture = skimage.transform.resize(source, (side, side), order=1).astype(np.float32)
+    image = skimage.transform.resize(source, (side, side), order=1).astype(np.float32)
     cavity = _mask(_MOUTH_CAVITY, 0.25)[..., None]
-    picture = picture * (1 - cavity) + np.array(_CAVITY_COLOUR, np.float32) * cavity
+    image = image * (1 - cavity) + np.array(_CAVITY_COLOUR, np.float32) * cavity
     masks = [_mask(_OUTLINE, 0.8), _mask(_HAIR, 2.5), _mask(_CLOTHES_TOP, 1.5)]
-    return np.clip(picture, 0, 1), np.stack(masks, axis=-1)
+    return np.clip(image, 0, 1), np.stack(masks, axis=-1)

@@ -1,7 +1,7 @@
-"""How an emotion changes the voice.
+"""The effect of an emotion on the voice.
 
 Public names: Prosody, draw_prosody.
-Directions follow Banse and Scherer (1996) and Juslin and Laukka (2003); the amounts are our choice, set so that a small
+The signs follow Banse and Scherer (1996) and Juslin and Laukka (2003). The amounts are our choice: with them, a small
 convolutional network recognises six classes of unseen speakers about as well as on the real corpora.
 """
 
@@ -12,19 +12,19 @@ import numpy as np
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Prosody:
-    """Change of a voice against its neutral speech; all zero for none.
+    """Changes of a voice relative to its neutral speech; all zero for none.
 
     Attributes:
-        pitch: of the median, semitones.
-        pitch_range: natural logarithm of the size of the accents.
-        contour: rise from the first to the last sound, semitones.
-        rate: natural logarithm of the speed.
-        energy: of the RMS level, dB.
-        tilt: of the source spectrum's fall, dB per octave; negative is brighter.
-        breath: of the aspiration noise, dB.
-        jitter: natural logarithm of the period-to-period variation.
+        pitch: change of the median pitch, semitones.
+        pitch_range: change of the size of accents, natural logarithm.
+        contour: rise of pitch from the first to the last vowel, semitones.
+        rate: change of speed, natural logarithm.
+        energy: change of the RMS level, dB.
+        tilt: change of the source spectrum's fall, dB per octave; negative is brighter.
+        breath: change of the aspiration noise's level, dB.
+        jitter: change of the period-to-period variation, natural logarithm.
         tremor: depth of a 6 Hz modulation of pitch, semitones.
-        formants: natural logarithm of the scale of the formants; a smile shortens the vocal tract.
+        formants: change of the formants' scale, natural logarithm; a smile shortens the vocal tract.
     """
 
     pitch: float = 0.0
@@ -63,16 +63,16 @@ _CLIP_DEVIATION = Prosody(
     tremor=0.15,
     formants=0.01,
 )
-"""Standard deviations between clips that have nothing to do with the label."""
+"""Standard deviations between clips, independent of the label."""
 
 
 def draw_prosody(emotion: str, amount: float, rng: np.random.Generator) -> Prosody:
-    """The prosody of one clip: `amount` times the emotion's, plus what varies from clip to clip.
+    """Draws the prosody of one clip: `amount` times the emotion's, plus random variation between clips.
 
     Args:
         emotion: one of emogan.emotions.EMOTIONS, calm or surprised.
-        amount: of the emotion; the product of the dial and the clip's intensity.
-        rng: the clip's own.
+        amount: product of the dial and the clip's intensity.
+        rng: generator of the clip.
     """
     mean, deviation = dataclasses.asdict(_EMOTIONS[emotion]), dataclasses.asdict(_CLIP_DEVIATION)
     return Prosody(**{name: amount * mean[name] + deviation[name] * float(rng.normal()) for name in mean})

@@ -1,4 +1,4 @@
-"""Made-up ratings of a CREMA-D-like corpus, in the columns of the official summary.
+"""Synthetic ratings of a CREMA-D-like corpus, in the format of the official summary table.
 
 Public names: SUMMARY_COLUMNS, summary_rows.
 """
@@ -13,21 +13,21 @@ from datasets.synthetic.settings import CorpusConfig
 SUMMARY_COLUMNS = [
     "", "FileName", "VoiceVote", "VoiceLevel", "FaceVote", "FaceLevel", "MultiModalVote", "MultiModalLevel",
 ]  # fmt: skip
-"""Of processedResults/summaryTable.csv; the first has no name."""
+"""Columns of processedResults/summaryTable.csv; the first has no name."""
 
 _RECOGNISED = (0.409, 0.582, 0.636)
-"""How often real raters saw the intended emotion: by voice, face and both (Cao et al. 2014)."""
+"""Share of clips in which real raters recognised the intended emotion from voice, face and both (Cao et al. 2014)."""
 
 _TIES = 0.08
 
 
 def summary_rows(config: CorpusConfig) -> list[list[object]]:
-    """One row for each clip, ordered by name: the winning emotions and their mean levels; ties are joined by `:`."""
+    """Returns one row per clip, ordered by name: the winning emotions and their mean levels; ties are joined by `:`."""
     rows: list[list[object]] = []
     for index in range(config.speakers):
         for number, take in enumerate(takes(config, index)):
             rng = stream(config, "raters", index, number)
-            row: list[object] = [PurePosixPath(take.picture).stem]
+            row: list[object] = [PurePosixPath(take.image).stem]
             for recognised in _RECOGNISED:
                 row += _vote(take.emotion, recognised, take.intensity, rng)
             rows.append(row)

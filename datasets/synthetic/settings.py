@@ -1,4 +1,4 @@
-"""Settings of a synthetic corpus, checked at birth.
+"""Settings of a synthetic corpus, checked on creation.
 
 Public names: Dials, CorpusConfig, CorpusFormat, FORMATS.
 """
@@ -12,7 +12,7 @@ from emogan.errors import UserError
 
 def _check_range(name: str, value: float, low: float, high: float) -> None:
     if not low <= value <= high:
-        raise UserError(f"{name} is {value}; it must lie between {low} and {high}")
+        raise UserError(f"{name}={value}: must be from {low} to {high}")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -45,17 +45,17 @@ class Dials:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class CorpusFormat:
-    """What a corpus's official form fixes, and the defaults of its synthetic twin.
+    """The official format of a corpus, and the defaults of its synthetic version.
 
     Attributes:
         frame_size: default width and height, pixels.
         frame_rate: frames per second.
-        seconds: default shortest and longest clip.
-        max_speakers: the number of official speaker ids.
+        seconds: default minimum and maximum clip length.
+        max_speakers: number of official speaker ids.
         clips_per_speaker: default number of clips of a speaker.
-        max_clips_per_speaker: the number of distinct official names of one speaker's clips.
-        face_height: mean height of the face as a share of the frame's shorter side.
-        room_noise_db: mean level of the room, dB against a full-scale sine.
+        max_clips_per_speaker: number of distinct official names of one speaker's clips.
+        face_height: mean height of the face, as a share of the frame's shorter side.
+        room_noise_db: mean level of the room noise, dB against a full-scale sine.
     """
 
     frame_size: tuple[int, int]
@@ -115,7 +115,7 @@ FORMATS: dict[str, CorpusFormat] = {
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class CorpusConfig:
-    """All that the bytes of a synthetic corpus depend on.
+    """The settings that determine the bytes of a synthetic corpus.
 
     Attributes:
         corpus: a key of FORMATS.
@@ -123,10 +123,10 @@ class CorpusConfig:
         clips_per_speaker: number of clips of each speaker.
         seed: of every random choice, 0 or more.
         dials: strength of the ground-truth cues.
-        frame_size: width and height of the pictures, even numbers of pixels.
-        seconds: shortest and longest clip.
-        zipped: whether the clips lie in zip archives, one for each speaker; of RAVDESS only.
-        frame_lists: whether there are lists of each utterance's frames; of VoxCeleb1 only.
+        frame_size: width and height of the images, even numbers of pixels.
+        seconds: minimum and maximum clip length.
+        zipped: whether the clips are in zip archives, one per speaker; RAVDESS only.
+        frame_lists: whether each utterance has a frame list; VoxCeleb1 only.
     """
 
     corpus: str
@@ -141,7 +141,7 @@ class CorpusConfig:
 
     def __post_init__(self) -> None:
         if self.corpus not in FORMATS:
-            raise UserError(f"corpus is {self.corpus!r}; it must be one of {', '.join(FORMATS)}")
+            raise UserError(f"corpus={self.corpus}: must be one of {', '.join(FORMATS)}")
         _check_range(f"speakers of {self.corpus}", self.speakers, 1, self.format.max_speakers)
         _check_range(
             f"clips_per_speaker of {self.corpus}", self.clips_per_speaker, 1, self.format.max_clips_per_speaker
@@ -150,12 +150,12 @@ class CorpusConfig:
         for name, pixels in zip(("width", "height"), self.frame_size, strict=True):
             _check_range(f"frame {name}", pixels, 96, 1920)
             if pixels % 2:
-                raise UserError(f"frame {name} is {pixels}; it must be even, for the video encoders")
+                raise UserError(f"frame {name}={pixels}: must be even, for the video encoders")
         for name, owner in (("zipped", "ravdess"), ("frame_lists", "voxceleb1")):
             if getattr(self, name) and self.corpus != owner:
-                raise UserError(f"{name} is a form of {owner}, not of {self.corpus}; leave it out")
-        _check_range("shortest seconds", self.seconds[0], 0.5, 10)
-        _check_range("longest seconds", self.seconds[1], self.seconds[0], 10)
+                raise UserError(f"{name}: only for {owner}, not for {self.corpus}; leave it out")
+        _check_range("minimum seconds", self.seconds[0], 0.5, 10)
+        _check_range("maximum seconds", self.seconds[1], self.seconds[0], 10)
 
     @property
     def format(self) -> CorpusFormat:

@@ -1,4 +1,4 @@
-"""Speakers: how a voice sounds, how a face looks, and how much the one tells of the other.
+"""Synthetic speakers: their voices and faces, with a given correlation between the two.
 
 Public names: Voice, Look, Speaker, make_speaker, restage.
 """
@@ -11,7 +11,7 @@ from datasets.synthetic.settings import Dials
 
 MEAN_PITCH_HZ = 150.0
 PITCH_SEMITONES = 6.0
-"""One standard deviation of pitch over all speakers; men's mean is then 112 Hz and women's 201 Hz."""
+"""One standard deviation of pitch over all speakers; the mean is then 112 Hz for men and 201 Hz for women."""
 
 TRACT_LOG_SCALE = 0.075
 """One standard deviation of the logarithm of the formant scale."""
@@ -26,8 +26,8 @@ class Voice:
         formant_scale: formant frequencies relative to the mean speaker's; the inverse of vocal-tract length.
         tilt_db: fall of the source spectrum, decibels per octave.
         level_db: RMS level of neutral speech, dB against a full-scale sine.
-        breath_db: level of the aspiration noise against the voiced source, dB.
-        rate: speed against the mean speaker.
+        breath_db: level of the aspiration noise relative to the voiced source, dB.
+        rate: speed relative to the mean speaker's.
     """
 
     pitch_hz: float
@@ -46,18 +46,18 @@ class Look:
         width: of the face.
         jaw: width of the lower face.
         length: of the lower face.
-        eye_gap: distance of the eyes.
+        eye_gap: distance between the eyes.
         nose: width of the nose.
         mouth: width of the mouth.
-        at_rest: actions (see expressions.ACTIONS) that this face shows when it expresses nothing.
+        at_rest: actions (see expressions.ACTIONS) of this face without an expression.
         skin: gains of red, green and blue over the whole person.
         hair: gains of red, green and blue of the hair.
         clothes: gains of red, green and blue of the clothes.
         background: colour of the wall, RGB in [0, 1].
-        light: brightness change from the middle of the face to one face height to the right, and down.
+        light: change of brightness from the middle of the face to one face height to the right, and down.
         exposure: gain of the camera.
-        zoom: size of the face against the corpus's mean.
-        offset: place of the face against its usual one, in face heights (right, down).
+        zoom: size of the face relative to the corpus's mean.
+        offset: shift of the face from its mean position, in face heights (right, down).
         roll: tilt of the head, radians.
     """
 
@@ -150,15 +150,15 @@ def _wall(rng: np.random.Generator, spread: float) -> tuple[float, float, float]
 def make_speaker(speaker_id: str, female: bool, dials: Dials, rng: np.random.Generator) -> Speaker:
     """Draws a speaker.
 
-    Three standard normal traits make the voice: pitch, formant scale and vocal effort; sex explains 72% and 50% of the
-    variance of the first two. The face's traits (shape, complexion, lighting) are `face_voice` times these plus what
-    completes them to unit variance, so `face_voice` is their correlation.
+    Three standard normal traits determine the voice: pitch, formant scale and vocal effort; sex explains 72% and 50% of the
+    variance of the first two. The face's traits (shape, complexion, lighting) are `face_voice` times these, plus noise that
+    completes them to unit variance, so `face_voice` is the correlation.
 
     Args:
         speaker_id: the official id.
-        female: whose mean of pitch and formants.
+        female: sets the mean of pitch and formants.
         dials: `face_voice` and `speaker_spread` are used.
-        rng: this speaker's own.
+        rng: generator of this speaker.
     """
     sex = 1.0 if female else -1.0
     own = np.clip(rng.normal(0, 1, 3), -2.5, 2.5)
@@ -175,7 +175,7 @@ def make_speaker(speaker_id: str, female: bool, dials: Dials, rng: np.random.Gen
 
 
 def restage(look: Look, dials: Dials, rng: np.random.Generator) -> Look:
-    """The same face filmed on another occasion: other wall, clothes, framing and exposure; face and light stay."""
+    """Returns the same face on another occasion: wall, clothes, framing and exposure change; face and light do not."""
     spread = dials.speaker_spread
     return dataclasses.replace(
         look,

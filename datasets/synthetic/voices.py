@@ -1,8 +1,8 @@
 """Source-filter speech synthesis.
 
 Public names: SAMPLE_RATE, Utterance, synthesise.
-After Fant's source-filter model (1960) and Klatt's cascade of formants (1980): a band-limited pulse train and noise,
-shaped every 5 ms by a spectral envelope that holds the source's tilt and the resonances of the vocal tract.
+After Fant's source-filter model (1960) and Klatt's cascade of formants (1980): a band-limited pulse train and noise are
+filtered every 5 ms by a spectral envelope, the product of the source's tilt and the resonances of the vocal tract.
 """
 
 import dataclasses
@@ -30,11 +30,11 @@ _MARGINS_SECONDS = 0.35
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Utterance:
-    """Sound and movement of one clip.
+    """Audio and mouth movement of one clip.
 
     Attributes:
         samples: float32 [n] in [-1, 1], at SAMPLE_RATE.
-        opening: of the mouth, 0 to 1, float64 [n / 80], one value every 5 ms.
+        opening: opening of the mouth, 0 to 1, float64 [n / 80], one value every 5 ms.
         pitch_hz: fundamental frequency, float64 [n / 80], hertz.
         voiced: where the voiced source is within 6 dB of its maximum, bool [n / 80].
     """
@@ -47,7 +47,7 @@ class Utterance:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class _Tracks:
-    """What the synthesiser follows, one value every 5 ms: formants [frames, 3], the rest [frames]."""
+    """Parameters of the synthesiser, one value every 5 ms: formants [frames, 3], the rest [frames]."""
 
     formants: np.ndarray
     voicing_db: np.ndarray
@@ -58,7 +58,7 @@ class _Tracks:
 
 
 def _plan(phones: str, rate: float, seconds: tuple[float, float], rng: np.random.Generator) -> _Tracks:
-    """Lays the sounds out in time: each is steady over its middle 40%, with glides between and silence around."""
+    """Places the phones in time: each is steady over its middle 40%, with glides between, and silence before and after."""
     sounds = [PHONES[symbol] for symbol in phones.split()]
     durations = np.array([sound.seconds for sound in sounds]) / rate * np.exp(0.1 * rng.normal(size=len(sounds)))
     margins = _MARGINS_SECONDS * rng.uniform(0.6, 1.4, 2)
@@ -107,7 +107,7 @@ def _pitch_track(tracks: _Tracks, voice: Voice, prosody: Prosody, rng: np.random
 
 
 def _pulses(pitch_hz: np.ndarray, jitter: float, rng: np.random.Generator) -> np.ndarray:
-    """A band-limited pulse train of unit power: the sum of all harmonics below 7.5 kHz, in closed form."""
+    """Returns a band-limited pulse train of unit power: the sum of all harmonics below 7.5 kHz, in closed form."""
     samples = len(pitch_hz) * _HOP
     pitch = np.interp(np.arange(samples), np.arange(len(pitch_hz)) * _HOP, pitch_hz)
     wobble = gaussian_filter1d(rng.normal(size=samples), SAMPLE_RATE / 400)
@@ -121,7 +121,7 @@ def _pulses(pitch_hz: np.ndarray, jitter: float, rng: np.random.Generator) -> np
 
 
 def _resonances(tracks: _Tracks, formant_scale: float, hertz: np.ndarray) -> np.ndarray:
-    """Magnitude of a cascade of two-pole resonators, each 1 at 0 Hz, [frames, bins]; bandwidths 50 Hz + 4%."""
+    """Returns the magnitude of a cascade of two-pole resonators, each 1 at 0 Hz: [frames, bins]; bandwidths 50 Hz + 4%."""
     higher = np.broadcast_to(_HIGHER_FORMANTS_HZ, (len(tracks.formants), len(_HIGHER_FORMANTS_HZ)))
     gain = np.ones((len(tracks.formants), len(hertz)))
     for centre in np.concatenate([tracks.formants, higher], axis=1).T * formant_scale:
@@ -132,13 +132,13 @@ def _resonances(tracks: _Tracks, formant_scale: float, hertz: np.ndarray) -> np.
 
 
 def _shape(source: np.ndarray, gain: np.ndarray) -> np.ndarray:
-    """Filters with a magnitude response per frame, [frames, bins]; windows overlap by 75%."""
+    """Filters with one magnitude response per frame, [frames, bins]; windows overlap by 75%."""
     frames = len(gain)
     window = np.hanning(_WINDOW + 1)[:-1]
     padded = np.pad(source, (_WINDOW // 2, _WINDOW))
     pieces = np.lib.stride_tricks.sliding_window_view(padded, _WINDOW)[::_HOP][:frames] * window
     shaped = np.fft.irfft(np.fft.rfft(pieces, _FFT) * gain, _FFT)
-    # A zero-phase response reaches before the window's start: turn that part round.
+    # A zero-phase response begins before the window's start: move that part to the front.
     before = (_FFT - _WINDOW) // 2
     shaped = np.roll(shaped, before, axis=1)
     result = np.zeros(frames * _HOP + _FFT)
@@ -163,15 +163,15 @@ def synthesise(
     room_noise_db: float,
     rng: np.random.Generator,
 ) -> Utterance:
-    """Speaks a sentence.
+    """Synthesises a sentence.
 
     Args:
-        phones: symbols of phones.PHONES, separated by spaces, with one vowel at least.
-        voice: the speaker's.
+        phones: symbols of phones.PHONES, separated by spaces, with at least one vowel.
+        voice: of the speaker.
         prosody: of this clip.
-        seconds: shortest and longest clip; speech that does not fit is spoken faster.
-        room_noise_db: RMS level of the room, dB against a full-scale sine.
-        rng: the clip's own.
+        seconds: minimum and maximum clip length; speech that does not fit is spoken faster.
+        room_noise_db: RMS level of the room noise, dB against a full-scale sine.
+        rng: generator of the clip.
     """
     tracks = _plan(phones, voice.rate * float(np.exp(prosody.rate)), seconds, rng)
     pitch_hz = _pitch_track(tracks, voice, prosody, rng)
@@ -201,7 +201,7 @@ def synthesise(
 
 
 def _room(samples: int, level_db: float, rng: np.random.Generator) -> np.ndarray:
-    """Steady noise that falls by 9 dB per octave above 80 Hz to a flat floor 30 dB below."""
+    """Returns stationary noise that falls by 9 dB per octave above 80 Hz, to a flat floor 40 dB below its maximum."""
     spectrum = np.fft.rfft(rng.normal(size=samples))
     hertz = np.fft.rfftfreq(samples, 1 / SAMPLE_RATE)
     shape = (np.maximum(hertz, 80) / 80) ** -1.5 * np.minimum(1, hertz / 40) + 0.01

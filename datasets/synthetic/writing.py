@@ -1,4 +1,4 @@
-"""Writes a corpus to disk, in parallel over speakers; an interrupted run goes on where it stopped.
+"""Writes a corpus to disk, in parallel over speakers. An interrupted run can be resumed.
 
 Public names: make_corpus.
 """
@@ -52,26 +52,26 @@ def make_corpus(
     zipped: bool = False,
     frame_lists: bool = False,
 ) -> None:
-    """Makes a synthetic corpus in the official layout. Clips that are already there are kept.
+    """Generates a synthetic corpus in the official layout. Existing clips are kept.
 
     Args:
-        output_dir: a new or empty folder, or one that an earlier run with the same settings left.
+        output_dir: a new or empty folder, or one written by an earlier run with the same settings.
         corpus: `voxceleb2`, `voxceleb1`, `crema_d` or `ravdess`.
         speakers: number of speakers.
-        clips_per_speaker: number of clips of each; by default 12, 12, 36 and 60. Fewer than all use up emotions first.
+        clips_per_speaker: number of clips of each; by default 12, 12, 36 and 60. Emotions are cycled through first.
         seed: of every random choice.
-        dials: strength of the planted signals; see Dials.
-        workers: number of processes, by default one for each CPU that may be used. The files do not depend on it.
-        frame_size: width and height of the pictures, pixels; by default 224x224, 224x224, 480x360 and 640x360.
-        seconds: shortest and longest clip; by default 3-4, 3-4, 1.8-3.2 and 3-4.
-        zipped: RAVDESS as its zip archives, instead of folders.
-        frame_lists: VoxCeleb1 with the lists of each utterance's frames.
+        dials: strength of the ground-truth cues; see Dials.
+        workers: number of processes; by default one per available CPU. The files do not depend on it.
+        frame_size: width and height of the images, pixels; by default 224x224, 224x224, 480x360 and 640x360.
+        seconds: minimum and maximum clip length; by default 3-4, 3-4, 1.8-3.2 and 3-4.
+        zipped: whether RAVDESS is written as zip archives instead of folders.
+        frame_lists: whether VoxCeleb1 is written with the frame list of each utterance.
 
     Raises:
-        UserError: for a setting out of range, or a folder that holds something else.
+        UserError: a setting is out of range, or the folder contains something else.
     """
     if corpus not in FORMATS:
-        raise UserError(f"corpus is {corpus!r}; it must be one of {', '.join(FORMATS)}")
+        raise UserError(f"corpus={corpus}: must be one of {', '.join(FORMATS)}")
     defaults = FORMATS[corpus]
     config = CorpusConfig(
         corpus=corpus,
@@ -85,7 +85,7 @@ def make_corpus(
         frame_lists=frame_lists,
     )
     if workers is not None and workers < 1:
-        raise UserError(f"workers is {workers}; it must be at least 1")
+        raise UserError(f"workers={workers}: must be at least 1")
     root = Path(output_dir)
     _claim(root, config)
     make = functools.partial(_make_speaker_files, root, config)
@@ -102,7 +102,7 @@ def _map(make: "functools.partial[int]", speakers: int, workers: int) -> Iterato
     if min(workers, speakers) == 1:
         yield from map(make, range(speakers))
         return
-    # Spawned, since a fork of a process that runs TensorFlow's threads may hang.
+    # Spawned, because a forked process may hang on the locks of TensorFlow's threads.
     context = multiprocessing.get_context("spawn")
     with concurrent.futures.ProcessPoolExecutor(min(workers, speakers), context) as pool:
         yield from pool.map(make, range(speakers))
@@ -113,28 +113,28 @@ def _claim(root: Path, config: CorpusConfig) -> None:
     settings = {name: value for name, value in dataclasses.asdict(config).items() if value is not False}
     text = _README.format(corpus=config.corpus, settings=json.dumps(settings, indent=2))
     if root.exists() and not root.is_dir():
-        raise UserError(f"output_dir {root} is a file; give a folder")
+        raise UserError(f"output_dir={root}: is a file; give a folder")
     if readme.is_file():
         if readme.read_text(encoding="utf-8") != text:
             raise UserError(
-                f"output_dir {root} holds a corpus of other settings (see its README.txt); give the same settings or "
+                f"output_dir={root}: contains a corpus with other settings (see its README.txt); give the same settings or "
                 "another folder"
             )
         return
     if root.exists() and any(not path.name.endswith(".part") for path in root.iterdir()):
-        raise UserError(f"output_dir {root} is not empty and holds no synthetic corpus; give a new folder")
+        raise UserError(f"output_dir={root}: is not empty and contains no synthetic corpus; give a new folder")
     _write(readme, text.encode())
 
 
 def _make_speaker_files(root: Path, config: CorpusConfig, index: int) -> int:
     maker = ClipMaker(config, index)
-    # The meshes are tiny: threads of the linear algebra would only spin, up to a second for each picture.
+    # The meshes are tiny: linear-algebra threads would only spin, for up to a second per image.
     with threadpool_limits(1):
         if config.zipped:
             _make_archive(root, config, index, maker)
             return config.clips_per_speaker
         for number, take in enumerate(takes(config, index)):
-            paths = [take.picture] if take.sound is None else [take.picture, take.sound]
+            paths = [take.image] if take.sound is None else [take.image, take.sound]
             if all((root / path).is_file() for path in paths):
                 continue
             for path, data in maker.make(take, number).items():
@@ -150,12 +150,12 @@ def _make_archive(root: Path, config: CorpusConfig, index: int, maker: ClipMaker
     with zipfile.ZipFile(buffer, "w") as archive:
         for number, take in enumerate(takes(config, index)):
             for name, data in maker.make(take, number).items():
-                archive.writestr(zipfile.ZipInfo(name), data)  # of 1980, always
+                archive.writestr(zipfile.ZipInfo(name), data)  # dated 1980, so that bytes do not change
     _write(path, buffer.getvalue())
 
 
 def _write(path: Path, data: bytes) -> None:
-    """Whole or not at all: a reader never sees a half-written file under its own name."""
+    """Writes a file atomically."""
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(path.name + ".part")
     part.write_bytes(data)

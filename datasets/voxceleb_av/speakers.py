@@ -1,4 +1,4 @@
-"""The tables vox1_meta.csv and vox2_meta.csv: who speaks.
+"""The tables of speakers, vox1_meta.csv and vox2_meta.csv.
 
 Public names: Speakers.
 """
@@ -11,7 +11,7 @@ _GENDERS = {"m": "male", "f": "female"}
 
 
 class Speakers:
-    """What the table says of each speaker; nothing where there is no table.
+    """The table's entries for each speaker; empty if there is no table.
 
     Attributes:
         path: the table.
@@ -23,7 +23,7 @@ class Speakers:
         Args:
             path: of the table, which may be missing.
             corpus: VoxCeleb1 or VoxCeleb2.
-            columns: that must be there, beside the speaker's id and Gender.
+            columns: required columns besides the speaker's id and Gender.
 
         Raises:
             UserError: the table is malformed.
@@ -43,9 +43,9 @@ class Speakers:
         return speaker_id in self._cells
 
     def gender(self, speaker_id: str) -> str:
-        """`male` or `female`; empty for a speaker the table does not know."""
+        """Returns `male` or `female`; empty for a speaker who is not in the table."""
         return _GENDERS[self._cells[speaker_id]["Gender"]] if speaker_id in self else ""
 
     def cell(self, speaker_id: str, column: str) -> str:
-        """The text in a further column, of a speaker that the table knows."""
+        """Returns the text in another column, for a speaker in the table."""
         return self._cells[speaker_id][column]

@@ -1,4 +1,4 @@
-"""The TFDS builder `voxceleb_av`: names and splits of VoxCeleb2, and of VoxCeleb1."""
+"""The TFDS builder `voxceleb_av`: names and splits of VoxCeleb2 and VoxCeleb1."""
 
 import collections
 import functools
@@ -17,22 +17,22 @@ from datasets.voxceleb_av.speakers import Speakers
 from emogan.errors import UserError, first_ones
 
 VALIDATION_PERCENT = 2
-"""Share of the development speakers that validate. Our choice."""
+"""Share of the development speakers used for validation. Our choice."""
 _NAME = re.compile(r"(id\d{5})/([\w-]{11})/\d{5}")
 """Of an utterance, in both corpora: speaker, YouTube id, number."""
 
 
 class Builder(PairsBuilder):
-    """Interviews without labels; the official test set; validation speakers by hash.
+    """Interviews without labels; official test set; validation speakers by hash.
 
-    VoxCeleb2: face tracks from mp4, sound from there or from aac. VoxCeleb1: sound from wav, the face of a still crop.
+    VoxCeleb2: face tracks from mp4, audio from mp4 or aac. VoxCeleb1: audio from wav, faces from still crops.
     """
 
     BUILDER_CONFIGS = make_configs(
         Variant(description="VoxCeleb2: face tracks.", folder="VoxCeleb2", markers=("*/mp4/*",), class_names=None),
         Variant(
             name="vox1",
-            description="VoxCeleb1: sound, and still crops of faces.",
+            description="VoxCeleb1: audio, and still crops of faces.",
             folder="VoxCeleb1",
             markers=(voxceleb1.META, voxceleb1.FACES),
             class_names=None,
@@ -44,13 +44,13 @@ class Builder(PairsBuilder):
     MANUAL_DOWNLOAD_INSTRUCTIONS = """\
 VoxCeleb2 is expected in its official layout, in the manual directory itself or in its subfolder VoxCeleb2:
   dev/mp4/id00012/21Uxsk56VDQ/00001.mp4 ...  and test/mp4/...
-  dev/aac/id00012/21Uxsk56VDQ/00001.m4a ...  and test/aac/...  (only used where a video has no sound)
+  dev/aac/id00012/21Uxsk56VDQ/00001.m4a ...  and test/aac/...  (only used if a video has no audio)
   vox2_meta.csv  (only for the speakers' gender)
 VoxCeleb1, for the configurations 64_vox1 to 256_vox1, in the manual directory itself or in its subfolder VoxCeleb1:
   wav/id10001/1zcIwhmdeo4/00001.wav ...  (or dev/wav/... and test/wav/...)
   unzippedFaces/A.J._Buckley/1.6/1zcIwhmdeo4/0000800.jpg ...
   vox1_meta.csv
-  vox1_dev_txt/id10001/1zcIwhmdeo4/00001.txt ...  and vox1_test_txt/...  (frame lists; picks the crop of the moment)
+  vox1_dev_txt/id10001/1zcIwhmdeo4/00001.txt ...  and vox1_test_txt/...  (frame lists, which select the crop)
 Ask for them at https://mm.kaist.ac.kr/datasets/voxceleb/ and unpack the archives."""
 
     def list_clips(self, corpus_dir: Path) -> Listing:
@@ -68,22 +68,22 @@ Ask for them at https://mm.kaist.ac.kr/datasets/voxceleb/ and unpack the archive
         found = media_in(corpus_dir, folders, listing)
         parts: dict[str, set[str]] = collections.defaultdict(set)
         for part in ("dev", "test"):
-            videos, sounds = corpus_dir / part / "mp4", corpus_dir / part / "aac"
-            silent = {path.relative_to(sounds).with_suffix("") for path in found[sounds]}
-            silent.difference_update(path.relative_to(videos).with_suffix("") for path in found[videos])
-            listing.left_out["sound_without_video"] += len(silent)
+            videos, audios = corpus_dir / part / "mp4", corpus_dir / part / "aac"
+            audio_only = {path.relative_to(audios).with_suffix("") for path in found[audios]}
+            audio_only.difference_update(path.relative_to(videos).with_suffix("") for path in found[videos])
+            listing.left_out["sound_without_video"] += len(audio_only)
             for path in found[videos]:
                 clip_id = path.relative_to(videos).with_suffix("").as_posix()
                 match = _NAME.fullmatch(clip_id)
                 if match is None or path.suffix != ".mp4":
-                    listing.bad_name(path, f"not {part}/mp4/<speaker id>/<YouTube id>/<number>.mp4 of VoxCeleb2")
+                    listing.bad_name(path, f"must be {part}/mp4/<speaker id>/<YouTube id>/<number>.mp4")
                     continue
                 clip = Clip(
                     clip_id=clip_id,
                     speaker_id=match[1],
-                    picture_path=path,
-                    sound_path=path,
-                    fallback_sound_path=sounds / f"{clip_id}.m4a",
+                    image_path=path,
+                    audio_path=path,
+                    fallback_audio_path=audios / f"{clip_id}.m4a",
                     features=_features("video", speakers.gender(match[1])),
                 )
                 listing.add(_split(match[1], part), clip)
@@ -94,12 +94,12 @@ Ask for them at https://mm.kaist.ac.kr/datasets/voxceleb/ and unpack the archive
     def _list_voxceleb1(self, corpus_dir: Path, listing: Listing) -> None:
         speakers = Speakers(corpus_dir / voxceleb1.META, "VoxCeleb1", ("VGGFace1 ID", "Set"))
         crops = voxceleb1.Crops(corpus_dir, speakers, listing)
-        for sounds, paths in media_in(corpus_dir, voxceleb1.sound_folders(corpus_dir), listing).items():
+        for folder, paths in media_in(corpus_dir, voxceleb1.audio_folders(corpus_dir), listing).items():
             for path in paths:
-                clip_id = path.relative_to(sounds).with_suffix("").as_posix()
+                clip_id = path.relative_to(folder).with_suffix("").as_posix()
                 match = _NAME.fullmatch(clip_id)
                 if match is None or path.suffix != ".wav":
-                    listing.bad_name(path, "not wav/<speaker id>/<YouTube id>/<number>.wav of VoxCeleb1")
+                    listing.bad_name(path, "must be wav/<speaker id>/<YouTube id>/<number>.wav")
                 elif match[1] not in speakers:
                     listing.reject(path, "unknown_speaker", f"{match[1]} is not in {voxceleb1.META}", clip_id=clip_id)
                 elif not (choice := crops.choose(match[1], match[2], clip_id)).paths:
@@ -109,20 +109,20 @@ Ask for them at https://mm.kaist.ac.kr/datasets/voxceleb/ and unpack the archive
                     clip = Clip(
                         clip_id=clip_id,
                         speaker_id=match[1],
-                        picture_path=choice.paths[0],
-                        other_pictures=choice.paths[1:],
-                        sound_path=path,
+                        image_path=choice.paths[0],
+                        other_images=choice.paths[1:],
+                        audio_path=path,
                         features=_features(choice.pairing, speakers.gender(match[1])),
                     )
                     listing.add(_split(match[1], speakers.cell(match[1], "Set")), clip)
 
 
 def _check_parts(corpus_dir: Path, parts: Mapping[str, Collection[str]]) -> None:
-    """Raises UserError where a speaker is in both parts: the official ones share none."""
-    if both := sorted(speaker for speaker, seen in parts.items() if len(seen) > 1):
+    """Raises UserError if a speaker is in both parts; the official parts share none."""
+    if both := sorted(speaker for speaker, found in parts.items() if len(found) > 1):
         raise UserError(
-            f"{corpus_dir} has speakers in dev/mp4 and in test/mp4, so they would be trained on and tested on: "
-            f"{first_ones(both)}; remove them from one of the two (VoxCeleb2's parts share none)"
+            f"{corpus_dir} has the same speakers in dev/mp4 (training) and test/mp4: {first_ones(both)}; remove them from "
+            "one of the two (VoxCeleb2's parts share none)"
         )
 
 
@@ -135,5 +135,5 @@ def _split(speaker_id: str, part: str) -> str:
 
 @functools.cache
 def _features(pairing: str, gender: str) -> dict[str, str]:
-    """One object for all clips that share it: there may be a million."""
+    """Returns one object for all clips with these features, because there may be a million clips."""
     return {"pairing": pairing, "speaker_gender": gender}

@@ -1,6 +1,6 @@
 """Builds the miniature corpora in dummy_data.
 
-The videos of VoxCeleb2 are silent, and one has no sound beside it either; the test speaker of VoxCeleb1 has no frame lists.
+The videos of VoxCeleb2 have no audio, and one has no audio file either; the test speaker of VoxCeleb1 has no frame lists.
 """
 
 from typing import ClassVar

@@ -1,1 +1,1 @@
-"""Files of sound and video, whatever their kind: which there are, how they are opened, and their sound."""
+"""Audio and video files: the supported formats, opening containers, and decoding audio."""

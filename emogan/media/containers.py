@@ -1,4 +1,4 @@
-"""Opens media containers held in memory, and chooses their streams by what they are.
+"""Opens media containers in memory and selects their streams.
 
 Public names: open_file, tracks, decoder, packets, in_time, damage. Every fault becomes a MediaError.
 """
@@ -17,70 +17,70 @@ from emogan.errors import MediaError
 from emogan.media import kinds
 
 MAX_WORK_SECONDS = 120.0
-"""On one file, more than a hundred times what the slowest sound clip takes: only files made to do harm take longer."""
+"""Time limit per file, more than 100 times that of the slowest valid clip; only malicious files take longer."""
 
-# A text file can be a playlist that names other files or addresses: only real containers, and nothing from elsewhere.
+# Only media containers, and no access to other files or addresses: a text file could be a playlist that names some.
 _OPTIONS = {"format_whitelist": ",".join(sorted(kinds.DEMUXERS)), "protocol_whitelist": ""}
 _COVER = Disposition.attached_pic | Disposition.timed_thumbnails
-_ASIDE = (
+_SECONDARY = (
     Disposition.comment | Disposition.dub | Disposition.lyrics | Disposition.karaoke | Disposition.hearing_impaired
     | Disposition.visual_impaired | Disposition.clean_effects | Disposition.non_diegetic | Disposition.descriptions
 )  # fmt: skip
-"""Not what was recorded with the picture."""
+"""Streams other than the original recording."""
 
 T = TypeVar("T")
 
 
 def open_file(path: Path, data: bytes) -> av.container.InputContainer:
-    """Opens the file `path`, which holds `data`. Raises MediaError: `truncated` or `not_media`."""
+    """Opens `data`, the content of the file `path`. Raises MediaError: `truncated` or `not_media`."""
     if kinds.is_cut_off(data):
-        raise MediaError(path, "truncated", f"it is cut off: more should follow behind its {len(data):,} bytes")
+        raise MediaError(path, "truncated", f"more data should follow after {len(data):,} bytes")
     try:
         return av.open(io.BytesIO(data), options=_OPTIONS, metadata_errors="replace")
     except av.FFmpegError as error:
-        # The first bytes still say that this was media: an MP4 that lost its end lost its index too.
+        # The first bytes show that this is media: a truncated MP4 has lost its index.
         if kinds.is_container(data):
             raise MediaError(path, "truncated", f"the container is incomplete: {error.strerror}") from error
-        raise MediaError(path, "not_media", f"no media container: {error.strerror}") from error
+        raise MediaError(path, "not_media", f"not a media container: {error.strerror}") from error
 
 
 def tracks(container: av.container.InputContainer, kind: Literal["video", "audio"]) -> list[av.stream.Stream]:
-    """The streams of a kind, the one that was recorded first: no cover picture, and what is commentary comes last.
+    """Returns the streams of a kind without cover images, original recordings first, commentary and the like last.
 
-    Of streams alike the one comes first that FFmpeg takes for the best, by their marks, length and quality.
+    Among equals, FFmpeg's best stream comes first (by disposition, length and quality).
     """
     best = container.streams.best(kind)
-    streams = [one for one in container.streams if one.type == kind and not one.disposition & _COVER]
-    return sorted(streams, key=lambda one: (one.codec_context is None, bool(one.disposition & _ASIDE), one is not best))
+    streams = [s for s in container.streams if s.type == kind and not s.disposition & _COVER]
+    return sorted(streams, key=lambda s: (s.codec_context is None, bool(s.disposition & _SECONDARY), s is not best))
 
 
 def decoder(path: Path, stream: av.stream.Stream) -> av.CodecContext:
-    """The stream's decoder. Raises MediaError: `undecodable`."""
+    """Returns the stream's decoder. Raises MediaError: `undecodable`."""
     if stream.codec_context is None:
-        raise MediaError(path, "undecodable", f"no decoder for the {stream.type} stream's codec, or for none at all")
+        raise MediaError(path, "undecodable", f"the codec of the {stream.type} stream is unsupported or missing")
     return stream.codec_context
 
 
 def packets(path: Path, container: av.container.InputContainer, stream: av.stream.Stream) -> Iterator[av.Packet]:
-    """The packets of one stream, and an empty one at the end. Raises MediaError: `truncated`, `too_slow`."""
+    """Yields the packets of a stream, and an empty one at the end. Raises MediaError: `truncated`, `too_slow`."""
     if any(entry.size and entry.pos + entry.size > container.size for entry in stream.index_entries):
         raise MediaError(path, "truncated", f"the file ends before its {stream.type} does")
-    # PyAV reads behind the end of a list where further streams appeared on the way; then all packets have been given.
+    # If streams appear while reading, PyAV raises an IndexError after the last packet.
     with contextlib.suppress(IndexError):
         yield from in_time(path, container.demux(stream))
 
 
 @contextlib.contextmanager
-def damage(path: Path, what: str) -> Iterator[None]:
-    """Turns what PyAV raises for damaged data into a MediaError."""
+def damage(path: Path, message: str) -> Iterator[None]:
+    """Converts PyAV's exceptions for damaged data into a MediaError."""
     try:
         yield
-    except (av.FFmpegError, ValueError) as error:  # ValueError: the format changes on the way
-        raise MediaError(path, "truncated", f"{what}: {getattr(error, 'strerror', error)}") from error
+    except (av.FFmpegError, ValueError) as error:  # ValueError: the format changes within the stream
+        raise MediaError(path, "truncated", f"{message}: {getattr(error, 'strerror', error)}") from error
 
 
 def in_time(path: Path, work: Iterable[T]) -> Iterator[T]:
-    """Hands on the items of `work`; raises MediaError where they take longer than MAX_WORK_SECONDS."""
+    """Yields the items of `work`; raises MediaError, `too_slow`, after MAX_WORK_SECONDS."""
     end = time.monotonic() + MAX_WORK_SECONDS
     for item in work:
         if time.monotonic() >= end:

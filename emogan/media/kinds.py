@@ -1,6 +1,6 @@
-"""The kinds of media files: those that are listed are those that are opened. And whether a file has its end.
+"""Supported media formats, by suffix and content, and the detection of truncated files.
 
-Public names: SOUND_SUFFIXES, VIDEO_SUFFIXES, SUFFIXES, ARCHIVE_SUFFIX, DEMUXERS, is_of_interest, is_container,
+Public names: AUDIO_SUFFIXES, VIDEO_SUFFIXES, SUFFIXES, ARCHIVE_SUFFIX, DEMUXERS, is_of_interest, is_container,
 is_cut_off, mp3_frames.
 """
 
@@ -12,7 +12,7 @@ import shutil
 from collections.abc import Callable
 from pathlib import PurePath
 
-_SOUND_KINDS = {
+_AUDIO_KINDS = {
     ".aac": "aac", ".ac3": "ac3", ".aif": "aiff", ".aiff": "aiff", ".amr": "amr", ".caf": "caf", ".flac": "flac",
     ".m4a": "mov", ".mka": "matroska", ".mp3": "mp3", ".oga": "ogg", ".ogg": "ogg", ".opus": "ogg", ".wav": "wav",
     ".wma": "asf",
@@ -22,88 +22,88 @@ _VIDEO_KINDS = {
     ".m4v": "mov", ".mkv": "matroska", ".mov": "mov", ".mp4": "mov", ".mpeg": "mpeg", ".mpg": "mpeg", ".mts": "mpegts",
     ".ogv": "ogg", ".ts": "mpegts", ".vob": "mpeg", ".webm": "matroska", ".wmv": "asf",
 }  # fmt: skip
-SOUND_SUFFIXES = frozenset(_SOUND_KINDS)
-"""How the names of files with sound alone end."""
+AUDIO_SUFFIXES = frozenset(_AUDIO_KINDS)
+"""Suffixes of audio files."""
 VIDEO_SUFFIXES = frozenset(_VIDEO_KINDS)
-"""How the names of files with pictures end."""
-SUFFIXES = SOUND_SUFFIXES | VIDEO_SUFFIXES
+"""Suffixes of video files."""
+SUFFIXES = AUDIO_SUFFIXES | VIDEO_SUFFIXES
 ARCHIVE_SUFFIX = ".zip"
-DEMUXERS = frozenset((_SOUND_KINDS | _VIDEO_KINDS).values())
-"""FFmpeg's names of the containers, all of them real ones. (A text can be a playlist that names other files.)"""
+DEMUXERS = frozenset((_AUDIO_KINDS | _VIDEO_KINDS).values())
+"""FFmpeg's names of the containers. Playlists are not among them: a text file could name other files."""
 
 _FURTHER_ARCHIVES = {".7z", ".rar", ".zst"}
-"""Beside those that Python knows."""
+"""Suffixes of archives that Python does not know."""
 _UNFINISHED = {".aria2", ".crdownload", ".download", ".filepart", ".opdownload", ".part", ".partial"}
-"""What browsers and other programs write while they download."""
+"""Suffixes of unfinished downloads."""
 _PIECE = re.compile(r"\.(\d{3}|[rz]\d\d)|_part[a-z]{2}", re.IGNORECASE)
-"""How the pieces of an archive end, those of VoxCeleb among them."""
+"""Suffixes of split archives, including VoxCeleb's."""
 
 _EBML, _SEGMENT = b"\x1aE\xdf\xa3", b"\x18S\x80g"
 _ASF_HEADER = bytes.fromhex("3026b2758e66cf11a6d900aa0062ce6c")
 _BOXES = {b"ftyp", b"moov", b"mdat", b"moof", b"wide", b"free", b"skip"}
 _PLACEHOLDERS = range(0x7FFF0000, 2**64)
-"""Sizes that nobody has put right: 2 or 4 GiB, or a little less."""
+"""Sizes written by streaming encoders: 2 or 4 GiB, or slightly less."""
 _OGG_PAGE = re.compile(rb"OggS\0(.).{8}(.{4}).{8}(.)", re.DOTALL)
-"""Flags, number of the stream, number of segments, whose sizes follow (RFC 3533)."""
+"""Groups: flags, serial number of the stream, number of segments; the segment sizes follow (RFC 3533)."""
 _OGG_END = 4
 _MP3_INFO = re.compile(
     rb"\xff[\xe2-\xff]..(?:..)?\0{9,32}(?:(?:Xing|Info)...[\1\3\5\7\x09\x0b\x0d\x0f]|VBRI.{10})(.{4})", re.DOTALL
 )
-"""The first frame of an MP3 file, without sound, where it says how many frames follow; Xing's flags are odd if it does."""
+"""MP3 info frame (Xing or VBRI) with the number of frames; Xing's flags are odd if it has one."""
 
 
 def is_of_interest(name: str) -> bool:
-    """Tells by its name whether a file is media or an archive, also of a kind that is not read here, or the download of one."""
+    """Tells by the name whether a file is media or an archive, also of an unsupported format, or an unfinished download."""
     suffix = PurePath(name).suffix.lower()
     return suffix in _suffixes_of_interest() or bool(_PIECE.fullmatch(suffix or name[-len("_partaa") :]))
 
 
 @functools.cache
 def _suffixes_of_interest() -> frozenset[str]:
-    import av  # not needed where nothing is listed, and `import datasets` is to be quick
+    import av  # a local import keeps `import datasets` fast
 
-    types = mimetypes.MimeTypes()  # as Python knows them, whatever the machine has
+    types = mimetypes.MimeTypes()  # Python's own table, not the machine's
     known = types.types_map[False] | types.types_map[True]
     media = {suffix for suffix, kind in known.items() if kind.startswith(("audio/", "video/"))}
     for name in sorted(av.formats_available):
         try:
-            kind = av.format.ContainerFormat(name, "w")
+            container = av.format.ContainerFormat(name, "w")
             file = av.open(io.BytesIO(), "w", format=name)
-        except (av.FFmpegError, ValueError):  # one that is only read
+        except (av.FFmpegError, ValueError):  # a format that FFmpeg only reads
             continue
-        suffixes = {f".{end.strip().lower()}" for end in kind.extensions}
-        is_media = not kind.no_file and {file.default_video_codec, file.default_audio_codec} != {"none"}
-        media = media | suffixes if is_media else media - suffixes  # of subtitles, lists and pictures
-    pictures = {suffix for suffix, kind in known.items() if kind.startswith("image/")}
+        suffixes = {f".{end.strip().lower()}" for end in container.extensions}
+        is_media = not container.no_file and {file.default_video_codec, file.default_audio_codec} != {"none"}
+        media = media | suffixes if is_media else media - suffixes  # subtitles, playlists, images
+    images = {suffix for suffix, kind in known.items() if kind.startswith("image/")}
     archives = {f".{end.rpartition('.')[2]}" for _, ends, _ in shutil.get_unpack_formats() for end in ends}
-    read = SOUND_SUFFIXES | VIDEO_SUFFIXES | {ARCHIVE_SUFFIX}
+    read = AUDIO_SUFFIXES | VIDEO_SUFFIXES | {ARCHIVE_SUFFIX}
     archives |= {suffix.lower() for suffix in types.encodings_map}
-    return read | (media - pictures) | archives | _FURTHER_ARCHIVES | _UNFINISHED
+    return read | (media - images) | archives | _FURTHER_ARCHIVES | _UNFINISHED
 
 
 def is_container(data: bytes) -> bool:
-    """Tells whether a file begins as one of the containers do, to which AC-3, AAC (ADTS) and AMR do not belong."""
+    """Tells whether a file starts like a container format. AC-3, AAC (ADTS) and AMR are not containers."""
     return any(is_kind(data) for is_kind, _ in _CHECKS)
 
 
 def is_cut_off(data: bytes) -> bool:
-    """Tells whether a media file says itself that more should follow; FFmpeg leaves out what is torn and says nothing.
+    """Tells whether a media file is truncated according to its own structure; FFmpeg drops incomplete data silently.
 
-    Where a file says nothing of its size, as a live recording, or is of another kind, it counts as whole. That FLAC and MP3
-    lack samples shows when they are decoded. AC-3, AAC (ADTS) and AMR are packets and nothing else: one of these files that
-    ends between two packets is as good as a shorter recording, so nobody can tell.
+    Files without size information, such as live recordings, and other formats count as complete. FLAC and MP3 are checked
+    after decoding. AC-3, AAC (ADTS) and AMR consist only of packets: a file that ends between two packets looks like a
+    shorter recording.
     """
     return next((is_torn(data) for is_kind, is_torn in _CHECKS if is_kind(data)), False)
 
 
 def mp3_frames(data: bytes) -> int:
-    """How many frames an MP3 file says that it has; 0 where it does not, as one from a live encoder."""
+    """Returns the number of frames according to an MP3 file's info frame; 0 without one, as from live encoders."""
     info = _MP3_INFO.search(data)
     return int.from_bytes(info[1] or b"", "big") if info else 0
 
 
 def _is_torn_flv(data: bytes) -> bool:
-    position = int.from_bytes(data[5:9], "big") + 4  # behind the header: its length, and the size of no tag before
+    position = int.from_bytes(data[5:9], "big") + 4  # after the header and the size of the previous tag
     while position < len(data):  # a tag: type, 3 bytes of size, 7 of time and stream, data, 4 of the tag's size
         position += 11 + int.from_bytes(data[position + 1 : position + 4], "big") + 4
     return position != len(data)
@@ -115,7 +115,7 @@ def _is_torn_mp4(data: bytes) -> bool:
         size, kind = int.from_bytes(data[position : position + 4], "big"), data[position + 4 : position + 8]
         if size == 1:
             size = int.from_bytes(data[position + 8 : position + 16], "big")
-        if size < 8:  # 0: to the end of the file
+        if size < 8:  # 0 means up to the end of the file
             return False
         position += size
         if kind in (b"mdat", b"moov", b"moof") and position > len(data):
@@ -143,7 +143,7 @@ def _is_torn_matroska(data: bytes) -> bool:
 
 
 def _ebml_size(data: bytes, position: int) -> tuple[int, int, bool]:
-    """A number of EBML, the place behind it, and whether it is not the one that stands for an unknown size."""
+    """Returns an EBML size, the position after it, and whether the size is known."""
     length = 9 - data[position : position + 1].rjust(1, b"\0")[0].bit_length()
     number = int.from_bytes(data[position : position + length], "big") & (2 ** (7 * length) - 1)
     return number, position + length, number != 2 ** (7 * length) - 1
@@ -154,7 +154,7 @@ def _is_torn_asf(data: bytes) -> bool:
     for _ in ("header", "data"):
         size = int.from_bytes(data[position + 16 : position + 24], "little")
         position += size
-        if size < 24:  # the data of a live recording
+        if size < 24:  # data of a live recording
             return False
     return position > len(data)
 
@@ -163,7 +163,7 @@ def _is_torn_program_stream(data: bytes) -> bool:
     position = 0
     while position + 4 <= len(data) and data[position : position + 3] == b"\0\0\1":
         code = data[position + 3]
-        if code == 0xBA:  # a pack's head, of MPEG-2 or MPEG-1
+        if code == 0xBA:  # pack header of MPEG-2 or MPEG-1
             mpeg_2 = data[position + 4 : position + 5] >= b"\x40"
             position += 14 + (data[position + 13 : position + 14] or b"\0")[0] % 8 if mpeg_2 else 12
         elif code == 0xB9:  # the end
@@ -176,7 +176,7 @@ def _is_torn_program_stream(data: bytes) -> bool:
 
 
 def _is_torn_ogg(data: bytes) -> bool:
-    """Each stream's last page is marked as such (RFC 3533, 7845), so that the end of a recording shows."""
+    """Complete files have an end flag on the last page of each stream (RFC 3533, 7845)."""
     marked: dict[bytes, bool] = {}
     end = size = 0
     for page in _OGG_PAGE.finditer(data):
@@ -187,23 +187,23 @@ def _is_torn_ogg(data: bytes) -> bool:
 
 
 def _is_torn_chunk(data: bytes, name: bytes, position: int, width: int) -> bool:
-    """Whether the chunk of that name ends; the first is at `position`, and sizes of `width` bytes follow the names."""
-    while (begin := position + 4 + width) <= len(data):
-        size = int.from_bytes(data[position + 4 : begin], "big")
+    """Tells whether chunk `name` is truncated. The first chunk is at `position`; sizes have `width` bytes."""
+    while (start := position + 4 + width) <= len(data):
+        size = int.from_bytes(data[position + 4 : start], "big")
         if data[position : position + 4] == name:
-            return size not in _PLACEHOLDERS and begin + size > len(data)
-        position = begin + size + (size % 2 if width == 4 else 0)
+            return size not in _PLACEHOLDERS and start + size > len(data)
+        position = start + size + (size % 2 if width == 4 else 0)
     return True
 
 
 def _is_torn_rf64(data: bytes) -> bool:
-    """A WAV file that may be larger than 4 GiB: the size of its samples is in its first chunk."""
-    size, begin = int.from_bytes(data[28:36], "little"), data.find(b"data", 36) + 8
-    return begin < 8 or (size not in _PLACEHOLDERS and begin + size > len(data))
+    """RF64 is WAV for files above 4 GiB; the size of the samples is in the first chunk."""
+    size, start = int.from_bytes(data[28:36], "little"), data.find(b"data", 36) + 8
+    return start < 8 or (size not in _PLACEHOLDERS and start + size > len(data))
 
 
 def _packet_bytes(data: bytes) -> int:
-    """Bytes of a packet of an MPEG transport stream, with or without the time before it; 0 for other files."""
+    """Returns the packet size of an MPEG transport stream, with or without timestamps; 0 for other files."""
     return next((n for n in (188, 192) if len(data) > 3 * n and data[n - 188 : 4 * n : n] == b"GGGG"), 0)
 
 
@@ -222,4 +222,4 @@ _CHECKS: tuple[tuple[Callable[[bytes], object], Callable[[bytes], bool]], ...] =
     (lambda data: data[:4] == b"RF64", _is_torn_rf64),
     (lambda data: data[:4] == b"fLaC" or data[:3] == b"ID3", lambda data: False),
 )  # fmt: skip
-"""How a kind of file is known, and how it is told that one is torn."""
+"""Pairs of functions: whether a file has a format, and whether it is truncated."""

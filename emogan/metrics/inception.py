@@ -1,6 +1,6 @@
-"""Inception's features of pictures, on which the paper's FID and IS are: `load_inception`.
+"""Inception features for FID and IS, as in the paper: `load_inception`.
 
-The network is not part of this package; it comes from TF-Hub or from a folder.
+The network is not part of this package; it is loaded from TF-Hub or a folder.
 """
 
 from collections.abc import Callable
@@ -13,45 +13,44 @@ import tensorflow_hub
 from emogan.errors import UserError
 
 TF_HUB = tfgan.eval.INCEPTION_TFHUB
-"""Address of the usual network."""
+"""Address of the default network."""
 _SIDE = tfgan.eval.INCEPTION_DEFAULT_IMAGE_SIZE
 _OUTPUTS = (tfgan.eval.INCEPTION_FINAL_POOL, tfgan.eval.INCEPTION_OUTPUT)
 _BATCH = 32
 
 
 def load_inception(module: str) -> Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]:
-    """Loads a network that tells what is in a picture.
+    """Loads an Inception network.
 
     Args:
-        module: an address at TF-Hub, such as `TF_HUB`, or a folder with the SavedModel that it gives: pictures, float32
-            [n, 299, 299, 3] in [-1, 1], to a dictionary with `pool_3`, features, and `logits`.
+        module: an address on TF-Hub, such as `TF_HUB`, or a folder with its SavedModel: from images, float32
+            [n, 299, 299, 3] in [-1, 1], to a dictionary of `pool_3` (features) and `logits`.
 
     Returns:
-        A function from pictures, float [n, S, S, 1 or 3] in [-1, 1], to features, float32 [n, d], and logits, float32
-        [n, classes]. Grey pictures, such as spectrograms, are taken for red, green and blue alike; all are resized
-        bilinearly.
+        A function from images, float [n, S, S, 1 or 3] in [-1, 1], to features, float32 [n, d], and logits, float32
+        [n, classes]. Single-channel images, such as spectrograms, are repeated to three channels; all are resized bilinearly.
 
     Raises:
-        UserError: where the network cannot be had, or is another one.
+        UserError: if the network cannot be loaded, or has other outputs.
     """
     try:
         network = tensorflow_hub.load(module)
-    except Exception as error:  # what a download or a damaged folder raises is of many kinds
+    except Exception as error:  # downloads and damaged folders raise many types
         reason = str(error).strip().partition("\n")[0]
         raise UserError(
-            f"Inception cannot be had from {module} ({reason}); give the folder of its SavedModel, as unpacked from {TF_HUB}, "
-            "or leave it out: the figures on the recogniser's own features need no download"
+            f"cannot load Inception from {module} ({reason}); give the folder of its SavedModel, unpacked from {TF_HUB}, or "
+            "omit it: metrics on the recogniser's features need no download"
         ) from error
 
-    def features_and_logits(pictures: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        found: tuple[list[np.ndarray], list[np.ndarray]] = ([], [])
-        for batch in tf.data.Dataset.from_tensor_slices(pictures.astype(np.float32)).batch(_BATCH):
+    def features_and_logits(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        results: tuple[list[np.ndarray], list[np.ndarray]] = ([], [])
+        for batch in tf.data.Dataset.from_tensor_slices(images.astype(np.float32)).batch(_BATCH):
             resized = tf.image.resize(batch, [_SIDE, _SIDE])
             outputs = network(tf.broadcast_to(resized, [*resized.shape[:3], 3]))
             if not isinstance(outputs, dict) or not set(_OUTPUTS) <= set(outputs):
-                raise UserError(f"the network in {module} does not give {' and '.join(_OUTPUTS)}; give Inception's")
-            for values, name in zip(found, _OUTPUTS, strict=True):
+                raise UserError(f"the network in {module} has no outputs {' and '.join(_OUTPUTS)}; give Inception")
+            for values, name in zip(results, _OUTPUTS, strict=True):
                 values.append(tf.reshape(outputs[name], [len(batch), -1]).numpy())
-        return np.concatenate(found[0]), np.concatenate(found[1])
+        return np.concatenate(results[0]), np.concatenate(results[1])
 
     return features_and_logits

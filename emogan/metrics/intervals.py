@@ -1,4 +1,4 @@
-"""The uncertainty of a mean: `t_interval`, which gives an Estimate, `speaker_means` for dependent items, and `no_interval`."""
+"""Confidence intervals of means: `t_interval`, which returns an `Estimate`, `speaker_means`, and `no_interval`."""
 
 import dataclasses
 
@@ -8,21 +8,21 @@ from scipy import stats
 from emogan.errors import UserError
 
 MIN_SPEAKERS = 6
-"""Fewer speakers than these say too little of the next speaker for an interval over speakers."""
+"""Minimum number of speakers for an interval over speakers."""
 _ROUNDING = 1e-12
-"""Values that lie no further apart differ by rounding alone."""
+"""Range of values up to which they count as equal."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Estimate:
-    """A mean and its interval.
+    """A mean with its confidence interval.
 
     Attributes:
-        mean: the mean of the values.
-        low: lower end of the two-sided 95% interval, in the unit of the values; None where there is none (`no_interval`).
+        mean: mean of the values.
+        low: lower end of the two-sided 95% interval, in the unit of the values; None if there is none (`no_interval`).
         high: its upper end, or None.
-        n: the number of values.
-        unit: what one value stands for: `items` or `speakers`.
+        n: number of values.
+        unit: what a value belongs to: `items` or `speakers`.
     """
 
     mean: float
@@ -33,9 +33,10 @@ class Estimate:
 
 
 def no_interval(values: np.ndarray, unit: str = "items") -> str:
-    """Why there is no interval of the mean of independent values [n], in words; empty where there is one.
+    """Returns the reason why the mean of independent values [n] has no interval; empty if it has one.
 
-    Fewer speakers than `MIN_SPEAKERS` have none, nor have values that are all equal: no spread is no evidence of the next.
+    There is none for fewer than `MIN_SPEAKERS` speakers, and none if all values are equal, which gives no estimate of the
+    variance.
     """
     if unit == "speakers" and len(values) < MIN_SPEAKERS:
         return f"{len(values)} speakers"
@@ -43,16 +44,16 @@ def no_interval(values: np.ndarray, unit: str = "items") -> str:
 
 
 def t_interval(values: np.ndarray, unit: str = "items") -> Estimate:
-    """The mean of independent values [n] with its two-sided 95% Student interval, mean +- t(0.975, n - 1) s / sqrt(n).
+    """Mean of independent values [n] with its two-sided 95% Student interval, mean +- t(0.975, n - 1) s / sqrt(n).
 
-    Where there is no interval (see `no_interval`), its ends are None.
+    If there is no interval (see `no_interval`), its ends are None.
 
     Raises:
         UserError: for fewer than 2 values.
     """
     n = len(values)
     if n < 2:
-        raise UserError(f"there are {n} {unit}; an interval of their mean needs at least 2")
+        raise UserError(f"{n} {unit}; an interval of the mean needs at least 2")
     mean = float(np.mean(values))
     if no_interval(values, unit):
         return Estimate(mean=mean, low=None, high=None, n=n, unit=unit)
@@ -61,18 +62,16 @@ def t_interval(values: np.ndarray, unit: str = "items") -> Estimate:
 
 
 def speaker_means(values: np.ndarray, speaker_ids: np.ndarray) -> np.ndarray:
-    """One value per speaker, float64 [speakers], in sorted order of the ids: the mean of the speaker's items.
+    """Mean of each speaker's items, float64 [speakers], in sorted order of the ids.
 
     Args:
         values: one number per item, [n].
         speaker_ids: the speaker of each item, [n].
 
     Raises:
-        UserError: where the two differ in length.
+        UserError: if the lengths differ.
     """
     if len(values) != len(speaker_ids):
-        raise UserError(
-            f"there are {len(values)} values and {len(speaker_ids)} speaker ids; each value needs its speaker"
-        )
+        raise UserError(f"{len(values)} values and {len(speaker_ids)} speaker ids; the numbers must be equal")
     speakers, index = np.unique(speaker_ids, return_inverse=True)
     return np.bincount(index, weights=values, minlength=len(speakers)) / np.bincount(index)

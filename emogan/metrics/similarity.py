@@ -1,7 +1,7 @@
-"""How like its paired real picture a generated one is: `ssim`, and the references that make it readable.
+"""Similarity of generated images to their paired real images, with references.
 
-Public names: `ssim`, `class_mean_ssim`, `shuffled_pairing` and its result ShuffledPairing. Pictures are spectrograms or
-faces, float [n, S, S, channels] in [-1, 1].
+Public names: `ssim`, `class_mean_ssim`, `shuffled_pairing` and its result `ShuffledPairing`. Images are spectrograms or faces,
+float [n, S, S, channels] in [-1, 1].
 """
 
 import dataclasses
@@ -16,66 +16,62 @@ _FILTER_PIXELS = 11
 
 
 def ssim(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """Structural similarity of each pair (Wang et al. 2004): gaussian window of sigma 1.5 (11 pixels), data range 2.
+    """Structural similarity of each pair (Wang et al. 2004): Gaussian window of sigma 1.5 (11 pixels), data range 2.
 
-    The mean of the map over the pixels whose whole window lies inside the picture, in [-1, 1]; 1 for equal pictures.
+    It is the mean of the map over the pixels whose window is inside the image, in [-1, 1]; 1 for equal images.
 
     Args:
-        first: pictures, float [n, S, S, channels] in [-1, 1], S >= 11; of several channels the mean over them counts.
-        second: their partners, the same shape.
+        first: images, float [n, S, S, channels] in [-1, 1], S >= 11; channels are averaged.
+        second: their partners, of the same shape.
 
     Returns:
-        float64 [n], one per pair; the figure reported is their mean.
+        float64 [n], one per pair; reports contain their mean.
 
     Raises:
-        UserError: where the shapes differ, there is no pair, or the pictures are smaller than the window.
+        UserError: if shapes differ, there are no pairs, or the images are smaller than the window.
     """
     if first.shape != second.shape or first.ndim != 4:
-        raise UserError(
-            f"shapes {first.shape} and {second.shape}: pairs of pictures must be two arrays [n, S, S, channels]"
-        )
+        raise UserError(f"shapes {first.shape} and {second.shape}; both must be the same [n, S, S, channels]")
     if len(first) == 0:
-        raise UserError("there are 0 pairs of pictures; at least 1 is needed")
+        raise UserError("0 pairs of images; at least 1 is needed")
     if min(first.shape[1:3]) < _FILTER_PIXELS:
-        raise UserError(
-            f"pictures of {first.shape[1:3]} are too small; SSIM needs at least {_FILTER_PIXELS} pixels a side"
-        )
+        raise UserError(f"images of {first.shape[1:3]} pixels; SSIM needs at least {_FILTER_PIXELS} pixels per side")
     return np.array([_ssim_of_pair(a, b) for a, b in zip(first, second, strict=True)])
 
 
 def class_mean_ssim(
     real: np.ndarray, labels: np.ndarray, training: np.ndarray, training_labels: np.ndarray
 ) -> np.ndarray:
-    """SSIM of the class's mean training picture to each real one: what knowing the emotion alone would reach.
+    """SSIM of each real image and the mean training image of its class: the value of a prediction from the emotion alone.
 
     Args:
-        real: pictures that are scored, float [n, S, S, channels].
+        real: images to compare, float [n, S, S, channels].
         labels: their classes, int [n].
-        training: pictures of the training set, float [m, S, S, channels].
+        training: images of the training set, float [m, S, S, channels].
         training_labels: their classes, int [m].
 
     Returns:
-        float64 [n], one per real picture.
+        float64 [n], one per real image.
 
     Raises:
-        UserError: where a class of `labels` does not occur in the training set.
+        UserError: if a class of `labels` does not occur in the training set.
     """
     classes, index = np.unique(labels, return_inverse=True)
     missing = np.setdiff1d(classes, training_labels)
     if missing.size:
-        raise UserError(f"class {missing[0]} has no item in the training set; its mean spectrogram needs at least 1")
+        raise UserError(f"class {missing[0]} has no items in the training set; at least 1 is needed")
     means = np.stack([training[training_labels == c].mean(axis=0, dtype=np.float64) for c in classes])
     return ssim(means[index], real)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ShuffledPairing:
-    """SSIM against the own partner compared with SSIM against the partners of others.
+    """SSIM with the paired real image, compared with SSIM with the real images of other items.
 
     Attributes:
-        ssim: mean SSIM of the generated pictures to real ones of other items, over items and shuffles.
-        difference: mean of (SSIM to the own partner - mean SSIM to others' partners), with its 95% interval; above 0
-            where the generated picture follows its own source.
+        ssim: mean SSIM of generated images and real images of other items, over items and shuffles.
+        difference: mean difference of SSIM with the paired image and mean SSIM with others, with its 95% interval; above 0
+            if generated images follow their source.
     """
 
     ssim: float
@@ -90,25 +86,24 @@ def shuffled_pairing(
     shuffles: int = 20,
     seed: int = 0,
 ) -> ShuffledPairing:
-    """Compares the true pairing with shuffles in which no item keeps its partner.
+    """Compares the true pairing with random pairings in which no item keeps its partner.
 
-    Items of one speaker depend on each other, so with at least `MIN_SPEAKERS` speakers the difference and its interval
-    are over one mean difference per speaker; otherwise over items, and the interval is then too narrow where speakers
-    have several items. `difference.unit` says which.
+    Items of one speaker are dependent. With at least `MIN_SPEAKERS` speakers, the interval is therefore over the speakers'
+    mean differences; otherwise over items, which is too narrow if speakers have several. `difference.unit` is the one used.
 
     Args:
         generated: float [n, S, S, channels], n >= 2.
-        real: their partners, the same shape.
+        real: their partners, of the same shape.
         speaker_ids: the speaker of each item, [n], if known.
         shuffles: number of random pairings.
-        seed: of the shuffles.
+        seed: seed of the shuffles.
 
     Raises:
-        UserError: for fewer than 2 items, or as `ssim` does.
+        UserError: for fewer than 2 items, and as `ssim`.
     """
     n = len(generated)
     if n < 2:
-        raise UserError(f"there are {n} pairs of pictures; a shuffle needs at least 2")
+        raise UserError(f"{n} pairs of images; a shuffle needs at least 2")
     paired = ssim(generated, real)
     rng = np.random.default_rng(seed)
     shuffled = np.mean([ssim(generated, real[_derangement(n, rng)]) for _ in range(shuffles)], axis=0)
@@ -131,7 +126,7 @@ def _ssim_of_pair(first: np.ndarray, second: np.ndarray) -> float:
 
 
 def _derangement(n: int, rng: np.random.Generator) -> np.ndarray:
-    """A random cycle through all n items: nobody keeps the own partner, and each other one is equally likely."""
+    """Returns a random cycle through all n items: no item keeps its partner, all others are equally likely."""
     order = rng.permutation(n)
     partner = np.empty(n, dtype=np.intp)
     partner[order] = np.roll(order, 1)

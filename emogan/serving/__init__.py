@@ -1,1 +1,1 @@
-"""Models as TensorFlow Serving runs them, how they are called, and the web page to try one."""
+"""Served models: their signatures, the connections to them, and the web page."""

@@ -1,4 +1,4 @@
-"""The face in a photograph, aligned as a model wants it: `aligned_face`, `Photo`."""
+"""Detects and aligns the face in a photograph, as a model's input: `aligned_face`, `Photo`."""
 
 from pathlib import Path
 
@@ -10,41 +10,40 @@ from emogan.config import FaceConfig
 from emogan.errors import UserError, check
 
 Photo = str | Path | np.ndarray | Image.Image
-"""A photograph: a file of any format that Pillow reads; or uint8 [H, W, 3], RGB; or an opened image."""
-_TURNED_SIDE = 1000  # pixels: about the longer side of an image that is looked at turned
+"""A photograph: a file of any format that Pillow reads; uint8 [H, W, 3], RGB; or an opened image."""
+_ROTATED_SIDE = 1000  # pixels: approximate longer side of an image for detection in rotated copies
 
 
 def aligned_face(photo: Photo, config: FaceConfig) -> np.ndarray:
-    """The largest face of a photograph, aligned: uint8 [S, S, 3].
+    """Returns the largest face of a photograph, aligned: uint8 [S, S, 3].
 
     Args:
         photo: see `Photo`.
-        config: how the face is found and aligned.
+        config: settings of detection and alignment.
 
     Raises:
-        UserError: where the photograph cannot be read, or shows no upright face, or none of at least `config.min_width`.
+        UserError: if the photograph cannot be read, or has no upright face of at least `config.min_width`.
     """
-    picture, name = _pixels(photo), str(photo) if isinstance(photo, str | Path) else "the photograph"
-    found = faces.detect(picture, config)
+    image, name = _pixels(photo), str(photo) if isinstance(photo, str | Path) else "the photograph"
+    found = faces.detect(image, config)
     if not found:
-        degrees = _turned(picture, config)
+        degrees = _rotation(image, config)
         raise UserError(
-            f"no upright face was found in {name}, but one when it is turned by {degrees} degrees clockwise; turn it, and "
-            "give it again"
+            f"no upright face was found in {name}; rotate it by {degrees} degrees clockwise"
             if degrees
-            else f"no face was found in {name}; give a photograph in which a face is seen from the front"
+            else f"no face was found in {name}; give a photograph with a frontal face"
         )
     width = found[0].box[2]
     if width < config.min_width:
         raise UserError(
-            f"the largest face in {name} is {width:.0f} pixels wide, and this model wants {config.min_width:g} at least; "
-            "give a photograph that shows it larger"
+            f"the largest face in {name} is {width:.0f} pixels wide; this model needs at least {config.min_width:g}: give a "
+            "photograph with a larger face"
         )
-    return faces.align(picture, found[0].landmarks, config)[0]
+    return faces.align(image, found[0].landmarks, config)[0]
 
 
 def _pixels(photo: Photo) -> np.ndarray:
-    """uint8 [H, W, 3], RGB."""
+    """Returns uint8 [H, W, 3], RGB."""
     if isinstance(photo, str | Path):
         return images.read(Path(photo))
     if isinstance(photo, Image.Image):
@@ -56,9 +55,13 @@ def _pixels(photo: Photo) -> np.ndarray:
     return photo
 
 
-def _turned(picture: np.ndarray, config: FaceConfig) -> int:
-    """By how many degrees clockwise an image must be turned for a face to be found, or 0 where that does not help."""
-    image = Image.fromarray(picture).reduce(max(1, max(picture.shape) // _TURNED_SIDE))
-    turns = (Image.Transpose.ROTATE_180, Image.Transpose.ROTATE_270, Image.Transpose.ROTATE_90)  # counter-clockwise
-    turned = zip((180, 90, 270), turns, strict=True)
-    return next((degrees for degrees, turn in turned if faces.detect(np.asarray(image.transpose(turn)), config)), 0)
+def _rotation(image: np.ndarray, config: FaceConfig) -> int:
+    """Returns the clockwise rotation in degrees after which a face is detected, or 0 if there is none."""
+    small = Image.fromarray(image).reduce(max(1, max(image.shape) // _ROTATED_SIDE))
+    transposes = (
+        Image.Transpose.ROTATE_180,
+        Image.Transpose.ROTATE_270,
+        Image.Transpose.ROTATE_90,
+    )  # counter-clockwise
+    rotations = zip((180, 90, 270), transposes, strict=True)
+    return next((degrees for degrees, one in rotations if faces.detect(np.asarray(small.transpose(one)), config)), 0)

@@ -1,4 +1,4 @@
-"""The page of `emogan.page`: `build`, by Gradio, and `serve`."""
+"""The web page of `emogan.page`, built with Gradio: `build`, `serve`."""
 
 import contextlib
 import io
@@ -19,28 +19,29 @@ from emogan.serving.photos import aligned_face
 from emogan.speech import samples_of
 
 _ABOUT = """# From a face to speech
-A generator makes the spectrogram of an utterance from a face and an emotion; what you hear is that spectrogram made audible. It
-was calibrated on {data}. **What it makes is generated: it is nobody's voice, and does not tell what the person feels.** Use
-pictures of people who agree. They stay on the machine that runs this page, and are deleted when it ends.
+A generator, calibrated on {data}, generates the spectrogram of an utterance from a face and an emotion, and audio from the
+spectrogram. **The speech is generated: it is nobody's voice, and does not tell what the person feels.** Use images only of
+people who agree. They stay on the machine that runs this page, and are deleted when the page is stopped.
 """
 _ABOUT_RECOGNISER = """# From speech to emotion
 Record yourself, or upload an audio or video file. For recordings of up to 5 seconds the middle is recognised; longer ones are
-recognised in windows. {about} Recordings stay on the machine that runs this page, and are deleted when it ends.
+recognised in windows. {about} Recordings stay on the machine that runs this page, and are deleted when the page is stopped.
 """
 _MAX_PHOTO_BYTES = 1 << 25
-_COLUMN_WIDTH = 150  # pixels that an emotion takes at least
-_FACE_SIDE = 256  # pixels that the aligned face is shown with at least
+_COLUMN_WIDTH = 150  # minimum width of an emotion's column, pixels
+_FACE_SIDE = 256  # minimum displayed size of the aligned face, pixels
 
 
 def build(connection: Connection) -> gr.Blocks:
-    """A page on which a photograph and an emotion become a spectrogram and its sound, and sound becomes probabilities of
-    emotions, each where the model has that part.
+    """Builds the page: a tab for the generator (spectrograms and audio from a photograph) and a tab for the recogniser.
+
+    A part that the model does not have has no tab.
 
     Args:
         connection: the model.
 
     Raises:
-        UserError: where the model does not answer.
+        UserError: if the model does not respond.
     """
     settings = settings_of(connection)
     with gr.Blocks(title="emogan", analytics_enabled=False) as page:
@@ -57,21 +58,21 @@ def _generation(generator: Generator) -> None:
     settings, emotions = generator.settings, list(generator.class_names)
 
     def show(photo: str | None, seed: float | None, *chosen: str) -> list[Any]:
-        """The aligned face; and for each emotion its column, picture and sound."""
-        with _told():
+        """Returns the aligned face, and for each emotion the updates of its column, image and audio."""
+        with _errors_on_page():
             if seed is None:
-                raise UserError("the seed is missing; give a whole number")
+                raise UserError("the seed is missing; enter an integer")
             if photo is None:
-                raise UserError("there is no picture yet; choose a photograph, or take one with the webcam")
+                raise UserError("the image is missing; upload a photograph, or take one with the webcam")
             face = aligned_face(photo, settings.media.face)
-            made = {one.emotion: one for one in generator.of_face(face, chosen, int(seed))}
+            samples = {sample.emotion: sample for sample in generator.of_face(face, chosen, int(seed))}
         outputs: list[Any] = [_enlarged(face)]
         for emotion in emotions:
-            answer = made.get(emotion)
+            sample = samples.get(emotion)
             outputs += [
-                gr.Column(visible=answer is not None),
-                Image.open(io.BytesIO(answer.png())) if answer else None,
-                answer.wav_bytes if answer else None,
+                gr.Column(visible=sample is not None),
+                Image.open(io.BytesIO(sample.png())) if sample else None,
+                sample.wav_bytes if sample else None,
             ]
         return outputs
 
@@ -79,47 +80,47 @@ def _generation(generator: Generator) -> None:
     shown: dict[str, Any] = {"interactive": False, "format": "png"}
     gr.Markdown(_ABOUT.format(data=data))
     with gr.Row():
-        photo = gr.Image(label="Picture", sources=["upload", "webcam"], type="filepath", image_mode=None, height=300)
+        photo = gr.Image(label="Image", sources=["upload", "webcam"], type="filepath", image_mode=None, height=300)
         with gr.Column():
             emotion = gr.Radio(emotions, value=emotions[0], label="Emotion")
-            seed = gr.Number(1, label="Seed: another one gives another variant", precision=0)
-            one = gr.Button("Generate", variant="primary")
-            every = gr.Button("All emotions side by side")
-        face = gr.Image(label="The face that the model sees", height=300, buttons=[], **shown)
+            seed = gr.Number(1, label="Seed: each one gives another sample", precision=0)
+            generate = gr.Button("Generate", variant="primary")
+            generate_all = gr.Button("All emotions side by side")
+        face = gr.Image(label="Aligned face, the model's input", height=300, buttons=[], **shown)
     outputs: list[Any] = [face]
     with gr.Row():
         for name in emotions:
             with gr.Column(visible=False, min_width=_COLUMN_WIDTH) as column:
                 gr.Markdown(f"### {name}")
-                picture = gr.Image(show_label=False, alt_text=f"spectrogram, {name}", buttons=["download"], **shown)
-                sound = gr.Audio(label="generated", buttons=["download"], interactive=False)
-            outputs += [column, picture, sound]
-    one.click(show, [photo, seed, emotion], outputs)
-    every.click(lambda photo, seed: show(photo, seed, *emotions), [photo, seed], outputs)
+                image = gr.Image(show_label=False, alt_text=f"spectrogram, {name}", buttons=["download"], **shown)
+                audio = gr.Audio(label="generated", buttons=["download"], interactive=False)
+            outputs += [column, image, audio]
+    generate.click(show, [photo, seed, emotion], outputs)
+    generate_all.click(lambda photo, seed: show(photo, seed, *emotions), [photo, seed], outputs)
 
 
 def _recognition(recogniser: Recogniser) -> None:
     def show(recording: str | None) -> list[Any]:
-        """The probability of each emotion, and a picture of them over time."""
-        with _told():
+        """Returns the probability of each emotion, and a plot over time."""
+        with _errors_on_page():
             if recording is None:
-                raise UserError("there is no recording yet; record one, or upload a file")
+                raise UserError("the recording is missing; record one, or upload a file")
             samples = samples_of(recording, recogniser.sample_rate)
             windows = recogniser.windows(samples)
-            found = recogniser.probabilities([samples]).iloc[0]
-        return [found.to_dict(), Image.open(io.BytesIO(drawing.to_png(drawing.over_time_figure(windows))))]
+            probabilities = recogniser.probabilities([samples]).iloc[0]
+        return [probabilities.to_dict(), Image.open(io.BytesIO(drawing.to_png(drawing.over_time_figure(windows))))]
 
     gr.Markdown(_ABOUT_RECOGNISER.format(about=recogniser.about().replace("\n", " ")))
     with gr.Row():
         recording = gr.Audio(label="Recording", sources=["upload", "microphone"], type="filepath")
-        found = gr.Label(label="Emotion")
+        emotion = gr.Label(label="Emotion")
     over_time = gr.Image(label="Over time", interactive=False, format="png", buttons=["download"])
-    gr.Button("Recognise", variant="primary").click(show, recording, [found, over_time])
+    gr.Button("Recognise", variant="primary").click(show, recording, [emotion, over_time])
 
 
 @contextlib.contextmanager
-def _told() -> Iterator[None]:
-    """Shows a user's mistake on the page."""
+def _errors_on_page() -> Iterator[None]:
+    """Shows a UserError on the page."""
     try:
         yield
     except UserError as error:
@@ -132,16 +133,16 @@ def _enlarged(face: np.ndarray) -> Image.Image:
 
 
 def serve(connection: Connection, host: str, port: int, *, share: bool = False) -> None:
-    """Serves the page until a signal ends it. Of what Gradio may do beside that, only what is asked for here is done.
+    """Serves the page until a signal stops it. All optional features of Gradio except `share` are off.
 
     Args:
         connection: the model.
-        host: address to listen at.
-        port: port to listen at.
-        share: whether to give the page a public address by way of Gradio's servers.
+        host: address to listen on.
+        port: port to listen on.
+        share: whether to give the page a public address through Gradio's servers.
 
     Raises:
-        UserError: where the model does not answer, the port is taken, or there is no public address.
+        UserError: if the model does not respond, the port is taken, or there is no public address.
     """
     page = build(connection)
     try:
@@ -165,10 +166,8 @@ def serve(connection: Connection, host: str, port: int, *, share: bool = False) 
             prevent_thread_lock=True,
         )
     except (OSError, ValueError) as error:
-        raise UserError(
-            f"port {port} of {host} cannot be listened at ({error}); choose another --port or --host"
-        ) from error
+        raise UserError(f"cannot listen on port {port} of {host} ({error}); choose another --port or --host") from error
     if share and not public:
-        raise UserError("Gradio's servers gave the page no public address; leave --share out, or try again later")
-    print(f"the page is at {' and '.join(filter(None, (address, public)))}; Ctrl-C ends it", flush=True)
+        raise UserError("no public address from Gradio's servers; omit --share, or try again later")
+    print(f"the page is at {' and '.join(filter(None, (address, public)))}; Ctrl-C stops it", flush=True)
     signal.pause()

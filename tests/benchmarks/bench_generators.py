@@ -37,8 +37,8 @@ class Side:
         labels = np.eye(model.num_classes, dtype=np.float32)
         if self.gan.code:
             count = 2 * model.noise_dim
-            pictures = rng.uniform(-1, 1, (count, model.size, model.size, 1)).astype(np.float32)
-            self.gan.code.adapt(pictures, labels[rng.integers(model.num_classes, size=count)])
+            images = rng.uniform(-1, 1, (count, model.size, model.size, 1)).astype(np.float32)
+            self.gan.code.adapt(images, labels[rng.integers(model.num_classes, size=count)])
         faces = tf.constant(rng.uniform(-1, 1, (batch_size, model.size, model.size, 3)), tf.float32)
         self.batch = Batch(
             source=faces,

@@ -60,15 +60,15 @@ def ours(clip: Clip, store: ClipStore, media: MediaConfig) -> None:
 
 def obvious(clip: Clip) -> None:
     """What one writes first."""
-    with av.open(clip.picture_path) as container:
+    with av.open(clip.image_path) as container:
         frames = [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
-    picture = frames[len(frames) // 2]
-    found = detector().detect_faces(picture)
+    image = frames[len(frames) // 2]
+    found = detector().detect_faces(image)
     if found:
         points = max(found, key=lambda face: face["box"][2] * face["box"][3])["keypoints"]
         names = ("left_eye", "right_eye", "nose", "mouth_left", "mouth_right")
-        to_picture = SimilarityTransform.from_estimate(TEMPLATE, np.array([points[name] for name in names]))
-        warp(picture, to_picture, output_shape=(64, 64))
+        to_image = SimilarityTransform.from_estimate(TEMPLATE, np.array([points[name] for name in names]))
+        warp(image, to_image, output_shape=(64, 64))
     samples = sound(clip)
     middle = librosa.util.fix_length(samples[max(len(samples) // 2 - 20_480, 0) :], size=40_960)
     bands = librosa.feature.melspectrogram(y=middle, sr=16_000, n_fft=2048, hop_length=640, n_mels=64)
@@ -77,7 +77,7 @@ def obvious(clip: Clip) -> None:
 
 def sound(clip: Clip) -> np.ndarray:
     """The sound as librosa reads it, or from PyAV where it cannot."""
-    path = clip.sound_path if clip.sound_path.suffix == ".wav" else clip.fallback_sound_path or clip.sound_path
+    path = clip.audio_path if clip.audio_path.suffix == ".wav" else clip.fallback_audio_path or clip.audio_path
     if path.suffix == ".wav":
         return librosa.load(path, sr=16_000)[0]
     with av.open(path) as container:
@@ -148,11 +148,11 @@ def bench(form: str, folder: Path, count: int, rounds: int) -> None:
         print(f"  projected {corpus}, {clips_in_all:,} clips: {hours[0]:.2f} h by 2 workers, {hours[1]:.2f} h by 64")
 
 
-def align_exactly(picture: np.ndarray, landmarks: np.ndarray, aligned: np.ndarray) -> np.ndarray:
+def align_exactly(image: np.ndarray, landmarks: np.ndarray, aligned: np.ndarray) -> np.ndarray:
     """The face by a Gaussian at full size; `aligned` are the landmarks in it."""
     to_face = SimilarityTransform.from_estimate(landmarks, aligned)
     sigma = max(0.0, (1 / to_face.scale - 1) / 2)
-    smooth = gaussian(picture.astype(np.float32), (sigma, sigma, 0), mode="nearest")
+    smooth = gaussian(image.astype(np.float32), (sigma, sigma, 0), mode="nearest")
     return warp(smooth, to_face.inverse, output_shape=(64, 64), order=1, mode="edge", preserve_range=True)
 
 
@@ -161,14 +161,14 @@ def bench_alignment(width: int, rounds: int) -> None:
     config, portrait = MediaConfig.of_size(64).face, skimage.data.astronaut()[20:200, 130:310]
     (face,) = faces.detect(portrait, config)
     scale = width / face.box[2]
-    picture = np.asarray(Image.fromarray(portrait).resize([round(180 * scale)] * 2))
+    image = np.asarray(Image.fromarray(portrait).resize([round(180 * scale)] * 2))
     landmarks = (face.landmarks + 0.5) * scale - 0.5
     seconds: dict[str, list[float]] = {"ours": [], "exact": []}
     for _ in range(rounds):
         start = time.perf_counter()
-        ours, aligned = faces.align(picture, landmarks, config)
+        ours, aligned = faces.align(image, landmarks, config)
         middle = time.perf_counter()
-        exact = align_exactly(picture, landmarks, aligned)
+        exact = align_exactly(image, landmarks, aligned)
         seconds["ours"].append(middle - start)
         seconds["exact"].append(time.perf_counter() - middle)
     print(f"a face of {width} pixels, {rounds} rounds; median and range")

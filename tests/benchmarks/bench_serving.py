@@ -3,7 +3,7 @@
 python tests/benchmarks/bench_serving.py [--presets=64,paper] [--seconds=5] [--rounds=7]
 
 Three questions for each preset: requests of one row by 1, 8 and 32 threads (requests a second, latencies); batches of 1 to 32
-rows, and what share of their time is spent outside of the network (reading pictures, checking rows), by the signatures
+rows, and what share of their time is spent outside of the network (reading images, checking rows), by the signatures
 `serving_default` and `tensors` in turn; and the signature `tensors` against a bare call of the Keras model, in turn, at batch
 8. Ends with 1 where the last costs more than 10% at preset 64, at the median of the rounds. Give it a quiet machine.
 """

@@ -92,10 +92,10 @@ class Worker:
 def make_case(preset: str, batch_size: int, folder: Path, *, adam: dict[str, float], start: bool) -> dict[str, Any]:
     """All that a worker must know; `start` for one that does its first step at once. Writes the batch."""
     model, rng = PRESETS[preset], np.random.default_rng(1)
-    pictures = (batch_size, model.size, model.size)
+    images = (batch_size, model.size, model.size)
     batch = {
-        "source": rng.uniform(-1, 1, (*pictures, 3)),
-        "target": rng.uniform(-1, 1, (*pictures, 1)),
+        "source": rng.uniform(-1, 1, (*images, 3)),
+        "target": rng.uniform(-1, 1, (*images, 1)),
         "condition": np.eye(model.num_classes)[rng.integers(model.num_classes, size=batch_size)],
         "noise": rng.uniform(-1, 1, (batch_size, model.noise_dim)),
     }

@@ -122,8 +122,8 @@ class Judge(Network):
         else:
             self.layers["region_logits"] = nn.Conv2d(channels, 1, 3, padding=1)
 
-    def forward(self, picture: torch.Tensor) -> torch.Tensor:
-        x = self.layers["standardise_spectrogram"](picture)
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        x = self.layers["standardise_spectrogram"](image)
         for level in range(self.levels):
             x = self.down(x, f"trunk_{level}")
         return self.layers["logits"](x.mean((2, 3))) if self.classify else self.layers["region_logits"](x)
@@ -214,7 +214,7 @@ class Gan:
 
 
 def load_batch(path: str) -> dict[str, torch.Tensor]:
-    """Pictures become [B, C, H, W] in channels_last."""
+    """Images become [B, C, H, W] in channels_last."""
     with np.load(path) as arrays:
         tensors = {name: torch.from_numpy(arrays[name]) for name in arrays.files}
     return {name: value.permute(0, 3, 1, 2) if value.ndim == 4 else value for name, value in tensors.items()}

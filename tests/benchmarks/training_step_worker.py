@@ -24,8 +24,8 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 PASSES = {"generator": (3, 1), "discriminator": (7, 2), "classifier": (5, 1)}
 """How often a step goes through all of a network's convolutions, forward or to a gradient, and how many of these passes spare
 the first convolution, as nobody asks for the gradient of the input: G once forward, and to the gradients of inputs and weights;
-D thus for real and for generated pictures, and once more from G's loss to the pictures; Q thus for real pictures, and for
-generated ones forward and from G's loss to the pictures."""
+D thus for real and for generated images, and once more from G's loss to the images; Q thus for real images, and for
+generated ones forward and from G's loss to the images."""
 
 
 def make_gan(case: dict[str, Any], strategy: tf.distribute.Strategy) -> EmoGAN:

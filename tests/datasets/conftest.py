@@ -1,4 +1,4 @@
-"""Fixtures of a corpus that is listed, and of a dataset that is built."""
+"""Fixtures for listing a corpus, and a built dataset."""
 
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from datasets.clips import SYNTHETIC_MARK
 
 @pytest.fixture
 def listed(tmp_path):
-    """Lists the corpus in tmp_path/corpus with a configuration of a builder."""
+    """A function that lists the corpus in tmp_path/corpus with a builder's configuration."""
 
     def listed(dataset, config="64"):
         builder = datasets.BUILDERS[dataset](data_dir=tmp_path / "tfds", config=config)
@@ -30,7 +30,7 @@ def root(tmp_path) -> Path:
 
 @pytest.fixture
 def no_sums(root):
-    """Archives of made-up corpora have no official sums."""
+    """Marks the corpus as synthetic, so that its archives are not compared with official checksums."""
     write(root / "README.txt", SYNTHETIC_MARK)
 
 

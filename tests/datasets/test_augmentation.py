@@ -1,4 +1,4 @@
-"""What is changed in training examples, how often, and that nothing else is."""
+"""What each augmentation changes, with which distribution, and that nothing else changes."""
 
 import dataclasses
 
@@ -20,32 +20,32 @@ def key(number, seed=1):
 
 
 @pytest.fixture
-def picture(rng):
+def image(rng):
     return rng.uniform(-0.9, 0.9, (SIZE, SIZE, 1)).astype(np.float16)
 
 
 @pytest.fixture
-def masked(picture):
+def masked(image):
     """Masks `DRAWS` times, with the running numbers from 0 on: float16 [DRAWS, SIZE, SIZE]."""
 
     def masked(seed=1, **settings):
         mask = tf.function(augmentation.mask_spectrogram)
         config = AugmentConfig(**settings)
-        return np.stack([mask(picture, key(n, seed), config)[..., 0] for n in range(DRAWS)])
+        return np.stack([mask(image, key(n, seed), config)[..., 0] for n in range(DRAWS)])
 
     return masked
 
 
-def test_silence_is_what_no_sound_looks_like():
+def test_silence_is_the_spectrogram_of_zeros():
     for config in SPECTROGRAMS.values():
         drawn = audio.spectrogram(tf.zeros([config.clip_samples]), config)
         np.testing.assert_array_equal(drawn, np.full(drawn.shape, augmentation.SILENCE))
 
 
 @pytest.mark.parametrize(("name", "axis"), [("time_mask", 1), ("frequency_mask", 0)])
-def test_a_mask_is_one_band_of_silence_and_nothing_else_changes(masked, picture, name, axis):
+def test_a_mask_is_one_band_of_silence_and_nothing_else_changes(masked, image, name, axis):
     made = np.moveaxis(masked(**{f"{name}s": 1, f"{name}_share": 0.25}), axis + 1, 1)  # [draw, line, the other axis]
-    whole = np.moveaxis(picture[..., 0], axis, 0)
+    whole = np.moveaxis(image[..., 0], axis, 0)
     silent = (made == -1).all(2)
     np.testing.assert_array_equal(made, np.where(silent[..., np.newaxis], -1, whole))
     lines = [np.flatnonzero(one) for one in silent]
@@ -58,11 +58,11 @@ def test_a_mask_is_one_band_of_silence_and_nothing_else_changes(masked, picture,
     assert {first for width, first in starts if width == 5} == set(range(16))  # from edge to edge
 
 
-def test_masks_on_both_axes_fall_where_numpy_puts_them(masked, picture):
+def test_masks_on_both_axes_fall_where_numpy_puts_them(masked, image):
     config = {"time_masks": 2, "time_mask_share": 0.2, "frequency_masks": 3, "frequency_mask_share": 0.1}
     made = masked(**config)
     for n in range(0, DRAWS, 40):
-        expected = picture[..., 0].copy()
+        expected = image[..., 0].copy()
         for axis, what, count, widest in ((1, 2, 2, 4), (0, 3, 3, 2)):
             seed = tf.random.experimental.stateless_fold_in(key(n), what)
             for width, first in tf.random.stateless_uniform([2, count], seed).numpy().T:
@@ -80,46 +80,46 @@ def test_the_same_key_masks_the_same_and_another_elsewhere(masked):
     assert (masked(seed=2, **settings) != made).any((1, 2)).mean() > 0.9
 
 
-def test_without_masks_a_spectrogram_stays_what_it_is(masked, picture):
-    np.testing.assert_array_equal(masked(), np.tile(picture[..., 0], (DRAWS, 1, 1)))
+def test_without_masks_a_spectrogram_stays_what_it_is(masked, image):
+    np.testing.assert_array_equal(masked(), np.tile(image[..., 0], (DRAWS, 1, 1)))
 
 
 # Shifts
 
 
-def shifted_by(picture, rows, frames):
-    """What numpy makes of a shift: whatever is not overwritten is silent."""
-    expected = np.full_like(picture, -1)
-    whole = (slice(max(by, 0), size + min(by, 0)) for by, size in zip((rows, frames), picture.shape, strict=False))
-    source = (slice(max(-by, 0), size + min(-by, 0)) for by, size in zip((rows, frames), picture.shape, strict=False))
-    expected[tuple(whole)] = picture[tuple(source)]
+def shifted_by(image, rows, frames):
+    """The shift in NumPy: uncovered pixels are silent."""
+    expected = np.full_like(image, -1)
+    whole = (slice(max(by, 0), size + min(by, 0)) for by, size in zip((rows, frames), image.shape, strict=False))
+    source = (slice(max(-by, 0), size + min(-by, 0)) for by, size in zip((rows, frames), image.shape, strict=False))
+    expected[tuple(whole)] = image[tuple(source)]
     return expected
 
 
-def test_a_shift_moves_the_content_evenly_often_by_each_distance_and_leaves_silence(picture):
+def test_all_shifts_are_equally_likely_and_leave_silence(image):
     shift = tf.function(augmentation.shift_spectrogram)
     config = AugmentConfig(time_shift_share=0.25, frequency_shift_share=0.199)
     possible = {
-        shifted_by(picture, rows, frames).tobytes(): (rows, frames) for rows in range(-3, 4) for frames in range(-5, 6)
+        shifted_by(image, rows, frames).tobytes(): (rows, frames) for rows in range(-3, 4) for frames in range(-5, 6)
     }  # of 20 lines: 3.98 is rounded down
-    made = [shift(picture, key(n), config).numpy() for n in range(DRAWS)]
-    assert {(one.dtype, one.shape) for one in made} == {(picture.dtype, picture.shape)}
+    made = [shift(image, key(n), config).numpy() for n in range(DRAWS)]
+    assert {(one.dtype, one.shape) for one in made} == {(image.dtype, image.shape)}
     distances = np.array([possible[one.tobytes()] for one in made])
     for axis, reach in ((0, 3), (1, 5)):
         counts = np.bincount(distances[:, axis] + reach, minlength=2 * reach + 1)
         assert scipy.stats.chisquare(counts).pvalue > 0.01
     assert abs(np.corrcoef(distances.T)[0, 1]) < 4 / np.sqrt(DRAWS)
-    np.testing.assert_array_equal(shift(picture, key(7), config), made[7])
-    other = [shift(picture, key(n, seed=2), config).numpy() for n in range(20)]
+    np.testing.assert_array_equal(shift(image, key(7), config), made[7])
+    other = [shift(image, key(n, seed=2), config).numpy() for n in range(20)]
     assert any((a != b).any() for a, b in zip(other, made[:20], strict=True))
 
 
-def test_a_shift_of_one_axis_leaves_the_other_alone(picture):
-    in_time = augmentation.shift_spectrogram(picture, key(3), AugmentConfig(time_shift_share=0.95)).numpy()
-    assert any((in_time == shifted_by(picture, 0, frames)).all() for frames in range(-19, 20))
-    in_frequency = augmentation.shift_spectrogram(picture, key(3), AugmentConfig(frequency_shift_share=0.95)).numpy()
-    assert any((in_frequency == shifted_by(picture, rows, 0)).all() for rows in range(-19, 20))
-    np.testing.assert_array_equal(augmentation.shift_spectrogram(picture, key(3), AugmentConfig()), picture)
+def test_a_shift_of_one_axis_leaves_the_other_alone(image):
+    in_time = augmentation.shift_spectrogram(image, key(3), AugmentConfig(time_shift_share=0.95)).numpy()
+    assert any((in_time == shifted_by(image, 0, frames)).all() for frames in range(-19, 20))
+    in_frequency = augmentation.shift_spectrogram(image, key(3), AugmentConfig(frequency_shift_share=0.95)).numpy()
+    assert any((in_frequency == shifted_by(image, rows, 0)).all() for rows in range(-19, 20))
+    np.testing.assert_array_equal(augmentation.shift_spectrogram(image, key(3), AugmentConfig()), image)
 
 
 # White noise
@@ -129,9 +129,9 @@ SETTINGS = dataclasses.replace(SPECTROGRAMS[64], floor_db=-120.0)
 NOISE = AugmentConfig(noise_snr_db=5.0)
 
 
-def to_power(pictures):
+def to_power(images):
     """Power against a full-scale sine."""
-    decibels = -120 + (np.asarray(pictures, np.float64) + 1) / 2 * 110
+    decibels = -120 + (np.asarray(images, np.float64) + 1) / 2 * 110
     return 10 ** (decibels / 10)
 
 
@@ -188,13 +188,13 @@ def test_noise_keeps_silent_clips_silent_and_loud_ones_in_range():
     assert faint.dtype == np.float16
 
 
-def test_noise_follows_from_the_key_and_is_computed_alike_in_half_precision(picture):
-    made = noisy(picture, 20)
+def test_noise_follows_from_the_key_and_is_computed_alike_in_half_precision(image):
+    made = noisy(image, 20)
     assert made.dtype == np.float16
-    np.testing.assert_array_equal(noisy(picture, 20), made)
+    np.testing.assert_array_equal(noisy(image, 20), made)
     assert len(np.unique(made, axis=0)) == 20
-    np.testing.assert_array_equal(made, noisy(picture.astype(np.float32), 20).astype(np.float16))
-    other = augmentation.add_white_noise(picture, key(0, seed=2), NOISE, SETTINGS).numpy()
+    np.testing.assert_array_equal(made, noisy(image.astype(np.float32), 20).astype(np.float16))
+    other = augmentation.add_white_noise(image, key(0, seed=2), NOISE, SETTINGS).numpy()
     assert (other[..., 0] != made[0]).mean() > 0.9
 
 
@@ -210,29 +210,29 @@ ALL = {
 }
 
 
-def test_a_spectrogram_is_shifted_then_gets_noise_then_masks(picture):
+def test_a_spectrogram_is_shifted_then_gets_noise_then_masks(image):
     config = AugmentConfig(**ALL)
     for n in range(10):
-        expected = augmentation.shift_spectrogram(picture, key(n), config)
+        expected = augmentation.shift_spectrogram(image, key(n), config)
         expected = augmentation.add_white_noise(expected, key(n), config, SETTINGS)
         expected = augmentation.mask_spectrogram(expected, key(n), config)
         np.testing.assert_array_equal(
-            augmentation.augment_spectrogram(picture, key(n), config, SETTINGS), expected.numpy()
+            augmentation.augment_spectrogram(image, key(n), config, SETTINGS), expected.numpy()
         )
 
 
 @pytest.mark.parametrize("name", ALL)
-def test_each_change_is_made_where_its_setting_is_on(picture, name):
+def test_each_setting_has_an_effect(image, name):
     config = AugmentConfig(**{name: ALL[name]})
     assert augmentation.changes_spectrograms(config)
-    made = [augmentation.augment_spectrogram(picture, key(n), config, SETTINGS).numpy() for n in range(5)]
-    assert any((one != picture).any() for one in made)
+    made = [augmentation.augment_spectrogram(image, key(n), config, SETTINGS).numpy() for n in range(5)]
+    assert any((one != image).any() for one in made)
 
 
-def test_where_no_setting_is_on_a_spectrogram_is_not_touched(picture):
+def test_without_settings_a_spectrogram_is_unchanged(image):
     config = AugmentConfig(mixup=0.2, time_mask_share=0.5)
     assert not augmentation.changes_spectrograms(config)
-    tensor = tf.constant(picture)
+    tensor = tf.constant(image)
     assert augmentation.augment_spectrogram(tensor, key(1), config, SETTINGS) is tensor
 
 
@@ -240,9 +240,9 @@ def test_where_no_setting_is_on_a_spectrogram_is_not_touched(picture):
 
 
 def mixing(size, number=0, alpha=0.4, seed=1):
-    """Shares of a mixed batch, [size, size]: a row for each mixed item, a column for each one that went into it."""
-    pictures = np.zeros((size, 1, 1, 1), np.float32)
-    return augmentation.mix(pictures, np.eye(size, dtype=np.float32), key(number, seed), alpha)[1].numpy()
+    """Shares of a mixed batch, [size, size]: a row for each mixed item, a column for each original item."""
+    images = np.zeros((size, 1, 1, 1), np.float32)
+    return augmentation.mix(images, np.eye(size, dtype=np.float32), key(number, seed), alpha)[1].numpy()
 
 
 @pytest.mark.parametrize("alpha", [0.2, 1.0, 4.0])
@@ -259,23 +259,23 @@ def test_mixup_of_a_small_alpha_takes_one_of_both_whole():
     assert abs((own > 0.5).mean() - 0.5) < 4 * 0.5 / np.sqrt(1_000)
 
 
-def test_pictures_and_targets_are_mixed_by_the_same_shares_with_the_same_partner(rng):
-    pictures = rng.uniform(-1, 1, (7, 4, 4, 1)).astype(np.float32)
+def test_images_and_targets_are_mixed_by_the_same_shares_with_the_same_partner(rng):
+    images = rng.uniform(-1, 1, (7, 4, 4, 1)).astype(np.float32)
     targets = rng.dirichlet(np.ones(6), 7).astype(np.float32)
-    mixed, mixed_targets = augmentation.mix(pictures, targets, key(5), 0.4)
+    mixed, mixed_targets = augmentation.mix(images, targets, key(5), 0.4)
     shares = mixing(7, number=5).astype(np.float64)
     assert ((shares > 0) & (shares < 1)).sum() == 14
-    np.testing.assert_allclose(mixed, np.einsum("ij,jklm->iklm", shares, pictures), atol=1e-6)
+    np.testing.assert_allclose(mixed, np.einsum("ij,jklm->iklm", shares, images), atol=1e-6)
     np.testing.assert_allclose(mixed_targets, shares @ targets, atol=1e-6)
     np.testing.assert_allclose(np.sum(mixed_targets, 1), 1, atol=1e-6)
-    again = augmentation.mix(pictures, targets, key(5), 0.4)
+    again = augmentation.mix(images, targets, key(5), 0.4)
     np.testing.assert_array_equal(again[0], mixed)
     np.testing.assert_array_equal(again[1], mixed_targets)
     for other in (key(6), key(5, seed=2)):
-        assert np.abs(augmentation.mix(pictures, targets, other, 0.4)[0] - mixed).max() > 0.01
+        assert np.abs(augmentation.mix(images, targets, other, 0.4)[0] - mixed).max() > 0.01
 
 
-def test_every_item_meets_every_other_one_and_never_itself():
+def test_partners_are_all_other_items_equally_often():
     distances = []
     for number in range(200):
         shares = mixing(6, number, alpha=4.0)
@@ -310,7 +310,7 @@ def test_a_flip_reverses_the_width_and_happens_half_of_the_time(rng):
     assert (other != made).any()
 
 
-def test_a_varied_face_is_moved_by_a_twelfth_and_little_lighter_or_darker():
+def test_the_ranges_of_a_varied_faces_shift_brightness_and_contrast():
     face = np.full((24, 24, 3), 100, np.uint8)
     face[12, 12] = 200  # a point to be found again
     vary = tf.function(augmentation.vary_face)

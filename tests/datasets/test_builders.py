@@ -1,4 +1,4 @@
-"""The datasets by TFDS's own commands, and the same corpus in another form."""
+"""Builds by TFDS's own commands, and of the same corpus in folders and archives."""
 
 import shutil
 import subprocess
@@ -14,10 +14,11 @@ from datasets.synthetic import make_corpus
 
 FOLDER = Path(datasets.__file__).parent
 BROKEN = {"crema_d_av": "*/1037*", "ravdess_av": "Actor_04/*-05-*", "voxceleb_av": "dev/mp4/*/*/00002.mp4"}
-"""What is wrong on purpose in the dummy data."""
+"""Faulty clips of the dummy data."""
 
 
 def sound_corpus(dataset, root) -> Path:
+    """Copies the dummy data without its faulty clips."""
     shutil.copytree(FOLDER / dataset / "dummy_data", root)
     for path in root.glob(BROKEN.get(dataset, "none")):
         path.unlink()
@@ -74,7 +75,7 @@ def test_features_of_voxceleb1_after_tfds_load(tmp_path):
     assert found == {"id10001": ("frame_list", "male"), "id10002": ("middle_crop", "female")}
 
 
-def test_zips_make_the_same_examples_as_folders_and_a_truncated_one_costs_only_its_own(tmp_path):
+def test_archives_give_the_same_examples_as_folders_and_a_truncated_archive_loses_only_its_own(tmp_path):
     settings = {"speakers": 3, "clips_per_speaker": 1, "frame_size": (128, 128), "seconds": (0.6, 0.8), "workers": 1}
     for name, zipped in (("folders", False), ("zips", True)):
         make_corpus(tmp_path / name, "ravdess", zipped=zipped, **settings)

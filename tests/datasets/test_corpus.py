@@ -1,4 +1,4 @@
-"""A built dataset: what is read of it, kept and balanced."""
+"""A built dataset: reading, caching, balancing."""
 
 import shutil
 
@@ -22,7 +22,7 @@ def corpus(tiny_data):
     return open_corpus("crema_d_av", tiny_data, "64")
 
 
-def test_the_corpus_knows_how_it_was_made(corpus):
+def test_attributes_of_a_corpus(corpus):
     assert corpus.media == MediaConfig.of_size(64)
     assert corpus.class_names == EMOTIONS
     assert corpus.synthetic
@@ -42,7 +42,7 @@ def test_examples_and_arrays_have_the_promised_types(corpus):
 
 
 @pytest.mark.parametrize("balance", [False, True])
-def test_a_stream_reads_the_disk_once_where_its_examples_fit_into_memory(tiny_data, tmp_path, balance):
+def test_a_stream_reads_the_disk_once_if_its_examples_fit_into_memory(tiny_data, tmp_path, balance):
     shutil.copytree(tiny_data / "crema_d_av", tmp_path / "crema_d_av")
     corpus = open_corpus("crema_d_av", tmp_path, "64")
     stream = corpus.stream(TRAIN, batch_size=1, seed=1, balance=balance)
@@ -56,19 +56,19 @@ def test_a_stream_reads_the_disk_once_where_its_examples_fit_into_memory(tiny_da
     assert [sorted(next(iterator)[1]["clip_id"].numpy() for _ in range(18)) for _ in range(3)] == [sorted(first)] * 3
 
 
-def test_examples_that_are_kept_are_kept_as_they_are_stored(corpus):
-    whole, kept = corpus.examples("fold_0"), corpus.examples("fold_0", keep=True)
-    assert kept.element_spec == whole.element_spec
-    assert (kept.element_spec["face"].dtype, kept.element_spec["spectrogram"].dtype) == (tf.uint8, tf.float16)
+def test_cached_examples_equal_uncached_ones(corpus):
+    uncached, cached = corpus.examples("fold_0"), corpus.examples("fold_0", cache=True)
+    assert cached.element_spec == uncached.element_spec
+    assert (cached.element_spec["face"].dtype, cached.element_spec["spectrogram"].dtype) == (tf.uint8, tf.float16)
     for _ in range(2):
-        for a, b in zip(whole.as_numpy_iterator(), kept.as_numpy_iterator(), strict=True):
+        for a, b in zip(uncached.as_numpy_iterator(), cached.as_numpy_iterator(), strict=True):
             np.testing.assert_array_equal(a["face"], b["face"])
-    assert "face" not in corpus.examples("fold_0", pictures=["spectrogram"]).element_spec
+    assert "face" not in corpus.examples("fold_0", images=["spectrogram"]).element_spec
 
 
 @pytest.fixture(scope="module")
 def unbalanced(tiny_corpora, tiny_data, tmp_path_factory):
-    """crema_d_av without most anger and all fear of the training speakers; every clip is decoded already."""
+    """crema_d_av without most anger and all fear of the training speakers, from cached clips."""
     folder = tmp_path_factory.mktemp("unbalanced")
     shutil.copytree(tiny_corpora / "crema_d", folder / "corpus")
     for pattern in ("103*_ANG_*", "105*_ANG_*", "103*_FEA_*", "105*_FEA_*", "107*_FEA_*"):
@@ -99,7 +99,7 @@ def test_a_class_without_examples_cannot_be_balanced(unbalanced):
         unbalanced.stream("fold_3+fold_4", batch_size=4, seed=1, balance=True)
 
 
-def test_a_dataset_that_was_not_built_is_named_with_the_remedy(tmp_path):
+def test_a_missing_dataset_is_reported_with_the_command_that_builds_it(tmp_path):
     with pytest.raises(UserError, match=r"trainers\.prepare --dataset=crema_d_av --config=64") as caught:
         open_corpus("crema_d_av", tmp_path, "64")
     assert "only version" not in str(caught.value)

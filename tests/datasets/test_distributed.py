@@ -1,4 +1,4 @@
-"""Builds by Apache Beam's workers end in the bytes of a serial one, show how far they are, and do not wait for ever."""
+"""Builds with Apache Beam give the bytes of a serial build, show their progress, and end if workers fail or hang."""
 
 import contextlib
 import os
@@ -26,8 +26,8 @@ from emogan.config import MediaConfig
 from emogan.errors import UserError
 
 ROOT = Path(__file__).parent.parent.parent
-SOON = "import runpy; from datasets import distributed; distributed.SILENCE_SECONDS = 3; "
-SOON += "runpy.run_module('trainers.prepare', run_name='__main__', alter_sys=True)"
+IMPATIENT = "import runpy; from datasets import distributed; distributed.SILENCE_SECONDS = 3; "
+IMPATIENT += "runpy.run_module('trainers.prepare', run_name='__main__', alter_sys=True)"
 
 
 def free_port():
@@ -37,7 +37,7 @@ def free_port():
 
 @contextlib.contextmanager
 def started(port, *module, **settings):
-    """A process, once it listens."""
+    """A server process that runs a module and accepts connections."""
     process = subprocess.Popen([sys.executable, "-m", *module], stderr=subprocess.DEVNULL, **settings)
     while True:
         assert process.poll() is None
@@ -53,7 +53,7 @@ def started(port, *module, **settings):
 
 @pytest.fixture(scope="module")
 def service(tmp_path_factory):
-    """The address of a job service of Beam's, a process of its own."""
+    """The address of Beam's Python job service."""
     folder, port = tmp_path_factory.mktemp("service"), free_port()
     module = "apache_beam.runners.portability.local_job_service_main"
     with started(port, module, f"--port={port}", f"--staging_dir={folder}", cwd=folder):
@@ -62,7 +62,7 @@ def service(tmp_path_factory):
 
 @contextlib.contextmanager
 def pool(elsewhere, programs=Path(sys.executable).parent):
-    """Options for workers in a folder of their own, where `python` is that of `programs`, and the process that starts them."""
+    """A worker pool in another folder that starts the `python` in `programs`: the Beam options that use it, and its process."""
     elsewhere.mkdir()
     port = free_port()
     environment = {"PATH": os.pathsep.join([str(programs), os.environ["PATH"]]), "PYTHONPATH": str(ROOT)}
@@ -75,7 +75,7 @@ def pool(elsewhere, programs=Path(sys.executable).parent):
 
 @pytest.fixture
 def here(tiny_corpora, tmp_path, monkeypatch):
-    """The working folder, which has the corpus."""
+    """A working folder with the corpus."""
     folder = tmp_path / "here"
     folder.mkdir()
     (folder / "corpus").symlink_to(tiny_corpora / "crema_d")
@@ -84,14 +84,14 @@ def here(tiny_corpora, tmp_path, monkeypatch):
 
 
 def command(options, *interpreted):
-    """Starts a build of relative folders."""
-    given = ["--dataset=crema_d_av", "--manual_dir=corpus", "--data_dir=data", f"--beam_pipeline_options={options}"]
+    """Starts `trainers.prepare` with relative folders."""
+    arguments = ["--dataset=crema_d_av", "--manual_dir=corpus", "--data_dir=data", f"--beam_pipeline_options={options}"]
     settings = {"env": os.environ | {"PYTHONPATH": str(ROOT)}, "stderr": subprocess.PIPE, "text": True}
-    return subprocess.Popen([sys.executable, *(interpreted or ("-m", "trainers.prepare")), *given], **settings)
+    return subprocess.Popen([sys.executable, *(interpreted or ("-m", "trainers.prepare")), *arguments], **settings)
 
 
-def refused(process):
-    """What a build says that ends with exit code 2; Beam may have said much before."""
+def error_of(process):
+    """The error message of a command that fails with exit code 2, without Beam's output."""
     _, errors = process.communicate(timeout=600)
     assert process.returncode == 2, errors
     (message,) = [line for line in errors.splitlines() if line.startswith("error: ")]
@@ -100,7 +100,7 @@ def refused(process):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("environment", ["LOOPBACK", "EXTERNAL"])
-def test_a_job_service_and_workers_elsewhere_change_no_byte(
+def test_a_job_service_and_workers_in_another_folder_change_no_byte(
     environment, service, here, built, tmp_path, monkeypatch, capfd
 ):
     monkeypatch.setattr(distributed, "_LOOK_SECONDS", 0.1)
@@ -111,15 +111,15 @@ def test_a_job_service_and_workers_elsewhere_change_no_byte(
         assert build(Path("corpus"), Path("data"), beam=beam, progress=True) == built
     assert len(kept_clips(here / "data")) == CLIPS
     shown = capfd.readouterr().err
-    for what in ("decoding clips", "writing examples"):
-        counts = [int(count) for count in re.findall(rf"{what}: .* (\d+)/{CLIPS} ", shown.replace("\r", "\n"))]
+    for task in ("decoding clips", "writing examples"):
+        counts = [int(count) for count in re.findall(rf"{task}: .* (\d+)/{CLIPS} ", shown.replace("\r", "\n"))]
         assert (counts[0], counts[-1]) == (0, CLIPS)
         assert counts == sorted(counts)
-        assert what == "writing examples" or len({*counts}) > 3
+        assert task == "writing examples" or len({*counts}) > 3
 
 
 @pytest.mark.slow
-def test_a_killed_worker_ends_the_build_which_goes_on_when_started_again(service, here, built, tmp_path):
+def test_a_killed_worker_ends_the_build_and_the_same_command_resumes(service, here, built, tmp_path):
     with pool(tmp_path / "elsewhere") as (environment, process):
         options = PORTABLE.format(job=service, environment=environment)
         first = command(options)
@@ -129,7 +129,7 @@ def test_a_killed_worker_ends_the_build_which_goes_on_when_started_again(service
         threads = Path(f"/proc/{process.pid}/task")
         (worker,) = [child for path in threads.glob("*/children") for child in path.read_text().split()]
         os.kill(int(worker), signal.SIGKILL)
-        message = refused(first)
+        message = error_of(first)
         assert re.fullmatch(
             rf"error: Beam failed \(.+\); \d+ of {CLIPS} clips are not done, such as 10\d\d_\w+;.*", message
         )
@@ -140,17 +140,17 @@ def test_a_killed_worker_ends_the_build_which_goes_on_when_started_again(service
 
 
 @pytest.mark.slow
-def test_a_build_whose_workers_never_come_ends(here, tmp_path):
+def test_a_build_whose_workers_do_not_start_ends(here, tmp_path):
     (programs := tmp_path / "programs").mkdir()
-    (programs / "python").symlink_to("/bin/false")  # as one to which Beam is not installed
+    (programs / "python").symlink_to("/bin/false")  # like a Python without Beam
     with pool(tmp_path / "elsewhere", programs) as (environment, _):
-        process = command(PORTABLE.format(job="embed", environment=environment), "-c", SOON)
-        message = refused(process)
+        process = command(PORTABLE.format(job="embed", environment=environment), "-c", IMPATIENT)
+        message = error_of(process)
     assert message.startswith(f"error: Beam's workers finished no clip for 3 s; {CLIPS} of {CLIPS} clips are not done")
     assert not [*here.glob("data/clips/*"), *here.glob("data/crema_d_av/64/*")]
 
 
-def test_without_a_job_service_a_build_ends(here, tiny_data):
+def test_a_build_without_a_job_service_ends(here, tiny_data):
     (here / "data").mkdir()
     (here / "data" / "clips").symlink_to(tiny_data / "clips")
     beam = PORTABLE.format(job=f"localhost:{free_port()},job_server_timeout=1", environment="EXTERNAL")
@@ -158,7 +158,7 @@ def test_without_a_job_service_a_build_ends(here, tiny_data):
         build(Path("corpus"), Path("data"), beam=f"{beam},environment_config=localhost:1")
 
 
-def test_the_bar_follows_what_is_noted_and_silence_ends_a_build(tiny_corpora, tmp_path, monkeypatch):
+def test_the_bar_shows_noted_clips_and_silence_ends_a_build(tiny_corpora, tmp_path, monkeypatch):
     monkeypatch.setattr(distributed, "SILENCE_SECONDS", 2.0)
     monkeypatch.setattr(distributed, "_LOOK_SECONDS", 0.05)
     builder = datasets.BUILDERS["crema_d_av"](data_dir=tmp_path / "data")
@@ -167,9 +167,9 @@ def test_the_bar_follows_what_is_noted_and_silence_ends_a_build(tiny_corpora, tm
     counts = []
 
     def work():
-        noting = distributed._Noting(build.follow(bar, clips).folder)
+        do_fn = distributed._NotingDoFn(build._track(clips, bar).folder)
         for number, clip in enumerate(clips[:2], 1):
-            noting.note(clip)
+            do_fn.note(clip)
             while bar.n < number:
                 time.sleep(0.01)
             counts.append(bar.n)
@@ -181,16 +181,16 @@ def test_the_bar_follows_what_is_noted_and_silence_ends_a_build(tiny_corpora, tm
     assert not [*tmp_path.iterdir()]
 
 
-def test_outcomes_that_workers_keep_for_themselves_are_named(tiny_corpora, tiny_data, tmp_path, monkeypatch):
-    """As where each worker has a disk of its own under that path."""
+def test_missing_outcomes_are_named(tiny_corpora, tiny_data, tmp_path, monkeypatch):
+    """As if each worker had its own disk under the path of the shared folder."""
     (tmp_path / "clips").symlink_to(tiny_data / "clips")
     monkeypatch.setattr(distributed._PrepareClip, "process", lambda self, numbered: iter(()))
-    with pytest.raises(UserError, match=rf"{CLIPS} of {CLIPS} clips, such as 10\d\d_\w+, in {tmp_path}/clips"):
+    with pytest.raises(UserError, match=rf"{CLIPS} of {CLIPS} clips, such as 10\d\d_\w+, .* {tmp_path}/clips;"):
         build(tiny_corpora / "crema_d", tmp_path, beam="runner=DirectRunner")
 
 
-def test_options_that_beam_does_not_know():
-    with pytest.raises(UserError, match="Beam knows no direct_num_wrokers"):
+def test_unknown_options_are_refused():
+    with pytest.raises(UserError, match="Beam does not know direct_num_wrokers"):
         pipeline_options("runner=DirectRunner,direct_num_wrokers=2")
 
 
@@ -199,7 +199,7 @@ def test_beam_downloads_no_other_runner(text):
     assert type(create_runner(pipeline_options(text).view_as(StandardOptions).runner)) is FnApiRunner
 
 
-def test_a_runner_with_a_job_service_of_its_own_is_refused():
+def test_a_runner_that_would_start_a_job_service_is_refused():
     with pytest.raises(UserError, match="job_endpoint=HOST:PORT"):
         pipeline_options("runner=FlinkRunner,flink_master=localhost:8081")
     pipeline_options("runner=FlinkRunner,job_endpoint=localhost:8099")

@@ -1,4 +1,4 @@
-"""Files on disk and members of zip archives are read alike, and whatever is wrong with them has a reason."""
+"""Files on disk and members of zip archives are read alike, and every fault has a reason."""
 
 import contextlib
 import errno
@@ -35,7 +35,7 @@ def archive(tmp_path) -> Path:
 def reason_of(call, *arguments) -> str:
     with pytest.raises(MediaError) as caught:
         call(*arguments)
-    assert str(caught.value.path.parent) not in caught.value.detail  # a corpus's place is nobody's business
+    assert str(caught.value.path.parent) not in caught.value.detail  # details contain no absolute paths
     return caught.value.reason
 
 
@@ -89,12 +89,12 @@ def test_a_huge_file_is_not_read(archive, tmp_path, monkeypatch):
     assert files.read(archive / "Actor_01" / "a.mp4") == LONG
 
 
-def test_a_member_that_unpacks_to_more_than_it_says_is_damaged(tmp_path):
+def test_a_member_that_unpacks_to_more_than_its_stated_size_is_damaged(tmp_path):
     bomb = tmp_path / "bomb.zip"
     with zipfile.ZipFile(bomb, "w", zipfile.ZIP_DEFLATED) as file:
         file.writestr("a.mp4", bytes(1_000_000))
-    said = (1_000_000).to_bytes(4, "little")
-    bomb.write_bytes(bomb.read_bytes().replace(said, (1_000).to_bytes(4, "little")))
+    stated = (1_000_000).to_bytes(4, "little")
+    bomb.write_bytes(bomb.read_bytes().replace(stated, (1_000).to_bytes(4, "little")))
     assert reason_of(files.read, bomb / "a.mp4") == "truncated"
 
 
@@ -108,19 +108,19 @@ def test_files_that_may_not_be_read(archive):
 @pytest.mark.parametrize(
     "name", ["../a.mp4", "Actor_01/../../a.mp4", "/etc/a.mp4", "..\\a.mp4", "\\etc\\a.mp4", "Actor_01\\..\\..\\a.mp4"]
 )
-def test_a_name_that_climbs_out(tmp_path, name):
+def test_a_name_that_leads_out_of_the_archive(tmp_path, name):
     path = tmp_path / "Actor_01.zip"
     with zipfile.ZipFile(path, "w") as file:
         file.writestr("Actor_01/a.mp4", b"fine")
         info = zipfile.ZipInfo("x")
         info.filename = name  # ZipInfo itself would clean it
         file.writestr(info, b"not fine")
-    with pytest.raises(MediaError, match=r"unsafe_name: the member .*download it again"):
+    with pytest.raises(MediaError, match="unsafe_name"):
         files.members(path)
 
 
 def test_backslashes_are_folders(tmp_path):
-    """As some programs for Windows write them, and folders as entries of their own."""
+    """Some Windows programs write them, and separate entries for folders."""
     path = tmp_path / "Actor_01.zip"
     with zipfile.ZipFile(path, "w") as file:
         for name, data in (("Actor_01\\", b""), ("Actor_01\\a.mp4", LONG), ("./Actor_01/b.mp4", b"b")):
@@ -154,10 +154,10 @@ def test_two_members_of_one_path(tmp_path, one, other, second):
         assert files.size(path / "A" / "1.mp4") == len(LONG)
     else:
         assert reason_of(files.read, path / "A" / "1.mp4") == "ambiguous_name"
-        assert files.size(path / "A" / "1.mp4") is None  # so that it is no copy of anything
+        assert files.size(path / "A" / "1.mp4") is None  # so that it counts as a copy of nothing
 
 
-def test_what_is_the_same(archive, tmp_path):
+def test_same(archive, tmp_path):
     member = archive / "Actor_01" / "a.mp4"
     contents = {"copy": LONG, "other": LONG[:-1] + b"x", "short": LONG[:-1]}
     for name, data in contents.items():
@@ -218,7 +218,7 @@ def test_no_damage_raises_anything_else(archive):
 
 
 @pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
-def test_other_ways_to_compress(tmp_path, method):
+def test_other_compression_methods(tmp_path, method):
     path = tmp_path / "a.zip"
     with zipfile.ZipFile(path, "w", method) as file:
         file.writestr("a.mp4", LONG)
@@ -240,8 +240,8 @@ def test_an_archive_within_an_archive_is_a_member_like_others(tmp_path):
     assert not files.exists(tmp_path / "outer.zip" / "inner.zip" / "a.mp4")
 
 
-def test_a_link_that_may_not_be_followed_is_passed_over(tmp_path, monkeypatch):
-    """As it is for other users than root, who may follow all."""
+def test_a_link_without_permission_is_skipped(tmp_path, monkeypatch):
+    """Simulated, because root may follow every link."""
     (tmp_path / "a.mp4").touch()
     (tmp_path / "b").symlink_to(tmp_path / "a.mp4")
     look = os.scandir
@@ -261,6 +261,6 @@ def test_a_link_that_may_not_be_followed_is_passed_over(tmp_path, monkeypatch):
             yield [Refused() if entry.name == "b" else entry for entry in found]
 
     monkeypatch.setattr(os, "scandir", scandir)
-    passed = {}
-    assert list(files.walk(tmp_path, "a.mp4".__eq__, passed.__setitem__)) == [tmp_path / "a.mp4"]
-    assert [*passed] == [tmp_path / "b"]
+    skipped = {}
+    assert list(files.walk(tmp_path, "a.mp4".__eq__, skipped.__setitem__)) == [tmp_path / "a.mp4"]
+    assert [*skipped] == [tmp_path / "b"]

@@ -1,4 +1,4 @@
-"""A folder of one's own: what its table or its folders say, whose fold a speaker is in, and which classes there are."""
+"""Your own videos: the table, the folders, the folds of speakers, the classes."""
 
 import random
 import shutil
@@ -22,7 +22,7 @@ THREE = "a.mp4,ann,happy\nb.mp4,bob,happy\nc.mp4,eve,sad\n"
 
 @pytest.fixture
 def listed(root, tmp_path):
-    """Lists the folder; with a text, after it was written as the table."""
+    """A function that lists the folder, after writing the table if one is given."""
 
     def listed(table=""):
         if table:
@@ -54,7 +54,7 @@ def rejected(listing, root):
 # With a table
 
 
-def test_a_table_says_all(root, listed):
+def test_clips_of_a_table(root, listed):
     touch(root, "a.mp4", "sub/b.flv", "sub/b.wav", "sub/unnamed.mp4", "other.wav", "._a.mp4", "notes.txt")
     listing = listed(
         "note,emotion,file,sex,speaker,sound\n"
@@ -62,9 +62,9 @@ def test_a_table_says_all(root, listed):
     )
     assert list(clips(listing)) == ["a", "sub/b", "gone"]
     first, second, third = clips(listing).values()
-    assert first.picture_path == first.sound_path == root / "a.mp4"
-    assert (second.picture_path, second.sound_path) == (root / "sub/b.flv", root / "sub/b.wav")
-    assert third.picture_path == root / "gone.mp4"  # which shows when it is opened
+    assert first.image_path == first.audio_path == root / "a.mp4"
+    assert (second.image_path, second.audio_path) == (root / "sub/b.flv", root / "sub/b.wav")
+    assert third.image_path == root / "gone.mp4"  # rejected when it is opened
     assert [(clip.speaker_id, clip.label) for clip in (first, second, third)] == [
         ("ann", "happy"), ("bob, jr.", "bored"), ("eve", "happy")
     ]  # fmt: skip
@@ -91,7 +91,7 @@ def test_rows_of_one_clip(listed, root):
     assert clips(listing)["b"].label == "happy"
 
 
-OUT = "it must lead from the table to a file beside or below it, as happy/ann/1.mp4; put the file there"
+OUT = "it must be a path .*happy/ann/1.mp4"
 
 
 @pytest.mark.parametrize(
@@ -108,14 +108,14 @@ OUT = "it must lead from the table to a file beside or below it, as happy/ann/1.
         (HEAD, "x.mp4,ann,", "emotion is ''; it must be made of letters, digits, _ and -"),
         (HEAD, 'x.mp4,ann,"sad,angry"', "emotion is 'sad,angry'; it must be made of letters"),
         (HEAD, "x.mp4,ann,../sad", "emotion is '../sad'; it must be made of letters"),
-        (HEAD, "x.mp4,ann", "2 cells; each row must have 3"),
+        (HEAD, "x.mp4,ann", "2 cells; must be 3"),
         (f"{HEAD},sound", "x.mp4,ann,sad,../x.wav", f"sound is '../x.wav'; {OUT}"),
         (f"{HEAD},sex", "x.mp4,joe,sad,Male", "sex is 'Male'; it must be male or female, or empty"),
-        (f"{HEAD},sex", "x.mp4,ann,sad,male", "sex is 'male'; it must be '' as in line 2, where ann speaks too"),
+        (f"{HEAD},sex", "x.mp4,ann,sad,male", "sex is 'male'; it must be '', as in line 2"),
         (f"{HEAD},fold", "x.mp4,joe,sad,", "fold is ''; it must be a whole number from 0"),
         (f"{HEAD},fold", "x.mp4,joe,sad,-1", "fold is '-1'; it must be a whole number from 0"),
         (f"{HEAD},fold", "x.mp4,joe,sad,1.0", "fold is '1.0'; it must be a whole number from 0"),
-        (f"{HEAD},fold", "x.mp4,ann,sad,1", "fold is '1'; it must be '0' as in line 2, where ann speaks too"),
+        (f"{HEAD},fold", "x.mp4,ann,sad,1", "fold is '1'; it must be '0', as in line 2"),
     ],
 )
 def test_a_row_that_breaks_a_rule(root, listed, head, row, message):
@@ -128,22 +128,22 @@ def test_a_row_that_breaks_a_rule(root, listed, head, row, message):
 @pytest.mark.parametrize(
     ("table", "message"),
     [
-        (b"file,speaker,label\n", r"line 1: the head lacks the column emotion; it has \['file', 'speaker', 'label'\]"),
-        (b"file,speaker,emotion\na.mp4,M\xfcller,sad\n", "line 2: not UTF-8 text .*; save it as UTF-8"),
-        (b'file,speaker,emotion\n"a.mp4,ann,sad\n', "line 2: not a table .*; mend it"),
-        (b" ", r"line 1: the head lacks the column file, speaker, emotion"),
+        (b"file,speaker,label\n", r"line 1: .* column emotion; .*\['file', 'speaker', 'label'\]"),
+        (b"file,speaker,emotion\na.mp4,M\xfcller,sad\n", "line 2: .*UTF-8"),
+        (b'file,speaker,emotion\n"a.mp4,ann,sad\n', "line 2: not a valid table"),
+        (b" ", r"line 1: .* column file, speaker, emotion"),
     ],
 )
-def test_what_is_no_table(root, listed, table, message):
+def test_a_malformed_table(root, listed, table, message):
     (root / "clips.csv").write_bytes(table)
     with pytest.raises(UserError, match=rf"^{root}/clips\.csv, {message}"):
         listed()
 
 
-# Without one
+# Without a table
 
 
-def test_folders_say_all(root, listed):
+def test_clips_of_folders(root, listed):
     good = ["happy/ann/1.mp4", "happy/ann/2.MOV", "very_sad/bob/1.mp4", "Glück-2/eve/clip.one.webm"]
     bad = ["1.mp4", "happy/2.mp4", "happy/ann/more/3.mp4", "so so/ann/1.mp4"]
     touch(root, *good, *bad, "happy/ann/2.wav", "happy/ann/._1.mp4", ".trash/ann/1.mp4", "happy/ann/notes.txt")
@@ -152,18 +152,18 @@ def test_folders_say_all(root, listed):
         ("happy/ann/1", "happy", "ann"), ("happy/ann/2", "happy", "ann"), ("very_sad/bob/1", "very_sad", "bob"),
         ("Glück-2/eve/clip.one", "Glück-2", "eve"),
     }  # fmt: skip
-    assert all(clip.picture_path == clip.sound_path for clip in clips(listing).values())
+    assert all(clip.image_path == clip.audio_path for clip in clips(listing).values())
     assert all(clip.features == {"actor_sex": ""} for clip in clips(listing).values())
     assert rejected(listing, root) == {(name, "bad_name") for name in bad}
     details = {rejection.detail for rejection in listing.rejections if rejection.reason == "bad_name"}
     assert details == {
-        "not <emotion>/<speaker>/<file>, the emotion of letters, digits, _ and -, nor is there a clips.csv"
+        "must be <emotion>/<speaker>/<file>, the emotion of letters, digits, _ and -, because there is no clips.csv"
     }
     assert listing.left_out == {"sound_beside_its_video": 1}
 
 
 def test_links_are_followed_as_in_the_other_corpora(root, tmp_path, listed):
-    """What is a link in the folder was put there by its owner; only the names in a table may come from someone else."""
+    """Links in the folder come from its owner, but a table may come from someone else."""
     touch(tmp_path, "disk/ann/1.mp4", "disk/bob/1.mp4", "file.mp4")
     (root / "happy").symlink_to(tmp_path / "disk")
     touch(root, "sad/ann/1.mp4")
@@ -179,7 +179,8 @@ def test_links_are_followed_as_in_the_other_corpora(root, tmp_path, listed):
 
 
 def test_speakers_are_spread_by_their_number_of_clips(listed):
-    # In turn: amy 0, bob 1, cat 2, dan 3, eve 4; fay (2) joins eve (2); gus finds 5, 4, 3, 3, 4; hal finds 5, 4, 4, 3, 4.
+    # In order: amy 0, bob 1, cat 2, dan 3, eve 4; fay (2) joins eve (2). The sizes are then 5, 4, 3, 3, 4 for gus, and
+    # 5, 4, 4, 3, 4 for hal.
     counts = {"hal": 1, "gus": 1, "amy": 5, "bob": 4, "cat": 3, "dan": 3, "fay": 2, "eve": 2}
     rows = [f"{name}{i}.mp4,{name},{'sad' if i else 'happy'}\n" for name, n in counts.items() for i in range(n)]
     expected = {
@@ -205,13 +206,13 @@ def test_classes_are_the_standard_ones_then_others_by_name(listed):
     [
         (
             f"{HEAD}\na.mp4,ann,happy\nb.mp4,bob,sad\n",
-            "has 2 speakers in 2 folds; training, validation and test need three",
+            "has 2 speakers in 2 folds",
         ),
         (
             f"{HEAD},fold\na.mp4,ann,happy,0\nb.mp4,bob,sad,1\nc.mp4,eve,sad,0\n",
-            "has 3 speakers in 2 folds; .*: add speakers, or change the column fold",
+            "has 3 speakers in 2 folds; .* column fold",
         ),
-        (f"{HEAD}\n{THREE}".replace("happy", "sad"), "are labelled sad; add another emotion"),
+        (f"{HEAD}\n{THREE}".replace("happy", "sad"), "are labelled sad"),
     ],
 )
 def test_too_few_speakers_folds_or_emotions(root, listed, table, message):
@@ -219,16 +220,14 @@ def test_too_few_speakers_folds_or_emotions(root, listed, table, message):
         listed(table)
 
 
-def test_folders_whose_names_are_no_emotions_are_told(root, listed):
+def test_folders_with_invalid_emotions_are_reported(root, listed):
     touch(root, *(f"{emotion}/{name}/a.mp4" for emotion in ("happy", "very sad") for name in ("ann", "bob", "eve")))
-    with pytest.raises(
-        UserError, match=r"labelled happy \(3 files do not count; the first is .*very sad/ann/a\.mp4: not"
-    ):
+    with pytest.raises(UserError, match=r"labelled happy \(3 files rejected; the first is .*very sad/ann/a\.mp4: "):
         listed()
 
 
-def test_a_table_with_semicolons_is_told(listed):
-    with pytest.raises(UserError, match=r"line 1: the head lacks .* must be separated by commas or tabs"):
+def test_a_table_with_semicolons_is_reported(listed):
+    with pytest.raises(UserError, match=r"line 1: .*commas or tabs"):
         listed(f"{HEAD}\n{THREE}".replace(",", ";"))
 
 
@@ -244,7 +243,7 @@ def build(corpus, data_dir, **settings):
 
 
 def labels(data_dir):
-    """The name of each clip's label, by TFDS's own way."""
+    """The name of each clip's label, read with TFDS."""
     dataset, info = tfds.load("folder_av/64", data_dir=data_dir, split="all", with_info=True)
     label = info.features["label"]
     return {example["clip_id"].decode(): label.int2str(example["label"]) for example in tfds.as_numpy(dataset)}
@@ -252,7 +251,7 @@ def labels(data_dir):
 
 @pytest.fixture
 def own(root) -> Path:
-    """The miniature corpus with emotions of its own."""
+    """The miniature corpus with other emotions."""
     shutil.copytree(DUMMY, root, dirs_exist_ok=True)
     text = (root / "clips.csv").read_text()
     for name, emotion in (("neutral", "calm"), ("sad", "bored"), ("disgust", "happy")):
@@ -261,7 +260,7 @@ def own(root) -> Path:
     return root
 
 
-def test_emotions_of_ones_own(own, tmp_path):
+def test_other_emotions(own, tmp_path):
     builder = build(own, tmp_path)
     assert anomalies(builder, read_facts(builder)) == []
     expected = {
@@ -280,7 +279,7 @@ def test_emotions_of_ones_own(own, tmp_path):
     assert (spectrogram.shape, label) == ((64, 64, 1), 1)
 
 
-def test_a_dataset_that_is_built_again_may_have_other_classes(own, tmp_path):
+def test_a_rebuilt_dataset_may_have_other_classes(own, tmp_path):
     build(own, tmp_path)
     table = own / "clips.csv"
     table.write_text(table.read_text().replace(",bored,", ",excited,").replace(",calm,", ",anger,"))
@@ -289,7 +288,7 @@ def test_a_dataset_that_is_built_again_may_have_other_classes(own, tmp_path):
     assert labels(tmp_path)["clips/sad/bob/1"] == "excited"
 
 
-def test_a_file_that_is_not_there_is_rejected(own, tmp_path):
+def test_a_missing_file_is_rejected(own, tmp_path):
     (own / "clips/calm/ann/2.mp4").unlink()
     (own / "sounds/eve.wav").unlink()
     metadata = build(own, tmp_path, max_rejects=0.5).info.metadata
@@ -305,31 +304,31 @@ def test_a_folder_without_media(root, tmp_path):
     for folder, message in ((tmp_path / "gone", "does not exist"), (root, "is empty")):
         with pytest.raises(UserError, match=rf"^{folder} {message}\. (.|\n)*{layout}"):
             builder.find_corpus(folder)
-    touch(root, "notes.txt", "happy/ann/picture.jpg")
-    with pytest.raises(UserError, match=rf"^{root} holds no clip to use\. (.|\n)*{layout}"):
+    touch(root, "notes.txt", "happy/ann/image.jpg")
+    with pytest.raises(UserError, match=rf"^{root} contains no usable clip\. (.|\n)*{layout}"):
         build(root, tmp_path)
     (root / "clips.csv").write_text(f"{HEAD}\n")
-    with pytest.raises(UserError, match=rf"^{root} holds no clip to use\. (.|\n)*{layout}"):
+    with pytest.raises(UserError, match=rf"^{root} contains no usable clip\. (.|\n)*{layout}"):
         build(root, tmp_path)
 
 
 def test_a_folder_that_is_not_sorted(root, tmp_path):
     touch(root, "1.mp4", "2.mp4")
     with pytest.raises(
-        UserError, match=r"2 of 2 clips were rejected(.|\n)*1\.mp4: bad_name: not <emotion>/<speaker>/<file>"
+        UserError, match=r"2 of 2 clips were rejected(.|\n)*1\.mp4: bad_name: .*<emotion>/<speaker>/<file>"
     ):
         build(root, tmp_path)
 
 
-def test_a_speaker_has_one_way_to_be_written(listed):
-    with pytest.raises(UserError, match="has the speakers 'Ann' and 'ann'; write one name in one way"):
+def test_a_speaker_must_have_one_spelling(listed):
+    with pytest.raises(UserError, match="speakers 'Ann' and 'ann'"):
         listed(f"{HEAD}\n{THREE}d.mp4,Ann,sad\n")
 
 
 def test_sound_beside_its_video_is_left_out(root, listed):
     touch(root, "happy/ann/1.flac", "happy/ann/1.mp4", "sad/bob/1.m4v", "sad/eve/1.wav")
     listing = listed()
-    assert [clip.picture_path.name for clip in clips(listing).values()] == ["1.mp4", "1.m4v", "1.wav"]
+    assert [clip.image_path.name for clip in clips(listing).values()] == ["1.mp4", "1.m4v", "1.wav"]
     assert listing.left_out == {"sound_beside_its_video": 1}
     assert listing.rejections == []
 
@@ -342,11 +341,11 @@ def test_sound_beside_something_else_is_a_clip(root, listed):
 
 
 @pytest.mark.parametrize(("on_disk", "in_table"), [("NFD", "NFC"), ("NFC", "NFD"), ("NFD", "NFD")])
-def test_a_table_and_a_disk_may_write_accents_in_other_ways(root, listed, on_disk, in_table):
+def test_a_table_and_a_disk_may_use_different_unicode_forms(root, listed, on_disk, in_table):
     touch(root, *(unicodedata.normalize(on_disk, name) for name in ("Übung/José.mp4", "Übung/b.mp4", "c.mp4")))
     rows = "Übung/José.mp4,José,Glück\nÜbung/b.mp4,Zoë,sad\nc.mp4,eve,sad\n"
     listing = listed(f"{HEAD}\n{unicodedata.normalize(in_table, rows)}")
-    assert all(clip.picture_path.exists() for clip in clips(listing).values())
+    assert all(clip.image_path.exists() for clip in clips(listing).values())
     assert {(clip_id, clip.speaker_id, clip.label) for clip_id, clip in clips(listing).items()} == {
         ("Übung/José", "José", "Glück"), ("Übung/b", "Zoë", "sad"), ("c", "eve", "sad")
     }  # fmt: skip
@@ -363,28 +362,28 @@ def test_one_name_in_two_forms_is_one_speaker_and_one_class(root, listed):
     assert listing.left_out == {"there_twice": 1}  # two folders that look alike, with a file of the same name
 
 
-def test_swapped_folders_are_told(root, listed):
+def test_swapped_folders_are_reported(root, listed):
     swapped = [f"{name}/{emotion}/1.mp4" for name in ("ann", "bob", "eve") for emotion in ("Angry", "happy", "bored")]
     touch(root, *swapped)
     (warning,) = listed().warnings.values()
-    assert "Angry, happy are taken for speakers" in warning
+    assert "Angry, happy are read as speakers" in warning
     for name in swapped:
         speaker, emotion, file = name.split("/")
         (root / name).unlink()
-        touch(root, f"{emotion}/{speaker}/{file}", f"{emotion}/Joy/{file}")  # who may well be a person
+        touch(root, f"{emotion}/{speaker}/{file}", f"{emotion}/Joy/{file}")  # which may be a person's name
     assert listed().warnings == {}
 
 
-def test_swapped_columns_are_told(listed):
+def test_swapped_columns_are_reported(listed):
     rows = [(f"{number}.mp4", speaker, emotion) for number, (speaker, emotion) in enumerate(
         (speaker, emotion) for speaker in ("ann", "bob", "eve") for emotion in ("Angry", "happy", "bored")
     )]  # fmt: skip
     swapped = "".join(f"{file},{emotion},{speaker}\n" for file, speaker, emotion in rows)
     (warning,) = listed(f"{HEAD}\n{swapped}").warnings.values()
-    assert "Angry, happy are taken for speakers, ann, bob, eve for emotions" in warning
+    assert "Angry, happy are read as speakers, ann, bob, eve as emotions" in warning
     right = "".join(f"{file},{speaker},{emotion}\n" for file, speaker, emotion in [*rows, ("x.mp4", "Joy", "sad")])
     assert listed(f"{HEAD}\n{right}").warnings == {}
-    with pytest.raises(UserError, match=r"2 speakers in 2 folds(.|\n)*happy, sad are taken for speakers"):
+    with pytest.raises(UserError, match=r"2 speakers in 2 folds(.|\n)*happy, sad are read as speakers"):
         listed(f"{HEAD}\na.mp4,happy,ann\nb.mp4,sad,ann\nc.mp4,happy,bob\n")
 
 

@@ -1,4 +1,4 @@
-"""A thousand damaged media files, each as a clip of a build: none ends or blocks a process, none is lost, all have a reason."""
+"""Builds with a thousand damaged media files: none crashes or blocks a process, none is lost, every rejection has a reason."""
 
 import dataclasses
 import functools
@@ -25,18 +25,18 @@ from datasets.extraction import Extract
 from datasets.store import ClipStore
 from datasets.workers import Workers
 from emogan.config import MediaConfig
-from emogan.media.kinds import SOUND_SUFFIXES
+from emogan.media.kinds import AUDIO_SUFFIXES
 
 FOLDER = Path(datasets.__file__).parent
 FILES = 1300
 MAX_SECONDS = 60.0
 MAX_MEMORY_MB = 1500
-"""Of a worker process; TensorFlow and MTCNN alone take 600."""
+"""Limit of a worker process; TensorFlow and MTCNN alone take 600."""
 REASONS = {
     "ambiguous_name", "empty", "missing_picture_file", "missing_sound_file", "no_face", "no_sound", "no_video", "not_a_zip",
     "not_media", "silent", "too_large", "too_long", "too_short", "truncated", "undecodable", "wrong_length",
 }  # fmt: skip
-"""Why a damaged clip may be rejected. Not `unreadable`, of which nobody thought; nor `crashed` or `too_slow`."""
+"""Permitted reasons for damaged clips; not `unreadable` (an unexpected error), `crashed` or `too_slow`."""
 
 NUMBERS = (0, 1, 0x7F, 0xFF, 0x7FFF, 0xFFFF, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFE, 0xFFFFFFFF)
 FIELDS = (
@@ -79,7 +79,7 @@ def delete(data: bytes, rng: np.random.Generator) -> bytes:
 
 
 def edit_header(data: bytes, rng: np.random.Generator) -> bytes:
-    """Writes numbers at the limits into fields of the file's head, or of what describes an MP4's streams."""
+    """Writes extreme numbers into the file's header, or into the description of an MP4's streams."""
     start = max(data.find(b"moov"), 0)
     damaged = bytearray(data)
     for place in start + rng.integers(0, min(1500 if start else 100, len(data) - start), rng.integers(1, 4)):
@@ -90,7 +90,7 @@ def edit_header(data: bytes, rng: np.random.Generator) -> bytes:
 
 
 def edit_field(data: bytes, rng: np.random.Generator) -> bytes:
-    """Writes a number at the limits behind a name that stands for sizes, times, a display matrix or an edit list."""
+    """Writes an extreme number after the name of a field: sizes, times, a display matrix, an edit list."""
     fields = [name for name in FIELDS if name in data]
     if not fields:
         return edit_header(data, rng)
@@ -121,9 +121,9 @@ def hum(kind: str, subtype: str, rate: int, channels: int) -> bytes:
     return buffer.getvalue()
 
 
-def still(kind: str, picture: np.ndarray, **options: int) -> bytes:
+def still(kind: str, image: np.ndarray, **options: int) -> bytes:
     buffer = io.BytesIO()
-    Image.fromarray(picture).save(buffer, kind, **options)
+    Image.fromarray(image).save(buffer, kind, **options)
     return buffer.getvalue()
 
 
@@ -135,17 +135,17 @@ def zipped(data: bytes, method: int) -> bytes:
 
 
 @pytest.fixture(scope="module")
-def sound_files() -> dict[str, tuple[str, bytes, str]]:
-    """Undamaged files: what they are -> suffix, content, and suffix of the whole file that completes the clip, if any."""
+def audio_files() -> dict[str, tuple[str, bytes, str]]:
+    """Undamaged files: kind -> suffix, content, and suffix of the other file of the clip, if any."""
     flv = (FOLDER / "crema_d_av/dummy_data/VideoFlash/1001_IEO_ANG_LO.flv").read_bytes()
     mp4 = (FOLDER / "ravdess_av/dummy_data/Actor_01/01-01-01-01-01-01-01.mp4").read_bytes()
     with av.open(io.BytesIO(mp4)) as file:
-        pictures = [frame.to_ndarray(format="rgb24") for frame in file.decode(video=0)]
+        images = [frame.to_ndarray(format="rgb24") for frame in file.decode(video=0)]
     return {
         "FLV": (".flv", flv, ""),
         "FLV beside a WAV": (".flv", flv, ".wav"),
         "MP4": (".mp4", mp4, ""),
-        **{name: (suffix, made, "") for name, (suffix, made) in films_of(pictures).items()},
+        **{name: (suffix, made, "") for name, (suffix, made) in films_of(images).items()},
         "M4A": (".m4a", (FOLDER / "voxceleb_av/dummy_data/dev/aac/id00012/m5XEgttEVZC/00001.m4a").read_bytes(), ".flv"),
         "MP3": (".mp3", hum("MP3", "MPEG_LAYER_III", 44_100, 1), ".flv"),
         "FLAC": (".flac", hum("FLAC", "PCM_16", 16_000, 2), ".flv"),
@@ -163,19 +163,19 @@ def sound_files() -> dict[str, tuple[str, bytes, str]]:
         ),
         **{f"WAV of {n} channels": (".wav", hum("WAVEX", "PCM_16", 16_000, n), ".flv") for n in range(3, 9)},
         "FLAC of 8 channels": (".flac", hum("FLAC", "PCM_16", 16_000, 8), ".flv"),
-        **{name: (suffix, made, ".flv") for name, (suffix, made) in further_sounds().items()},
-        "JPEG": (".jpg", still("JPEG", pictures[12], quality=90), ".wav"),
-        "progressive JPEG": (".jpg", still("JPEG", pictures[12], progressive=1), ".wav"),
-        "PNG": (".png", still("PNG", pictures[12]), ".wav"),
-        "grey PNG": (".png", still("PNG", pictures[12].mean(axis=2).astype(np.uint8)), ".wav"),
-        "PNG of 16 bits": (".png", deep_png(pictures[12]), ".wav"),
+        **{name: (suffix, made, ".flv") for name, (suffix, made) in further_audio().items()},
+        "JPEG": (".jpg", still("JPEG", images[12], quality=90), ".wav"),
+        "progressive JPEG": (".jpg", still("JPEG", images[12], progressive=1), ".wav"),
+        "PNG": (".png", still("PNG", images[12]), ".wav"),
+        "grey PNG": (".png", still("PNG", images[12].mean(axis=2).astype(np.uint8)), ".wav"),
+        "PNG of 16 bits": (".png", deep_png(images[12]), ".wav"),
         "stored member": (".zip", zipped(mp4, zipfile.ZIP_STORED), ""),
         "deflated member": (".zip", zipped(mp4, zipfile.ZIP_DEFLATED), ""),
     }
 
 
-def further_sounds() -> dict[str, tuple[str, bytes]]:
-    """Undamaged sound files of further kinds: what they are -> suffix and content."""
+def further_audio() -> dict[str, tuple[str, bytes]]:
+    """Undamaged audio files of further kinds: kind -> suffix and content."""
 
     def encoded(container: str, codec: str, rate: int = 48_000) -> bytes:
         return film([], Track(samples=tone(0.8, rate=rate), codec=codec, rate=rate), container=container)
@@ -193,20 +193,20 @@ def further_sounds() -> dict[str, tuple[str, bytes]]:
     }
 
 
-def films_of(pictures: list[np.ndarray]) -> dict[str, tuple[str, bytes]]:
-    """Undamaged films: what they are -> suffix and content."""
-    voice = Track(samples=np.stack([tone(len(pictures) / 30)] * 2), layout="stereo")
+def films_of(images: list[np.ndarray]) -> dict[str, tuple[str, bytes]]:
+    """Undamaged videos: kind -> suffix and content."""
+    voice = Track(samples=np.stack([tone(len(images) / 30)] * 2), layout="stereo")
     mp3, pcm = dataclasses.replace(voice, codec="libmp3lame"), dataclasses.replace(voice, codec="pcm_s16le")
-    made = functools.partial(film, pictures, rate=30)
-    slower = [number / 30 + max(0, number - 12) / 60 for number in range(len(pictures))]
+    made = functools.partial(film, images, rate=30)
+    slower = [number / 30 + max(0, number - 12) / 60 for number in range(len(images))]
     with_edits = bytearray(made(voice))
     place = with_edits.index(b"elst") + 12
     with_edits[place : place + 8] = struct.pack(">II", 600, struct.unpack_from(">I", with_edits, place + 4)[0] + 1536)
-    surround = Track(samples=np.stack([tone(len(pictures) / 30)] * 6), layout="5.1")
+    surround = Track(samples=np.stack([tone(len(images) / 30)] * 6), layout="5.1")
     late = dataclasses.replace(voice, begin=0.2, samples=voice.samples[:, :-9600])
 
     def turned(degrees: int, mirrored: bool) -> bytes:
-        sideways = [np.rot90(picture, -degrees // 90) for picture in pictures]
+        sideways = [np.rot90(image, -degrees // 90) for image in images]
         return film(
             sideways, voice, rate=30, prepare=lambda stream: stream.set_display_rotation(degrees, hflip=mirrored)
         )
@@ -222,7 +222,7 @@ def films_of(pictures: list[np.ndarray]) -> dict[str, tuple[str, bytes]]:
         "MOV mirrored": (".mov", turned(180, mirrored=True)),
         "MP4 of other pixels": (".mp4", made(voice, prepare=stretched)),
         "MP4 with an edit list": (".mp4", bytes(with_edits)),
-        "MP4 with a cover": (".mp4", made(voice, cover=pictures[0])),
+        "MP4 with a cover": (".mp4", made(voice, cover=images[0])),
         "MP4 of two tracks": (".mp4", made(dataclasses.replace(voice, samples=0 * voice.samples), voice)),
         "MP4 whose sound is late": (".mp4", made(late)),
         "MP4 of another frame rate": (".mp4", made(voice, times=slower)),
@@ -243,21 +243,21 @@ def films_of(pictures: list[np.ndarray]) -> dict[str, tuple[str, bytes]]:
     }  # fmt: skip
 
 
-def deep_png(picture: np.ndarray) -> bytes:
+def deep_png(image: np.ndarray) -> bytes:
     encoder = av.CodecContext.create("png", "w")
-    encoder.height, encoder.width, encoder.pix_fmt, encoder.time_base = *picture.shape[:2], "rgb48be", Fraction(1)
-    frame = av.VideoFrame.from_ndarray(picture, format="rgb24").reformat(format="rgb48be")
+    encoder.height, encoder.width, encoder.pix_fmt, encoder.time_base = *image.shape[:2], "rgb48be", Fraction(1)
+    frame = av.VideoFrame.from_ndarray(image, format="rgb24").reformat(format="rgb48be")
     return b"".join(bytes(packet) for packet in [*encoder.encode(frame), *encoder.encode(None)])
 
 
 def clip_of(name: str, path: Path, other: Path | None) -> Clip:
     member = path / "Actor_01" / "clip.mp4" if path.suffix == ".zip" else path
-    picture, sound = (other or member, member) if path.suffix in SOUND_SUFFIXES else (member, other or member)
-    return Clip(clip_id=name, speaker_id="1", picture_path=picture, sound_path=sound)
+    image, sound = (other or member, member) if path.suffix in AUDIO_SUFFIXES else (member, other or member)
+    return Clip(clip_id=name, speaker_id="1", image_path=image, audio_path=sound)
 
 
 def damaged_clips(files: dict[str, tuple[str, bytes, str]], folder: Path, count: int, seed: int) -> Iterator[Clip]:
-    """Clips of which one file is damaged, by one to three mutations."""
+    """Clips with one file damaged by one to three mutations."""
     rng = np.random.default_rng(seed)
     for number in range(count):
         kind = list(files)[number % len(files)]
@@ -273,7 +273,7 @@ def damaged_clips(files: dict[str, tuple[str, bytes, str]], folder: Path, count:
 
 
 def peak_memory_mb() -> float:
-    """Of the worker process that used most so far."""
+    """Peak memory of the largest worker process."""
     lines = [
         line
         for process in multiprocessing.active_children()
@@ -287,11 +287,11 @@ def write_whole(files: dict[str, tuple[str, bytes, str]], folder: Path) -> None:
         (folder / f"whole{suffix}").write_bytes(next(data for end, data, _ in files.values() if end == suffix))
 
 
-def test_undamaged_they_are_examples(sound_files, tmp_path):
-    """Else the other test would damage what is of no use anyway."""
-    write_whole(sound_files, tmp_path)
+def test_undamaged_they_are_examples(audio_files, tmp_path):
+    """Otherwise the other test would damage files that are rejected anyway."""
+    write_whole(audio_files, tmp_path)
     store = ClipStore.of(tmp_path / "clips", MediaConfig.of_size(64))
-    for number, (kind, (suffix, data, other)) in enumerate(sound_files.items()):
+    for number, (kind, (suffix, data, other)) in enumerate(audio_files.items()):
         path = tmp_path / f"{number}{suffix}"
         path.write_bytes(data)
         clip = clip_of(kind, path, tmp_path / f"whole{other}" if other else None)
@@ -299,10 +299,10 @@ def test_undamaged_they_are_examples(sound_files, tmp_path):
 
 
 @pytest.mark.slow
-def test_no_damaged_file_ends_or_blocks_a_build(sound_files, tmp_path, monkeypatch):
+def test_no_damaged_file_stops_or_blocks_a_build(audio_files, tmp_path, monkeypatch):
     monkeypatch.setattr(workers, "MAX_ITEM_SECONDS", MAX_SECONDS)
-    write_whole(sound_files, tmp_path)
-    clips = list(damaged_clips(sound_files, tmp_path, FILES, seed=7))
+    write_whole(audio_files, tmp_path)
+    clips = list(damaged_clips(audio_files, tmp_path, FILES, seed=7))
     store = ClipStore.of(tmp_path / "clips", MediaConfig.of_size(64))
     with Workers(2) as pool:
         outcomes = list(pool.map(functools.partial(pairs.prepare_clip, store=store), clips, pairs.give_up))

@@ -1,4 +1,4 @@
-"""From the examples of a dataset to batches: how they are augmented, and shared out among replicas."""
+"""Batches from the examples of a dataset: their contents, augmentation, and split over replicas."""
 
 import numpy as np
 import pytest
@@ -84,7 +84,7 @@ def training_batches(corpus, first_step=0, batch_size=4, balance=False, **change
 
 
 def validation_batches(corpus, batch_size, split="fold_1"):
-    numbered, condition = corpus.examples(split, keep=True).enumerate(), input_pipeline.label_condition(6)
+    numbered, condition = corpus.examples(split, cache=True).enumerate(), input_pipeline.label_condition(6)
     return input_pipeline.gan_batches(
         numbered, condition, batch_size=batch_size, noise_dim=5, seed=9, drop_remainder=False
     )
@@ -121,7 +121,7 @@ def test_the_flip_of_faces_changes_nothing_else(corpus):
     np.testing.assert_array_equal(late["source"], flipped["source"][20:])
 
 
-def test_faces_vary_by_themselves_and_alone(corpus):
+def test_varying_faces_changes_nothing_else(corpus):
     plain, varied = joined(training_batches(corpus), 8), joined(training_batches(corpus, vary_faces=True), 8)
     assert (varied["source"] != plain["source"]).any((1, 2, 3)).all()
     assert np.abs(varied["source"]).max() <= 1
@@ -132,11 +132,11 @@ def test_faces_vary_by_themselves_and_alone(corpus):
 
 
 def pairs(start):
-    """A stream of 10 items: spectrograms that are everywhere `start` + i / 100, with [-i] as the target."""
+    """A stream of 10 items: constant spectrograms of value `start` + i / 100, with the target [-i]."""
     items = np.arange(10, dtype=np.float32)
-    pictures = np.tile((start + items / 100)[:, np.newaxis, np.newaxis, np.newaxis], (1, 16, 16, 1))
+    images = np.tile((start + items / 100)[:, np.newaxis, np.newaxis, np.newaxis], (1, 16, 16, 1))
     return lambda size, first_step: streams.array_stream(
-        (pictures, -items[:, np.newaxis]), items, batch_size=size, seed=1, first_step=first_step, balance=False
+        (images, -items[:, np.newaxis]), items, batch_size=size, seed=1, first_step=first_step, balance=False
     )
 
 
@@ -148,16 +148,16 @@ def mixed(first_step=0, n=9, augment=AugmentConfig()):
 
 
 def test_mixed_batches_take_their_share_of_each_source():
-    pictures, targets = mixed()
-    assert pictures.shape == (9, 4, 16, 16, 1)
-    np.testing.assert_array_equal(pictures[..., 0, 0, 0] >= 0.5, np.tile([False, False, False, True], (9, 1)))
-    np.testing.assert_allclose(pictures[..., 5, 5, 0] % 0.5, -targets[..., 0] / 100, atol=1e-6)
+    images, targets = mixed()
+    assert images.shape == (9, 4, 16, 16, 1)
+    np.testing.assert_array_equal(images[..., 0, 0, 0] >= 0.5, np.tile([False, False, False, True], (9, 1)))
+    np.testing.assert_allclose(images[..., 5, 5, 0] % 0.5, -targets[..., 0] / 100, atol=1e-6)
     later = mixed(first_step=4, n=5)
-    np.testing.assert_array_equal(later[0], pictures[4:])
+    np.testing.assert_array_equal(later[0], images[4:])
     np.testing.assert_array_equal(later[1], targets[4:])
 
 
-def test_masks_fall_on_every_item_of_mixed_batches_in_a_place_of_its_own():
+def test_each_item_of_mixed_batches_has_its_own_masks():
     augment = AugmentConfig(time_masks=1, time_mask_share=0.5, frequency_masks=1, frequency_mask_share=0.5)
     plain, targets = mixed()
     masked, same_targets = mixed(augment=augment)
@@ -168,30 +168,30 @@ def test_masks_fall_on_every_item_of_mixed_batches_in_a_place_of_its_own():
     np.testing.assert_array_equal(mixed(first_step=4, n=5, augment=augment)[0], masked[4:])
 
 
-def test_each_item_of_mixed_batches_is_augmented_by_a_key_of_its_own():
+def test_each_item_of_mixed_batches_is_augmented_by_its_own_key():
     augment = AugmentConfig(time_shift_share=0.3, frequency_shift_share=0.3, noise_snr_db=10.0, time_masks=1)
     plain, targets = mixed()
     made, same_targets = mixed(augment=augment)
     np.testing.assert_array_equal(same_targets, targets)
     for n in (0, 7, 35):
-        picture, key = plain.reshape(36, 16, 16, 1)[n], streams.key(1, tf.constant(n, tf.int64))
-        expected = augmentation.augment_spectrogram(picture, key, augment, SPECTROGRAMS[64])
+        image, key = plain.reshape(36, 16, 16, 1)[n], streams.key(1, tf.constant(n, tf.int64))
+        expected = augmentation.augment_spectrogram(image, key, augment, SPECTROGRAMS[64])
         np.testing.assert_allclose(made.reshape(36, 16, 16, 1)[n], expected, atol=1e-6)
 
 
 def test_mixup_mixes_whole_batches_by_the_number_of_the_step():
     made = mixed(augment=AugmentConfig(mixup=0.4))
-    for step, (picture, target) in enumerate(zip(*mixed(), strict=True)):
-        expected = augmentation.mix(picture, target, streams.key(1, tf.constant(step, tf.int64)), 0.4)
+    for step, (image, target) in enumerate(zip(*mixed(), strict=True)):
+        expected = augmentation.mix(image, target, streams.key(1, tf.constant(step, tf.int64)), 0.4)
         np.testing.assert_allclose(made[0][step], expected[0], atol=1e-6)
         np.testing.assert_allclose(made[1][step], expected[1], atol=1e-6)
 
 
 def test_a_mixed_item_weighs_as_much_as_its_parts():
-    """The cross-entropy is linear in the target: of a mixed item it is that of its parts, each by its share and its weight."""
-    pictures = np.zeros([4, 16, 16, 1], np.float32)
+    """Cross-entropy is linear in the target, so a mixed item has the sum of its parts' losses, by share and weight."""
+    images = np.zeros([4, 16, 16, 1], np.float32)
     streams_of = [
-        streams.array_stream((pictures + n, np.eye(2, dtype=np.float32)[np.full(4, n)]), np.arange(4), batch_size=2, seed=1,
+        streams.array_stream((images + n, np.eye(2, dtype=np.float32)[np.full(4, n)]), np.arange(4), batch_size=2, seed=1,
                              balance=False)
         for n in (0, 1)
     ]  # fmt: skip
@@ -202,17 +202,17 @@ def test_a_mixed_item_weighs_as_much_as_its_parts():
         )
         return list(made.take(6).as_numpy_iterator())
 
-    for picture, target, weight in batches([1.0, 0.25], AugmentConfig()):
+    for image, target, weight in batches([1.0, 0.25], AugmentConfig()):
         np.testing.assert_array_equal(weight, [1, 1, 0.25, 0.25])
-        np.testing.assert_array_equal(target[:, 1], picture[:, 0, 0, 0])
-    for picture, target, weight in batches([1.0, 0.25], AugmentConfig(mixup=0.4)):
-        second = picture[:, 0, 0, 0]  # the share of a picture that comes from the second stream
+        np.testing.assert_array_equal(target[:, 1], image[:, 0, 0, 0])
+    for image, target, weight in batches([1.0, 0.25], AugmentConfig(mixup=0.4)):
+        second = image[:, 0, 0, 0]  # the share of an image that comes from the second stream
         np.testing.assert_allclose(weight, 1 - 0.75 * second, atol=1e-5)
         np.testing.assert_allclose(target[:, 1], 0.25 * second / weight, atol=1e-5)
         np.testing.assert_allclose(target.sum(1), 1, atol=1e-5)
 
 
-def test_mixed_batches_go_on_where_they_were_left_with_all_augmentations():
+def test_mixed_batches_resume_with_all_augmentations():
     augment = AugmentConfig(
         time_masks=1,
         frequency_masks=1,
@@ -228,8 +228,8 @@ def test_mixed_batches_go_on_where_they_were_left_with_all_augmentations():
     np.testing.assert_array_equal(later[1], whole[1][4:])
 
 
-@pytest.mark.parametrize(("augment", "drawn"), [(AugmentConfig(), False), (AugmentConfig(noise_snr_db=1.0), True)])
-def test_what_is_off_is_not_in_the_graph(augment, drawn):
+@pytest.mark.parametrize(("augment", "drawn"), [(AugmentConfig(), False), (AugmentConfig(noise_snr_db=0.0), True)])
+def test_disabled_augmentation_is_not_in_the_graph(augment, drawn):
     items = tf.data.Dataset.range(8).map(lambda n: (n, (tf.zeros([16, 16, 1]), tf.zeros([2]))))
     batches = input_pipeline.mixed_batches([items], [2], seed=1, augment=augment, settings=SPECTROGRAMS[64])
     graph = tf.raw_ops.DatasetToGraphV2(input_dataset=tf.data.experimental.to_variant(batches)).numpy()
@@ -247,7 +247,7 @@ def replicas():
 
 
 def shares(strategy, batches, n):
-    """For each step the batch that each replica gets."""
+    """For each step, the batch of each replica."""
     split = iter(strategy.experimental_distribute_dataset(batches))
     return [
         [
@@ -258,7 +258,7 @@ def shares(strategy, batches, n):
     ]
 
 
-def test_two_replicas_share_out_the_batches_of_one(corpus, replicas):
+def test_two_replicas_split_the_batches_of_one(corpus, replicas):
     alone = list(training_batches(corpus).take(9).as_numpy_iterator())  # two passes over 18 examples
     for whole, parts in zip(alone, shares(replicas, training_batches(corpus), 9), strict=True):
         assert [len(part["source"]) for part in parts] == [2, 2]
@@ -276,7 +276,7 @@ def test_two_replicas_evaluate_every_example_once(corpus, replicas, batch_size, 
     np.testing.assert_array_equal(together, whole["noise"])
 
 
-def test_a_replica_without_a_share_of_the_last_batch_changes_no_figure(rng, replicas):
+def test_a_replica_without_a_share_of_the_last_batch_changes_no_metric(rng, replicas):
     model, settings = ModelConfig(size=16, base_filters=4, noise_dim=8), TrainConfig(steps=500, batch_size=4)
     examples = {
         "face": rng.integers(0, 256, (5, 16, 16, 3), np.uint8),

@@ -1,4 +1,4 @@
-"""PyAV at work: frames by seeking against a full decode, sound against its formula, and every kind of damage."""
+"""Decoding: frames compared with a full decode, audio with its formula, and every kind of damage."""
 
 import itertools
 import struct
@@ -14,19 +14,19 @@ import pytest
 from PIL import Image
 
 from datasets import media
-from emogan.media import containers, sounds
+from emogan.media import audio_streams, containers
 
 FRAMES = 30
 RATE = 48_000
 
 
-def moving_pictures():
-    """Each frame differs from all others: a bright block that moves along a gradient."""
+def moving_images():
+    """Frames that all differ: a bright block moves along a gradient."""
     ramp = np.linspace(0, 200, 128, dtype=np.uint8)
     for number in range(FRAMES):
-        picture = np.repeat(np.tile(ramp, (96, 1))[:, :, None], 3, axis=2)
-        picture[32:64, 3 * number : 3 * number + 32] = 255
-        yield picture
+        image = np.repeat(np.tile(ramp, (96, 1))[:, :, None], 3, axis=2)
+        image[32:64, 3 * number : 3 * number + 32] = 255
+        yield image
 
 
 def tone(seconds=1.0, gains=(0.5, 0.25)):
@@ -44,8 +44,8 @@ def write(
             video.width, video.height, video.pix_fmt = 128, 96, "yuv420p"
         if sound is not None:
             audio = container.add_stream("aac", rate=RATE, layout="stereo")
-        for picture in moving_pictures() if video else ():
-            container.mux(video.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+        for image in moving_images() if video else ():
+            container.mux(video.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
         if audio:
             frame = av.AudioFrame.from_ndarray(sound, format="fltp", layout="stereo")
             frame.sample_rate = RATE
@@ -70,7 +70,7 @@ def opened(path: Path) -> media.Video:
 
 
 def heard(path: Path) -> np.ndarray:
-    return sounds.read_sound(path, path.read_bytes(), 16_000)[0]
+    return audio_streams.read_audio(path, path.read_bytes(), 16_000)[0]
 
 
 def full_decode(path: Path) -> list[np.ndarray]:
@@ -98,8 +98,8 @@ def test_every_frame_equals_the_full_decode(tmp_path, name, codec, options):
     with opened(path) as video:
         assert (video.frame_count, video.middle) == (FRAMES, 15)
         offsets = [0, -1, 1, 14, -15, *range(-15, 15)]  # also backwards, and the same frame again
-        for offset, picture in video.frames(offsets):
-            np.testing.assert_array_equal(picture, expected[15 + offset])
+        for offset, image in video.frames(offsets):
+            np.testing.assert_array_equal(image, expected[15 + offset])
 
 
 def test_the_middle_counts_in_the_order_of_presentation(tmp_path):
@@ -108,11 +108,11 @@ def test_the_middle_counts_in_the_order_of_presentation(tmp_path):
         times = [packet.pts for packet in container.demux(video=0) if packet.size]
     assert times != sorted(times)  # the file's order is another one
     with opened(path) as video:
-        ((_, picture),) = video.frames([0])
+        ((_, image),) = video.frames([0])
     # In frame 15 the block begins at column 45; the ramp's value there is about 200 * 45 / 127 = 71.
-    assert picture[48, 50].min() > 235
-    assert picture[48, 40].max() < 100
-    assert picture[48, 84].max() < 160
+    assert image[48, 50].min() > 235
+    assert image[48, 40].max() < 100
+    assert image[48, 84].max() < 160
 
 
 def test_length_and_offsets_outside_the_clip(tmp_path):
@@ -122,7 +122,7 @@ def test_length_and_offsets_outside_the_clip(tmp_path):
 
 
 def flv_bodies(data: bytes) -> Iterator[slice]:
-    """Where the frames of an FLV file lie. Tags: type, 3 bytes of size, 4 of time, 3 of stream, body, 4 of tag size."""
+    """The positions of an FLV file's frames. Tags: type, 3 bytes of size, 4 of time, 3 of stream, body, 4 of tag size."""
     position = 13
     while position < len(data):
         size = int.from_bytes(data[position + 1 : position + 4], "big")
@@ -141,11 +141,11 @@ def test_frames_with_equal_time_stamps_stay_in_the_order_of_the_file(tmp_path):
     expected = full_decode(path)
     with opened(same) as video:
         assert video.frame_count == FRAMES
-        for offset, picture in video.frames([0, -3]):
-            np.testing.assert_array_equal(picture, expected[15 + offset])
+        for offset, image in video.frames([0, -3]):
+            np.testing.assert_array_equal(image, expected[15 + offset])
 
 
-def test_only_frames_asked_for_are_decoded(tmp_path):
+def test_only_requested_frames_are_decoded(tmp_path):
     path = write(tmp_path / "a.flv", codec="flv", options={"g": "10"})
     data = bytearray(path.read_bytes())
     for body in list(flv_bodies(data))[-5:]:
@@ -153,8 +153,8 @@ def test_only_frames_asked_for_are_decoded(tmp_path):
     broken_end = tmp_path / "broken_end.flv"
     broken_end.write_bytes(data)
     with opened(broken_end) as video:
-        ((_, picture),) = video.frames([0])
-    np.testing.assert_array_equal(picture, full_decode(path)[video.middle])
+        ((_, image),) = video.frames([0])
+    np.testing.assert_array_equal(image, full_decode(path)[video.middle])
 
 
 def reason_of(action) -> str:
@@ -230,8 +230,8 @@ def test_too_large_or_too_long(tmp_path, monkeypatch):
     wav = write_wav(tmp_path / "a.wav", tone()[0], RATE)
     for file in (path, wav):
         data = file.read_bytes()
-        assert sounds.read_sound(file, data, RATE, max_seconds=1.1)[0].size
-        assert reason_of(lambda: sounds.read_sound(file, data, RATE, max_seconds=0.9)) == "too_long"  # noqa: B023
+        assert audio_streams.read_audio(file, data, RATE, max_seconds=1.1)[0].size
+        assert reason_of(lambda: audio_streams.read_audio(file, data, RATE, max_seconds=0.9)) == "too_long"  # noqa: B023
 
 
 def test_sound_of_a_wav(tmp_path):
@@ -253,28 +253,28 @@ def test_sound_of_a_container_is_the_mean_of_its_channels(tmp_path):
     assert crossings == pytest.approx(440 * 0.5, abs=1)
 
 
-def test_a_still_picture(tmp_path):
-    pixels = next(moving_pictures())
+def test_a_still_image(tmp_path):
+    pixels = next(moving_images())
     for name in ("a.png", "a.jpg"):
         path = tmp_path / name
         Image.fromarray(pixels).save(path, quality=95)
-        picture = media.read_picture(path, path.read_bytes())
-        np.testing.assert_allclose(picture, pixels, atol=0 if name == "a.png" else 12)
-        assert reason_of(lambda path=path: media.read_picture(path, path.read_bytes()[:-200])) == "truncated"
-    assert reason_of(lambda: media.read_picture(path, b"GIF89a" + bytes(100))) == "not_media"
+        image = media.read_image(path, path.read_bytes())
+        np.testing.assert_allclose(image, pixels, atol=0 if name == "a.png" else 12)
+        assert reason_of(lambda path=path: media.read_image(path, path.read_bytes()[:-200])) == "truncated"
+    assert reason_of(lambda: media.read_image(path, b"GIF89a" + bytes(100))) == "not_media"
 
 
 @pytest.mark.parametrize("side", [7000, 30_000])
-def test_a_picture_bomb_is_refused_by_its_header(side):
+def test_an_image_bomb_is_refused_by_its_header(side):
     def chunk(kind: bytes, body: bytes) -> bytes:
         return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
 
     header = chunk(b"IHDR", struct.pack(">II", side, side) + bytes([8, 2, 0, 0, 0]))
     data = b"\x89PNG\r\n\x1a\n" + header + chunk(b"IDAT", zlib.compress(bytes(1000))) + chunk(b"IEND", b"")
-    assert reason_of(lambda: media.read_picture(Path("bomb.png"), data)) == "too_large"
+    assert reason_of(lambda: media.read_image(Path("bomb.png"), data)) == "too_large"
 
 
-def test_work_on_one_file_ends_after_a_while(tmp_path, monkeypatch):
+def test_decoding_has_a_time_limit(tmp_path, monkeypatch):
     path = write(tmp_path / "a.mp4", sound=tone())
     monkeypatch.setattr(containers, "MAX_WORK_SECONDS", 0.0)
     assert reason_of(lambda: middle_frame(path)) == "too_slow"

@@ -1,4 +1,4 @@
-"""Videos as they are to be shown: turned, stretched, without covers, and the frames that there are, by their time."""
+"""Videos are decoded as players show them: rotated, stretched, without cover art, and with frames by presentation time."""
 
 import io
 import struct
@@ -14,7 +14,7 @@ from PIL import Image
 
 from datasets import media
 from emogan.errors import MediaError
-from emogan.media import sounds
+from emogan.media import audio_streams
 
 
 def reason_of(action: Callable[[], object]) -> str:
@@ -23,7 +23,7 @@ def reason_of(action: Callable[[], object]) -> str:
     return caught.value.reason
 
 
-# As the file says that it is to be shown
+# Rotation and pixel aspect
 
 
 CORNERS = np.zeros((96, 128, 3), np.uint8)
@@ -37,7 +37,7 @@ def shown(data: bytes) -> np.ndarray:
 
 @pytest.mark.parametrize("mirrored", [False, True])
 @pytest.mark.parametrize("quarters", range(4))
-def test_a_picture_is_turned_and_mirrored_as_it_is_to_be_shown(quarters, mirrored):
+def test_an_image_is_rotated_and_mirrored_as_the_file_specifies(quarters, mirrored):
     data = film([CORNERS] * 3, prepare=lambda stream: stream.set_display_rotation(90 * quarters, hflip=mirrored))
     expected = np.rot90(shown(film([CORNERS] * 3)), quarters)
     np.testing.assert_array_equal(shown(data), expected[:, ::-1] if mirrored else expected)
@@ -47,17 +47,17 @@ def test_a_picture_is_turned_and_mirrored_as_it_is_to_be_shown(quarters, mirrore
     ("aspect", "shape"),
     [("1/1", (96, 128)), ("4/3", (96, 171)), ("1/2", (192, 128)), ("1/100", (96, 128)), ("65535/1", (96, 128))],
 )
-def test_pixels_that_are_no_squares(aspect, shape):
+def test_non_square_pixels(aspect, shape):
     def prepare(stream):
         stream.codec_context.sample_aspect_ratio = Fraction(aspect)
 
-    picture = shown(film([CORNERS] * 3, prepare=prepare))
-    assert picture.shape == (*shape, 3)
+    image = shown(film([CORNERS] * 3, prepare=prepare))
+    assert image.shape == (*shape, 3)
     expected = np.asarray(Image.fromarray(CORNERS).resize(shape[::-1]))
-    assert np.abs(picture.astype(int) - expected).mean() < 6
+    assert np.abs(image.astype(int) - expected).mean() < 6
 
 
-def test_a_stretched_picture_has_the_same_limits(monkeypatch):
+def test_a_stretched_image_has_the_same_limits(monkeypatch):
     def prepare(stream):
         stream.codec_context.sample_aspect_ratio = Fraction(2)
 
@@ -69,10 +69,10 @@ def test_a_stretched_picture_has_the_same_limits(monkeypatch):
 
 
 @pytest.mark.parametrize(("codec", "pix_fmt"), [("libx264", "yuv420p10le"), ("ffv1", "gray16le"), ("ffv1", "rgb48le")])
-def test_pictures_of_more_bits(codec, pix_fmt):
+def test_images_of_more_bits(codec, pix_fmt):
     grey = np.repeat(CORNERS.mean(axis=2, keepdims=True), 3, axis=2).astype(np.uint8)
-    picture = shown(film([grey] * 3, container="matroska", codec=codec, pix_fmt=pix_fmt))
-    assert np.abs(picture.astype(int) - grey).mean() < 4
+    image = shown(film([grey] * 3, container="matroska", codec=codec, pix_fmt=pix_fmt))
+    assert np.abs(image.astype(int) - grey).mean() < 4
 
 
 # Which stream
@@ -107,7 +107,7 @@ def test_sound_alone_under_a_videos_name():
     for container, codec in (("wav", "pcm_s16le"), ("ipod", "aac"), ("mp3", "libmp3lame"), ("flac", "flac")):
         data = film([], Track(samples=tone(1.2), codec=codec), container=container)
         assert reason_of(lambda data=data: media.Video(Path("a.mov"), data)) == "no_video"
-        assert len(sounds.read_sound(Path("a.mov"), data, 16_000)[0]) == pytest.approx(1.2 * 16_000, abs=2000)
+        assert len(audio_streams.read_audio(Path("a.mov"), data, 16_000)[0]) == pytest.approx(1.2 * 16_000, abs=2000)
 
 
 # Which frames there are, and when
@@ -115,9 +115,7 @@ def test_sound_alone_under_a_videos_name():
 
 def order_of(data: bytes) -> list[int]:
     with media.Video(Path("a"), data) as video:
-        return [
-            number_of(picture) for _, picture in video.frames(range(-video.middle, video.frame_count - video.middle))
-        ]
+        return [number_of(image) for _, image in video.frames(range(-video.middle, video.frame_count - video.middle))]
 
 
 @pytest.mark.parametrize(
@@ -135,12 +133,12 @@ def test_avi_which_has_no_presentation_times(codec, b_frames):
 
 
 SLOWER = [*np.arange(12) * 0.04, *(0.48 + np.arange(18) * 0.12)]
-"""When the frames of a film are shown whose rate falls to a third: the last one to 2.64 s."""
+"""Times of the frames of a video whose frame rate falls to a third; the last frame ends at 2.64 s."""
 
 
 @pytest.mark.parametrize("container", ["mp4", "matroska", "avi"])
 def test_the_middle_is_that_of_time(container):
-    """In AVI the waits are frames without data, which the head counts too."""
+    """In AVI the pauses are frames without data, which the header counts too."""
     data = film(numbered(30), codec="mpeg4", container=container, times=SLOWER)
     with media.Video(Path("a"), data) as video:
         assert video.frame_count == 30
@@ -151,7 +149,7 @@ def test_the_middle_is_that_of_time(container):
         assert number_of(next(video.frames([0]))[1]) == 15
 
 
-def test_the_middle_of_the_sound_is_turned_to_where_it_is_another():
+def test_the_frame_at_the_middle_of_the_audio():
     with media.Video(Path("a.mp4"), film(numbered(30))) as video:
         for seconds, expected in ((0.6, 15), (0.53, 15), (0.7, 15), (0.9, 22), (0.3, 7), (1.19, 29), (0.0, 0)):
             video.middle = 15
@@ -162,7 +160,7 @@ def test_the_middle_of_the_sound_is_turned_to_where_it_is_another():
 
 
 def edited(data: bytes, first: int, last: int) -> bytes:
-    """Writes into an MP4's first edit list, which is there for the encoder's delay, that those frames are shown."""
+    """Changes an MP4's first edit list (for the encoder's delay) so that only these frames are shown."""
     body = data.index(b"elst") + 12
     duration, begin = struct.unpack_from(">II", data, body)
     assert duration == 1200
@@ -170,7 +168,7 @@ def edited(data: bytes, first: int, last: int) -> bytes:
     return data[:body] + new + data[body + 8 :]
 
 
-def test_what_an_edit_list_leaves_out_is_not_counted():
+def test_frames_excluded_by_an_edit_list_are_not_counted():
     whole = film(numbered(30), options={"bf": "2", "g": "12"})
     assert order_of(edited(whole, 0, 29)) == list(range(30))
     for first, last in ((5, 14), (10, 29), (0, 19)):

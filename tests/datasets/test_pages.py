@@ -1,4 +1,4 @@
-"""What the builders' own pages say of names, numbers, files and codes is so in the code."""
+"""Names, numbers, files and codes in the builders' READMEs are those of the code."""
 
 import re
 from pathlib import Path
@@ -17,7 +17,7 @@ from datasets.voxceleb_av import voxceleb_av_dataset_builder as voxceleb
 from emogan.config import MIN_FACE_WIDTH, SPECTROGRAMS, FaceConfig
 from emogan.emotions import EMOTIONS
 from emogan.errors import UserError
-from emogan.media import kinds, sounds
+from emogan.media import audio_streams, kinds
 
 FOLDER = Path(datasets.__file__).parent
 NUMBERS = ("none", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
@@ -71,13 +71,13 @@ def section(name: str, heading: str) -> str:
 
 
 def layout(name: str, config: str) -> dict[str, str]:
-    """The files of a configuration's layout, and what is said of each."""
+    """The files of a configuration's layout, each with its description."""
     (variant,) = [known.variant for known in datasets.BUILDERS[name].BUILDER_CONFIGS if known.name == config]
     return dict(re.findall(rf"(?m)^    ({variant.folder}/\S+)(?: \.\.\.)? *(.*)$", page(name)))
 
 
 def write_speakers(root: Path) -> None:
-    """The table without which there is no VoxCeleb1."""
+    """Writes the table that VoxCeleb1 requires."""
     (root / "VoxCeleb1").mkdir(parents=True)
     rows = "VoxCeleb1 ID,VGGFace1 ID,Gender,Set\nid10001,A.J._Buckley,m,dev\n"
     (root / "VoxCeleb1" / voxceleb1.META).write_text(rows)
@@ -85,7 +85,7 @@ def write_speakers(root: Path) -> None:
 
 @pytest.fixture
 def listed(tmp_path):
-    """Makes files of these names, and returns the clips of the whole corpus that can be used, and the listing."""
+    """A function that creates files, and returns the usable clips of the whole corpus and the listing."""
     root = tmp_path / "corpus"
 
     def listed(name, *files, config="64", text=""):
@@ -164,7 +164,7 @@ def test_layout(tmp_path, listed, name, config):
         if "may be missing" in files[file]:
             assert listed(name, config=config)[0] == [clip]
         else:
-            with pytest.raises(UserError, match=f"holds no {Path(file).name}"):
+            with pytest.raises(UserError, match=f"contains no {Path(file).name}"):
                 listed(name, config=config)
 
 
@@ -243,7 +243,7 @@ def test_columns_of_a_folders_table(listed):
 
 def test_files_of_a_folder(listed):
     assert set(re.findall(r"`(\.\w+)`", page("folder_av"))) >= kinds.VIDEO_SUFFIXES
-    limits = files.MAX_FILE_BYTES >> 20, media.MAX_FRAME_PIXELS // 10**6, round(sounds.MAX_SOUND_SECONDS / 60)
+    limits = files.MAX_FILE_BYTES >> 20, media.MAX_FRAME_PIXELS // 10**6, round(audio_streams.MAX_AUDIO_SECONDS / 60)
     assert re.search(r"{} MiB.*\b{} million pixels.*\b{} minutes".format(*limits), page("folder_av"))
     videos = re.findall(r"(?m)^    (\S+\.mp4)", page("folder_av").partition("by emotion and speaker:")[2])
     third = "sad/eve/third"  # there must be three speakers

@@ -1,4 +1,4 @@
-"""No speaker is on two sides of a protocol: over the official lists, and on built data; and what `low_data` leaves."""
+"""No speaker is on two sides of a protocol, with official lists and built data; `low_data` limits only training speakers."""
 
 import numpy as np
 import pytest
@@ -53,13 +53,13 @@ def test_over_the_official_lists_no_speaker_is_on_two_sides_and_none_is_missing(
 
 
 @pytest.mark.parametrize("name", FOLDS)
-def test_every_fold_tests_once_and_validates_once(name):
+def test_every_fold_is_test_once_and_validation_once(name):
     every = [protocols.protocol(name, fold) for fold in range(len(FOLDS[name]))]
     expected = {f"fold_{fold}" for fold in range(len(FOLDS[name]))}
     assert {protocol.test for protocol in every} == {protocol.validation for protocol in every} == expected
 
 
-def test_the_next_fold_validates_and_the_rest_trains():
+def test_validation_is_the_next_fold_and_training_the_rest():
     assert protocols.protocol("crema_d_av", 0) == Protocol(
         train="fold_2+fold_3+fold_4", validation="fold_1", test="fold_0"
     )
@@ -68,10 +68,10 @@ def test_the_next_fold_validates_and_the_rest_trains():
     )
 
 
-def test_a_name_or_a_fold_that_is_not_there_is_refused():
+def test_unknown_names_and_folds_are_refused():
     with pytest.raises(UserError, match=r"voxceleb_av has no folds of speakers; choose one of crema_d_av, ravdess_av"):
         protocols.protocol("voxceleb_av", 0)
-    with pytest.raises(UserError, match=r"test fold 6: ravdess_av has the folds \[0, 1, 2, 3, 4, 5\]; choose one"):
+    with pytest.raises(UserError, match=r"test fold 6: .*\[0, 1, 2, 3, 4, 5\] of ravdess_av"):
         protocols.protocol("ravdess_av", 6)
 
 
@@ -106,9 +106,9 @@ def test_a_speaker_who_is_planted_on_two_sides_is_found(corpus, side, other):
 def test_only_folds_with_clips_take_part(fewer_clips):
     corpus = open_corpus("crema_d_av", fewer_clips("1019_*"), "64")
     assert sides(protocols.protocol(corpus, 0)) == ("fold_3+fold_4", "fold_2", "fold_0")
-    with pytest.raises(UserError, match=r"test fold 1: crema_d_av/64 has the folds \[0, 2, 3, 4\]"):
+    with pytest.raises(UserError, match=r"test fold 1: .*\[0, 2, 3, 4\] of crema_d_av/64"):
         protocols.protocol(corpus, 1)
-    with pytest.raises(UserError, match="has clips in 2 folds; training, validation and test need three"):
+    with pytest.raises(UserError, match=r"has clips in 2 folds; .* need 3"):
         protocols.protocol(open_corpus("crema_d_av", fewer_clips("1019_*", "1037_*", "1055_*"), "64"), 0)
 
 
@@ -117,7 +117,7 @@ def test_the_unlabelled_splits_are_voxcelebs(corpus, tiny_data):
     train, watched = protocols.unlabelled_splits(voxceleb)
     assert (train, watched) == ("train", "test")  # so few speakers have none for validation
     assert not voxceleb.speakers(train) & voxceleb.speakers(watched)
-    with pytest.raises(UserError, match=r"crema_d_av/64 has no split named train, but fold_0, .*; pretraining needs"):
+    with pytest.raises(UserError, match=r"crema_d_av/64 has no split named train, but fold_0, .*voxceleb_av"):
         protocols.unlabelled_splits(corpus)
 
 
@@ -129,7 +129,7 @@ def low_data(corpus, n, seed=1):
     return protocol, corpus.without(protocol.left_out)
 
 
-def test_low_data_trains_on_the_stated_number_of_speakers_and_leaves_the_rest_whole(corpus):
+def test_low_data_limits_the_training_speakers_only(corpus):
     before: set[str] = set()
     for n in (1, 2, 3):
         protocol, narrowed = low_data(corpus, n)
@@ -145,10 +145,10 @@ def test_low_data_trains_on_the_stated_number_of_speakers_and_leaves_the_rest_wh
             np.testing.assert_array_equal(whole["clip_id"], left["clip_id"])
             assert narrowed.count(split) == corpus.count(split) == 6
         before = speakers
-    assert corpus.count("fold_2+fold_3+fold_4") == 18  # the corpus itself has lost nothing
+    assert corpus.count("fold_2+fold_3+fold_4") == 18  # the corpus itself is unchanged
 
 
-def test_streams_know_no_speaker_that_is_left_out(corpus):
+def test_streams_exclude_speakers_that_are_left_out(corpus):
     protocol, narrowed = low_data(corpus, 2)
     stream = narrowed.stream(protocol.train, batch_size=4, seed=1)
     seen = [example["speaker_id"].decode() for _, example in stream.take(24).as_numpy_iterator()]
@@ -160,14 +160,14 @@ def test_streams_know_no_speaker_that_is_left_out(corpus):
 def test_an_impossible_number_of_speakers_is_refused(corpus, n):
     with pytest.raises(
         UserError,
-        match=rf"^{n} training speakers: fold_2\+fold_3\+fold_4 of crema_d_av/64 has 3; give a number from 1 to 3$",
+        match=rf"^--train_speakers={n}: fold_2\+fold_3\+fold_4 of crema_d_av/64 .*from 1 to 3$",
     ):
         low_data(corpus, n)
 
 
-def test_where_speakers_are_left_out_only_whole_splits_are_counted(corpus):
+def test_if_speakers_are_left_out_only_whole_splits_are_counted(corpus):
     _, narrowed = low_data(corpus, 1)
-    with pytest.raises(UserError, match=r"fold_0\[:50%\] is not made of whole splits of crema_d_av/64: fold_0, fold_1"):
+    with pytest.raises(UserError, match=r"split fold_0\[:50%\]: .* crema_d_av/64: fold_0, fold_1"):
         narrowed.count("fold_0[:50%]")
     assert corpus.count("fold_0[:50%]") == 3
 
@@ -184,8 +184,8 @@ def parity(speaker):
 
 @pytest.mark.parametrize(("name", "fold"), CASES)
 @pytest.mark.parametrize("seed", [1, 2])
-def test_every_beginning_of_the_order_is_balanced(name, fold, seed):
-    speakers = training_speakers(name, fold, parity)  # RAVDESS's rule; CREMA-D's actors have no such
+def test_every_prefix_of_the_order_is_balanced(name, fold, seed):
+    speakers = training_speakers(name, fold, parity)  # RAVDESS's rule, used for CREMA-D too
     order = protocols.balanced_order(speakers, seed)
     assert sorted(order) == sorted(speakers)
     members = {group: [s for s in speakers if group in speakers[s]] for group in ("female", "male")}
@@ -196,7 +196,7 @@ def test_every_beginning_of_the_order_is_balanced(name, fold, seed):
 
 
 @pytest.mark.parametrize("fold", range(5))
-def test_where_the_sexes_are_unknown_the_order_takes_the_folds_in_turn(fold):
+def test_if_sexes_are_unknown_the_order_is_balanced_by_fold(fold):
     speakers = training_speakers("crema_d_av", fold, lambda speaker: "")
     order = protocols.balanced_order(speakers, 1)
     for n in range(1, 3 * 18 + 1):
@@ -206,7 +206,7 @@ def test_where_the_sexes_are_unknown_the_order_takes_the_folds_in_turn(fold):
         assert max(counts) - min(counts) <= 1
 
 
-def test_the_choice_follows_from_the_seed_and_stays_what_it_is():
+def test_the_choice_is_a_function_of_the_seed():
     speakers = training_speakers("ravdess_av", 0, parity)
     orders = {seed: protocols.balanced_order(speakers, seed) for seed in (1, 2, 3)}
     assert len({tuple(order[:4]) for order in orders.values()}) == 3

@@ -1,4 +1,4 @@
-"""What the store keeps comes back bit for bit; what is damaged counts as absent; what matters is in the key."""
+"""The store returns entries bit for bit, ignores damaged files, and its key contains all relevant settings."""
 
 import dataclasses
 import errno
@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from datasets.clips import Clip
-from datasets.extraction import SOUND_STEPS, Extract
+from datasets.extraction import AUDIO_STEPS, Extract
 from datasets.store import ClipStore, Rejected
 from emogan.config import MediaConfig
 
@@ -23,7 +23,7 @@ def store(tmp_path) -> ClipStore:
 
 @pytest.fixture
 def extract(rng) -> Extract:
-    steps = rng.integers(-SOUND_STEPS, SOUND_STEPS, 16_000)
+    steps = rng.integers(-AUDIO_STEPS, AUDIO_STEPS, 16_000)
     return Extract(
         face=rng.integers(0, 256, (256, 256, 3), dtype=np.uint8),
         landmarks=rng.uniform(0, 256, (5, 2)).astype(np.float32),
@@ -33,7 +33,7 @@ def extract(rng) -> Extract:
         invented_share=0.0125,
         frame_index=31,
         frame_offset=-1,
-        samples=(steps / SOUND_STEPS).astype(np.float32),
+        samples=(steps / AUDIO_STEPS).astype(np.float32),
     )
 
 
@@ -81,26 +81,26 @@ def test_a_full_disk_leaves_nothing_behind(store, extract, monkeypatch):
     assert kept_files(store) == [store.folder / "ab" / "ab12.npz"]
 
 
-def test_the_key_depends_on_contents_and_settings_alone(store, tmp_path):
-    clip = Clip(clip_id="a", speaker_id="1", picture_path=tmp_path / "a.flv", sound_path=tmp_path / "a.wav")
-    contents = {clip.picture_path: b"picture", clip.sound_path: b"sound"}
+def test_the_key_depends_only_on_contents_and_settings(store, tmp_path):
+    clip = Clip(clip_id="a", speaker_id="1", image_path=tmp_path / "a.flv", audio_path=tmp_path / "a.wav")
+    contents = {clip.image_path: b"image", clip.audio_path: b"sound"}
     key = store.key(clip, contents)
-    moved = Clip(clip_id="b", speaker_id="2", picture_path=tmp_path / "x" / "b.flv", sound_path=tmp_path / "b.wav")
-    assert store.key(moved, {moved.picture_path: b"picture", moved.sound_path: b"sound"}) == key
+    moved = Clip(clip_id="b", speaker_id="2", image_path=tmp_path / "x" / "b.flv", audio_path=tmp_path / "b.wav")
+    assert store.key(moved, {moved.image_path: b"image", moved.audio_path: b"sound"}) == key
     other_keys = {
-        store.key(clip, {clip.picture_path: b"picture", clip.sound_path: b"sounds"}),
-        store.key(clip, {clip.picture_path: b"sound", clip.sound_path: b"picture"}),
+        store.key(clip, {clip.image_path: b"image", clip.audio_path: b"sounds"}),
+        store.key(clip, {clip.image_path: b"sound", clip.audio_path: b"image"}),
         dataclasses.replace(store, sample_rate=22_050).key(clip, contents),
         dataclasses.replace(store, face=dataclasses.replace(store.face, scale=0.8)).key(clip, contents),
     }
     assert len(other_keys | {key}) == 5
     assert ClipStore.of(store.folder, MediaConfig.of_size(128)).key(clip, contents) == key
-    fallback = dataclasses.replace(clip, fallback_sound_path=tmp_path / "b.wav")
-    assert store.key(fallback, contents) != key  # it is told apart from a clip that has no fallback ...
+    fallback = dataclasses.replace(clip, fallback_audio_path=tmp_path / "b.wav")
+    assert store.key(fallback, contents) != key  # it differs from a clip without a fallback
     assert store.key(fallback, contents | {tmp_path / "b.wav": b"x"}) != store.key(fallback, contents)
 
 
-def test_what_killed_processes_left_is_swept_after_a_day(store, extract):
+def test_unfinished_files_are_deleted_after_a_day(store, extract):
     store.save("ab12", extract)
     fresh, old = (store.folder / "unfinished" / name for name in ("fresh", "old"))
     for path in (fresh, old):

@@ -1,4 +1,4 @@
-"""Endless streams: their order follows from seed and step alone, and classes come equally often if asked for."""
+"""Endless streams: the order is a function of seed and step, and balanced classes are equally frequent."""
 
 import numpy as np
 import pytest
@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from datasets import streams
 
-SIZES = {"rare": 3, "usual": 7, "often": 20}
+SIZES = {"rare": 3, "medium": 7, "frequent": 20}
 
 
 def stream(first_step, count=10, batch_size=4, seed=3):
@@ -25,14 +25,14 @@ def take(dataset, n):
 
 
 @pytest.mark.parametrize("make", [stream, balanced])
-def test_a_stream_from_step_k_is_the_whole_streams_rest(make):
+def test_a_stream_from_step_k_is_the_rest_of_the_whole_stream(make):
     whole = take(make(0), 60)
     assert [number for number, _ in whole] == list(range(60))
     for step in (1, 5, 7, 11):  # within a pass or a round, and just at the seam of passes
         assert take(make(step), 60 - 4 * step) == whole[4 * step :]
 
 
-def test_each_pass_has_every_example_once_in_an_order_of_its_own():
+def test_each_pass_has_every_example_once_in_its_own_order():
     items = [item for _, item in take(stream(0), 40)]
     passes = [items[i : i + 10] for i in range(0, 40, 10)]
     assert all(sorted(one) == list(range(100, 110)) for one in passes)
@@ -41,7 +41,7 @@ def test_each_pass_has_every_example_once_in_an_order_of_its_own():
 
 
 @pytest.mark.parametrize("make", [stream, balanced])
-def test_the_programs_own_seed_has_no_say_in_the_order(make):
+def test_the_order_does_not_depend_on_the_global_seed(make):
     orders = []
     for seed in (1, 2):
         tf.random.set_seed(seed)
@@ -49,7 +49,7 @@ def test_the_programs_own_seed_has_no_say_in_the_order(make):
     assert orders[0] == orders[1]
 
 
-def test_each_round_takes_one_of_every_class_in_an_order_of_its_own():
+def test_each_round_has_one_of_every_class_in_its_own_order():
     items = np.array([item for _, item in take(balanced(), 180)])
     rounds = (items // 100).reshape(60, 3)
     np.testing.assert_array_equal(np.sort(rounds), np.tile([0, 1, 2], (60, 1)))
@@ -58,7 +58,7 @@ def test_each_round_takes_one_of_every_class_in_an_order_of_its_own():
     assert (other != items).any()
 
 
-def test_a_class_is_gone_through_in_shuffled_passes_whatever_its_size():
+def test_each_class_is_repeated_in_shuffled_passes():
     items = np.array([item for _, item in take(balanced(), 180)])
     for n, size in enumerate(SIZES.values()):
         own = items[items // 100 == n] % 100
@@ -68,7 +68,7 @@ def test_a_class_is_gone_through_in_shuffled_passes_whatever_its_size():
         assert len({tuple(one) for one in passes}) > 1
 
 
-def test_items_in_memory_make_the_same_kind_of_stream():
+def test_streams_of_arrays():
     labels = np.repeat([0, 1, 4], [2, 3, 5])  # no item of the classes between
     items = (np.arange(10.0), np.eye(10, dtype=np.float32))
     plain = streams.array_stream(items, labels, batch_size=2, seed=1, balance=False).take(10).as_numpy_iterator()

@@ -1,4 +1,4 @@
-"""Planted faults are named: a missing label, values out of range, folds and corpora that differ."""
+"""Simulated faults are reported: a missing label, values out of range, folds and corpora that differ."""
 
 import copy
 from pathlib import Path
@@ -18,7 +18,7 @@ def builder(tiny_data):
 
 @pytest.fixture
 def facts(builder):
-    """The facts of 30 clips, each many times with levels of its own, so that two folds can be compared."""
+    """The facts of 30 clips, each repeated with different levels, so that folds are large enough to be compared."""
     rng = np.random.default_rng(3)
     few = copy.deepcopy(read_facts(builder))
     many = {name: np.tile(values, 2 * MIN_DRIFT_EXAMPLES // 6) for name, values in few.items()}
@@ -30,7 +30,7 @@ def named(found) -> set[tuple[str, str, str]]:
     return {(anomaly.where, anomaly.feature, anomaly.what) for anomaly in found}
 
 
-def test_a_sound_dataset_has_none(builder, facts):
+def test_a_good_dataset_has_no_anomalies(builder, facts):
     assert anomalies(builder, read_facts(builder)) == []
     assert anomalies(builder, facts, {"voxceleb_av": facts}) == []
 

@@ -1,4 +1,4 @@
-"""The pool of processes: the same results as without, in order, whatever becomes of the processes."""
+"""The pool of processes gives the same results as a loop, in order, even if processes crash."""
 
 import functools
 import multiprocessing
@@ -22,7 +22,7 @@ POWER = functools.partial(operator.pow, 2)
 
 @pytest.fixture
 def own_processes(monkeypatch):
-    """Work is done in other processes, however little it is; they start without TensorFlow, in a second."""
+    """Makes the pool use processes even for few items; they start without TensorFlow, in a second."""
     monkeypatch.setattr(workers, "MIN_ITEMS", 0)
     monkeypatch.setattr(workers, "ITEMS_PER_PROCESS", 2)
     monkeypatch.setattr(workers, "use_one_thread", os.getpid)
@@ -46,7 +46,7 @@ def describe(item, reason, detail):
 
 
 @pytest.mark.parametrize(("count", "items"), [(1, 300), (2, 20)])
-def test_little_work_and_one_worker_need_no_processes(count, items):
+def test_few_items_or_one_worker_need_no_processes(count, items):
     with Workers(count) as pool:
         assert list(pool.map(POWER, range(items))) == [2**number for number in range(items)]
         assert not multiprocessing.active_children()
@@ -62,7 +62,7 @@ def test_processes_give_the_same_results(own_processes, count):
         children = multiprocessing.active_children()
         assert len(children) == count
         for process in children:
-            process.kill()  # idle ones are no loss
+            process.kill()  # idle processes are replaced
         assert list(pool.map(POWER, range(3))) == [1, 2, 4]
     assert not multiprocessing.active_children()
 
@@ -73,7 +73,7 @@ def test_tensorflow_has_one_thread_in_a_process():
     assert do_all(2, work) == [1] * workers.MIN_ITEMS
 
 
-def test_work_that_ends_or_blocks_its_process_is_given_up_in_its_place(own_processes, monkeypatch):
+def test_items_that_crash_or_block_their_process_are_given_up(own_processes, monkeypatch):
     monkeypatch.setattr(workers, "MAX_ITEM_SECONDS", 2.0)
     work = [
         run(abs, -1),
@@ -81,16 +81,16 @@ def test_work_that_ends_or_blocks_its_process_is_given_up_in_its_place(own_proce
         run(os._exit, 3),
         run(abs, -2),
         run(time.sleep, 1000),
-        run(sum, range(10**12)),  # a loop in C that no signal handler of Python's could end
+        run(sum, range(10**12)),  # a loop in C, which no Python signal handler can interrupt
         run(abs, -3),
     ]
     assert do_all(2, work, describe) == [
         1,
-        ("crashed", "the process that worked on it ended (SIGSEGV)"),
-        ("crashed", "the process that worked on it ended (exit code 3)"),
+        ("crashed", "its worker process ended (SIGSEGV)"),
+        ("crashed", "its worker process ended (exit code 3)"),
         2,
-        ("too_slow", "it took longer than 2 s"),
-        ("too_slow", "it took longer than 2 s"),
+        ("too_slow", "processing takes longer than 2 s"),
+        ("too_slow", "processing takes longer than 2 s"),
         3,
     ]
 
@@ -113,8 +113,8 @@ with open({log!r}, "a") as log:
 """
 
 
-def test_what_dies_once_is_tried_again_with_nothing_else_in_work(own_processes, tmp_path):
-    """The system ends a process when memory runs out, and that need not be the fault of its work."""
+def test_a_crashed_item_is_retried_alone(own_processes, tmp_path):
+    """The system kills a process when memory runs out, which need not be caused by its item."""
     log = tmp_path / "log"
     logged = functools.partial(LOGGED.format, log=str(log))
     sleep = [run(exec, logged(name=str(number), what="time.sleep(0.1)")) for number in range(8)]
@@ -125,19 +125,19 @@ def test_what_dies_once_is_tried_again_with_nothing_else_in_work(own_processes, 
     assert len(lines) == 18
 
 
-def test_without_a_way_to_give_up_the_message_says_what_to_do(own_processes):
+def test_without_give_up_a_crash_is_an_error_with_a_remedy(own_processes):
     die = "import os, signal; os.kill(os.getpid(), signal.SIGKILL)"
-    with pytest.raises(UserError, match=r"ended \(SIGKILL, mostly for lack of memory\); .* fewer --workers.* goes on"):
+    with pytest.raises(UserError, match=r"ended \(SIGKILL, .*memory\); .* fewer --workers"):
         do_all(2, [run(exec, die)])
 
 
 def test_a_process_that_cannot_start(own_processes, monkeypatch):
     monkeypatch.setattr(workers, "use_one_thread", run(os._exit, 5))
-    with pytest.raises(UserError, match=r"could not start: .* \(exit code 5\); .* fewer --workers; run the command"):
+    with pytest.raises(UserError, match=r"could not start: .* \(exit code 5\); .* fewer --workers"):
         do_all(2, [run(abs, -1)], describe)
 
 
-def test_an_exception_is_raised_here_with_its_place_there(own_processes):
+def test_an_exception_is_raised_with_the_workers_traceback(own_processes):
     with Workers(2) as pool:
         results = pool.map(operator.call, [run(abs, -1), run(int, "x"), run(abs, -2)], describe)
         assert next(results) == 1
@@ -147,7 +147,7 @@ def test_an_exception_is_raised_here_with_its_place_there(own_processes):
         assert list(pool.map(operator.call, [run(abs, -3)])) == [3]  # the process goes on
 
 
-def test_an_error_here_ends_busy_processes_at_once(own_processes):
+def test_an_error_in_the_caller_ends_busy_processes_at_once(own_processes):
     start = time.monotonic()
     with pytest.raises(KeyboardInterrupt), Workers(2) as pool:
         next(map(interrupt, pool.map(operator.call, [run(abs, -1), *[run(time.sleep, 1000)] * 20])))

@@ -1,4 +1,4 @@
-"""A batch for small GANs; a generator and a classifier with random weights, exported as two versions of a served model."""
+"""A batch for small GANs; a generator and a classifier with random weights, exported as versions of a served model."""
 
 import dataclasses
 
@@ -72,11 +72,11 @@ def exported(generator, classifier, settings, shared):
 
 @pytest.fixture(scope="session")
 def inputs_of(exported):
-    """Makes the inputs of a signature, two rows; of the faces' files the second is none."""
+    """Returns the inputs of a signature, two rows; the second file of a face is not an image."""
     rng = np.random.default_rng(1)
     png = tf.io.encode_png(rng.integers(0, 255, (64, 64, 3), np.uint8)).numpy()
     inputs = {
-        "aligned_face_bytes": np.array([png, b"no picture"], object),
+        "aligned_face_bytes": np.array([png, b"no image"], object),
         "emotion": np.array([b"happy", b"bored"], object),
         "seed": np.array([3, -4], np.int64),
         "emotion_probabilities": np.full((2, 6), 1 / 6, np.float32),
@@ -93,7 +93,7 @@ def inputs_of(exported):
 
 @pytest.fixture(scope="session")
 def photo(tmp_path_factory):
-    """A photograph in which there is a face."""
+    """A photograph with a face."""
     path = tmp_path_factory.mktemp("photos") / "photo.jpg"
     imsave(path, skimage.data.astronaut())
     return path

@@ -1,4 +1,4 @@
-"""emogan.audio against librosa, soundfile and hand-worked values."""
+"""emogan.audio compared with librosa, soundfile and values computed by hand."""
 
 import dataclasses
 import io
@@ -23,7 +23,7 @@ def sine(frequency: float, rate: int = RATE, samples: int = CLIP_SAMPLES, amplit
 
 
 def voice(seed: int = 0) -> np.ndarray:
-    """A speech-like sound: a gliding harmonic source through three formants, in syllables, over faint noise."""
+    """Speech-like audio: a gliding harmonic source through three formants, in syllables, with faint noise."""
     rng = np.random.default_rng(seed)
     t = np.arange(CLIP_SAMPLES) / RATE
     pitch = 140 + 30 * np.sin(2 * np.pi * (0.7 * t + rng.uniform()))
@@ -37,8 +37,8 @@ def voice(seed: int = 0) -> np.ndarray:
     return (0.2 * sound + 1e-3 * rng.standard_normal(CLIP_SAMPLES)).astype(np.float32)
 
 
-def decibels(picture: tf.Tensor, config: SpectrogramConfig) -> np.ndarray:
-    return (np.asarray(picture)[..., 0] + 1) / 2 * (config.ceiling_db - config.floor_db) + config.floor_db
+def decibels(image: tf.Tensor, config: SpectrogramConfig) -> np.ndarray:
+    return (np.asarray(image)[..., 0] + 1) / 2 * (config.ceiling_db - config.floor_db) + config.floor_db
 
 
 # --- spectrogram
@@ -54,14 +54,14 @@ def test_spectrogram_is_librosas(size):
     else:
         power = librosa.feature.melspectrogram(y=padded, sr=RATE, n_mels=size, norm=None, fmax=8000, **options)
     expected = librosa.power_to_db(power, ref=(config.window_samples / 4) ** 2, amin=1e-12, top_db=None)
-    picture = audio.spectrogram(sound, config)
-    assert picture.shape == (size, size, 1)
-    assert picture.dtype == tf.float32
-    np.testing.assert_allclose(decibels(picture, config), expected.clip(-110, -10), atol=0.02)
+    image = audio.spectrogram(sound, config)
+    assert image.shape == (size, size, 1)
+    assert image.dtype == tf.float32
+    np.testing.assert_allclose(decibels(image, config), expected.clip(-110, -10), atol=0.02)
 
 
 def test_full_scale_sine_is_0_db():
-    """Hann: a sine at bin k has 1, and bins k - 1 and k + 1 have half of it (-6.02 dB), and all others nothing."""
+    """Hann window: a sine at bin k has level 1 there, half (-6.02 dB) at bins k - 1 and k + 1, and 0 elsewhere."""
     config = dataclasses.replace(SPECTROGRAMS[256], ceiling_db=10.0)
     level = decibels(audio.spectrogram(sine(1000), config), config)[:, 2:-2]  # bins are 31.25 Hz apart: bin 32
     np.testing.assert_allclose(level[32], 0, atol=1e-3)
@@ -71,7 +71,7 @@ def test_full_scale_sine_is_0_db():
 
 
 def test_mel_band_of_a_sine():
-    """64 triangles of height 1 between 66 points, even on Slaney's scale, 15 + 27 ln(f / 1000) / ln 6.4 above 1 kHz."""
+    """64 triangles of height 1 between 66 points, equidistant on Slaney's scale: 15 + 27 ln(f / 1000) / ln 6.4 above 1 kHz."""
     config = dataclasses.replace(SPECTROGRAMS[64], ceiling_db=10.0)
     step = (15 + 27 * np.log(8) / np.log(6.4)) / 65
     low, high = 1000 * np.exp((np.array([36, 37]) * step - 15) * np.log(6.4) / 27)  # the peaks of bands 35 and 36
@@ -91,19 +91,19 @@ def test_silence_is_exactly_the_floor(size, per_clip_maximum):
 
 
 def test_ceiling_clips():
-    picture = audio.spectrogram(sine(1000), SPECTROGRAMS[256]).numpy()
-    np.testing.assert_array_equal(picture[32, 2:-2], 1)
-    assert picture.max() == 1
+    image = audio.spectrogram(sine(1000), SPECTROGRAMS[256]).numpy()
+    np.testing.assert_array_equal(image[32, 2:-2], 1)
+    assert image.max() == 1
 
 
 def test_loudness_is_kept_by_default():
-    """20 dB of the 100 dB that span 2: 0.4."""
+    """20 dB are 0.4 of the range of 2 for 100 dB."""
     loud, soft = (audio.spectrogram(gain * voice(), SPECTROGRAMS[128]).numpy() for gain in (1, 0.1))
     seen = soft > -1
     np.testing.assert_allclose((loud - soft)[seen], 0.4, atol=1e-3)
 
 
-def test_per_clip_maximum_takes_loudness_away_clip_by_clip():
+def test_per_clip_maximum_removes_the_loudness_of_each_clip():
     config = dataclasses.replace(SPECTROGRAMS[128], per_clip_maximum=True)
     loud, soft = audio.spectrogram(np.stack([0.5 * voice(), 0.005 * voice()]), config).numpy()
     assert loud.max() == pytest.approx(1, abs=1e-6)
@@ -123,7 +123,7 @@ def test_spectrogram_takes_any_leading_dimensions():
 
 
 def griffin_lim(magnitude: np.ndarray, config: SpectrogramConfig) -> np.ndarray:
-    """librosa's sound for `magnitude` [bins, frames], 32 iterations."""
+    """librosa's audio for `magnitude` [bins, frames], 32 iterations."""
     options = {"n_fft": config.window_samples, "hop_length": config.hop_samples, "center": False}
     sound = librosa.griffinlim(magnitude.astype(np.float32), n_iter=32, random_state=0, **options)
     return sound[config.pad_samples : -config.pad_samples]
@@ -131,50 +131,49 @@ def griffin_lim(magnitude: np.ndarray, config: SpectrogramConfig) -> np.ndarray:
 
 def test_griffin_lim_converges_like_librosas():
     config = SPECTROGRAMS[256]
-    picture = audio.spectrogram(voice(), config)
-    magnitude = np.pad(10 ** (decibels(picture, config) / 20) * 128, [(0, 1), (0, 0)])
+    image = audio.spectrogram(voice(), config)
+    magnitude = np.pad(10 ** (decibels(image, config) / 20) * 128, [(0, 1), (0, 0)])
 
     def spectral_convergence(sound: np.ndarray) -> float:
         spectrum = librosa.stft(np.pad(sound, 176), n_fft=512, hop_length=160, center=False)
         return np.linalg.norm(np.abs(spectrum) - magnitude) / np.linalg.norm(magnitude)
 
-    ours = spectral_convergence(audio.waveform(picture, config, iterations=32))
+    ours = spectral_convergence(audio.waveform(image, config, iterations=32))
     assert ours < 1.1 * spectral_convergence(griffin_lim(magnitude, config))
     assert ours < 0.1
 
 
 @pytest.mark.parametrize("size", SIZES)
-def test_waveform_brings_the_picture_back(size):
+def test_the_spectrogram_of_a_waveform_is_the_image(size):
     config = SPECTROGRAMS[size]
-    picture = audio.spectrogram(voice(), config)
-    restored = audio.spectrogram(audio.waveform(picture, config), config)
-    error_db = np.abs(decibels(restored, config) - decibels(picture, config))
+    image = audio.spectrogram(voice(), config)
+    restored = audio.spectrogram(audio.waveform(image, config), config)
+    error_db = np.abs(decibels(restored, config) - decibels(image, config))
     assert error_db.mean() < 1.5
-    assert error_db[decibels(picture, config) > -60].mean() < 1.0
+    assert error_db[decibels(image, config) > -60].mean() < 1.0
 
 
 def test_mel_inversion_beats_the_clipped_pseudo_inverse():
     config = SPECTROGRAMS[64]
-    picture = audio.spectrogram(voice(), config)
+    image = audio.spectrogram(voice(), config)
     filters = librosa.filters.mel(sr=RATE, n_fft=2048, n_mels=64, norm=None)
-    power = np.maximum(np.linalg.pinv(filters) @ 10 ** (decibels(picture, config) / 10), 0)
+    power = np.maximum(np.linalg.pinv(filters) @ 10 ** (decibels(image, config) / 10), 0)
     reference = griffin_lim(np.sqrt(power) * 512, config)
     errors = [
-        np.abs(audio.spectrogram(sound, config) - picture).mean()
-        for sound in (audio.waveform(picture, config), reference)
+        np.abs(audio.spectrogram(sound, config) - image).mean() for sound in (audio.waveform(image, config), reference)
     ]
     assert errors[0] < errors[1]
 
 
-def test_waveform_depends_on_picture_and_seed_alone():
+def test_waveform_depends_only_on_image_and_seed():
     config = SPECTROGRAMS[128]
-    pictures = audio.spectrogram(np.stack([voice(1), voice(2), voice(3)]), config)
-    together = audio.waveform(pictures[tf.newaxis], config, iterations=8)
+    images = audio.spectrogram(np.stack([voice(1), voice(2), voice(3)]), config)
+    together = audio.waveform(images[tf.newaxis], config, iterations=8)
     assert together.shape == (1, 3, CLIP_SAMPLES)
-    alone = audio.waveform(pictures[1], config, iterations=8)
+    alone = audio.waveform(images[1], config, iterations=8)
     np.testing.assert_allclose(together[0, 1], alone, atol=1e-3)
-    np.testing.assert_array_equal(audio.waveform(pictures[1], config, iterations=8), alone)
-    assert np.abs(audio.waveform(pictures[1], config, iterations=8, seed=1) - alone).max() > 0.01
+    np.testing.assert_array_equal(audio.waveform(images[1], config, iterations=8), alone)
+    assert np.abs(audio.waveform(images[1], config, iterations=8, seed=1) - alone).max() > 0.01
 
 
 def test_traced_and_saved_equal_eager(tmp_path):
@@ -186,16 +185,16 @@ def test_traced_and_saved_equal_eager(tmp_path):
             return audio.spectrogram(sound, config)
 
         @tf.function(input_signature=[tf.TensorSpec([None, 64, 64, 1], tf.float32)])
-        def play(self, picture):
-            return audio.waveform(picture, config, iterations=4)
+        def play(self, image):
+            return audio.waveform(image, config, iterations=4)
 
     tf.saved_model.save(Vocoder(), str(tmp_path))
     loaded = tf.saved_model.load(str(tmp_path))
     sound = tf.constant(voice()[np.newaxis])
-    picture = audio.spectrogram.python_function(sound, config)
-    np.testing.assert_allclose(loaded.draw(sound), picture, atol=1e-4)
-    eager = audio.waveform.python_function(picture, config, iterations=4)
-    np.testing.assert_allclose(loaded.play(picture), eager, atol=1e-3)
+    image = audio.spectrogram.python_function(sound, config)
+    np.testing.assert_allclose(loaded.draw(sound), image, atol=1e-4)
+    eager = audio.waveform.python_function(image, config, iterations=4)
+    np.testing.assert_allclose(loaded.play(image), eager, atol=1e-3)
 
 
 # --- samples
@@ -238,7 +237,7 @@ def test_resample_suppresses_aliases(rate_in):
 
 @pytest.mark.parametrize("rate_in", [48_000, 44_100, 8_000])
 def test_resample_is_soxrs_and_in_place(rate_in):
-    """Below 3 kHz the two differ by less than the 0.07 samples that a whole-sample delay leaves, to the very ends."""
+    """Below 3 kHz the difference is less than the 0.07 samples of rounding the delay to whole samples, up to both ends."""
     knots = np.random.default_rng(1).standard_normal(3001)
     sound = np.interp(np.arange(rate_in // 2) / rate_in * 500, np.arange(3001), knots).astype(np.float32)
     ours = audio.resample(sound, rate_in, RATE)
@@ -251,7 +250,7 @@ def test_resample_is_soxrs_and_in_place(rate_in):
 def test_resample_rates():
     sound = sine(440)
     assert audio.resample(sound, RATE, RATE) is sound
-    with pytest.raises(UserError, match="0 to 16000 Hz; rates must lie between"):
+    with pytest.raises(UserError, match="0 to 16000 Hz"):
         audio.resample(sound, 0, RATE)
 
 
@@ -299,7 +298,7 @@ def test_read_wav_stays_in_range():
     np.testing.assert_array_equal(audio.read_wav(wav(np.array([3.0, -0.5]), subtype="FLOAT"), RATE), [1, -0.5])
 
 
-def test_read_wav_passes_over_other_chunks():
+def test_read_wav_ignores_other_chunks():
     samples = np.array([0, 16384, -32768], np.int16).tobytes()
     note, cue = chunk(b"LIST", b"INFOISFT\x05\0\0\0abcde\0"), chunk(b"JUNK", b"odd")
     for data in (
@@ -314,21 +313,21 @@ def test_read_wav_passes_over_other_chunks():
     ("data", "message"),
     [
         (b"", "not a WAV file: 0 bytes"),
-        (b"FileName,VoiceVote\n", "not a WAV file: 19 bytes that begin b'FileName,Voi'"),
+        (b"FileName,VoiceVote\n", "not a WAV file: 19 bytes .* b'FileName,Voi'"),
         (b"version https://git-lfs.github.com/spec/v1\n", "git lfs pull"),
-        (wav(sine(440))[:1000], "lacks 80964 of 81920 bytes"),
+        (wav(sine(440))[:1000], "80964 of 81920 bytes"),
         (wav(sine(440))[:40], "no complete fmt chunk"),
         (riff(chunk(b"data", b"\0\0")), "no complete fmt chunk"),
         (riff(fmt(), chunk(b"data", b"")), "no samples"),
-        (riff(fmt(tag=3, bits=32), chunk(b"data", np.array([np.nan], "<f4").tobytes())), "not numbers"),
-        (riff(fmt(tag=3, bits=64), chunk(b"data", bytes(8))), "format 3 with 64 bits.*convert it to 16-bit PCM"),
-        (riff(fmt(tag=2, bits=4), chunk(b"data", bytes(8))), "format 2 with 4 bits"),
+        (riff(fmt(tag=3, bits=32), chunk(b"data", np.array([np.nan], "<f4").tobytes())), "NaN"),
+        (riff(fmt(tag=3, bits=64), chunk(b"data", bytes(8))), "format 3, 64 bits"),
+        (riff(fmt(tag=2, bits=4), chunk(b"data", bytes(8))), "format 2, 4 bits"),
         (riff(fmt(channels=0), chunk(b"data", bytes(8))), "0 channels"),
         (riff(fmt(rate=0), chunk(b"data", bytes(8))), "from 0 to 16000 Hz"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
-def test_read_wav_refuses_in_one_message(data, message):
+def test_an_invalid_wav_file_raises_one_message(data, message):
     with pytest.raises(UserError, match=message) as caught:
         audio.read_wav(data, RATE)
     assert "\n" not in str(caught.value)

@@ -1,4 +1,4 @@
-"""Every signature by TensorFlow's C API, in a process that never imports TensorFlow: what a server's loader would find."""
+"""Every signature by TensorFlow's C API, in a process without Python's TensorFlow: the same loader as in a server."""
 
 import json
 import subprocess
@@ -16,7 +16,7 @@ LIBRARY = Path(tf.__file__).parent / "libtensorflow_cc.so.2"
 
 
 def tensor_names(folder):
-    """The names of the tensors of every signature, as the SavedModel's file has them: inputs and outputs."""
+    """Names of the input and output tensors of every signature in the SavedModel."""
     saved = saved_model_pb2.SavedModel.FromString((folder / "saved_model.pb").read_bytes())
     return {
         name: tuple({key: info.name for key, info in side.items()} for side in (signature.inputs, signature.outputs))
@@ -24,7 +24,7 @@ def tensor_names(folder):
     }
 
 
-def test_every_signature_gives_by_the_c_api_what_it_gives_in_python(exported, inputs_of, record_property):
+def test_every_signature_has_the_same_outputs_by_the_c_api(exported, inputs_of, record_property):
     served = signatures.LocalModel(exported)
     names = tensor_names(exported / "10")
     requests = [

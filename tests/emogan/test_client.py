@@ -1,4 +1,4 @@
-"""The command against a stand-in for the server, on both wires."""
+"""The client command with a stand-in for the server, by REST and gRPC."""
 
 import hashlib
 
@@ -16,12 +16,12 @@ from emogan.generation import check_seeds
 
 @pytest.fixture(scope="module")
 def stem(photo):
-    """How the names of a photograph's files begin."""
+    """Start of the names of a photograph's files."""
     return f"photo_{hashlib.sha256(photo.read_bytes()).hexdigest()[:8]}"
 
 
-def saved(found, folder):
-    return list(dict.fromkeys(path for made in found for path in made.save(folder)))
+def saved(samples, folder):
+    return list(dict.fromkeys(path for sample in samples for path in sample.save(folder)))
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +31,9 @@ def addresses(exported):
 
 
 @pytest.mark.parametrize("wire", ["rest", "grpc"])
-def test_the_command_writes_what_the_model_gives_here(run_command, addresses, exported, photo, stem, tmp_path, wire):
+def test_the_command_writes_the_same_files_as_a_local_model(
+    run_command, addresses, exported, photo, stem, tmp_path, wire
+):
     result = run_command(
         "emogan.client", f"--server={addresses[wire]}", f"--face={photo}", "--emotion=happy,sad", "--seed=3",
         "--draws=2", f"--output_dir={tmp_path / 'there'}",
@@ -50,7 +52,7 @@ def test_the_command_writes_what_the_model_gives_here(run_command, addresses, ex
         assert len(sounds[0]) == 40_960
 
 
-def test_all_emotions_can_be_asked_for_in_a_word(exported, photo, stem, tmp_path):
+def test_all_requests_all_emotions(exported, photo, stem, tmp_path):
     written = saved(emogan.load(exported).generate(photo, ["all"]), tmp_path)
     assert {path.stem for path in written} == {f"{stem}_face", *(f"{stem}_{emotion}_1" for emotion in EMOTIONS)}
 
@@ -71,18 +73,18 @@ def test_draws_have_the_next_seeds_and_differ(run_command, exported, photo, stem
     assert np.abs(first - alone).max() > 1e-2
 
 
-def test_an_emotion_that_the_model_does_not_know_is_refused_with_those_it_does(exported, photo, tmp_path):
+def test_an_unknown_emotion_is_refused(exported, photo, tmp_path):
     with pytest.raises(UserError, match=r"bored.*anger, disgust, fear"):
         emogan.load(exported).generate(photo, ["happy", "bored"])
 
 
 @pytest.mark.parametrize(("seed", "draws", "message"), [(1, 0, "draws is 0"), (2**63 - 1, 2, "seed is 9,223,372")])
-def test_draws_that_cannot_be_are_refused(exported, photo, seed, draws, message):
+def test_invalid_draws_are_refused(exported, photo, seed, draws, message):
     with pytest.raises(UserError, match=message):
         emogan.load(exported).generate(photo, ["happy"], seed=seed, draws=draws)
 
 
-def test_seeds_go_to_the_ends_of_int64():
+def test_all_int64_are_seeds():
     check_seeds(2**63 - 2, 2)
     check_seeds(-(2**63), 2)
 
@@ -98,12 +100,12 @@ def test_the_command_recognises(run_command, addresses, exported, tmp_path, rng,
 
 
 @pytest.mark.parametrize("given", [[], ["--face=a.png"], ["--recognise=a.wav", "--face=a.png"]])
-def test_what_is_asked_for_must_be_one_thing(run_command, given):
+def test_either_generation_or_recognition_is_requested(run_command, given):
     result = run_command("emogan.client", "--server=http://127.0.0.1:9", *given)
     assert (result.returncode, "--recognise alone" in result.stderr) == (2, True)
 
 
-def test_no_server_is_one_line(run_command, photo, tmp_path):
+def test_a_missing_server_is_one_line(run_command, photo, tmp_path):
     result = run_command(
         "emogan.client", "--server=http://127.0.0.1:9", f"--face={photo}", "--emotion=sad", f"--output_dir={tmp_path}",
         "--timeout=0.5",

@@ -4,20 +4,20 @@ import tensorflow as tf
 from scipy import stats
 from sklearn.decomposition import PCA
 
-from emogan.codes import PictureCode
+from emogan.codes import ImageCode
 
 
 @pytest.fixture
 def data(rng):
-    """Pictures that are two Gaussian patterns beside a mean for each of two conditions."""
+    """Images: two patterns with Gaussian weights plus a mean per condition."""
     label = np.arange(400) % 2
     patterns, means = rng.normal(size=(2, 256)) * [[0.05], [0.02]], rng.normal(size=(2, 256)) * 0.1
     flat = rng.normal(size=(400, 2)) @ patterns + means[label]
     return flat.reshape(400, 16, 16, 1).astype("f"), np.eye(2, dtype="f")[label]
 
 
-def test_the_code_is_uniform_as_the_noise_is_and_its_parts_are_unrelated(data):
-    code = PictureCode(2)
+def test_the_code_is_uniform_like_the_noise_and_uncorrelated(data):
+    code = ImageCode(2)
     code.adapt(*data)
     found = code([*map(tf.constant, data)]).numpy()
     assert found.shape == (400, 2)
@@ -26,38 +26,38 @@ def test_the_code_is_uniform_as_the_noise_is_and_its_parts_are_unrelated(data):
     assert abs(np.corrcoef(found.T)[0, 1]) < 0.01
 
 
-def test_the_code_is_scikit_learns_of_what_the_condition_leaves(data):
-    pictures, conditions = data
-    code = PictureCode(2)
-    code.adapt(pictures, conditions)
-    flat = pictures.reshape(400, -1)
+def test_the_code_is_scikit_learns_pca_without_the_class_means(data):
+    images, conditions = data
+    code = ImageCode(2)
+    code.adapt(images, conditions)
+    flat = images.reshape(400, -1)
     rest = flat - np.stack([flat[conditions[:, k] == 1].mean(0) for k in (0, 1)])[conditions.argmax(1)]
     expected = PCA(2, whiten=True).fit_transform(rest)
-    found = stats.norm.ppf((code([pictures, tf.constant(conditions)]).numpy() + 1) / 2)
+    found = stats.norm.ppf((code([images, tf.constant(conditions)]).numpy() + 1) / 2)
     np.testing.assert_allclose(np.abs(found), np.abs(expected), atol=0.02)
 
 
-def test_without_a_condition_the_mean_picture_is_taken_out(data):
-    pictures, conditions = data
-    code = PictureCode(2)
-    code.adapt(pictures, 0 * conditions)
-    mean = tf.constant(pictures.mean(0, keepdims=True))
+def test_without_a_condition_the_mean_image_is_subtracted(data):
+    images, conditions = data
+    code = ImageCode(2)
+    code.adapt(images, 0 * conditions)
+    mean = tf.constant(images.mean(0, keepdims=True))
     np.testing.assert_allclose(code([mean, tf.zeros((1, 2))]), 0, atol=1e-3)
 
 
-def test_large_pictures_are_averaged_down_first(rng):
+def test_large_images_are_downscaled(rng):
     small = rng.uniform(-1, 1, (10, 64, 64, 1)).astype("f")
     large = np.repeat(np.repeat(small, 2, 1), 2, 2)
     codes = []
-    for pictures in (small, large):
-        code = PictureCode(3)
-        code.adapt(pictures, np.zeros((10, 2), "f"))
-        codes.append(code([tf.constant(pictures), tf.zeros((10, 2))]).numpy())
+    for images in (small, large):
+        code = ImageCode(3)
+        code.adapt(images, np.zeros((10, 2), "f"))
+        codes.append(code([tf.constant(images), tf.zeros((10, 2))]).numpy())
     np.testing.assert_allclose(*map(np.abs, codes), atol=1e-3)
 
 
 def test_adapting_again_changes_the_same_weights(data):
-    code = PictureCode(2)
+    code = ImageCode(2)
     code.build([(None, 16, 16, 1), (None, 2)])
     before = [id(weight) for weight in code.weights]
     code.adapt(*data)
@@ -65,11 +65,11 @@ def test_adapting_again_changes_the_same_weights(data):
     assert np.abs(code.components).max() > 0
 
 
-def test_what_does_not_differ_gives_nothing(data):
-    pictures, conditions = (array[:4] for array in data)
-    code = PictureCode(6)
-    code.adapt(pictures, 0 * conditions)  # four pictures differ in three directions
-    found = code([tf.constant(pictures), tf.zeros((4, 2))]).numpy()
+def test_components_without_variance_are_zero(data):
+    images, conditions = (array[:4] for array in data)
+    code = ImageCode(6)
+    code.adapt(images, 0 * conditions)  # four images differ in three directions
+    found = code([tf.constant(images), tf.zeros((4, 2))]).numpy()
     assert np.isfinite(found).all()
     np.testing.assert_array_equal(found[:, 3:], 0)
     assert np.abs(found[:, 1]).max() > 0.5

@@ -1,4 +1,4 @@
-"""What every command shares: how it takes paths, counts CPUs, finds flagfiles, keeps libraries quiet, and lends them a home."""
+"""Code shared by all commands: paths, number of CPUs, flagfiles, messages of libraries, folders for their caches."""
 
 import os
 import re
@@ -44,12 +44,12 @@ def tell(command):
         for flag in defined if module.partition(".")[0] in ("emogan", "datasets", "trainers") else ():
             try:
                 read = str(flag.parser.parse("~/here"))
-            except (ValueError, TypeError):  # a number, or one of several words
+            except (ValueError, TypeError):  # a number or an enumeration
                 continue
             print(command, flag.name, "text" if "~" in read else "path" if "/home/ann/here" in read else read)
 
 for command in sys.argv[1:]:
-    if not os.fork():  # every command has flags of its own
+    if not os.fork():  # a process for each command's flags
         tell(command)
         sys.exit()
     assert os.wait()[1] == 0
@@ -66,10 +66,10 @@ TEXT = {
         "dataset", "pretrain_dataset", "datasets", "folds", "seeds", "cases", "shares", "low_data", "only",
     },
 }  # fmt: skip
-"""The flags that take words of any kind, and no path."""
+"""Flags that take text other than a path."""
 
 
-def test_every_flag_that_takes_a_path_is_read_in_the_one_way():
+def test_every_path_flag_is_made_absolute():
     done = run_script(FLAGS, *COMMANDS, env={"HOME": "/home/ann"})
     assert done.returncode == 0, done.stderr
     found = {kind: set() for kind in ("path", "text")}
@@ -81,7 +81,7 @@ def test_every_flag_that_takes_a_path_is_read_in_the_one_way():
     assert {("emogan.page", "model"), ("trainers.table1", "pretrained"), ("trainers.export", "run")} <= found["path"]
 
 
-def test_a_list_of_paths_is_absolute_too(tmp_path):
+def test_a_list_of_paths_is_made_absolute(tmp_path):
     script = """
 from absl import flags
 import trainers.compare_studies as command
@@ -92,7 +92,7 @@ print(*command._STUDIES.value, command._OUTPUT_DIR.value)
     assert done.stdout.split() == ["/home/ann/one", f"{tmp_path}/two", f"{tmp_path}/out"], done.stderr
 
 
-def test_cpus_are_those_that_may_be_used():
+def test_cpu_count_respects_the_affinity():
     script = "import os; from emogan.command import cpu_count; os.sched_setaffinity(0, {cpu}); print(cpu_count())"
     one = next(iter(os.sched_getaffinity(0)))
     assert run_script(script.format(cpu=[one])).stdout == "1\n"
@@ -106,10 +106,10 @@ def test_a_shipped_flagfile_is_found_from_anywhere(tmp_path, flag):
         [sys.executable, "-m", "trainers.progressive", *flag.split(), "--preset=none"],
         capture_output=True, text=True, cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(ROOT)},
     )  # fmt: skip
-    assert "--preset=none" in done.stderr  # what comes behind the file is read
+    assert "--preset=none" in done.stderr  # flags after the file are parsed
 
 
-def test_an_own_flagfile_comes_first_and_one_that_is_nowhere_is_named(tmp_path):
+def test_an_own_flagfile_has_priority_and_a_missing_one_is_named(tmp_path):
     (tmp_path / "demo.flags").write_text("--preset=mine\n")
     for name, word in (("demo.flags", "--preset=mine"), ("nowhere.flags", "nowhere.flags")):
         done = subprocess.run(
@@ -142,7 +142,7 @@ if __name__ == "__main__":
 """
 
 
-def test_warnings_of_libraries_are_not_shown_and_ours_are(tmp_path):
+def test_our_warnings_are_shown_and_those_of_libraries_are_not(tmp_path):
     (tmp_path / "speaking.py").write_text(SPEAKING)
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONWARNINGS"}
     done = subprocess.run(
@@ -157,7 +157,7 @@ def test_warnings_of_libraries_are_not_shown_and_ours_are(tmp_path):
 
 @pytest.mark.parametrize(("encoding", "printed"), [("utf-8", "高兴 \\udcff"), ("ascii", r"\u9ad8\u5174 \udcff")])
 def test_names_that_the_terminal_cannot_show_are_escaped(encoding, printed):
-    """A name from a disk may be of any script, and may be bytes that are no text."""
+    """File names may be in any script, or not valid text."""
     code = "from emogan import command; command.run(lambda _: print('高兴 \\udcff'))"
     environment = os.environ | {"PYTHONIOENCODING": encoding}
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, env=environment, check=True)
@@ -176,7 +176,7 @@ def main(_):
     numba.njit(cache=True)(twice)
     print(os.environ["HOME"], flush=True)
     drawing = "from matplotlib import get_cachedir, pyplot; print(get_cachedir())"
-    subprocess.run([sys.executable, "-c", drawing], check=True)  # where nothing keeps it quiet
+    subprocess.run([sys.executable, "-c", drawing], check=True)  # in a process without `quiet`
 
 command.run(main)
 """
@@ -193,8 +193,8 @@ command.run(main)
         "matplotlib's of another user",
     ],
 )
-def test_libraries_that_cache_need_no_home_that_can_be_written_to(tmp_path, state):
-    """Of an installation that cannot be written to; the root user may write everywhere, so places are what is no folder."""
+def test_libraries_with_caches_need_no_writable_home(tmp_path, state):
+    """With a read-only installation. As root may write everywhere, files in place of folders stand for read-only folders."""
     home = tmp_path / "home"
     if state == "no folder":
         home.write_text("")
@@ -221,7 +221,19 @@ def test_libraries_that_cache_need_no_home_that_can_be_written_to(tmp_path, stat
     assert (used == home) == (state != "no folder")
     assert caches.is_relative_to(home) == (state in ("a home", "read-only settings"))
     assert caches.is_relative_to(tmp_path)
-    assert not [*tmp_path.glob("emogan-*")]  # what was lent is gone
+    assert not [*tmp_path.glob("emogan-*")]  # temporary folders are deleted
+
+
+@pytest.mark.parametrize("name", ["emogan.UserError", "trainers.run"])
+def test_the_library_needs_no_writable_home(tmp_path, name):
+    script = tmp_path / "script.py"
+    script.write_text(f"import emogan, trainers\n{name}\nimport numba\nnumba.njit(cache=True)(lambda number: number)\n")
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("XDG_", "MPL", "NUMBA"))}
+    environment |= {"HOME": "/dev/null/home", "PYTHONPATH": str(ROOT), "TMPDIR": str(tmp_path)}
+    environment["NUMBA_CACHE_LOCATOR_CLASSES"] = "UserWideCacheLocator"  # as if the installation were not writable
+    done = subprocess.run([sys.executable, script], env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert not [*tmp_path.glob("emogan-*")]
 
 
 ANEW = """
@@ -239,7 +251,7 @@ command.run(main)
 
 
 @pytest.mark.parametrize("has_home", [True, False])
-def test_a_command_that_starts_anew_leaves_nothing_that_was_lent(tmp_path, has_home):
+def test_a_restarted_command_deletes_its_temporary_folders(tmp_path, has_home):
     home, temporary = tmp_path / "home", tmp_path / "temporary"
     temporary.mkdir()
     home.mkdir() if has_home else home.write_text("")
@@ -251,8 +263,8 @@ def test_a_command_that_starts_anew_leaves_nothing_that_was_lent(tmp_path, has_h
 
 
 @pytest.mark.parametrize(("limit", "code"), [("unlimited", 0), ("0", 2)])
-def test_without_a_place_for_temporary_files_one_line_says_so(limit, code):
-    """No file that a process writes may be larger than the limit."""
+def test_no_folder_for_temporary_files_is_one_line(limit, code):
+    """ulimit -f limits the size of files that a process writes."""
     script = "from emogan import command; command.run(lambda _: None)"
     limited = ["bash", "-c", f'ulimit -f {limit}; exec "$@"', "bash", sys.executable, "-c", script]
     done = subprocess.run(limited, capture_output=True, text=True, env={**os.environ, "PYTHONPATH": str(ROOT)})

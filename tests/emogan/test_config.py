@@ -1,4 +1,4 @@
-"""emogan.config: the presets, what is refused and how it is said, the JSON round trip."""
+"""emogan.config: the presets, invalid values and their messages, the JSON round trip."""
 
 import dataclasses
 import json
@@ -67,65 +67,65 @@ def test_model_presets():
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: spectrogram(size=0, mel_bands=0), "size is 0; it must be positive"),
-        (lambda: spectrogram(hop_samples=0), "window_samples 2048 and hop_samples 0: the window must be the longer"),
+        (lambda: spectrogram(size=0, mel_bands=0), "size is 0"),
+        (lambda: spectrogram(hop_samples=0), "window_samples is 2048 and hop_samples 0"),
         (
             lambda: spectrogram(hop_samples=2050),
-            "window_samples 2048 and hop_samples 2050: the window must be the longer",
+            "window_samples is 2048 and hop_samples 2050",
         ),
         (
             lambda: spectrogram(hop_samples=641),
-            "window_samples 2048 and hop_samples 641.* by an even number of samples",
+            "window_samples is 2048 and hop_samples 641",
         ),
-        (lambda: spectrogram(floor_db=-10.0), "floor_db -10.0 must lie below ceiling_db -10.0"),
+        (lambda: spectrogram(floor_db=-10.0), "floor_db -10.0 must be below ceiling_db -10.0"),
         (lambda: spectrogram(mel_bands=32), "mel_bands 32 must equal size 64"),
         (
             lambda: spectrogram(mel_bands=None, window_samples=124, hop_samples=40),
             "size 64 exceeds the 63 bins of a window of 124",
         ),
-        (lambda: FaceConfig(size=-1), "size is -1; it must be positive"),
-        (lambda: FaceConfig(size=64, scale=2), "scale is 2; it must lie between 0.3 and 1.2"),
-        (lambda: FaceConfig(size=64, vertical_shift=-0.4), "vertical_shift is -0.4; it must lie between -0.3 and 0.3"),
-        (lambda: FaceConfig(size=64, min_confidence=1), "min_confidence is 1; it must lie between 0 and 1"),
+        (lambda: FaceConfig(size=-1), "size is -1"),
+        (lambda: FaceConfig(size=64, scale=2), "scale is 2"),
+        (lambda: FaceConfig(size=64, vertical_shift=-0.4), "vertical_shift is -0.4"),
+        (lambda: FaceConfig(size=64, min_confidence=1), "min_confidence is 1"),
         (lambda: FaceConfig(size=64, detection_side=95), "detection_side is 95; MTCNN needs at least 96 pixels"),
-        (lambda: FaceConfig(size=64, search_frames=-1), "search_frames is -1; it must not be negative"),
-        (lambda: FaceConfig(size=64, min_width=-1), "min_width is -1; it must be 0 or more"),
+        (lambda: FaceConfig(size=64, search_frames=-1), "search_frames is -1"),
+        (lambda: FaceConfig(size=64, min_width=-1), "min_width is -1"),
         (
             lambda: MediaConfig(spectrogram=SPECTROGRAMS[64], face=FaceConfig(size=128)),
-            "spectrogram's size 64 and the face's size 128 must be the same",
+            "spectrogram size 64 and face size 128",
         ),
-        (lambda: MediaConfig.of_size(100), "size is 100; it must be one of 64, 128, 256"),
-        (lambda: ModelConfig(size=96, base_filters=16), "size is 96; it must be a power of two, 16 or more"),
-        (lambda: ModelConfig(size=8, base_filters=16), "size is 8; it must be a power of two, 16 or more"),
-        (lambda: ModelConfig(size=64, base_filters=6), "base_filters is 6; it must be a positive multiple of 4"),
-        (lambda: ModelConfig(size=64, base_filters=4, noise_dim=0), "noise_dim is 0; it must be positive"),
-        (lambda: ModelConfig(size=64, base_filters=4, num_classes=1), "num_classes is 1; it must be at least 2"),
-        (lambda: LossConfig(adversarial="hing"), "adversarial is 'hing'; it must be "),
+        (lambda: MediaConfig.of_size(100), "size is 100"),
+        (lambda: ModelConfig(size=96, base_filters=16), "size is 96"),
+        (lambda: ModelConfig(size=8, base_filters=16), "size is 8"),
+        (lambda: ModelConfig(size=64, base_filters=6), "base_filters is 6"),
+        (lambda: ModelConfig(size=64, base_filters=4, noise_dim=0), "noise_dim is 0"),
+        (lambda: ModelConfig(size=64, base_filters=4, num_classes=1), "num_classes is 1"),
+        (lambda: LossConfig(adversarial="hing"), "adversarial is 'hing'"),
         (lambda: LossConfig(lambda_l1=-1), "lambda_l1.* must not be negative"),
-        (lambda: TrainConfig(steps=0), "steps is 0; it must be positive"),
-        (lambda: TrainConfig(steps=1, batch_size=0, interval=1), "batch_size is 0; it must be positive"),
-        (lambda: TrainConfig(steps=1, interval=0), "interval is 0; it must be positive"),
-        (lambda: TrainConfig(steps=7, interval=2), "7 steps are not a multiple of the interval of 2"),
-        (lambda: AugmentConfig(time_masks=-1), "time_masks is -1; it must not be negative"),
-        (lambda: AugmentConfig(frequency_masks=-2), "frequency_masks is -2; it must not be negative"),
-        (lambda: AugmentConfig(time_mask_share=0), "time_mask_share is 0; it must lie above 0, and at most at 1"),
+        (lambda: TrainConfig(steps=0), "steps is 0"),
+        (lambda: TrainConfig(steps=1, batch_size=0, interval=1), "batch_size is 0"),
+        (lambda: TrainConfig(steps=1, interval=0), "interval is 0"),
+        (lambda: TrainConfig(steps=7, interval=2), "steps is 7.* interval 2"),
+        (lambda: AugmentConfig(time_masks=-1), "time_masks is -1"),
+        (lambda: AugmentConfig(frequency_masks=-2), "frequency_masks is -2"),
+        (lambda: AugmentConfig(time_mask_share=0), "time_mask_share is 0"),
         (
             lambda: AugmentConfig(frequency_mask_share=1.5),
-            "frequency_mask_share is 1.5; it must lie above 0, and at most",
+            "frequency_mask_share is 1.5",
         ),
-        (lambda: AugmentConfig(time_shift_share=1.0), r"time_shift_share is 1.0; it must lie in \[0, 1\)"),
-        (lambda: AugmentConfig(frequency_shift_share=-0.1), r"frequency_shift_share is -0.1; it must lie in \[0, 1\)"),
-        (lambda: AugmentConfig(noise_snr_db=-1.0), "noise_snr_db is -1.0; it must not be negative"),
-        (lambda: AugmentConfig(mixup=-0.1), "mixup is -0.1; it must not be negative"),
+        (lambda: AugmentConfig(time_shift_share=1.0), "time_shift_share is 1.0"),
+        (lambda: AugmentConfig(frequency_shift_share=-0.1), "frequency_shift_share is -0.1"),
+        (lambda: AugmentConfig(mixup=-1.0), "mixup is -1.0"),
+        (lambda: AugmentConfig(mixup=-0.1), "mixup is -0.1"),
         (lambda: RecogniserConfig(smoothing=1.0), "smoothing is 1.0"),
         (lambda: RecogniserConfig(decay="linear"), "decay is 'linear'; .* none, cosine"),
         (lambda: RecogniserConfig(weights="all"), "weights is 'all'; .* last, best"),
-        (lambda: TrainConfig(steps=1, seed=-1, interval=1), "seed is -1; it must lie between 0 and 4,294,967,295"),
-        (lambda: TrainConfig(steps=1, learning_rate=0, interval=1), "learning_rate is 0; it must be positive"),
-        (lambda: TrainConfig(steps=1, beta_1=1, interval=1), r"beta_1 is 1; it must lie in \[0, 1\)"),
+        (lambda: TrainConfig(steps=1, seed=-1, interval=1), "seed is -1"),
+        (lambda: TrainConfig(steps=1, learning_rate=0, interval=1), "learning_rate is 0"),
+        (lambda: TrainConfig(steps=1, beta_1=1, interval=1), "beta_1 is 1"),
     ],
 )
-def test_refuses_with_value_and_rule(make, message):
+def test_an_invalid_value_is_named(make, message):
     with pytest.raises(UserError, match=message):
         make()
 
@@ -178,7 +178,7 @@ def test_json_keeps_defaults_and_reads_without_them():
         ('{"size": 64, "scale": 9}', "scale is 9"),
     ],
 )
-def test_json_that_does_not_fit_is_refused(text, message):
+def test_invalid_json_is_refused(text, message):
     with pytest.raises(UserError, match=message):
         from_json(FaceConfig, text)
 
@@ -190,8 +190,7 @@ def test_json_is_checked_in_depth():
         from_json(MediaConfig, json.dumps(values))
 
 
-def test_the_least_width_decides_of_clips_and_not_of_pictures():
-    """Models and datasets that differ in it alone fit; it is kept with them all the same."""
+def test_configs_that_differ_only_in_min_width_are_equal_and_store_it():
     any_width, wide = FaceConfig(size=64), FaceConfig(size=64, min_width=40)
     assert any_width == wide
     assert from_json(FaceConfig, to_json(wide)).min_width == 40

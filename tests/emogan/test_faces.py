@@ -1,20 +1,17 @@
-"""emogan.faces: the real MTCNN on photographs that scikit-image ships, and alignment by hand-made landmarks."""
+"""emogan.faces: the real MTCNN on photographs of scikit-image, and alignment with constructed landmarks."""
 
 import dataclasses
-import pathlib
 
-import joblib
-import mtcnn
 import numpy as np
 import pytest
 import skimage.data
-from mtcnn.stages import StagePNet
 from skimage.filters import gaussian
 from skimage.transform import SimilarityTransform, resize, warp
 
 from datasets import media
 from emogan import faces
 from emogan.config import FaceConfig, MediaConfig, from_json
+from emogan.detector import detect_rows
 from emogan.errors import UserError
 
 CONFIG = FaceConfig(size=112, scale=1.0)
@@ -30,8 +27,8 @@ def astronaut() -> np.ndarray:
 
 @pytest.fixture(scope="module")
 def face(astronaut) -> faces.Face:
-    """The face as found at full size, where faces of any size are looked for."""
-    (row,) = faces._find(astronaut)
+    """The face detected at full size, among faces of all sizes."""
+    (row,) = detect_rows(astronaut)
     return faces._to_face(row, np.ones(2), np.zeros(2))
 
 
@@ -40,19 +37,19 @@ def eye_distance(landmarks: np.ndarray) -> float:
 
 
 def scatter(landmarks: np.ndarray, reference: np.ndarray) -> float:
-    """Mean distance of the five points, as a share of the distance of the eyes."""
+    """Mean distance of the five points, as a share of the eye distance."""
     return np.linalg.norm(landmarks - reference, axis=1).mean() / eye_distance(reference)
 
 
-def scaled(picture: np.ndarray, height: int, width: int) -> np.ndarray:
-    return np.round(resize(picture, (height, width), anti_aliasing=True, preserve_range=True)).astype(np.uint8)
+def scaled(image: np.ndarray, height: int, width: int) -> np.ndarray:
+    return np.round(resize(image, (height, width), anti_aliasing=True, preserve_range=True)).astype(np.uint8)
 
 
 # --- detect
 
 
 def test_finds_the_face(face):
-    """Where the eyes, the nose and the mouth of the photograph are to be seen, to within 3 pixels."""
+    """Positions of eyes, nose and mouth in the photograph, read by eye, within 3 pixels."""
     assert face.confidence > 0.99
     assert face.landmarks.dtype == np.float32
     seen = [[204, 103], [245, 105], [224, 127], [202, 139], [244, 141]]
@@ -62,24 +59,16 @@ def test_finds_the_face(face):
     assert (face.landmarks < [x + width, y + height]).all()
 
 
-def test_is_mtcnns_own_result(astronaut):
-    """Full paths and traced stages change nothing; looking again moves the landmarks only a little."""
-    expected = mtcnn.MTCNN().detect_faces(astronaut, output_type="numpy", fit_to_image=False)
-    found = faces._mtcnn().detect_faces(astronaut, output_type="numpy", fit_to_image=False)
-    np.testing.assert_allclose(found, expected, atol=1e-3)
-    np.testing.assert_allclose(faces._find(astronaut), expected, atol=4)
-
-
 @pytest.mark.parametrize(("side", "limit"), [(384, 0.02), (CONFIG.detection_side, 0.02), (256, 0.025), (192, 0.025)])
-def test_shrunk_detection_agrees(astronaut, face, side, limit):
+def test_downscaled_detection_agrees(astronaut, face, side, limit):
     (found,) = faces.detect(astronaut, dataclasses.replace(CONFIG, detection_side=side))
     assert found.confidence > 0.99
     assert scatter(found.landmarks, face.landmarks) < limit
     np.testing.assert_allclose(found.box, face.box, atol=0.1 * face.box[3])
 
 
-def test_shrunk_detection_agrees_on_synthetic_frames(tiny_corpora):
-    """Within 2% of the distance of the eyes on the whole, and with no outlier."""
+def test_downscaled_detection_agrees_on_synthetic_frames(tiny_corpora):
+    """Within 2% of the eye distance on average, and without outliers."""
     scatters = []
     for path in [
         *sorted(tiny_corpora.glob("crema_d/VideoFlash/*"))[::3],
@@ -87,9 +76,9 @@ def test_shrunk_detection_agrees_on_synthetic_frames(tiny_corpora):
     ]:
         with media.Video(path, path.read_bytes()) as video:
             ((_, frame),) = video.frames([0])
-        (row,) = faces._find(frame)
+        (row,) = detect_rows(frame)
         (found,) = faces.detect(frame, CONFIG)
-        scatters.append(scatter(found.landmarks, row[6:].reshape(2, 5).T))
+        scatters.append(scatter(found.landmarks, row[5:].reshape(2, 5).T))
     assert len(scatters) == 16
     assert np.mean(scatters) < 0.02
     assert np.max(scatters) < 0.04
@@ -98,7 +87,7 @@ def test_shrunk_detection_agrees_on_synthetic_frames(tiny_corpora):
 @pytest.mark.parametrize("width", [24, 60])
 @pytest.mark.parametrize("corner", ["upper left", "lower right"])
 def test_small_and_off_centre_faces_are_found(astronaut, face, width, corner):
-    """In a frame of RAVDESS's size, where the face of an actor is 250 pixels wide."""
+    """In a frame of RAVDESS's size; there an actor's face is 250 pixels wide."""
     share = width / face.box[2]
     small = scaled(astronaut[:256, 96:352], *np.round([256 * share] * 2).astype(int))
     frame = np.full([720, 1280, 3], 90, np.uint8)
@@ -109,28 +98,28 @@ def test_small_and_off_centre_faces_are_found(astronaut, face, width, corner):
     assert scatter(landmarks, face.landmarks) < 0.1
 
 
-def test_shrinking_is_what_is_looked_at(astronaut):
+def test_the_images_of_the_detection_passes(astronaut):
     views = [(view.shape, smallest) for view, smallest, _, _ in faces._views(astronaut[:256], 128)]
     assert views == [((64, 128, 3), 40), ((256, 512, 3), 20), ((96, 192, 3), 20)]
     views = [(view.shape, smallest) for view, smallest, _, _ in faces._views(astronaut[:64, :64], 128)]
     assert views == [((64, 64, 3), 40), ((64, 64, 3), 20), ((96, 96, 3), 20)]
 
 
-def test_full_size_is_the_second_try(astronaut, face):
-    """A face of 107 pixels is shrunk to 10, where nobody finds it."""
+def test_the_second_pass_is_at_full_size(astronaut, face):
+    """A face of 107 pixels is downscaled to 10, which is too small for detection."""
     wide = np.zeros([512, 5120, 3], np.uint8)
     wide[:, 1000:1512] = astronaut
     (found,) = faces.detect(wide, dataclasses.replace(CONFIG, detection_side=480))
     assert scatter(found.landmarks - [1000, 0], face.landmarks) < 0.04
 
 
-def test_border_is_the_last_try(astronaut, face):
-    """A crop of 0.6 of the face, 110 pixels wide: missed as it is, found with a border."""
+def test_the_last_pass_has_a_border(astronaut, face):
+    """A crop of 0.6 of the face, 110 pixels wide: detected only with a border."""
     x, y, width, height = face.box
     half = 0.31 * height
     x0, y0, side = round(x + width / 2 - half), round(y + height / 2 - half), round(2 * half)
     tight = scaled(astronaut[y0 : y0 + side, x0 : x0 + side], 110, 110)
-    assert not [row for row in faces._find(tight) if row[5] >= CONFIG.min_confidence]
+    assert not [row for row in detect_rows(tight) if row[4] >= CONFIG.min_confidence]
     (found,) = faces.detect(tight, CONFIG)
     landmarks = (found.landmarks + 0.5) * side / 110 - 0.5 + [x0, y0]
     assert scatter(landmarks, face.landmarks) < 0.06
@@ -158,21 +147,21 @@ def test_largest_first(astronaut):
 def test_keeps_only_the_confident(astronaut):
     (found,) = faces.detect(astronaut, CONFIG)
     assert faces.detect(astronaut, dataclasses.replace(CONFIG, min_confidence=found.confidence))
-    # A later view may satisfy the stricter threshold; the one that gave `found` must not.
+    # A later pass may satisfy the stricter threshold; the pass of `found` must not.
     stricter = faces.detect(astronaut, dataclasses.replace(CONFIG, min_confidence=found.confidence + 1e-5))
     assert all(face.confidence > found.confidence for face in stricter)
 
 
-def test_moves_a_detection_to_the_pixels_of_the_picture():
+def test_moves_a_detection_to_the_pixels_of_the_image():
     """Pixel i of a view with a border of b and a scale of s has its centre at (i - b + 0.5) s - 0.5."""
-    row = np.array([0, 10, 20, 30, 40, 0.95, 11, 12, 13, 14, 15, 21, 22, 23, 24, 25])
+    row = np.array([10, 20, 40, 60, 0.95, 11, 12, 13, 14, 15, 21, 22, 23, 24, 25])
     face = faces._to_face(row, np.array([2.0, 3.0]), np.array([1, 2]))
     assert face.box == (18.5, 55.0, 60.0, 120.0)
     np.testing.assert_allclose(face.landmarks, [[20.5, 58], [22.5, 61], [24.5, 64], [26.5, 67], [28.5, 70]])
 
 
 @pytest.mark.parametrize("shape", [(1, 1, 3), (11, 400, 3), (12, 12, 3), (64, 64, 3)])
-def test_no_face_in_a_blank_picture(shape):
+def test_no_face_in_a_blank_image(shape):
     assert faces.detect(np.full(shape, 128, np.uint8), CONFIG) == []
 
 
@@ -181,7 +170,7 @@ def test_no_face_in_a_cup_of_coffee():
 
 
 @pytest.mark.parametrize(
-    "picture",
+    "image",
     [
         np.zeros([64, 64, 3], np.float32),
         np.zeros([64, 64], np.uint8),
@@ -189,53 +178,25 @@ def test_no_face_in_a_cup_of_coffee():
         np.zeros([0, 9, 3], np.uint8),
     ],
 )
-def test_refuses_other_pictures(picture):
-    with pytest.raises(UserError, match=r"found in uint8 \[H, W, 3\]"):
-        faces.detect(picture, CONFIG)
-
-
-class Payload:
-    """Unpickling this creates a file."""
-
-    def __init__(self, marker: pathlib.Path):
-        self.marker = marker
-
-    def __reduce__(self):
-        return pathlib.Path.touch, (self.marker,)
-
-
-def test_weights_in_the_current_directory_are_not_read(astronaut, tmp_path, monkeypatch):
-    marker = tmp_path / "unpickled"
-    for name in ("pnet.lz4", "rnet.lz4", "onet.lz4"):
-        joblib.dump(Payload(marker), tmp_path / name)
-    monkeypatch.chdir(tmp_path)
-    with pytest.raises(TypeError):
-        StagePNet()  # the package alone does read it
-    assert marker.exists()
-    marker.unlink()
-    faces._mtcnn.cache_clear()
-    assert len(faces.detect(astronaut, CONFIG)) == 1
-    assert not marker.exists()
-
-
-def test_detector_is_loaded_once():
-    assert faces._mtcnn() is faces._mtcnn()
+def test_refuses_other_images(image):
+    with pytest.raises(UserError, match=r"must be uint8 \[H, W, 3\]"):
+        faces.detect(image, CONFIG)
 
 
 # --- align
 
 
 def gradient(height: int = 300, width: int = 400) -> np.ndarray:
-    """Red grows by 0.5 a pixel to the right, green by 0.5 downwards; blue is 100."""
+    """Red increases by 0.5 per pixel to the right, green by 0.5 downwards; blue is 100."""
     y, x = np.mgrid[:height, :width]
     return np.stack([x / 2, y / 2, np.full_like(x, 100)], axis=-1).round().astype(np.uint8)
 
 
 def test_align_identity_is_a_crop():
-    """Landmarks that are the template, moved by whole pixels: each pixel is copied."""
-    picture = np.random.default_rng(0).integers(0, 256, (300, 400, 3), np.uint8)
-    face, landmarks = faces.align(picture, TEMPLATE + np.array([120, 70]), CONFIG)
-    np.testing.assert_array_equal(face, picture[70:182, 120:232])
+    """Landmarks equal to the template, moved by whole pixels: each pixel is copied."""
+    image = np.random.default_rng(0).integers(0, 256, (300, 400, 3), np.uint8)
+    face, landmarks = faces.align(image, TEMPLATE + np.array([120, 70]), CONFIG)
+    np.testing.assert_array_equal(face, image[70:182, 120:232])
     np.testing.assert_allclose(landmarks, TEMPLATE, atol=1e-4)
     assert face.dtype == np.uint8
     assert landmarks.dtype == np.float32
@@ -244,7 +205,7 @@ def test_align_identity_is_a_crop():
 @pytest.mark.parametrize("size", [64, 128, 256])
 @pytest.mark.parametrize(("scale", "shift"), [(0.8, 0.0), (1.0, 0.0), (1.1, -0.14)])
 def test_align_undoes_rotation_scale_and_shift(size, scale, shift):
-    """The template by hand: scaled about the middle of 0..111, then to S pixels whose centres are whole numbers."""
+    """The template by hand: scaled about the centre of 0..111, then to S pixels with centres at integers."""
     template = ((TEMPLATE - 55.5) * scale + 56) * size / 112 - 0.5 + np.array([0, shift * size])
     transform = SimilarityTransform(scale=1.5, rotation=np.deg2rad(25), translation=(200, 60))
     points = transform(TEMPLATE)
@@ -257,12 +218,12 @@ def test_align_undoes_rotation_scale_and_shift(size, scale, shift):
 
 
 def test_align_draws_landmarks_on_the_template():
-    """Bright spots drawn at the landmarks have their centroids on the returned landmarks within 0.1 pixels."""
+    """The centroids of bright spots at the landmarks are within 0.1 pixels of the returned landmarks."""
     points = SimilarityTransform(scale=2.2, rotation=-0.3, translation=(60, 120))(TEMPLATE)
     y, x = np.mgrid[:400, :400]
     spots = sum(np.exp(-((x - px) ** 2 + (y - py) ** 2) / (2 * 6.0**2)) for px, py in points)
-    picture = np.repeat(np.round(255 * spots.clip(0, 1))[..., None], 3, axis=-1).astype(np.uint8)
-    face, landmarks = faces.align(picture, points, CONFIG)
+    image = np.repeat(np.round(255 * spots.clip(0, 1))[..., None], 3, axis=-1).astype(np.uint8)
+    face, landmarks = faces.align(image, points, CONFIG)
     rows, columns = np.mgrid[:112, :112]
     for px, py in landmarks:
         near = face[..., 0] * (np.hypot(columns - px, rows - py) < 8)
@@ -270,21 +231,21 @@ def test_align_draws_landmarks_on_the_template():
         np.testing.assert_allclose(centroid, (px, py), atol=0.1)
 
 
-def test_align_crops_first_without_a_difference():
-    """The same as blurring and warping the whole picture, to rounding, on noise."""
-    picture = np.random.default_rng(0).integers(0, 256, (400, 400, 3), np.uint8)
+def test_cropping_before_alignment_changes_nothing():
+    """On noise, the same as blurring and warping the whole image, except for rounding."""
+    image = np.random.default_rng(0).integers(0, 256, (400, 400, 3), np.uint8)
     points = SimilarityTransform(scale=2.0, rotation=0.3, translation=(120, 60))(TEMPLATE)
-    aligned, landmarks = faces.align(picture, points, FaceConfig(size=64))
+    aligned, landmarks = faces.align(image, points, FaceConfig(size=64))
     to_face = SimilarityTransform.from_estimate(points, landmarks)
     sigma = (1 / to_face.scale - 1) / 2
     assert sigma > 1
-    blurred = gaussian(picture.astype(np.float32), (sigma, sigma, 0), mode="nearest")
+    blurred = gaussian(image.astype(np.float32), (sigma, sigma, 0), mode="nearest")
     whole = warp(blurred, to_face.inverse, output_shape=(64, 64), order=1, mode="edge", preserve_range=True)
     np.testing.assert_allclose(aligned, whole, atol=0.51)
 
 
-def test_align_shrinks_without_aliases():
-    """Stripes one pixel wide become even grey, not beats."""
+def test_align_downscales_without_aliasing():
+    """Stripes one pixel wide become uniform grey, without aliasing."""
     stripes = np.zeros([1120, 1120, 3], np.uint8)
     stripes[:, ::2] = 255
     face, _ = faces.align(stripes, TEMPLATE * 9.3, CONFIG)
@@ -293,15 +254,15 @@ def test_align_shrinks_without_aliases():
 
 
 def test_align_repeats_the_edge():
-    picture = np.full([60, 60, 3], 200, np.uint8)
-    face, landmarks = faces.align(picture, TEMPLATE - 30, CONFIG)
+    image = np.full([60, 60, 3], 200, np.uint8)
+    face, landmarks = faces.align(image, TEMPLATE - 30, CONFIG)
     np.testing.assert_array_equal(face, 200)
     np.testing.assert_allclose(landmarks, TEMPLATE, atol=1e-3)
-    assert (faces.align(picture, TEMPLATE + 1000, CONFIG)[0] == 200).all()
+    assert (faces.align(image, TEMPLATE + 1000, CONFIG)[0] == 200).all()
 
 
-def test_the_invented_share_is_what_lies_beyond_the_frame():
-    """Landmarks that are the template: the picture needs the pixels 0 to 111 of both axes."""
+def test_the_invented_share_is_the_share_outside_the_frame():
+    """Landmarks equal to the template: the image needs pixels 0 to 111 on both axes."""
     assert faces.invented_share((112, 112, 3), TEMPLATE, CONFIG) == 0
     assert faces.invented_share((112, 111, 3), TEMPLATE, CONFIG) == pytest.approx(1 / 112)
     assert faces.invented_share((56, 112, 3), TEMPLATE, CONFIG) == pytest.approx(1 / 2)
@@ -311,7 +272,7 @@ def test_the_invented_share_is_what_lies_beyond_the_frame():
 
 
 def test_the_template_of_datasets_fits_a_track_that_ends_at_the_hairline():
-    """The frame of a face track, in the template's units of 112: 20 above and 150 below its upper edge, as wide."""
+    """The frame of a face track in units of the template (112): from 20 above to 150 below its upper edge, and as wide."""
     track, landmarks = (130, 140, 3), TEMPLATE - np.array([-14, 20])
     old, new = FaceConfig(size=64), MediaConfig.of_size(64).face
     assert faces.invented_share(track, landmarks, old) > 0.15
@@ -356,22 +317,20 @@ def test_align_refuses_degenerate_landmarks(landmarks):
 
 @pytest.mark.parametrize("size", [64, 256])
 @pytest.mark.parametrize(("content", "most", "mean"), [("photograph", 3, 0.4), ("squares", 5, 1.0)])
-def test_align_averages_squares_first_with_little_difference(astronaut, size, content, most, mean):
-    """The same as a Gaussian at full size, of a photograph and of squares of black and white, partly beyond the frame."""
-    picture = scaled(astronaut[:300, 80:380], 2400, 2400)
+def test_block_averaging_before_alignment_changes_little(astronaut, size, content, most, mean):
+    """Compared with a Gaussian at full size, for a photograph and black and white squares, partly outside the frame."""
+    image = scaled(astronaut[:300, 80:380], 2400, 2400)
     if content == "squares":
-        picture = np.repeat(
-            255 * np.kron(np.indices((60, 60)).sum(0) % 2, np.ones((40, 40)))[..., np.newaxis], 3, axis=2
-        )
-        picture = picture.astype(np.uint8)
+        image = np.repeat(255 * np.kron(np.indices((60, 60)).sum(0) % 2, np.ones((40, 40)))[..., np.newaxis], 3, axis=2)
+        image = image.astype(np.uint8)
     points = SimilarityTransform(scale=26, rotation=0.2, translation=(-100, -200))(TEMPLATE)
     config = FaceConfig(size=size)
-    aligned, landmarks = faces.align(picture, points, config)
+    aligned, landmarks = faces.align(image, points, config)
     to_face = SimilarityTransform.from_estimate(points, landmarks)
-    assert faces.invented_share(picture.shape, points, config) > 0.1
+    assert faces.invented_share(image.shape, points, config) > 0.1
     sigma = (1 / to_face.scale - 1) / 2
-    assert sigma > 2 * faces._COARSE_SIGMA  # so that squares are averaged
-    smooth = gaussian(picture.astype(np.float32), (sigma, sigma, 0), mode="nearest")
+    assert sigma > 2 * faces._COARSE_SIGMA  # so that blocks are averaged
+    smooth = gaussian(image.astype(np.float32), (sigma, sigma, 0), mode="nearest")
     exact = warp(smooth, to_face.inverse, output_shape=(size, size), order=1, mode="edge", preserve_range=True)
     difference = np.abs(aligned - exact)
     assert difference.max() <= most

@@ -1,4 +1,4 @@
-"""Spectrograms from photographs in Python: one or several, of any kind; saved; by a model here and on a server."""
+"""Spectrograms from photographs in Python: one or several, of any type; saved; with a local model and a server."""
 
 import subprocess
 import sys
@@ -22,12 +22,12 @@ def model(exported):
     return emogan.load(exported)
 
 
-def test_importing_the_library_loads_no_tensorflow():
+def test_importing_the_package_does_not_load_tensorflow():
     code = "import sys, emogan; assert 'tensorflow' not in sys.modules; emogan.load; assert 'tensorflow' in sys.modules"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
-def test_its_names_are_listed_and_no_others_are_there():
+def test_dir_lists_the_public_names():
     assert {*emogan.__all__} <= {*dir(emogan)}
     for name in emogan.__all__:
         assert getattr(emogan, name)
@@ -35,20 +35,20 @@ def test_its_names_are_listed_and_no_others_are_there():
         _ = emogan.nothing
 
 
-def test_draws_and_emotions_of_a_photograph_and_what_is_saved_of_them(model, photo, tmp_path):
+def test_draws_and_emotions_of_a_photograph_and_their_files(model, photo, tmp_path):
     found = model.generate(photo, emotions=["happy", "sad"], draws=2, seed=3)
     assert [(made.emotion, made.seed) for made in found] == [("happy", 3), ("sad", 3), ("happy", 4), ("sad", 4)]
     for made in found:
         assert (made.spectrogram.shape, made.face.shape, made.face.dtype) == ((64, 64, 1), (64, 64, 3), np.uint8)
         assert (made.waveform.shape, made.sample_rate) == ((40_960,), 16_000)
     assert np.abs(found[0].spectrogram - found[2].spectrogram).max() > 1e-3
-    face, picture, sound = found[1].save(tmp_path / "out")
+    face, image, sound = found[1].save(tmp_path / "out")
     np.testing.assert_array_equal(imread(face), found[1].face)
-    assert picture.read_bytes() == found[1].png()
+    assert image.read_bytes() == found[1].png()
     np.testing.assert_allclose(soundfile.read(sound)[0], found[1].waveform, atol=1e-4)
 
 
-def test_photographs_of_all_kinds_give_the_same_and_more_rows_than_a_request_takes(model, photo):
+def test_all_types_of_photographs_and_more_rows_than_a_request_has(model, photo):
     kinds = [photo, str(photo), imread(photo), Image.open(photo)]
     alone = [model.generate(one, "happy", sound=False)[0] for one in kinds]
     for made in alone[1:]:
@@ -60,7 +60,7 @@ def test_photographs_of_all_kinds_give_the_same_and_more_rows_than_a_request_tak
     assert len({made.name for made in together}) == 2
 
 
-def test_all_photographs_are_looked_at_before_anything_is_generated(model, photo, tmp_path):
+def test_all_photographs_are_checked_before_the_first_is_used(model, photo, tmp_path):
     Image.new("RGB", (200, 200)).save(tmp_path / "black.png")
     wrong = [tmp_path / "black.png", photo, np.zeros((8, 8)), tmp_path / "none.png"]
     with pytest.raises(UserError) as caught:
@@ -69,7 +69,7 @@ def test_all_photographs_are_looked_at_before_anything_is_generated(model, photo
         assert part in str(caught.value)
 
 
-def test_a_server_gives_what_the_model_gives_here(model, exported, photo):
+def test_a_server_gives_the_same_as_a_local_model(model, exported, photo):
     (here,) = model.generate(photo, "fear", seed=5)
     with stand_in.StandIn(exported).running() as addresses:
         for address in addresses.values():
@@ -82,12 +82,12 @@ def test_a_model_without_a_generator_is_refused(exported):
         emogan.load(exported / "8")
 
 
-def test_the_emotions_that_are_asked_for():
+def test_requested_emotions():
     assert emotions_of(["all"], EMOTIONS) == list(EMOTIONS)
     assert emotions_of(["sad", "fear"], EMOTIONS) == ["sad", "fear"]
 
 
 @pytest.mark.parametrize("asked", [[], [""], ["sad", "bored"], ["sad", "all"], ["sad", "sad"]])
-def test_emotions_that_cannot_be_asked_for(asked):
+def test_invalid_emotions_are_refused(asked):
     with pytest.raises(UserError):
         emotions_of(asked, EMOTIONS)

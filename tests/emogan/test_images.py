@@ -1,4 +1,4 @@
-"""Image files that the tests make: of every depth, turned by tags, with tags that nobody can read, and damaged."""
+"""Constructed image files: of every depth, rotated by tags, with unreadable tags, and damaged."""
 
 import struct
 import zlib
@@ -26,11 +26,11 @@ TURNED_BACK = {
     7: RGB[::-1, ::-1].transpose(1, 0, 2),
     8: np.rot90(RGB),
 }
-"""What is to be seen for each value of the tag Orientation."""
+"""The upright image for each value of the tag Orientation."""
 
 
 def tags(**types: tuple[int, float]) -> TiffImagePlugin.ImageFileDirectory_v2:
-    """Tags by name, each with its type and value."""
+    """Encodes tags by name, each with its type and value."""
     made = TiffImagePlugin.ImageFileDirectory_v2()
     for name, (kind, value) in types.items():
         number = {"orientation": ORIENTATION, "software": SOFTWARE, "xmp": XMP}[name]
@@ -44,7 +44,7 @@ def exif(**types: tuple[int, float]) -> bytes:
 
 
 def png_of_16_bits(rgb: np.ndarray) -> bytes:
-    """Pillow reads such a file and writes none."""
+    """A TIFF file that Pillow can read but not write."""
 
     def chunk(name: bytes, data: bytes) -> bytes:
         return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
@@ -80,7 +80,7 @@ def test_every_depth_is_scaled_to_8_bits(tmp_path, name, values, mode):
     np.testing.assert_allclose(read, np.repeat(expected[..., np.newaxis], 3, axis=2), atol=name == "overshoot.tif")
 
 
-def test_a_dark_picture_of_16_bits_stays_dark(tmp_path):
+def test_a_dark_image_of_16_bits_stays_dark(tmp_path):
     Image.fromarray(GREY.astype(np.uint16) * 25).save(tmp_path / "dark.png")
     np.testing.assert_array_equal(images.read(tmp_path / "dark.png")[..., 0], np.round(GREY * 25.0 / 257))
 
@@ -92,7 +92,7 @@ def test_16_bits_of_three_colours(tmp_path):
 
 @pytest.mark.parametrize("orientation", TURNED_BACK)
 @pytest.mark.parametrize("name", ["turned.png", "turned.tif"])
-def test_an_image_is_turned_as_its_tag_says(tmp_path, orientation, name):
+def test_the_orientation_tag_is_applied(tmp_path, orientation, name):
     told = {"orientation": (SHORT, orientation)}
     how = {"exif": exif(**told)} if name.endswith("png") else {"tiffinfo": tags(**told)}
     Image.fromarray(RGB).save(tmp_path / name, **how)
@@ -111,7 +111,7 @@ def test_an_image_is_turned_as_its_tag_says(tmp_path, orientation, name):
         ("xmp.tif", {"tiffinfo": tags(orientation=(SHORT, 6), xmp=(SHORT, 7))}, 6),
     ],
 )
-def test_tags_that_cannot_be_read_leave_the_pixels(tmp_path, recwarn, name, how, orientation):
+def test_unreadable_tags_are_ignored(tmp_path, recwarn, name, how, orientation):
     Image.fromarray(RGB).save(tmp_path / name, **how)
     np.testing.assert_array_equal(images.read(tmp_path / name), TURNED_BACK[orientation])
     assert [str(warning.message) for warning in recwarn] == []
@@ -123,14 +123,14 @@ def written(folder: Path, name: str) -> bytes:
 
 
 @pytest.mark.parametrize("name", ["cut.jpg", "cut.png", "cut.tif", "cut.webp"])
-def test_a_file_that_is_cut_off_is_refused(tmp_path, name):
+def test_a_truncated_file_is_refused(tmp_path, name):
     (tmp_path / name).write_bytes(written(tmp_path, name)[: len(written(tmp_path, name)) // 2])
     with pytest.raises(UserError, match=name):
         images.read(tmp_path / name)
 
 
 @pytest.mark.parametrize("data", [b"", b"no image", b"\x89PNG\r\n\x1a\n"])
-def test_what_is_no_image_is_refused(tmp_path, data):
+def test_files_other_than_images_are_refused(tmp_path, data):
     (tmp_path / "none.png").write_bytes(data)
     with pytest.raises(UserError, match=r"none\.png"):
         images.read(tmp_path / "none.png")

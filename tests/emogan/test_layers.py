@@ -26,7 +26,7 @@ def test_standardised_data_have_mean_0_and_deviation_1_along_the_axis(rng, axis,
     np.testing.assert_allclose(out.std(others), 1, atol=1e-5)
 
 
-def test_a_constant_row_does_not_blow_up():
+def test_a_constant_row_is_not_amplified():
     layer = Standardise(1)
     layer(tf.zeros((1, 2, 2, 1)))
     layer.set_statistics([np.full((3, 2, 2, 1), -1.0)])
@@ -71,7 +71,7 @@ def test_group_norm_and_its_gradients_are_those_of_keras(rng, shape, groups):
                 made = layer(x)
                 loss = tf.reduce_sum(made * weights)
             slope = tape.gradient(loss, x)
-            steepness = tf.reduce_sum(slope**2)  # as a gradient penalty has it
+            steepness = tf.reduce_sum(slope**2)  # as in a gradient penalty
         results.append([made, slope, *outer.gradient(steepness, [x, layer.gamma])])
     for ours, theirs in zip(*results, strict=True):
         np.testing.assert_allclose(ours, theirs, atol=2e-5 * np.abs(theirs).max())
@@ -101,7 +101,7 @@ def test_products_and_their_gradients_are_keras_convolutions(rng, side, up):
 
 
 def spectral(kernel, updates):
-    """A SpectralConv2D with that kernel [height, width, channels, filters], after some updates."""
+    """A SpectralConv2D with the given kernel [height, width, channels, filters], after some updates."""
     layer = SpectralConv2D(kernel.shape[-1], kernel.shape[:2], use_bias=False)
     layer(tf.zeros((1, *kernel.shape[:3])))
     layer.kernel.assign(kernel)
@@ -117,13 +117,13 @@ def test_spectral_convolution_divides_by_the_largest_singular_value(rng):
     expected = tf.nn.conv2d(x, kernel / largest, 1, "VALID")
     layer = spectral(kernel, 60)
     np.testing.assert_allclose(layer(x), expected, atol=1e-4)
-    np.testing.assert_array_equal(layer.kernel, kernel)  # which stays as it is
+    np.testing.assert_array_equal(layer.kernel, kernel)  # the kernel is not changed
     before = layer.singular_vector.numpy()
     layer(x, training=True)
-    np.testing.assert_array_equal(layer.singular_vector, before)  # only an update moves it
+    np.testing.assert_array_equal(layer.singular_vector, before)  # changes only by an update
 
 
-def test_no_gradient_goes_through_the_power_iteration(rng):
+def test_the_power_iteration_has_no_gradient(rng):
     """The kernel's gradient is that of W / (v W u) with constant v and u."""
     kernel, x = rng.normal(size=(1, 1, 3, 3)).astype("f"), rng.normal(size=(1, 1, 1, 3)).astype("f")
     layer = spectral(kernel, 60)

@@ -1,4 +1,4 @@
-"""A training step of G, D and Q: who moves, by which losses, and what each option changes."""
+"""A training step of G, D and Q: which weights change, by which losses, and the effect of each option."""
 
 import dataclasses
 
@@ -13,7 +13,7 @@ from emogan.model import EmoGAN
 
 
 @pytest.mark.parametrize("frozen", ["", "g", "d", "q", "gd", "dq"])
-def test_a_step_moves_each_network_by_its_own_optimizer_only(batch, frozen):
+def test_a_step_updates_each_network_only_with_its_own_optimizer(batch, frozen):
     gan = make_gan(frozen=frozen)
     before = weights(gan)
     gan.fit(endless(batch), steps_per_epoch=1, verbose=0)
@@ -21,7 +21,7 @@ def test_a_step_moves_each_network_by_its_own_optimizer_only(batch, frozen):
 
 
 @pytest.mark.parametrize("model", [SMALL, MODULATED], ids=GENERATORS)
-def test_judging_real_and_generated_pictures_in_one_pass_changes_nothing(batch, model):
+def test_one_pass_of_d_gives_the_same_as_two(batch, model):
     apart, together = make_gan(model=model), make_gan(model=model)
     apart.judges_in_one_pass, together.judges_in_one_pass = False, True
     expected = apart._part_gradients(batch)
@@ -35,7 +35,7 @@ def test_judging_real_and_generated_pictures_in_one_pass_changes_nothing(batch, 
 @pytest.mark.parametrize(
     ("size", "base_filters", "batch_size", "one_pass"), [(64, 16, 16, False), (256, 64, 1, True), (256, 64, 4, False)]
 )
-def test_judges_in_one_pass_where_the_weights_outweigh_the_maps(size, base_filters, batch_size, one_pass):
+def test_d_has_one_pass_if_its_weights_are_larger_than_its_maps(size, base_filters, batch_size, one_pass):
     model = dataclasses.replace(SMALL, size=size, base_filters=base_filters)
     gan = EmoGAN(
         generator=networks.build_generator(SMALL),
@@ -47,7 +47,7 @@ def test_judges_in_one_pass_where_the_weights_outweigh_the_maps(size, base_filte
     assert gan.judges_in_one_pass == one_pass
 
 
-def test_without_q_two_networks_move_and_nothing_is_said_of_q(batch):
+def test_without_q_two_networks_are_trained_and_q_has_no_metrics(batch):
     gan = make_gan(classifier=False)
     before = weights(gan)
     history = gan.fit(endless(batch), steps_per_epoch=1, verbose=0).history
@@ -55,7 +55,7 @@ def test_without_q_two_networks_move_and_nothing_is_said_of_q(batch):
     assert not [name for name in history if "q_" in name or "classifier" in name]
 
 
-def test_every_weight_of_every_network_moves(batch):
+def test_every_weight_of_every_network_changes(batch):
     gan = make_gan()
     before = weights(gan)
     gan.fit(endless(batch), steps_per_epoch=2, verbose=0)
@@ -96,11 +96,11 @@ def test_the_step_is_adams_step_along_the_gradient_of_the_stated_losses(batch):
     for player in "gdq":
         assert logs[f"{player}_loss"][0] == pytest.approx(float(expected[player]), rel=1e-5)
         for got, want in zip(weights(gan)[player], wanted[player], strict=True):
-            # where a gradient is next to nothing, its sign is rounding's
+            # the sign of a gradient near 0 is rounding error
             assert np.quantile(np.abs(got - want), 0.99) < 2e-5
 
 
-def test_test_step_measures_the_same_and_moves_nothing(batch):
+def test_test_step_gives_the_same_losses_and_changes_nothing(batch):
     gan = make_gan()
     before = weights(gan)
     measured = gan.evaluate(endless(batch), steps=1, verbose=0, return_dict=True)
@@ -118,17 +118,17 @@ def test_training_on_one_batch_learns_it(batch):
     assert history["q_accuracy"][-1] == 1.0
 
 
-def test_compile_wants_an_optimizer_for_every_player_and_no_more(batch):
+def test_compile_needs_one_optimizer_per_network(batch):
     gan = make_gan()
     adam = tf.keras.optimizers.legacy.Adam
-    with pytest.raises(ValueError, match="belong together"):
+    with pytest.raises(ValueError, match="both or neither"):
         gan.compile(g_optimizer=adam(), d_optimizer=adam())
     without = make_gan(classifier=False)
-    with pytest.raises(ValueError, match="belong together"):
+    with pytest.raises(ValueError, match="both or neither"):
         without.compile(g_optimizer=adam(), d_optimizer=adam(), q_optimizer=adam())
 
 
-def test_a_checkpoint_and_a_saved_model_carry_training_on_bit_for_bit(batch, tmp_path):
+def test_training_resumes_bit_identically_from_a_checkpoint_and_saved_models(batch, tmp_path):
     tf.config.experimental.enable_op_determinism()
     straight = make_gan()
     straight.fit(endless(batch), steps_per_epoch=4, verbose=0)
@@ -161,7 +161,7 @@ OPTIONS = {
 
 
 @pytest.mark.parametrize("option", OPTIONS)
-def test_every_option_trains_all_players_and_makes_a_difference(batch, option):
+def test_every_option_trains_all_networks_and_has_an_effect(batch, option):
     gan = make_gan(**OPTIONS[option])
     before = weights(gan)
     logs = gan.fit(endless(batch), steps_per_epoch=2, verbose=0, validation_data=endless(batch), validation_steps=1)
@@ -171,7 +171,7 @@ def test_every_option_trains_all_players_and_makes_a_difference(batch, option):
     assert ("d_penalty_loss" in logs.history) == (option in ("wasserstein", "r1", "r1_interval"))
     plain = make_gan()
     plain.fit(endless(batch), steps_per_epoch=2, verbose=0)
-    if option == "g_ema":  # it changes what is kept, not what is trained
+    if option == "g_ema":  # changes only the saved weights
         pairs = zip(gan.averaged_generator.get_weights(), plain.averaged_generator.get_weights(), strict=True)
         assert max(np.abs(a - b).max() for a, b in pairs) > 1e-4
     elif "model" in OPTIONS[option] and option != "spectral_norm":  # D has another shape
@@ -180,21 +180,21 @@ def test_every_option_trains_all_players_and_makes_a_difference(batch, option):
         assert largest_difference(weights(plain), weights(gan)) > 1e-5
 
 
-def test_d_pays_for_real_pictures_beside_anothers_source(batch):
+def test_the_mismatch_loss_by_hand(batch):
     gan = make_gan(model=MODULATED, loss=LossConfig(lambda_mismatch=0.5))
     made = gan.generator([batch["source"], batch["condition"], batch["noise"]])
     real, generated, mismatched = (
-        gan.discriminator([picture, batch["condition"], batch[source]]).numpy()[:, 0].astype(float)
-        for picture, source in ((batch["target"], "source"), (made, "source"), (batch["target"], "other_source"))
+        gan.discriminator([image, batch["condition"], batch[source]]).numpy()[:, 0].astype(float)
+        for image, source in ((batch["target"], "source"), (made, "source"), (batch["target"], "other_source"))
     )
     logs = gan.fit(endless(batch), steps_per_epoch=1, verbose=0).history
     own, apart = np.logaddexp(0, -real), np.logaddexp(0, mismatched)
-    mismatch = 0.5 * batch["other_speaker"] * (own + apart)  # the third has another clip of the same speaker beside it
+    mismatch = 0.5 * batch["other_speaker"] * (own + apart)  # the other source of the third is of the same speaker
     assert logs["d_loss"][0] == pytest.approx(np.mean(own + np.logaddexp(0, generated) + mismatch), rel=1e-5)
     assert logs["d_mismatched_accuracy"][0] == pytest.approx(np.mean(mismatched[[0, 1, 3]] < 0))
 
 
-def test_g_is_asked_for_emotions_by_lot(batch):
+def test_random_emotions_are_requested_of_g(batch):
     gan, many = make_gan(loss=LossConfig(other_requests=0.5)), 4000
     own = np.eye(6, dtype="f")[np.arange(many) % 6]
     own[many // 2 :] = 0  # without a label
@@ -217,7 +217,7 @@ def test_g_is_asked_for_emotions_by_lot(batch):
 
 
 @pytest.mark.parametrize("model", [SMALL, MODULATED], ids=GENERATORS)
-def test_the_losses_of_what_is_asked_by_lot(batch, model):
+def test_the_losses_of_random_requests(batch, model):
     gan = make_gan(model=model, loss=LossConfig(lambda_l1=2.0, lambda_q=3.0, other_requests=1.0))
     tensors = {name: tf.constant(values) for name, values in batch.items()}
     (request, seen_by_d), own = gan._request(tensors, training=True), batch["condition"]
@@ -225,8 +225,8 @@ def test_the_losses_of_what_is_asked_by_lot(batch, model):
     assert {*same} == {True, False}
     made = gan.generator([batch["source"], request, batch["noise"]])
 
-    def logits(picture, condition):
-        inputs = [picture, condition, seen_by_d["source"]] if model is MODULATED else picture
+    def logits(image, condition):
+        inputs = [image, condition, seen_by_d["source"]] if model is MODULATED else image
         return gan.discriminator(inputs).numpy().reshape(BATCH, -1)
 
     real, generated = logits(batch["target"], own), logits(made, request)
@@ -250,33 +250,33 @@ def test_the_averaged_generator_by_hand(batch):
         np.testing.assert_allclose(got, want, atol=1e-6)
 
 
-def test_instance_noise_fades_to_nothing(batch):
-    """At the last step D judges the pictures as they are."""
+def test_instance_noise_decays_to_0(batch):
+    """At the last step D sees the images unchanged."""
     gan = make_gan(loss=LossConfig(instance_noise=0.5))
     tensors = {name: tf.constant(values) for name, values in batch.items()}
     changes = []
     for step in (0, 5, 10):
         gan.d_optimizer.iterations.assign(step)
-        changes.append(np.std(gan._shown(tensors["target"], tensors, "real", training=True) - tensors["target"]))
+        changes.append(np.std(gan._for_d(tensors["target"], tensors, "real", training=True) - tensors["target"]))
     np.testing.assert_allclose(changes, [0.5, 0.25, 0], rtol=0.1, atol=1e-7)
 
 
-def test_lazy_r1_weighs_as_much_as_it_is_rare(batch):
-    """At a step in which it is due, twice the penalty; at the next one none."""
+def test_the_weight_of_r1_is_multiplied_by_its_interval(batch):
+    """With an interval of 2: twice the penalty at a step where it is due, none at the next."""
     penalties = []
     for interval, step in ((1, 0), (2, 0), (2, 1)):
         gan = make_gan(loss=LossConfig(r1_gamma=1.0, r1_interval=interval))
         gan.d_optimizer.iterations.assign(step)
         tensors = {name: tf.constant(values) for name, values in batch.items()}
         penalties.append(
-            gan._penalty(gan._judge([tensors], True), tensors["target"], tensors["target"], tensors).numpy()
+            gan._penalty(gan._discriminator([tensors], True), tensors["target"], tensors["target"], tensors).numpy()
         )
     np.testing.assert_allclose(penalties[1], 2 * penalties[0], rtol=1e-5)
     np.testing.assert_array_equal(penalties[2], 0)
     assert penalties[0].min() > 0
 
 
-def test_q_learns_nothing_of_examples_without_a_label(batch):
+def test_q_ignores_examples_without_a_label(batch):
     condition = batch["condition"].copy()
     condition[2:] = 0
     some, only = make_gan(), make_gan()

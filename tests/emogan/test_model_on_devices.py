@@ -1,4 +1,4 @@
-"""A training step is the same step on replicas, in parts, compiled by XLA and, nearly, in half precision."""
+"""A training step gives the same on replicas, with accumulation, with XLA, and approximately in half precision."""
 
 import dataclasses
 
@@ -17,7 +17,7 @@ from emogan.config import GENERATORS, LossConfig
     ids=GENERATORS,
 )
 def test_two_replicas_equal_one(batch, model, loss, reduction):
-    """TensorFlow's own reduction mixes up two models of different shape in one process, so one of them has another."""
+    """TensorFlow's default reduction confuses two models of different shapes in one process, so that one has another."""
     cpus = [device.name for device in tf.config.list_logical_devices("CPU")]
     assert len(cpus) == 2
     results = []
@@ -45,7 +45,7 @@ def test_two_replicas_equal_one(batch, model, loss, reduction):
     ids=GENERATORS,
 )
 def test_a_step_compiled_by_xla_is_the_same_step(batch, model, loss):
-    """But for what is drawn in it: XLA draws other numbers from the same key."""
+    """Except for random numbers: XLA draws others from the same key."""
     plain, compiled = (
         make_gan(rate=2e-4, eager=False, xla=xla, model=model, loss=loss, g_ema=0.9) for xla in (False, True)
     )
@@ -60,7 +60,7 @@ def test_a_step_compiled_by_xla_is_the_same_step(batch, model, loss):
 @pytest.mark.slow
 @pytest.mark.parametrize(("model", "loss"), EVERYTHING, ids=GENERATORS)
 def test_xla_can_trace_the_step_for_several_gpus(batch, model, loss, monkeypatch):
-    """There, but not on CPUs, TensorFlow refuses what replicas would do together, but for sums."""
+    """With XLA on GPUs, but not on CPUs, TensorFlow rejects all joint operations of replicas except sums."""
     monkeypatch.setattr(mirrored_strategy, "_is_gpu_device", lambda device: True)
     monkeypatch.setattr(mirrored_run, "_is_gpu_device", lambda device: True)
     with tf.distribute.MirroredStrategy([device.name for device in tf.config.list_logical_devices("CPU")]).scope():
@@ -70,7 +70,7 @@ def test_xla_can_trace_the_step_for_several_gpus(batch, model, loss, monkeypatch
 
 
 @pytest.mark.parametrize(("model", "loss"), EVERYTHING)
-def test_parts_one_after_the_other_equal_the_whole(batch, model, loss):
+def test_accumulated_parts_equal_the_whole_batch(batch, model, loss):
     model = dataclasses.replace(model, spectral_norm=True)
     results = []
     for accumulate in (1, 2):
@@ -86,7 +86,7 @@ def test_parts_one_after_the_other_equal_the_whole(batch, model, loss):
 @pytest.mark.slow
 @pytest.mark.parametrize("spectral", [False, True])
 @pytest.mark.parametrize(("model", "loss"), EVERYTHING)
-def test_options_agree_on_two_replicas_and_in_parts(batch, model, loss, spectral):
+def test_options_agree_on_two_replicas_and_with_accumulation(batch, model, loss, spectral):
     cpus = [device.name for device in tf.config.list_logical_devices("CPU")]
     model = dataclasses.replace(model, spectral_norm=spectral)
     results = []
@@ -109,7 +109,7 @@ def precision(request):
 
 @pytest.mark.parametrize(("model", "loss"), EVERYTHING)
 @pytest.mark.parametrize("precision", ["mixed_float16", "mixed_bfloat16"], indirect=True)
-def test_half_precision_trains_all_players_on_float32_weights(batch, precision, model, loss):
+def test_half_precision_trains_float32_weights_of_all_networks(batch, precision, model, loss):
     model = dataclasses.replace(model, spectral_norm=True)
     gan = make_gan(eager=False, precision=precision, model=model, loss=loss, g_ema=0.9, accumulate=2)
     before = weights(gan)

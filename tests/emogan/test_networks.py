@@ -40,25 +40,25 @@ def test_parameter_counts(preset, generator, g, d, q):
 
 @pytest.mark.parametrize("generator", GENERATORS)
 @pytest.mark.parametrize(
-    ("direction", "source", "target"), [("face_to_sound", FACE, SPECTROGRAM), ("sound_to_face", SPECTROGRAM, FACE)]
+    ("direction", "source", "target"), [("face_to_audio", FACE, SPECTROGRAM), ("audio_to_face", SPECTROGRAM, FACE)]
 )
 def test_shapes_and_range(rng, generator, direction, source, target):
     config = dataclasses.replace(TINY, direction=direction, generator=generator)
     assert networks.source_and_target(config) == (source, target)
-    pictures = {p: rng.uniform(-1, 1, (2, 64, 64, p.channels)).astype("f") for p in (source, target)}
+    images = {p: rng.uniform(-1, 1, (2, 64, 64, p.channels)).astype("f") for p in (source, target)}
     condition, noise = np.eye(6, dtype="f")[:2], rng.uniform(-1, 1, (2, TINY.noise_dim)).astype("f")
-    made = networks.build_generator(config)([pictures[source], condition, noise])
+    made = networks.build_generator(config)([images[source], condition, noise])
     assert made.shape == (2, 64, 64, target.channels)
     assert made.dtype == tf.float32
     assert np.abs(made).max() <= 1
-    seen, shape = (pictures[target], (2, 4, 4, 1)) if generator == "unet" else ([pictures[target], condition], (2, 1))
+    seen, shape = (images[target], (2, 4, 4, 1)) if generator == "unet" else ([images[target], condition], (2, 1))
     assert networks.build_discriminator(config)(seen).shape == shape
-    assert networks.build_classifier(config)(pictures[target]).shape == (2, 6)
-    assert networks.build_classifier(config, source)(pictures[source]).shape == (2, 6)
+    assert networks.build_classifier(config)(images[target]).shape == (2, 6)
+    assert networks.build_classifier(config, source)(images[source]).shape == (2, 6)
 
 
 @pytest.mark.parametrize("generator", GENERATORS)
-def test_generator_listens_to_face_condition_and_noise(rng, generator):
+def test_the_generator_depends_on_face_condition_and_noise(rng, generator):
     tf.keras.utils.set_random_seed(1)
     generator = networks.build_generator(dataclasses.replace(TINY, generator=generator))
     first = [rng.uniform(-1, 1, (1, 64, 64, 3)), np.eye(6)[:1], rng.uniform(-1, 1, (1, TINY.noise_dim))]
@@ -70,14 +70,14 @@ def test_generator_listens_to_face_condition_and_noise(rng, generator):
 
 
 @pytest.mark.parametrize("generator", GENERATORS)
-def test_a_batch_of_one_gives_what_a_larger_batch_gives(rng, generator):
+def test_a_batch_of_one_gives_the_same_as_a_larger_batch(rng, generator):
     generator = networks.build_generator(dataclasses.replace(TINY, generator=generator))
     inputs = [rng.uniform(-1, 1, (3, 64, 64, 3)), np.eye(6)[:3], rng.uniform(-1, 1, (3, TINY.noise_dim))]
     inputs = [tf.constant(x, tf.float32) for x in inputs]
     np.testing.assert_allclose(generator([x[1:2] for x in inputs]), generator(inputs)[1:2], atol=1e-5)
 
 
-def test_each_network_standardises_what_it_reads(rng):
+def test_each_network_standardises_its_inputs(rng):
     faces = rng.uniform(-1, 0, (8, 64, 64, 3))
     generator = networks.build_generator(TINY)
     networks.adapt_standardisation(generator, FACE, [faces])
@@ -94,7 +94,7 @@ def test_each_network_standardises_what_it_reads(rng):
     )
 
 
-def test_the_modulated_discriminator_listens_to_picture_condition_and_source(rng):
+def test_the_modulated_discriminator_depends_on_image_condition_and_source(rng):
     tf.keras.utils.set_random_seed(1)
     config = dataclasses.replace(TINY, generator="modulated", d_sees_source=True)
     discriminator = networks.build_discriminator(config)
@@ -110,8 +110,8 @@ def test_the_modulated_discriminator_listens_to_picture_condition_and_source(rng
 
 
 @pytest.mark.parametrize("generator", GENERATORS)
-def test_nothing_in_training_g_is_refused_on_gpus(generator):
-    """Of the operations without a deterministic kernel for GPUs these are near at hand; TensorFlow raises at the first step."""
+def test_training_g_has_only_operations_that_are_deterministic_on_gpus(generator):
+    """Likely operations without a deterministic GPU kernel; TensorFlow would raise at the first step."""
     network = networks.build_generator(dataclasses.replace(TINY, generator=generator))
 
     @tf.function
@@ -126,7 +126,7 @@ def test_nothing_in_training_g_is_refused_on_gpus(generator):
     assert not types & {"ResizeNearestNeighborGrad", "ResizeBicubicGrad", "DepthwiseConv2dNativeBackpropFilter"}
 
 
-def test_only_what_reads_the_condition_is_left_of_a_kernel():
+def test_only_the_weights_of_the_condition_are_kept():
     kernel, other = np.zeros((2 + 3 + 1, 5)), np.ones((2 + 4 + 1, 5))  # two numbers, the condition, one number
     found = networks.but_for_the_condition(kernel, other, num_classes=3, axis=0, behind=1)
     np.testing.assert_array_equal(found[:, 0], [1, 1, 0, 0, 0, 1])

@@ -1,4 +1,4 @@
-"""What the page listens at and whom it calls, whatever the environment says; `serving/test_web.py` has what it shows."""
+"""Addresses the page listens on and connects to, in any environment; `serving/test_web.py` tests its content."""
 
 import contextlib
 import os
@@ -24,7 +24,7 @@ def free_port(host):
 
 @contextlib.contextmanager
 def page(exported, *flags, port, interpreted=("-m", "emogan.page"), **environment):
-    """The process of a page that is served; gives it and the line that it printed."""
+    """Serves the page in a process; gives the process and the first line that it printed."""
     command = [sys.executable, *interpreted, f"--model={exported}", f"--port={port}", *flags]
     settings = {"env": os.environ | environment, "text": True, "start_new_session": True}
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **settings) as process:
@@ -37,7 +37,7 @@ def page(exported, *flags, port, interpreted=("-m", "emogan.page"), **environmen
 
 
 def sockets_of(process):
-    """Local and remote address of each TCP socket of a process and of those that it started, as the system writes them."""
+    """Local and remote address of each TCP socket of a process and its children, in the format of /proc/net."""
     group = [path for path in Path("/proc").glob("[0-9]*") if os.getpgid(int(path.name)) == process.pid]
     links = []
     for link in (link for path in group for link in (path / "fd").iterdir()):
@@ -65,7 +65,7 @@ def test_nothing_in_the_environment_opens_the_page_or_sends_anything_out(exporte
             "SPACE_ID": "someone/space", "WEB_CONCURRENCY": "many", "FORWARDED_ALLOW_IPS": "*",
         }  # fmt: skip
         with page(exported, port=port, **environment) as (process, line):
-            assert line == f"the page is at http://127.0.0.1:{port}/; Ctrl-C ends it\n"
+            assert f" http://127.0.0.1:{port}/;" in line
             local = f"0100007F:{port:04X}"
             assert {here for here, there in sockets_of(process) if there.endswith(":0000")} == {local}
             at = {
@@ -80,7 +80,7 @@ def test_nothing_in_the_environment_opens_the_page_or_sends_anything_out(exporte
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::1"])
-def test_the_flag_says_who_may_come(exported, host):
+def test_the_flag_sets_the_host(exported, host):
     port = free_port(host)
     with page(exported, f"--host={host}", port=port) as (process, line):
         assert f":{port}/" in line
@@ -101,8 +101,8 @@ runpy.run_module("emogan.page", run_name="__main__", alter_sys=True)
 """
 
 
-def test_a_public_address_is_told_where_it_is_asked_for_and_given(exported):
-    """Gradio's servers are not called by tests; what they give is put in their place."""
+def test_share_prints_the_public_address(exported):
+    """Tests do not call Gradio's servers; their result is replaced."""
     port, script = free_port("127.0.0.1"), WITH_TUNNEL.format(what="return 'http://public.invalid'")
     with page(exported, "--share", port=port, interpreted=("-c", script)) as (process, line):
         assert line == "a tunnel\n"

@@ -1,4 +1,4 @@
-"""Builds of the tiny corpus of CREMA-D, and what they leave."""
+"""Builds of the tiny synthetic CREMA-D."""
 
 from pathlib import Path
 
@@ -7,10 +7,10 @@ import tensorflow_datasets as tfds
 import datasets
 
 CLIPS = 30
-"""Of the corpus."""
+"""Number of clips in the corpus."""
 TWO_PROCESSES = "runner=DirectRunner,direct_num_workers=2,direct_running_mode=multi_processing"
 PORTABLE = "runner=PortableRunner,job_endpoint={job},environment_type={environment}"
-"""Beam's options with which the tests build."""
+"""Beam options of the tests."""
 
 
 def build(corpus: Path, data_dir: Path, config: str = "64", beam: str = "", **settings) -> dict[str, bytes]:
@@ -26,11 +26,11 @@ def build(corpus: Path, data_dir: Path, config: str = "64", beam: str = "", **se
 
 
 def built_files(data_dir: Path, config: str = "64") -> dict[str, bytes]:
-    """The files of a dataset that is there."""
+    """Returns the files of a built dataset."""
     folder = datasets.BUILDERS["crema_d_av"](data_dir=data_dir, config=config).data_path
     return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
 def kept_clips(data_dir: Path) -> dict[Path, int]:
-    """The files of the store and when they were written."""
+    """Returns the files of the store and their modification times."""
     return {path: path.stat().st_mtime_ns for path in (data_dir / "clips").glob("??/*.npz")}

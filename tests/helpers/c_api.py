@@ -1,7 +1,6 @@
-"""Runs a SavedModel by TensorFlow's C API through ctypes, as a program without Python's TensorFlow would: Session, TensorNames.
+"""Runs a SavedModel with TensorFlow's C API by ctypes, without TensorFlow's Python package: `Session`.
 
-As a script it answers one request: `python c_api.py library model.json`, where the JSON on standard input names the tensors to
-feed and to fetch; see `answer`.
+As a script, `python c_api.py library folder` answers the requests on standard input, see `main`.
 """
 
 import base64
@@ -59,7 +58,7 @@ def _load(path):
 
 
 class Session:
-    """A SavedModel as a server loads it.
+    """A SavedModel, loaded as by a server.
 
     Args:
         library: path of libtensorflow_cc.
@@ -84,17 +83,17 @@ class Session:
         self._check(status)
 
     def run(self, feeds, fetches):
-        """Feeds arrays by tensor name, text as arrays of bytes objects; returns the arrays of `fetches`."""
+        """Returns the arrays of the tensors `fetches` for inputs by tensor name; text is an array of bytes objects."""
         tf, status = self._tf, self._tf.TF_NewStatus()
-        given = [self._tensor(np.asarray(values)) for values in feeds.values()]
+        fed = [self._tensor(np.asarray(values)) for values in feeds.values()]
         inputs, outputs = ((_Output * len(names))(*map(self._output, names)) for names in (list(feeds), fetches))
-        values, found = (ctypes.c_void_p * len(given))(*given), (ctypes.c_void_p * len(fetches))()
+        values, fetched = (ctypes.c_void_p * len(fed))(*fed), (ctypes.c_void_p * len(fetches))()
         tf.TF_SessionRun(
-            self._session, None, inputs, values, len(given), outputs, found, len(fetches), None, 0, None, status
+            self._session, None, inputs, values, len(fed), outputs, fetched, len(fetches), None, 0, None, status
         )
         self._check(status)
-        arrays = [self._array(tensor) for tensor in found]
-        for tensor in (*given, *found):
+        arrays = [self._array(tensor) for tensor in fetched]
+        for tensor in (*fed, *fetched):
             tf.TF_DeleteTensor(tensor)
         return arrays
 
@@ -137,14 +136,14 @@ class Session:
 
 
 def packed(values):
-    """An array as what JSON can hold."""
+    """Encodes an array for JSON."""
     if values.dtype == object:
         return [base64.b64encode(value).decode() for value in values]
     return {"dtype": values.dtype.name, "shape": values.shape, "data": base64.b64encode(values.tobytes()).decode()}
 
 
 def unpacked(value):
-    """The array that was `packed`."""
+    """Decodes an array of `packed`."""
     if isinstance(value, list):
         return np.array([base64.b64decode(text) for text in value], object)
     return np.frombuffer(base64.b64decode(value["data"]), value["dtype"]).reshape(value["shape"])

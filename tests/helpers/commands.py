@@ -1,4 +1,4 @@
-"""The commands of this project, as they follow `python -m`."""
+"""Modules of the project's commands, for `python -m`."""
 
 COMMANDS = (
     "trainers.progressive", "trainers.table1", "trainers.prepare", "trainers.generate", "trainers.export", "datasets.synthetic",

@@ -1,4 +1,4 @@
-"""The documents, and what they are about, as text."""
+"""The text of the documents, and of the files that they describe."""
 
 import re
 from pathlib import Path

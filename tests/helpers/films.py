@@ -1,4 +1,4 @@
-"""Makes small media files of any kind that PyAV can write: film, numbered, number_of, tone."""
+"""Creates small media files of any format that PyAV can write: film, numbered, number_of, tone."""
 
 import dataclasses
 import tempfile
@@ -13,7 +13,7 @@ RATE = 48_000
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Track:
-    """Sound of a film: samples float32 [channels, n] or [n], the codec, the layout, and from when on it is heard, seconds."""
+    """Audio track of a film: samples, float32 [channels, n] or [n], codec, layout, and start time in seconds."""
 
     samples: np.ndarray
     codec: str = "aac"
@@ -24,7 +24,7 @@ class Track:
 
 
 def film(
-    pictures: Sequence[np.ndarray],
+    images: Sequence[np.ndarray],
     *tracks: Track,
     container: str = "mp4",
     codec: str = "libx264",
@@ -36,15 +36,13 @@ def film(
     options: dict[str, str] | None = None,
     container_options: dict[str, str] | None = None,
 ) -> bytes:
-    """A film of those pictures, uint8 RGB, shown at `times`, seconds, or `rate` a second; `prepare` sees its stream first."""
-    with (
-        tempfile.NamedTemporaryFile() as target
-    ):  # not memory: FFmpeg opens it once more to bring an index to the front
+    """Encodes images, uint8 RGB, shown at `times` (seconds) or `rate` per second; `prepare` may change the video stream."""
+    with tempfile.NamedTemporaryFile() as target:  # a file, which FFmpeg can open again to move the index to the front
         with av.open(target.name, "w", format=container, options=container_options or {}) as file:
             video = still = None
-            if len(pictures):
+            if len(images):
                 video = file.add_stream(codec, rate=Fraction(rate), options=options or {})
-                video.height, video.width, video.pix_fmt = *pictures[0].shape[:2], pix_fmt
+                video.height, video.width, video.pix_fmt = *images[0].shape[:2], pix_fmt
                 prepare(video)
             sounds = [file.add_stream(track.codec, rate=track.rate, layout=track.layout) for track in tracks]
             if cover is not None:
@@ -53,7 +51,7 @@ def film(
                 still.disposition = av.stream.Disposition.attached_pic
             for stream, track in zip(sounds, tracks, strict=True):
                 stream.disposition = track.disposition
-            frames = [av.VideoFrame.from_ndarray(picture, format="rgb24") for picture in pictures]
+            frames = [av.VideoFrame.from_ndarray(image, format="rgb24") for image in images]
             for frame, seconds in zip(frames, times or (), strict=False):
                 frame.time_base, frame.pts = Fraction(1, rate), round(seconds * rate)
             _encode(file, video, frames)
@@ -75,22 +73,22 @@ def _encode(
 
 
 def numbered(count: int, height: int = 96, width: int = 128) -> list[np.ndarray]:
-    """Pictures that `number_of` can tell apart, up to 32: a bright block moves along a gradient."""
+    """Up to 32 images that `number_of` can distinguish: a bright block moves along a gradient."""
     ramp = np.repeat(np.tile(np.linspace(0, 200, width, dtype=np.uint8), (height, 1))[:, :, None], 3, axis=2)
-    pictures = []
+    images = []
     for number in range(count):
-        picture = ramp.copy()
-        picture[height // 3 : 2 * height // 3, 3 * number : 3 * number + 32] = 255
-        pictures.append(picture)
-    return pictures
+        image = ramp.copy()
+        image[height // 3 : 2 * height // 3, 3 * number : 3 * number + 32] = 255
+        images.append(image)
+    return images
 
 
-def number_of(picture: np.ndarray) -> int:
-    """Which one of the `numbered` pictures a decoded one is."""
-    bright = picture[picture.shape[0] // 2 - 8 : picture.shape[0] // 2 + 8].mean(axis=(0, 2)) > 225
+def number_of(image: np.ndarray) -> int:
+    """Returns the number of a decoded image of `numbered`."""
+    bright = image[image.shape[0] // 2 - 8 : image.shape[0] // 2 + 8].mean(axis=(0, 2)) > 225
     return round(int(np.argmax(bright)) / 3)
 
 
 def tone(seconds: float, level: float = 0.25, rate: int = RATE, hertz: float = 440) -> np.ndarray:
-    """float32 [n]: a sine of that amplitude."""
+    """A sine of amplitude `level`, float32 [n]."""
     return (level * np.sin(2 * np.pi * hertz * np.arange(round(seconds * rate)) / rate)).astype(np.float32)

@@ -1,12 +1,12 @@
-"""Files of made-up corpora, empty ones, and what their listing says."""
+"""Empty files of constructed corpora, and summaries of their listings."""
 
 import zipfile
 
 VIDEO = "Actor_01/01-01-05-01-01-01-01.mp4"
-SOUND = "Actor_01/03-01-05-01-01-01-01.wav"
-"""Of RAVDESS."""
+AUDIO = "Actor_01/03-01-05-01-01-01-01.wav"
+"""Files of RAVDESS."""
 VIDEO1 = "id10001/1zcIwhmdeo4"
-"""Of VoxCeleb1."""
+"""A video of VoxCeleb1."""
 
 
 def touch(root, *names):

@@ -1,4 +1,4 @@
-"""A real tensorflow_model_server, where there is one: EMOGAN_MODEL_SERVER is the path of its binary."""
+"""Runs a real tensorflow_model_server if the environment variable EMOGAN_MODEL_SERVER is the path of its binary."""
 
 import contextlib
 import os
@@ -21,9 +21,9 @@ def _free_port():
 
 @contextlib.contextmanager
 def running(folder):
-    """Serves the versions in a folder as `emogan`; gives the addresses of both interfaces. Skips the test without a binary."""
+    """Serves a folder of versions as `emogan`; yields the addresses for REST and gRPC. Skips the test without a binary."""
     if VARIABLE not in os.environ:
-        pytest.skip(f"not run: {VARIABLE} does not name a tensorflow_model_server")
+        pytest.skip(f"{VARIABLE} is not set to a tensorflow_model_server")
     rest, remote = _free_port(), _free_port()
     command = [os.environ[VARIABLE], f"--rest_api_port={rest}", f"--port={remote}", "--model_name=emogan"]
     process = subprocess.Popen([*command, f"--model_base_path={folder}"])

@@ -1,4 +1,4 @@
-"""GANs of a size that a test trains in a moment, and what of them is compared."""
+"""GANs that are small enough to train in tests, and comparisons of their weights."""
 
 import dataclasses
 
@@ -27,7 +27,7 @@ EVERYTHING = [
         ),
     ),
 ]
-"""All that draws or averages, for each generator."""
+"""For each generator, options with random numbers or averages."""
 
 
 def make_gan(*, classifier=True, loss=None, model=SMALL, frozen=(), rate=1e-3, eager=True, **train):
@@ -64,8 +64,8 @@ def endless(batch):
 
 
 def weights(gan):
-    made = {"g": gan.generator, "d": gan.discriminator, "q": gan.classifier}
-    return {name: [v.numpy() for v in network.trainable_variables] for name, network in made.items() if network}
+    of_gan = {"g": gan.generator, "d": gan.discriminator, "q": gan.classifier}
+    return {name: [v.numpy() for v in network.trainable_variables] for name, network in of_gan.items() if network}
 
 
 def moved(before, after):

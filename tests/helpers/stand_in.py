@@ -1,6 +1,6 @@
-"""A stand-in for TensorFlow Serving: it proves the client and the wire format, and nothing of the real server.
+"""A stand-in for TensorFlow Serving. It verifies the client and the wire format, but not the real server.
 
-It speaks the REST predict interface in row and column form, and gRPC's Predict, over a SavedModel in this process.
+It implements Predict by REST, in row and column format, and by gRPC, for a SavedModel in this process.
 """
 
 import base64
@@ -26,11 +26,11 @@ _CODES = {400: grpc.StatusCode.INVALID_ARGUMENT, 404: grpc.StatusCode.NOT_FOUND}
 
 
 class Refused(Exception):
-    """What the server answers with: a status and words."""
+    """An error response: status and message."""
 
 
 class StandIn(prediction_service_pb2_grpc.PredictionServiceServicer):
-    """The server; `faults` are what the next requests meet: called with the handler or the context, in their order."""
+    """The server. Each of `faults` replaces a response: it is called with the REST handler or the gRPC context."""
 
     def __init__(self, folder):
         self.folder = folder
@@ -40,7 +40,7 @@ class StandIn(prediction_service_pb2_grpc.PredictionServiceServicer):
         self.look()
 
     def look(self):
-        """Takes the newest of the versions that are in the folder now; one that cannot be loaded leaves what there was."""
+        """Loads the newest version in the folder; keeps the previous one if that fails."""
         found = versions(self.folder)
         if not found:
             raise Refused(404, "Servable not found for request: Latest(emogan)")
@@ -50,7 +50,7 @@ class StandIn(prediction_service_pb2_grpc.PredictionServiceServicer):
 
     @contextlib.contextmanager
     def running(self):
-        """While it lasts, both interfaces are served; gives their addresses."""
+        """Serves REST and gRPC within the context; yields their addresses."""
         rest = http.server.ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
         threading.Thread(target=rest.serve_forever, daemon=True).start()
         remote = grpc.server(futures.ThreadPoolExecutor(4))
@@ -76,7 +76,7 @@ class StandIn(prediction_service_pb2_grpc.PredictionServiceServicer):
         return self.model.predict(signature, inputs)
 
     def rest(self, path, body):
-        """The answer to a REST request, as what becomes JSON."""
+        """Returns the response to a REST request, for JSON."""
         match = _PATH.fullmatch(path)
         if not match:
             raise Refused(404, f"Servable not found for request: Latest({path})")
@@ -111,8 +111,8 @@ class StandIn(prediction_service_pb2_grpc.PredictionServiceServicer):
         try:
             outputs = self.call(request.model_spec.signature_name, inputs)
         except Refused as refused:
-            status, words = refused.args
-            context.abort(_CODES[status], words)
+            status, message = refused.args
+            context.abort(_CODES[status], message)
         answer = predict_pb2.PredictResponse()
         for name, values in outputs.items():
             answer.outputs[name].CopyFrom(tf.make_tensor_proto(values))
@@ -144,8 +144,8 @@ def _handler(server):
             try:
                 self.answer(200, json.dumps(server.rest(self.path, body)).encode())
             except Refused as refused:
-                status, words = refused.args
-                self.answer(status, json.dumps({"error": words}).encode())
+                status, message = refused.args
+                self.answer(status, json.dumps({"error": message}).encode())
 
         def answer(self, status, body):
             self.send_response(status)
@@ -161,21 +161,21 @@ def _handler(server):
 
 
 def unavailable(where):
-    """A server that is still loading, or whose queue is full."""
+    """A server that is loading, or has a full queue."""
     if isinstance(where, grpc.ServicerContext):
         where.abort(grpc.StatusCode.UNAVAILABLE, "not ready yet")
     where.answer(503, b'{"error": "not ready yet"}')
 
 
 def slow(where):
-    """One that takes its time."""
+    """A slow server."""
     time.sleep(3)
     if not isinstance(where, grpc.ServicerContext):
         where.answer(200, b"{}")
 
 
 def dripping(where):
-    """One that sends a byte now and then, for longer than anybody waits."""
+    """A server that sends a byte every 0.1 s, for longer than the time limit."""
     where.send_response(200)
     where.send_header("Content-Length", "1000")
     where.end_headers()
@@ -191,7 +191,7 @@ def garbage(where):
 
 
 def torn(where):
-    """One that dies while it answers."""
+    """A server that stops within a response."""
     where.send_response(200)
     where.send_header("Content-Length", "1000")
     where.end_headers()

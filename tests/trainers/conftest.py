@@ -1,4 +1,4 @@
-"""A GAN for pictures of 16 x 16, which trains in no time."""
+"""A GAN for images of 16 x 16, which trains in no time."""
 
 from types import SimpleNamespace
 

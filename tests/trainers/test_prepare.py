@@ -1,8 +1,9 @@
-"""The command on the miniature corpora of the builders' folders, and on damaged copies of them."""
+"""`trainers.prepare` on the builders' dummy data, and on damaged copies of it."""
 
 import csv
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -57,7 +58,7 @@ def test_build_then_find_it_built(corpus, tmp_path, capsys):
     assert f"{counts}  examples  3 (fold_0 2, fold_1 1)\n  rejected  0\n  left out  0\n  not read  0\n" in output
     assert "of a synthetic corpus" in output
     assert "  classes   anger, disgust, fear, happy, neutral, sad\n" in output
-    assert "  to train  three folds with clips are needed, and there are 2; build more of the corpus\n" in output
+    assert re.search(r"(?m)^  to train  3 folds .* 2;", output)
 
     dataset, info = tfds.load("crema_d_av/64", data_dir=data_dir, split="all", with_info=True)
     found = {example["clip_id"].decode(): int(example["label"]) for example in tfds.as_numpy(dataset)}
@@ -69,12 +70,12 @@ def test_build_then_find_it_built(corpus, tmp_path, capsys):
     before = {path.name: (path.stat().st_mtime_ns, path.read_bytes()) for path in version.iterdir()}
     run(**{**settings, "manual_dir": tmp_path / "gone"})  # nothing is read again
     again = capsys.readouterr().out
-    assert "is there already" in again
-    assert "Classes without examples: no clip of happy, neutral, sad " in output
+    assert "already exists" in again
+    assert "happy, neutral, sad" in output
     assert again.splitlines()[1:] == output[output.index(f"{info.full_name} in") :].splitlines()
     assert {path.name: (path.stat().st_mtime_ns, path.read_bytes()) for path in version.iterdir()} == before
 
-    with pytest.raises(UserError, match="does not exist"):
+    with pytest.raises(UserError, match=str(tmp_path / "gone")):
         run(**{**settings, "manual_dir": tmp_path / "gone", "overwrite": True})
     assert version.is_dir()  # a wrong folder costs nothing
     (corpus / "VideoFlash" / "1019_MTI_FEA_XX.flv").unlink()
@@ -84,7 +85,7 @@ def test_build_then_find_it_built(corpus, tmp_path, capsys):
     metadata = json.loads((version / "metadata.json").read_text())
     metadata["media"] = metadata["media"].replace("-110.0", "-100.0")
     (version / "metadata.json").write_text(json.dumps(metadata))
-    with pytest.raises(UserError, match="other settings; give --overwrite"):
+    with pytest.raises(UserError, match=f"{version.parent}.* --overwrite"):
         run(**settings)
 
 
@@ -97,9 +98,9 @@ def test_a_damaged_archive_is_told_of_the_clip_in_it(tmp_path, capsys):
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"inspect": "gone.mp4"}, "--inspect=gone.mp4: there is no such file"),
-        ({"inspect": CREMA_D / "AudioWAV", "sound": "gone.wav"}, "--sound=gone.wav: there is no such file"),
-        ({"inspect": "face.png"}, "face.png is a picture, which has no sound; name the file with its sound by --sound"),
+        ({"inspect": "gone.mp4"}, "--inspect=gone.mp4: "),
+        ({"inspect": CREMA_D / "AudioWAV", "audio": "gone.wav"}, "--audio=gone.wav: "),
+        ({"inspect": "face.png"}, "--inspect=face.png .* --audio"),
     ],
 )
 def test_what_cannot_be_inspected_is_told_and_nothing_drawn(settings, message, tmp_path, monkeypatch):
@@ -124,7 +125,7 @@ def test_rejections_are_listed_everywhere(corpus, tmp_path, capsys):
     output = capsys.readouterr().out
     listed_in = tmp_path / "crema_d_av" / "64" / "rejections.csv"
     assert "clips     13 = 1 examples + 12 rejected + 0 left out\n  examples  1 (fold_0 1)\n  rejected  12 (" in output
-    assert "    VideoFlash/holiday_7.mp4: bad_name: not <actor 1001-1091>_" in output
+    assert "    VideoFlash/holiday_7.mp4: bad_name: " in output
     assert "    AudioWAV/1019_MTI_FEA_XX.wav: missing_sound_file: " in output
     assert "holiday_8" not in output
     assert f"    and 2 more, listed in {listed_in}\n" in output
@@ -144,7 +145,7 @@ def test_rejections_are_listed_everywhere(corpus, tmp_path, capsys):
 
 
 def test_names_of_any_script_and_any_bytes(tmp_path, capsys):
-    """In the examples, the list of rejections, the audit with its pictures, and where one clip is looked at."""
+    """In the examples, the list of rejections, the audit and the inspection of one clip."""
     root, data_dir = tmp_path / "corpus", tmp_path / "tfds"
     decomposed = unicodedata.normalize("NFD", "Glück/José")
     good = ["高兴/José/Übung.mp4", "高兴/$x^{/1.mp4", f"{decomposed}/2.mp4", "खुशी/Ζωή/3.mp4"]
@@ -180,8 +181,8 @@ def test_another_folder_of_ones_own_is_not_there_already(tmp_path, capsys):
     run(**settings, manual_dir=first)
     for same in (first, tmp_path / "gone"):
         run(**settings, manual_dir=same)
-        assert "is there already" in capsys.readouterr().out
-    with pytest.raises(UserError, match=rf"other clips than {second} holds: 4, .*--data_dir .*--overwrite"):
+        assert "already exists" in capsys.readouterr().out
+    with pytest.raises(UserError, match=rf"{second} .*--data_dir .*--overwrite"):
         run(**settings, manual_dir=second)
 
 
@@ -190,14 +191,12 @@ def test_a_real_corpus_is_not_the_synthetic_one_that_is_there(corpus, tmp_path, 
     shutil.copytree(corpus, real, ignore=shutil.ignore_patterns("README.txt"))
     settings = {"dataset": "crema_d_av", "data_dir": tmp_path / "tfds"}
     run(**settings, manual_dir=corpus)
-    with pytest.raises(
-        UserError, match=rf"from made-up clips, and those in {real} are real; .*--data_dir .*--overwrite"
-    ):
+    with pytest.raises(UserError, match=rf"{real} .*--data_dir .*--overwrite"):
         run(**settings, manual_dir=real)
     run(**settings, manual_dir=real.parent, overwrite=True)
     run(**settings, manual_dir=real)
-    assert "is there already" in capsys.readouterr().out
-    with pytest.raises(UserError, match=rf"from real clips, and those in {corpus} are made-up"):
+    assert "already exists" in capsys.readouterr().out
+    with pytest.raises(UserError, match=rf"{corpus} .*--data_dir .*--overwrite"):
         run(**settings, manual_dir=corpus)
 
 
@@ -211,9 +210,9 @@ def test_another_part_of_a_corpus_is_not_there_already(tmp_path, capsys, dataset
     folder.rename(moved)
     for same in (moved, folder, tmp_path):  # in another place, gone, or with nothing of that name
         run(**{**settings, "manual_dir": same})
-        assert "is there already" in capsys.readouterr().out
+        assert "already exists" in capsys.readouterr().out
     next(moved.glob("**/*.flv" if dataset == "crema_d_av" else "dev/**/*.mp4")).unlink()
-    with pytest.raises(UserError, match=rf"other clips than {moved} holds: .*--data_dir .*--overwrite"):
+    with pytest.raises(UserError, match=rf"{moved} .*--data_dir .*--overwrite"):
         run(**{**settings, "manual_dir": moved})
 
 
@@ -234,9 +233,7 @@ def test_the_least_width_of_a_face_is_a_setting_and_kept(corpus, tmp_path, capsy
 
 def test_too_many_rejections_leave_no_dataset(corpus, tmp_path):
     (corpus / "VideoFlash" / "1001_IEO_ANG_LO.flv").write_bytes(b"")
-    with pytest.raises(
-        UserError, match=r"1 of 3 clips were rejected \(max_rejects allows 30.0%.*\n  VideoFlash/1001_IEO_ANG"
-    ):
+    with pytest.raises(UserError, match=r"1 of 3 clips .*30.0%.*\n  VideoFlash/1001_IEO_ANG"):
         run(dataset="crema_d_av", manual_dir=corpus, data_dir=tmp_path / "tfds", max_rejects=0.3)
     assert [path.name for path in (tmp_path / "tfds" / "crema_d_av" / "64").iterdir()] == ["rejections.csv"]
 
@@ -247,7 +244,7 @@ def test_a_clone_without_git_lfs(tmp_path):
         for actor in range(1001, 1091):
             pointer = tmp_path / folder / f"{actor}_DFA_ANG_XX.{suffix}"
             pointer.write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n")
-    with pytest.raises(UserError, match=rf"21 of 90 clips.*21 git_lfs_pointer(.|\n)*run `git lfs pull` in {tmp_path}"):
+    with pytest.raises(UserError, match=rf"21 of 90 clips.*21 git_lfs_pointer(.|\n)*git lfs pull(.|\n)*{tmp_path}"):
         run(dataset="crema_d_av", manual_dir=tmp_path, data_dir=tmp_path / "tfds")
 
 
@@ -276,7 +273,7 @@ def test_the_command_itself(corpus, tmp_path):
         [*command, f"--manual_dir={tmp_path / 'gone'}"], capture_output=True, text=True, cwd=FOLDER.parent, check=False
     )
     assert done.returncode == 2
-    assert done.stderr.startswith(f"error: {tmp_path / 'gone'} does not exist. CREMA-D is expected")
+    assert done.stderr.startswith(f"error: {tmp_path / 'gone'} ")
     assert "Traceback" not in done.stderr
     done = subprocess.run(
         [*command, f"--manual_dir={corpus}"], capture_output=True, text=True, cwd=FOLDER.parent, check=True

@@ -2,9 +2,9 @@
 
 from absl import flags
 
-from emogan.config import CONTROLS, SELECTIONS
+from emogan.config import ABLATIONS, SELECTIONS
 from emogan.path_flags import DEFINE_path
-from trainers.runs.config import CONDITIONS, DEFAULTS, SCHEDULES, TAKEN_OVER
+from trainers.runs.config import CONDITIONS, DEFAULTS, SCHEDULES, TRANSFERS
 
 flags.DEFINE_enum(
     "schedule",
@@ -34,20 +34,18 @@ DEFINE_path(
     "Start calibration from the networks of another run instead of pretraining: the folder pretrain or calibrate of that run. "
     "Its classes may differ.",
 )
-flags.DEFINE_enum(
-    "take_over", DEFAULTS["take_over"], TAKEN_OVER, "Weights that calibration transfers from pretraining."
-)
+flags.DEFINE_enum("transfer", DEFAULTS["transfer"], TRANSFERS, "Weights that calibration transfers from pretraining.")
 flags.DEFINE_bool("freeze_encoder", DEFAULTS["freeze_encoder"], "Freeze G's transferred encoder in calibration.")
 flags.DEFINE_enum(
-    "keep",
-    DEFAULTS["keep"],
+    "select_weights",
+    DEFAULTS["select_weights"],
     SELECTIONS,
     "Weights that a GAN stage hands on to the next: the last ones, or those of the best validation L1 distance, which favours "
     "blurred spectrograms.",
 )
 flags.DEFINE_enum(
-    "control",
-    DEFAULTS["control"],
-    CONTROLS,
+    "ablation",
+    DEFAULTS["ablation"],
+    ABLATIONS,
     "Ablation of the GAN's inputs: other clips' faces, no face, or other clips' labels.",
 )

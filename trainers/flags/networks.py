@@ -7,13 +7,14 @@ from trainers.runs.config import DEFAULTS, PRESET, recipe
 
 
 def by_generator(name: str) -> str:
-    """Help text of a flag without a single default: its default for each generator."""
-    found = []
-    for one in GENERATORS:
-        usual = recipe(one)[name]
-        reverse = recipe(one, direction="sound_to_face")[name]
-        found.append(f"{usual} ({one})" if reverse == usual else f"{usual} ({one}; {reverse} when faces are generated)")
-    return f"Default: {', '.join(found)}."
+    """Help text for a flag whose default depends on the generator."""
+    texts = []
+    for generator in GENERATORS:
+        default = recipe(generator)[name]
+        reverse = recipe(generator, direction="audio_to_face")[name]
+        when = generator if reverse == default else f"{generator}; {reverse} when faces are generated"
+        texts.append(f"{default} ({when})")
+    return f"Default: {', '.join(texts)}."
 
 
 flags.DEFINE_enum("preset", PRESET, list(PRESETS), "Size of G, D and Q, and the image size.")

@@ -35,7 +35,9 @@ flags.DEFINE_float(
     "Maximum width of a frequency mask, as a share of all rows.",
 )
 flags.DEFINE_float(
-    "noise_snr_db", DEFAULTS["noise_snr_db"], "Minimum signal-to-noise ratio of added white noise, dB; 0 for none."
+    "noise_snr_db",
+    DEFAULTS["noise_snr_db"],
+    "Minimum signal-to-noise ratio of added white noise, dB. Default: no noise.",
 )
 flags.DEFINE_enum(
     "recognise_start",

@@ -1,1 +1,1 @@
-"""What leaves a run: exported models, augmented corpora, files for servers."""
+"""Outputs of a finished run: exported models, files for servers, generated datasets."""

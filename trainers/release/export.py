@@ -1,4 +1,4 @@
-"""`export`: what a run made, its generator and its best recogniser, as a numbered version for TensorFlow Serving.
+"""Exports a run's generator and best recogniser as a numbered version for TensorFlow Serving.
 
 Public names: export, best_recogniser.
 """
@@ -24,20 +24,20 @@ from trainers.runs.recognisers import RECOGNISERS, recognisers
 from trainers.runs.saved_networks import layer_digests, load_network, seen_speakers
 
 
-def export(run_dir: Path, output_dir: Path, version: int = 0) -> Path:
-    """Writes a version of a run's generator, where it has one, and of its best recogniser, whole or not at all.
+def export(run_dir: Path, output_dir: Path, version: int | None = None) -> Path:
+    """Atomically writes a version with a run's generator, if it has one, and its best recogniser.
 
     Args:
-        run_dir: the run's folder.
-        output_dir: of all versions; what a server is given as the model's base path.
-        version: its number, above 0; or 0 for the next one.
+        run_dir: folder of the run.
+        output_dir: parent folder of all versions: the model's base path on a server.
+        version: number of the version, above 0; None for the next one.
 
     Returns:
         `<output_dir>/<version>`.
 
     Raises:
-        UserError: where `run_dir` holds no trained recogniser, or a generator that is not calibrated yet, or the version is
-            there.
+        UserError: if `run_dir` has no trained recogniser, its generator is not calibrated yet or generates faces, or the
+            version exists.
     """
     config_file, calibrated = run_dir / "config.json", run_dir / "calibrate"
     config = from_json(RunConfig, config_file.read_text()) if config_file.exists() else None
@@ -45,15 +45,15 @@ def export(run_dir: Path, output_dir: Path, version: int = 0) -> Path:
     generates = bool(config and config.schedule != "none")
     if config is None or not name or (generates and not (calibrated / "generator").exists()):
         raise UserError(
-            f"{run_dir} holds no trained recogniser, or a generator that is not calibrated yet; run `python -m "
+            f"{run_dir} has no trained recogniser, or its generator is not calibrated yet; run `python -m "
             f"trainers.progressive --run_dir={run_dir} ...`"
         )
-    if config.model.direction != "face_to_sound":
-        raise UserError(f"{run_dir} made faces from sound; only what is about spectrograms is served")
+    if config.model.direction != "face_to_audio":
+        raise UserError(f"{run_dir} has direction {config.model.direction}; only face_to_audio can be exported")
     recogniser = recogniser_path(run_dir, name, number)
     versions = signatures.versions(output_dir)
     if version in versions:
-        raise UserError(f"{output_dir / str(version)} is there already; leave out --version for the next one")
+        raise UserError(f"{output_dir / str(version)} already exists; omit --version for the next one")
     folder = output_dir / str(version or [0, *versions][-1] + 1)
     written = (calibrated if generates else run_dir / f"recognise_{name}") / "served.json"
     settings = dataclasses.replace(
@@ -77,19 +77,18 @@ def export(run_dir: Path, output_dir: Path, version: int = 0) -> Path:
 
 
 def best_recogniser(run_dir: Path, config: RunConfig) -> tuple[str, int, float]:
-    """The recogniser of a run that is best by the validation accuracy of the weights that were kept.
+    """Selects the recogniser of a run with the highest validation accuracy of its saved weights.
 
-    Those that are trained on generated spectrograms alone, and the oracle's, which have labels that a user does not have, are
-    left out.
+    Recognisers of generated spectrograms alone are excluded, and the oracle's, which use labels that a user does not have.
 
     Returns:
-        Its name, the number of its training and that accuracy; an empty name where none is trained.
+        Its name, the number of its training, and that accuracy; an empty name if none is trained.
     """
     by_stage: dict[str, list[dict[str, Any]]] = {}
     for line in read_metrics(run_dir):
         if "val_accuracy" in line:
             by_stage.setdefault(line["stage"], []).append(line)
-    found = [("", 0, -1.0)]
+    candidates = [("", 0, -1.0)]
     for name in recognisers(config):
         if not RECOGNISERS[name].real or RECOGNISERS[name].added == "left_out":
             continue
@@ -97,10 +96,10 @@ def best_recogniser(run_dir: Path, config: RunConfig) -> tuple[str, int, float]:
             path = recogniser_path(run_dir, name, number)
             lines = by_stage.get(str(path.parent.relative_to(run_dir)), [])
             if path.exists() and lines:
-                kept = [line["val_accuracy"] for line in lines]
+                accuracies = [line["val_accuracy"] for line in lines]
                 best = RECOGNISERS[name].config(config).weights == "best"
-                found.append((name, number, max(kept) if best else kept[-1]))
-    return max(found, key=lambda one: one[2])
+                candidates.append((name, number, max(accuracies) if best else accuracies[-1]))
+    return max(candidates, key=lambda candidate: candidate[2])
 
 
 def _card(run_dir: Path, name: str, validation_accuracy: float, speakers: int) -> signatures.RecogniserCard:
@@ -126,7 +125,7 @@ def _provenance(
     networks: Sequence[tf.keras.Model],
     speakers: frozenset[str],
 ) -> str:
-    """Where a model comes from: run and settings, digests of its weights, versions, whom it knows, licences of its data."""
+    """Provenance of a model as JSON: run, settings, digests of the weights, versions, speakers seen, licences of the data."""
     about = {
         "run": run_dir.resolve().name,
         "licences": settings.licences,

@@ -1,4 +1,4 @@
-"""What goes with a served model: requests that warm a server up, examples for people who write a client, a server's settings.
+"""Files that accompany a served model: warm-up requests, example requests with responses, and server settings.
 
 Public names: write_requests, write_settings, example_rows.
 """
@@ -15,12 +15,12 @@ from emogan import faces
 from emogan.serving import connections, signatures
 
 BATCHES = (1, 8)
-"""Sizes of the requests of the warm-up: each new one makes a server choose its kernels."""
+"""Batch sizes of the warm-up requests; for each new size, a server selects its kernels."""
 Rows = dict[str, dict[str, np.ndarray]]
-"""Inputs by signature and name."""
+"""Signature -> input name -> values."""
 
 MODEL = "emogan"
-"""What a server is told to call the model."""
+"""Name of the model on a server."""
 SETTINGS = {
     "models.config": f"""model_config_list {{
   config {{
@@ -46,7 +46,7 @@ num_batch_threads {{ value: 2 }}
 
 
 def write_settings(folder: Path) -> None:
-    """Writes `SETTINGS`, as they are by default, unless they are there."""
+    """Writes the files of `SETTINGS` that do not exist yet."""
     folder.mkdir(parents=True, exist_ok=True)
     for name, text in SETTINGS.items():
         if not (folder / name).exists():
@@ -54,10 +54,11 @@ def write_settings(folder: Path) -> None:
 
 
 def write_requests(folder: Path) -> None:
-    """Writes requests into a SavedModel with served signatures.
+    """Writes requests into the folder of a SavedModel with served signatures.
 
-    For a server, which plays them when it loads the model (https://www.tensorflow.org/tfx/serving/saved_model_warmup), one of
-    each signature and of each of `BATCHES`; for people who write a client one of each signature, with its answer.
+    - Warm-up requests, one per signature and size of `BATCHES`, which a server replays when it loads the model
+      (https://www.tensorflow.org/tfx/serving/saved_model_warmup).
+    - Examples for writing a client: one request per signature, with its response.
     """
     model = signatures.LocalModel(folder)
     rows = example_rows(model)
@@ -75,8 +76,8 @@ def _write_warm_up(rows_of: Rows, path: Path) -> None:
 
 
 def _write_examples(model: signatures.LocalModel, rows_of: Rows, folder: Path) -> None:
-    """Requests of one row and their answers, `<signature>.request` and `.response`: as REST has them (`.json`), and as gRPC has
-    them (`.pb`, serialised PredictRequest and PredictResponse).
+    """Writes requests of one row and their responses, `<signature>.request.*` and `<signature>.response.*`: for REST (`.json`)
+    and for gRPC (`.pb`, a serialised PredictRequest or PredictResponse).
     """
     folder.mkdir()
     for signature, rows in rows_of.items():
@@ -92,18 +93,20 @@ def _write_examples(model: signatures.LocalModel, rows_of: Rows, folder: Path) -
 
 
 def example_rows(model: signatures.LocalModel) -> Rows:
-    """Inputs of each signature of a model: the face of scikit-image's photograph of an astronaut, which is in the public
-    domain, with each emotion; of what takes no face, numbers.
+    """Example inputs for each signature of a model.
+
+    The face is that of scikit-image's photograph of an astronaut, which is in the public domain, with each emotion. Other
+    inputs are random numbers.
 
     Returns:
-        By signature and input: an array whose first axis has an entry for each class.
+        Signature -> input name -> array whose first axis has one entry per class.
     """
     settings = model.settings
-    classes, size, sound = settings.model.num_classes, settings.model.size, settings.media.spectrogram
+    classes, size, spectrogram = settings.model.num_classes, settings.model.size, settings.media.spectrogram
     rng = np.random.default_rng(1)
     inputs: dict[str, np.ndarray] = {
         "spectrogram": rng.uniform(-1, 1, (classes, size, size, 1)).astype(np.float32),
-        "samples": rng.uniform(-0.1, 0.1, (classes, sound.clip_samples)).astype(np.float32),
+        "samples": rng.uniform(-0.1, 0.1, (classes, spectrogram.clip_samples)).astype(np.float32),
         "row": np.arange(classes, dtype=np.int64),
     }
     if settings.generates:

@@ -1,1 +1,1 @@
-"""Pages, tables and pictures for people."""
+"""Reports for readers: HTML pages, tables and plots."""

@@ -1,7 +1,4 @@
-"""Writes audit.json and audit.html beside a built dataset, so that a person sees in a minute whether the data are right.
-
-Public names: write_audit.
-"""
+"""Writes audit.json and audit.html next to a built dataset, to check the data at a glance. Public name: write_audit."""
 
 import collections
 import dataclasses
@@ -30,12 +27,12 @@ from trainers.reports import pages, plots
 from trainers.runs.folder import write_atomically
 
 DISTRIBUTIONS = {
-    "sound_seconds": "length of the sound, s",
-    "level_dbfs": "level, dB against a full-scale sine",
+    "sound_seconds": "length of the audio, s",
+    "level_dbfs": "level, dB relative to a full-scale sine",
     "face_confidence": "MTCNN's confidence",
     "face_width": "width of the face in the frame, pixels",
     "face_count": "faces in the frame",
-    "invented_share": "share of the face beyond the frame",
+    "invented_share": "share of the image outside the frame",
     "floor_share": "share of pixels at the floor",
 }
 COUNTS = ("synthetic", "clips", "examples", "left_out", "not_read", "rejections", "rejected")
@@ -48,16 +45,16 @@ Facts = Mapping[str, np.ndarray]
 
 
 def write_audit(builder: PairsBuilder, facts: Facts, anomalies: Sequence[Anomaly], folder: Path) -> Path:
-    """Writes `audit.json` and `audit.html` into `folder`, and TFDV's statistics as `statistics.pbtxt`.
+    """Writes `audit.json`, `audit.html`, and TFDV's statistics as `statistics.pbtxt`.
 
     Args:
-        builder: of the built dataset.
+        builder: builder of the dataset.
         facts: see `datasets.facts.read_facts`.
         anomalies: see `datasets.validation.anomalies`.
-        folder: that of the dataset's config.
+        folder: folder of the dataset's configuration.
 
     Returns:
-        The page's path.
+        Path of the page.
     """
     metadata = builder.info.metadata
     media = from_json(MediaConfig, metadata["media"])
@@ -80,10 +77,10 @@ def write_audit(builder: PairsBuilder, facts: Facts, anomalies: Sequence[Anomaly
         "audit.html.j2",
         summary=summary,
         splits={name: split.num_examples for name, split in sorted(builder.info.splits.items())},
-        counts=pages.picture(lambda: _count_figure(counts), "Number of clips by speaker and emotion"),
-        distributions=pages.picture(lambda: _distribution_figure(facts), "Distributions by split"),
-        offsets=pages.picture(lambda: _offset_figure(summary["frame_offsets"]), "Number of clips by frame offset"),
-        sheet=pages.picture(lambda: _sheet_figure(sheet, media), f"{len(sheet)} faces with their spectrograms"),
+        counts=pages.image(lambda: _count_figure(counts), "Number of clips by speaker and emotion"),
+        distributions=pages.image(lambda: _distribution_figure(facts), "Distributions by split"),
+        offsets=pages.image(lambda: _offset_figure(summary["frame_offsets"]), "Number of clips by frame offset"),
+        sheet=pages.image(lambda: _sheet_figure(sheet, media), f"{len(sheet)} faces with their spectrograms"),
         rejected=_evidence(metadata["rejected"], ClipStore.of(builder.store_dir, media)),
     )
     write_atomically(folder / "audit.html", page)
@@ -91,7 +88,7 @@ def write_audit(builder: PairsBuilder, facts: Facts, anomalies: Sequence[Anomaly
 
 
 def _counts(builder: PairsBuilder, facts: Facts) -> dict[str, dict[str, int]]:
-    """Speaker -> emotion -> number of clips; without labels the one column is `clips`."""
+    """Speaker -> emotion -> number of clips; without labels, the only column is `clips`."""
     names = builder.info.features["label"].names if "label" in facts else ["clips"]
     labels = facts["label"] if "label" in facts else np.zeros(len(facts["split"]), int)
     speakers: dict[str, dict[str, int]] = {}
@@ -102,7 +99,7 @@ def _counts(builder: PairsBuilder, facts: Facts) -> dict[str, dict[str, int]]:
 
 
 def _feature(feature: statistics_pb2.FeatureNameStatistics) -> dict[str, Any]:
-    """What TFDV found of one feature, in numbers that fit a line of a table."""
+    """TFDV's statistics of one feature, for a row of a table."""
     if feature.HasField("num_stats"):
         numbers = feature.num_stats
         common = numbers.common_stats
@@ -123,24 +120,24 @@ def _quantiles(splits: np.ndarray, values: np.ndarray) -> dict[str, dict[str, fl
 
 
 def _sheet(builder: PairsBuilder) -> list[dict[str, Any]]:
-    """Some examples of each split; on disk they lie in the order of a hash, so the first ones are as good as drawn."""
+    """The first examples of each split: a random sample, since examples are stored in the order of a hash."""
     share = math.ceil(SHEET_CLIPS / len(builder.info.splits))
     datasets = [builder.as_dataset(split=name).take(share) for name in sorted(builder.info.splits)]
     return list(itertools.chain.from_iterable(map(tfds.as_numpy, datasets)))[:SHEET_CLIPS]
 
 
 def _evidence(rejected: Sequence[Mapping[str, str]], store: ClipStore) -> list[dict[str, str]]:
-    """The first rejections, each with the picture that the store kept of the clip, if there is one."""
+    """The first rejections, each with the thumbnail in the store, if any."""
     rows = []
     for row in rejected[:SHOWN_REJECTIONS]:
-        kept = store.load(row["key"]) if row["key"] else None
-        thumbnail = kept.thumbnail if isinstance(kept, Rejected) else b""
+        stored = store.load(row["key"]) if row["key"] else None
+        thumbnail = stored.thumbnail if isinstance(stored, Rejected) else b""
         rows.append({**row, "thumbnail": pages.data_uri("image/jpeg", thumbnail) if thumbnail else ""})
     return rows
 
 
 def _count_figure(counts: Mapping[str, Mapping[str, int]]) -> Figure:
-    """Speakers by emotions, or where that is too much to look at, how many speakers have how many clips."""
+    """Clips by speaker and emotion; for many speakers, a histogram of the number of clips of a speaker."""
     table = np.array([list(row.values()) for row in counts.values()])
     names = list(next(iter(counts.values())))
     if len(table) > MAX_SPEAKER_ROWS:
@@ -175,7 +172,7 @@ def _distribution_figure(facts: Facts) -> Figure:
 
 
 def _line_colours(axes: Axes) -> dict[str, dict[str, Any]]:
-    """A box plot's lines in the colour of the theme's text."""
+    """Properties of a box plot that draw its lines in the theme's text colour."""
     colour = axes.xaxis.label.get_color()
     return {f"{part}props": {"color": colour} for part in ("box", "whisker", "cap")}
 
@@ -184,7 +181,7 @@ def _offset_figure(offsets: Mapping[int, int]) -> Figure:
     figure = Figure(figsize=(5, 1.8), dpi=120, layout="constrained")
     axes = figure.subplots()
     axes.bar(list(offsets), list(offsets.values()), color="tab:blue")
-    axes.set(xlabel="frames from the middle one", ylabel="clips", yscale="log")
+    axes.set(xlabel="offset from the middle frame, frames", ylabel="clips", yscale="log")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     limit = max(map(abs, offsets)) + 1
     axes.set_xlim(-limit, limit)

@@ -1,7 +1,4 @@
-"""One clip in one picture: `python -m trainers.prepare --inspect=FILE`.
-
-Public names: inspect.
-"""
+"""Plots how one clip is processed: `python -m trainers.prepare --inspect=FILE`. Public name: inspect."""
 
 from pathlib import Path
 
@@ -18,27 +15,27 @@ from datasets.pairs import to_example
 from emogan import audio, drawing, faces
 from emogan.config import MediaConfig
 from emogan.errors import MediaError
-from emogan.media import sounds
+from emogan.media import audio_streams
 from trainers.reports import plots
 
 
-def inspect(picture_path: Path, sound_path: Path, config: MediaConfig, output: Path) -> str:
-    """Draws the frame with all faces found in it, the aligned face and the spectrogram into a PNG file.
+def inspect(image_path: Path, audio_path: Path, config: MediaConfig, output: Path) -> str:
+    """Plots the frame with all detected faces, the aligned face and the spectrogram to a PNG file.
 
-    What cannot be made is replaced by the reason, so that a clip that a build rejects can be looked at too.
+    Works for rejected clips too: a part that cannot be computed is replaced by the reason.
 
     Args:
-        picture_path: a video or a still picture, perhaps a member of a zip archive.
-        sound_path: the file with the sound; may be `picture_path`.
-        config: how the pictures are made.
+        image_path: a video or a still image, optionally a member of a zip archive.
+        audio_path: the file with the audio; may be `image_path`.
+        config: media settings.
         output: the PNG file.
 
     Returns:
-        What a build would do with the clip, in one line.
+        The result for the clip in a build, in one line.
     """
-    clip = Clip(clip_id=picture_path.stem, speaker_id="", picture_path=picture_path, sound_path=sound_path)
+    clip = Clip(clip_id=image_path.stem, speaker_id="", image_path=image_path, audio_path=audio_path)
     contents, fault = read_contents(clip)
-    name = printable(picture_path.name)
+    name = printable(image_path.name)
     with plots.theme("light"):
         figure = Figure(figsize=(12, 4), dpi=110, layout="constrained")
         frame, face, spectrogram = figure.subplots(1, 3, width_ratios=(1.6, 1, 1.4))
@@ -51,13 +48,13 @@ def inspect(picture_path: Path, sound_path: Path, config: MediaConfig, output: P
             figure.suptitle(verdict, color="tab:red", parse_math=False)
             face.set_axis_off()
             _draw_frame(frame, clip, contents, None, config)
-            _draw_sound(spectrogram, clip, contents, config)
+            _draw_audio(spectrogram, clip, contents, config)
         else:
             example = to_example(clip, kept, config)
             verdict = (
                 f"{name}: frame {kept.frame_index} ({kept.frame_offset:+d} from the middle), confidence "
                 f"{kept.face_confidence:.3f}, face {kept.face_width:.0f} pixels wide, the largest "
-                f"of {kept.face_count}, {kept.invented_share:.1%} of it beyond the frame, "
+                f"of {kept.face_count}, {kept.invented_share:.1%} of the image outside the frame, "
                 f"{example['sound_seconds']:.2f} s, {example['level_dbfs']:.1f} dBFS"
             )
             figure.suptitle(verdict, parse_math=False)
@@ -72,33 +69,35 @@ def inspect(picture_path: Path, sound_path: Path, config: MediaConfig, output: P
 def _draw_frame(axes: Axes, clip: Clip, contents: dict[Path, bytes], index: int | None, config: MediaConfig) -> None:
     axes.set_axis_off()
     try:
-        picture = _frame(clip.picture_path, contents, index)
+        image = _frame(clip.image_path, contents, index)
     except (MediaError, KeyError) as error:
-        axes.text(0, 0.5, f"no picture: {getattr(error, 'detail', 'the file cannot be read')}", wrap=True)
+        axes.text(0, 0.5, f"no image: {getattr(error, 'detail', 'the file cannot be read')}", wrap=True)
         return
-    axes.imshow(picture)
-    found = faces.detect(picture, config.face)
-    for number, face in enumerate(found):
-        colour = "#00e5ff" if number == 0 else "#ffb300"  # the largest one is taken
+    axes.imshow(image)
+    detected = faces.detect(image, config.face)
+    for number, face in enumerate(detected):
+        colour = "#00e5ff" if number == 0 else "#ffb300"  # the first one is the largest, which is used
         axes.add_patch(Rectangle(face.box[:2], *face.box[2:], fill=False, color=colour))
         axes.plot(*face.landmarks.T, "+", color=colour)
-    axes.set_title(f"{picture.shape[1]} x {picture.shape[0]}, faces found: {len(found)}")
+    axes.set_title(f"{image.shape[1]} x {image.shape[0]}, {len(detected)} faces detected")
 
 
 def _frame(path: Path, contents: dict[Path, bytes], index: int | None) -> np.ndarray:
-    """The frame of that index, or the middle one."""
-    if path.suffix.lower() in media.STILL_PICTURE_SUFFIXES:
-        return media.read_picture(path, contents[path])
+    """The frame at an index, or the middle frame."""
+    if path.suffix.lower() in media.IMAGE_SUFFIXES:
+        return media.read_image(path, contents[path])
     with media.Video(path, contents[path]) as video:
         return next(video.frames([0 if index is None else index - video.middle]))[1]
 
 
-def _draw_sound(axes: Axes, clip: Clip, contents: dict[Path, bytes], config: MediaConfig) -> None:
+def _draw_audio(axes: Axes, clip: Clip, contents: dict[Path, bytes], config: MediaConfig) -> None:
     try:
-        samples, _ = sounds.read_sound(clip.sound_path, contents[clip.sound_path], config.spectrogram.sample_rate)
+        samples, _ = audio_streams.read_audio(
+            clip.audio_path, contents[clip.audio_path], config.spectrogram.sample_rate
+        )
     except (MediaError, KeyError) as error:
         axes.set_axis_off()
-        axes.text(0, 0.5, f"no sound: {getattr(error, 'detail', 'the file cannot be read')}", wrap=True)
+        axes.text(0, 0.5, f"no audio: {getattr(error, 'detail', 'the file cannot be read')}", wrap=True)
         return
     window = audio.centre(samples, config.spectrogram.clip_samples)
     drawing.draw_spectrogram(axes, audio.spectrogram(window, config.spectrogram).numpy(), config.spectrogram)

@@ -1,7 +1,4 @@
-"""Self-contained HTML pages from the templates, with pictures in them.
-
-Public names: render, picture, data_uri.
-"""
+"""Self-contained HTML pages with embedded images, from templates. Public names: render, image, data_uri."""
 
 import base64
 from collections.abc import Callable
@@ -15,7 +12,7 @@ from trainers.reports import plots
 
 
 def render(template: str, **values: Any) -> str:
-    """Fills in a template of trainers/reports/templates; text is escaped, and a value that is missing is an error."""
+    """Renders a template of trainers/reports/templates. Escapes text; a missing value is an error."""
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("trainers.reports"),
         autoescape=True,
@@ -26,8 +23,8 @@ def render(template: str, **values: Any) -> str:
     return environment.get_template(template).render(colours=plots.COLOURS, **values)
 
 
-def picture(draw: Callable[[], Figure], alt: str) -> dict[str, str]:
-    """A figure drawn for the light and for the dark page, as data URIs, with what it shows in words."""
+def image(draw: Callable[[], Figure], alt: str) -> dict[str, str]:
+    """Draws a figure in the light and the dark theme; returns data URIs by theme, and the alternative text as `alt`."""
     drawn = {"alt": alt}
     for name in plots.COLOURS:
         with plots.theme(name):
@@ -36,5 +33,5 @@ def picture(draw: Callable[[], Figure], alt: str) -> dict[str, str]:
 
 
 def data_uri(media_type: str, data: bytes) -> str:
-    """The data as an address that holds them."""
+    """Returns a data URI."""
     return f"data:{media_type};base64,{base64.b64encode(data).decode('ascii')}"

@@ -1,7 +1,7 @@
-"""Pictures of a run, by matplotlib's Agg renderer without pyplot's global state.
+"""Plots of a run, with matplotlib's Agg renderer and without pyplot's global state.
 
-Drawing: `draw_face`, `sample_figure`, `phases_figure`, `loss_curves`, `confusion`; single spectrograms: `emogan.drawing`.
-Inside `theme(...)` figures take the colours of a light or a dark page. `sample_grid` is all in one, for training.
+Public names: draw_face, sample_figure, phases_figure, loss_curves, confusion; sample_grid, which also saves its figure; theme.
+`emogan.drawing` plots single spectrograms.
 """
 
 import contextlib
@@ -24,12 +24,12 @@ COLOURS = {
     "light": {"paper": "#ffffff", "ink": "#22262b", "muted": "#5d6670", "line": "#d5dade", "accent": "#2f6db3"},
     "dark": {"paper": "#16191d", "ink": "#e4e7ea", "muted": "#9aa4ae", "line": "#3a4149", "accent": "#7fb2ea"},
 }
-"""Colours of the report's page and of the figures on it."""
+"""Colours of pages and their figures."""
 
 
 @contextlib.contextmanager
 def theme(name: str) -> Iterator[None]:
-    """Draw and render inside this context to have the colours `light` or `dark`."""
+    """Figures that are drawn and rendered within the context have the colours `light` or `dark`."""
     colours = COLOURS[name]
     ink, muted = dict.fromkeys(("text.color", "axes.titlecolor"), colours["ink"]), colours["muted"]
     muted_parts = dict.fromkeys(("axes.labelcolor", "xtick.labelcolor", "ytick.labelcolor"), muted)
@@ -37,12 +37,12 @@ def theme(name: str) -> Iterator[None]:
     paper = dict.fromkeys(("figure.facecolor", "axes.facecolor", "savefig.facecolor"), colours["paper"])
     settings = {"font.size": 9, "axes.titlesize": 9, **ink, **muted_parts, **lines, **paper}
     with matplotlib.rc_context(settings), warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Glyph ")  # boxes stand for letters that the font lacks
+        warnings.filterwarnings("ignore", message="Glyph ")  # letters missing in the font are drawn as boxes
         yield
 
 
 def draw_face(axes: Axes, face: np.ndarray, landmarks: np.ndarray) -> None:
-    """Draws a picture, uint8 [H, W, 3], with its five landmarks, float [5, 2] as (x, y) in pixels."""
+    """Draws an image, uint8 [H, W, 3], and its five landmarks, float [5, 2] as (x, y) in pixels."""
     axes.imshow(face)
     axes.plot(*landmarks.T, "+", markersize=6, color="#00e5ff", markeredgewidth=1.2)
     axes.set_axis_off()
@@ -51,13 +51,13 @@ def draw_face(axes: Axes, face: np.ndarray, landmarks: np.ndarray) -> None:
 def sample_grid(
     sources: np.ndarray, real: np.ndarray, generated: np.ndarray, draws: np.ndarray, names: Sequence[str], path: Path
 ) -> np.ndarray:
-    """Saves the light `sample_figure` as a PNG file at `path`, and returns the picture, uint8 [H, W, 3]."""
+    """Saves the light `sample_figure` as a PNG file, and returns the image, uint8 [H, W, 3]."""
     with theme("light"):
         canvas = FigureCanvasAgg(sample_figure(sources, real, generated, draws, names))
         canvas.draw()
-    picture = np.asarray(canvas.buffer_rgba())[..., :3].copy()
-    imsave(path, picture)
-    return picture
+    image = np.asarray(canvas.buffer_rgba())[..., :3].copy()
+    imsave(path, image)
+    return image
 
 
 def sample_figure(
@@ -68,36 +68,35 @@ def sample_figure(
     names: Sequence[str],
     labels: Sequence[int] | np.ndarray | None = None,
 ) -> Figure:
-    """Real faces, their real spectrograms, and what is generated from each face (as the paper's Figure 2); or the reverse.
-
-    Below, what other noises make of the first face.
+    """Plots faces, their real spectrograms and the spectrograms generated from each face, as in the paper's Figure 2; or the
+    reverse. The rows below show further draws from the first face.
 
     Args:
         sources: faces, uint8 [k, S, S, 3], or spectrograms, float [k, S, S, 1] in [-1, 1]; k >= 1.
-        real: the other kind.
-        generated: of that kind too, float [k, conditions, S, S, channels] in [-1, 1].
-        draws: generated from the first source, float [conditions, draws, S, S, channels]; perhaps of no draws.
-        names: of the conditions: the emotions, or the one word for what has none.
-        labels: the emotion of each clip, as an index of the conditions; the picture generated for it is framed.
+        real: targets of the other kind, in the same format.
+        generated: float [k, conditions, S, S, channels] in [-1, 1].
+        draws: further draws from the first source, float [conditions, draws, S, S, channels]; `draws` may be 0.
+        names: names of the conditions: the emotions, or one word if there is no condition.
+        labels: emotion of each clip, as an index of the conditions; its generated image is framed.
     """
-    columns = ("face" if sources.shape[-1] == 3 else "sound", "real", *names)
-    pictures = [(source, truth, *made) for source, truth, made in zip(sources, real, generated, strict=True)]
-    pictures += [(sources[0], None, *made) for made in draws.swapaxes(0, 1)]
-    rows = len(pictures)
+    columns = ("face" if sources.shape[-1] == 3 else "spectrogram", "real", *names)
+    images = [(source, target, *row) for source, target, row in zip(sources, real, generated, strict=True)]
+    images += [(sources[0], None, *row) for row in draws.swapaxes(0, 1)]
+    rows = len(images)
     figure = Figure(figsize=(1.25 * len(columns) + 0.4, 1.22 * rows + 0.45), dpi=DPI, layout="constrained")
     figure.get_layout_engine().set(w_pad=0.02, h_pad=0.02, wspace=0.02, hspace=0.02)
     grid = figure.subplots(rows, len(columns), squeeze=False)
     for row, cells in enumerate(grid):
-        for column, picture in enumerate(pictures[row]):
-            if picture is None:
+        for column, image in enumerate(images[row]):
+            if image is None:
                 cells[column].set_axis_off()
                 cells[column].text(0.5, 0.5, f"draw {row - len(sources) + 2}", ha="center", va="center")
                 continue
-            if picture.shape[-1] == 3:
-                cells[column].imshow(picture if picture.dtype == np.uint8 else np.clip((picture + 1) / 2, 0, 1))
+            if image.shape[-1] == 3:
+                cells[column].imshow(image if image.dtype == np.uint8 else np.clip((image + 1) / 2, 0, 1))
                 cells[column].set(xticks=[], yticks=[])
                 continue
-            draw_spectrogram(cells[column], picture)
+            draw_spectrogram(cells[column], image)
             if row < rows - 1:
                 cells[column].set(xlabel="", xticks=[])
             if column > 1:
@@ -111,10 +110,10 @@ def sample_figure(
 
 
 def loss_curves(lines: Sequence[Mapping[str, float]]) -> Figure:
-    """One panel per metric over the steps of one stage; validation (prefix `val_`) is a broken line in the same panel.
+    """Plots the metrics of a stage over its steps, one panel per metric, with validation (prefix `val_`) as a dashed line.
 
     Args:
-        lines: the stage's lines of metrics.jsonl: each has `step`, and numbers under the names of metrics.
+        lines: lines of the stage in metrics.jsonl: `step`, and values by metric name.
     """
     names = dict.fromkeys(name.removeprefix("val_") for line in lines for name in _metrics_of(line))
     columns = 4
@@ -128,17 +127,17 @@ def loss_curves(lines: Sequence[Mapping[str, float]]) -> Figure:
         axes.spines[["top", "right"]].set_visible(False)
         axes.grid(axis="y", linewidth=0.6)
     for axes in figure.axes[len(names) :]:
-        axes.set_axis_off()  # kept, so that the panels of every stage have one size
+        axes.set_axis_off()  # not removed, so that panels of all stages have the same size
     return figure
 
 
 def phases_figure(phases: Sequence[Phase]) -> Figure:
-    """What is trained when: a row for each network, a column for each stage, in the order of the run."""
+    """Plots the state of each network (row) in each stage (column)."""
     figure = Figure(figsize=(2.1 * len(phases) + 1.1, 0.32 * len(NETWORKS) + 0.75), dpi=DPI, layout="constrained")
     axes = figure.subplots()
     for column, phase in enumerate(phases):
         for network, state in phase.state.items():
-            row, trained = NETWORKS.index(network), state.startswith("trained")
+            row, trained = NETWORKS.index(network), state.startswith(("trained", "fine-tuned"))
             axes.barh(
                 row,
                 0.94,
@@ -170,7 +169,7 @@ def phases_figure(phases: Sequence[Phase]) -> Figure:
 
 
 def confusion(counts: np.ndarray, names: Sequence[str]) -> Figure:
-    """A confusion matrix, counts [true, predicted], shaded by the share of its row; `names` are the classes."""
+    """Plots a confusion matrix, int [true, predicted], shaded by the share of the row; `names` are the classes."""
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     figure = Figure(figsize=(3.7, 3.4), dpi=DPI, layout="constrained")
     axes = figure.subplots()
@@ -190,7 +189,7 @@ def _metrics_of(line: Mapping[str, object]) -> list[str]:
 
 
 def _draw_curve(axes: Axes, lines: Sequence[Mapping[str, float]], name: str, style: str) -> None:
-    """Draws one metric; the line is broken where steps start again, at another fold or after a resume."""
+    """Draws one metric; the line is interrupted where steps restart, as at the next training of a recogniser."""
     points = np.array([(line["step"], line[name]) for line in lines if name in line], dtype=float).reshape(-1, 2)
     restarts = np.flatnonzero(np.diff(points[:, 0]) <= 0) + 1
     steps, values = np.insert(points, restarts, np.nan, axis=0).T

@@ -1,19 +1,15 @@
-"""The figures of a run as a table: `Result`, `read_results`, `grouped`, `results_table`, and the paper's Table 1.
+"""The results of a run as a table, and the paper's Table 1. Public names: Result, read_results, grouped, results_table.
 
-A result is one line of a run's metrics.jsonl whose stage is `evaluate`. Its name says what it is: one that contains one of
-`_SHARES` is a share and shown in percent, one that contains `minus` has a sign.
+A result is a line of metrics.jsonl with stage `evaluate`.
 """
 
 import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-GROUPS = ("Recognition", "Generated quality", "Reference rows")
-"""Headings of the results, in the order of reading."""
-
-_REFERENCES = ("real_vs_real", "_real", "class_mean", "shuffled")
-_MEASURES = ("accuracy", "uar", "f1")
-_SHARES = (*_MEASURES, "share", "certainty", "explained", "precision", "recall", "coverage")
+RECOGNITION, QUALITY, REFERENCE = "recognition", "quality", "reference"
+GROUPS = {RECOGNITION: "Recognition", QUALITY: "Generated quality", REFERENCE: "Reference rows"}
+"""Groups of results and their headings, in order."""
 _ACRONYMS = {"fid": "FID", "is": "IS", "kid": "KID", "ssim": "SSIM", "uar": "UAR", "f1": "F1", "gan": "GAN"}
 
 PAPER_COLUMNS = ("accuracy %", "FID", "IS", "SSIM")
@@ -29,22 +25,28 @@ PAPER_TABLE_1: Mapping[str, Mapping[str, tuple[float, ...]]] = {
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Result:
-    """One figure of an evaluation.
+    """One metric of an evaluation.
 
     Attributes:
-        name: what was measured, in snake_case.
-        value: the figure; shares lie in [0, 1]. None where it was not measured, for the reason in `about`.
-        n: the number of items it was computed on.
-        about: what was compared, in words.
-        on: the features it was computed on, if any.
-        low: lower end of its 95% interval, if there is one.
-        high: upper end of it.
-        deviation: its standard deviation over the trainings that it is a mean of, if there are several.
+        name: name of the metric, in snake_case.
+        value: value of the metric; shares are in [0, 1]. None if it was not measured, for the reason in `about`.
+        n: number of items that it was computed on.
+        group: one of `GROUPS`.
+        is_share: whether it is shown in percent.
+        is_difference: whether it is shown with a sign; shares then in points.
+        about: description, in words.
+        on: features that it was computed on, if any.
+        low: lower end of its 95% interval, if any.
+        high: upper end of its 95% interval, if any.
+        deviation: standard deviation over several trainings, of which `value` is the mean.
     """
 
     name: str
     value: float | None
     n: int
+    group: str = QUALITY
+    is_share: bool = False
+    is_difference: bool = False
     about: str = ""
     on: str = ""
     low: float | None = None
@@ -58,17 +60,8 @@ class Result:
         return words[:1].upper() + words[1:]
 
     @property
-    def group(self) -> str:
-        """The one of `GROUPS` that it is shown under."""
-        if any(mark in self.name for mark in _REFERENCES):
-            return GROUPS[2]
-        is_recognition = self.name.endswith(_MEASURES) or "minus" in self.name
-        is_recognition = is_recognition and not self.name.startswith(("requested", "generated", "ssim"))
-        return GROUPS[0] if is_recognition else GROUPS[1]
-
-    @property
     def shown(self) -> str:
-        """The figure as text, with its unit and deviation."""
+        """The value as text, with unit and deviation."""
         if self.value is None:
             return "not measured"
         if self.deviation is None:
@@ -77,41 +70,33 @@ class Result:
 
     @property
     def interval(self) -> str:
-        """Its 95% interval as text; empty if there is none."""
+        """The 95% interval as text; empty if there is none."""
         if self.low is None or self.high is None:
             return ""
         return f"{self._show(self.low, unit=False)} to {self._show(self.high)}"
 
-    @property
-    def _is_share(self) -> bool:
-        return any(mark in self.name for mark in _SHARES)
-
-    @property
-    def _is_difference(self) -> bool:
-        return "minus" in self.name
-
     def _show(self, value: float, unit: bool = True) -> str:
-        sign = "+" if self._is_difference else ""
-        if not self._is_share:
+        sign = "+" if self.is_difference else ""
+        if not self.is_share:
             return f"{value:{sign}.4g}"
         return f"{100 * value:{sign}.1f}" + (" points" if sign else "%") * unit
 
 
 def read_results(lines: Iterable[Mapping[str, Any]]) -> list[Result]:
-    """The results among the lines of a metrics.jsonl; one measured again replaces the earlier one."""
+    """The results among the lines of a metrics.jsonl; a repeated measurement replaces the earlier one."""
     names = [field.name for field in dataclasses.fields(Result)]
-    found = [Result(**{k: line[k] for k in names if k in line}) for line in lines if line.get("stage") == "evaluate"]
-    return list({(result.name, result.about, result.on): result for result in found}.values())
+    results = [Result(**{k: line[k] for k in names if k in line}) for line in lines if line.get("stage") == "evaluate"]
+    return list({(result.name, result.about, result.on): result for result in results}.values())
 
 
 def grouped(results: Sequence[Result]) -> dict[str, list[Result]]:
-    """The results under each of `GROUPS`; groups without any are left out."""
-    groups = {group: [result for result in results if result.group == group] for group in GROUPS}
-    return {group: members for group, members in groups.items() if members}
+    """The results by heading of `GROUPS`; omits empty groups."""
+    groups = {heading: [result for result in results if result.group == name] for name, heading in GROUPS.items()}
+    return {heading: members for heading, members in groups.items() if members}
 
 
 def results_table(results: Sequence[Result]) -> str:
-    """The results as aligned plain text for a terminal, one line each under the headings of their groups."""
+    """The results as aligned plain text for a terminal, one line each, by group."""
     if not results:
         return "no results yet\n"
     head = ("", "value", "95% interval", "n", "computed on")
@@ -119,8 +104,8 @@ def results_table(results: Sequence[Result]) -> str:
     widths = [max(len(row[column]) for row in (head, *cells.values())) for column in range(len(head))]
 
     def line(row: Sequence[str]) -> str:
-        name, *figures, on = row
-        aligned = (figure.rjust(width) for figure, width in zip(figures, widths[1:-1], strict=True))
+        name, *values, on = row
+        aligned = (value.rjust(width) for value, width in zip(values, widths[1:-1], strict=True))
         return "  ".join((name.ljust(widths[0]), *aligned, on)).rstrip()
 
     lines = [line(head)]

@@ -1,1 +1,1 @@
-"""What a run is, and the loop that trains: settings, folder, data, checkpoints, devices."""
+"""The parts of a run: settings, folder, data, devices, checkpoints, and the training loop."""

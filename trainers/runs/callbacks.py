@@ -1,4 +1,4 @@
-"""What happens during `trainers.runs.training.fit` beside training. Public names: Watch, Recorder, ProgressBar."""
+"""Keras callbacks of `trainers.runs.training.fit`. Public names: Watch, Recorder, ProgressBar."""
 
 import math
 import time
@@ -13,17 +13,17 @@ from emogan.errors import Diverged
 from trainers.runs.checkpoints import Checkpoints
 from trainers.runs.folder import RunFolder, log
 
-SHOWN_FIGURES = 6
-"""Figures in an interval's line on the terminal; metrics.jsonl has all."""
+SHOWN_METRICS = 6
+"""Maximum number of metrics in an interval's log line; metrics.jsonl has all."""
 
 OnInterval = Callable[[int, dict[str, float]], None]
 
 
 class Watch(tf.keras.callbacks.Callback):
-    """Counts steps; stops where a figure is not a number, or where it is asked to, with a checkpoint of that step.
+    """Counts steps. Stops if a metric is not finite; or on request, after saving a checkpoint of that step.
 
     Attributes:
-        step: steps done.
+        step: number of steps done.
     """
 
     def __init__(self, stage: str, first_step: int, checkpoints: Checkpoints, request: StopRequest) -> None:
@@ -32,16 +32,16 @@ class Watch(tf.keras.callbacks.Callback):
         self._stage, self._checkpoints, self._request = stage, checkpoints, request
 
     def on_train_batch_end(self, batch: int, logs: dict[str, float]) -> None:
-        """Looks at the figures, and whether to stop."""
+        """Checks the metrics, and whether a stop is requested."""
         self.step += 1
         check_finite(self._stage, self.step, logs)
         if self._request.number:
             self._checkpoints.save(self.step)
-            self._request.check(f"{self._stage} at step {self.step}, which is kept")
+            self._request.check(f"{self._stage} at step {self.step}, which is saved")
 
 
 class Recorder(tf.keras.callbacks.Callback):
-    """At the end of an interval: a line for people and one of metrics.jsonl, TensorBoard, `on_interval`, and the checkpoint."""
+    """At the end of each interval: writes the log line, metrics.jsonl and TensorBoard, calls `on_interval`, and saves."""
 
     def __init__(
         self,
@@ -62,15 +62,15 @@ class Recorder(tf.keras.callbacks.Callback):
         self._writer = run.summary_writer(stage)
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
-        """Forgets the times of the last interval."""
+        """Resets the step times."""
         self._step_times: list[float] = []
 
     def on_train_batch_end(self, batch: int, logs: dict[str, float]) -> None:
-        """Notes when the step ended."""
+        """Records the end time of the step."""
         self._step_times.append(time.monotonic())
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:
-        """Does all that this class is for."""
+        """Records the interval and saves the checkpoints."""
         step, values = self._watch.step, {name: float(value) for name, value in logs.items()}
         check_finite(self._stage, step, values)
         if self._best_by and self._sign * values[self._best_by] > self._best:
@@ -87,14 +87,14 @@ class Recorder(tf.keras.callbacks.Callback):
 
     def _line(self, step: int, values: dict[str, float]) -> str:
         times, left = self._step_times, self._settings.steps - step
-        # The first step is left out: in it the graph is traced.
+        # Excludes the first step, which traces the graph.
         seconds = (times[-1] - times[0]) / (len(times) - 1) if len(times) > 1 else math.nan
-        ending = (time.monotonic() - times[-1]) / self._settings.interval  # validation, pictures, checkpoint
+        ending = (time.monotonic() - times[-1]) / self._settings.interval  # validation, images, checkpoint
         speed = self._settings.batch_size / seconds
         left_text = f"{tqdm.format_interval(left * (seconds + ending))} left" if len(times) > 1 else "? left"
         shown = {name: value for name, value in values.items() if name.endswith("loss") or name == self._best_by}
-        figures = "  ".join(f"{name} {value:.3g}" for name, value in list(shown.items())[:SHOWN_FIGURES])
-        return f"{self._stage} {step:,} of {self._settings.steps:,}  {speed:.1f} images/s  {left_text}  {figures}"
+        metrics = "  ".join(f"{name} {value:.3g}" for name, value in list(shown.items())[:SHOWN_METRICS])
+        return f"{self._stage} {step:,} of {self._settings.steps:,}  {speed:.1f} images/s  {left_text}  {metrics}"
 
 
 class ProgressBar(tf.keras.callbacks.Callback):
@@ -107,19 +107,19 @@ class ProgressBar(tf.keras.callbacks.Callback):
         )
 
     def on_train_batch_end(self, batch: int, logs: dict[str, float]) -> None:
-        """Moves on by a step."""
+        """Advances the bar by one step."""
         self._bar.update()
 
     def close(self) -> None:
-        """Leaves the bar on the terminal as it is."""
+        """Closes the bar; it stays on the terminal."""
         self._bar.close()
 
 
 def check_finite(stage: str, step: int, values: dict[str, float]) -> None:
-    """Raises Diverged where a figure is not a number."""
+    """Raises Diverged if a metric is NaN or infinite."""
     broken = [name for name, value in values.items() if not math.isfinite(value)]
     if broken:
         raise Diverged(
-            f"{stage}: {', '.join(broken)} is not a number at step {step}; the checkpoints before it are kept. Lower "
-            "--learning_rate, then take another --run_dir"
+            f"{stage}: {', '.join(broken)} is NaN or infinite at step {step}; earlier checkpoints are kept. Use a lower "
+            "--learning_rate and another --run_dir"
         )

@@ -1,6 +1,6 @@
-"""Processes that train together never wait for ever for one that is not there: `meet`, `lost_ones_named`, `waiting_for_chief`.
+"""Detects missing and lost processes of a run on several hosts. Public names: meet, lost_ones_named, waiting_for_chief.
 
-TensorFlow itself waits an hour for processes that do not come, and cannot be stopped in that time.
+TensorFlow itself waits an hour for a missing process, and cannot be stopped during that time.
 """
 
 import contextlib
@@ -15,30 +15,28 @@ import tensorflow as tf
 from emogan.errors import UserError
 
 MEETING_SECONDS = 600.0
-"""For all processes to come, from the start of the first."""
+"""Maximum time that a process waits for all processes to start."""
 SILENCE_SECONDS = 60.0
-"""After which a chief that does not answer is lost. (In training TensorFlow tells after 10.)"""
+"""Time without an answer after which the chief counts as lost. (During training, TensorFlow reports it after 10 s.)"""
 _PAUSE, _LOOK_SECONDS = 0.2, 10.0
-_AGAIN = (
-    "look at what was said there, and start the same command on all hosts again: it goes on from the last checkpoint"
-)
+_AGAIN = "see its output, and start the same command on all hosts again: it resumes from the last checkpoint"
 _LOST = (
     tf.errors.UnavailableError, tf.errors.DeadlineExceededError, tf.errors.AbortedError, tf.errors.CancelledError,
 )  # fmt: skip
 
 
 def meet(hosts: Sequence[str], index: int) -> None:
-    """Waits until the processes of all hosts are there; a signal ends it.
+    """Waits until the processes of all hosts have started; a signal interrupts it.
 
-    The first one listens at its address; the others call it and say who they are. When all have, it lets them go, and the
-    ports are TensorFlow's.
+    The first process listens at its address; the others connect to it and identify themselves. When all are connected, it
+    releases them, and the ports are free for TensorFlow.
 
     Args:
-        hosts: the addresses, as `host:port`.
-        index: which of them is this process.
+        hosts: addresses of the processes, as `host:port`.
+        index: index of this process.
 
     Raises:
-        UserError: where they are not together after MEETING_SECONDS.
+        UserError: if a process is missing after MEETING_SECONDS.
     """
     deadline = time.monotonic() + MEETING_SECONDS
     if index:
@@ -61,12 +59,12 @@ def _gather(hosts: Sequence[str], deadline: float) -> None:
             with contextlib.suppress(OSError):
                 caller = opened.enter_context(server.accept()[0])
                 caller.settimeout(1.0)
-                host = known.get(caller.recv(64))  # else it is a stranger
+                host = known.get(caller.recv(64))  # None for another client
                 present |= {host: caller} if host else {}
             present = {host: caller for host, caller in present.items() if _is_there(caller)}
             if time.monotonic() > deadline:
                 missing = ", ".join(sorted({*known.values()} - present.keys()))
-                raise UserError(_not_met(f"{missing} did not come to {hosts[0]}"))
+                raise UserError(_not_met(f"{missing} did not connect to {hosts[0]}"))
         for caller in present.values():
             with contextlib.suppress(OSError):
                 caller.sendall(b"go")
@@ -80,9 +78,9 @@ def _listen(host: str, deadline: float) -> socket.socket:
             return socket.create_server(
                 ("", port), family=socket.AF_INET6 if dual else socket.AF_INET, dualstack_ipv6=dual
             )
-        except OSError as error:  # the process of an earlier start may not have ended yet
+        except OSError as error:  # the process of an earlier start may still be ending
             if time.monotonic() > deadline:
-                raise UserError(_not_met(f"port {port} cannot be listened at ({error})")) from error
+                raise UserError(_not_met(f"port {port} could not be opened ({error})")) from error
             time.sleep(_PAUSE)
 
 
@@ -112,19 +110,19 @@ def _call(hosts: Sequence[str], index: int, deadline: float) -> None:
             if answer == b"go":
                 return
         time.sleep(_PAUSE)
-    raise UserError(_not_met(f"{hosts[0]} did not call for {hosts[index]} to begin"))
+    raise UserError(_not_met(f"{hosts[0]} did not release {hosts[index]}"))
 
 
 def _not_met(what: str) -> str:
     return (
-        f"{what} within {MEETING_SECONDS:.0f} s; start the same command on all hosts, each with its own index in the same "
-        "TF_CONFIG, and look whether they reach each other"
+        f"{what} within {MEETING_SECONDS:.0f} s; start the same command on all hosts, with the same cluster and its own index "
+        "in each TF_CONFIG, and check that they can reach each other"
     )
 
 
 @contextlib.contextmanager
 def lost_ones_named(hosts: Sequence[str], index: int) -> Iterator[None]:
-    """While it lasts, what TensorFlow says of a process that was lost is a UserError that names it."""
+    """Converts TensorFlow's errors about a lost process, within the context, to a UserError that names the process."""
     try:
         yield
     except tf.errors.OpError as error:
@@ -132,13 +130,13 @@ def lost_ones_named(hosts: Sequence[str], index: int) -> Iterator[None]:
             raise
         tasks = {int(number) for number in re.findall(r"/job:worker(?:/replica:0)?/task:(\d+)", str(error))} - {index}
         names = ", ".join(hosts[number] for number in sorted(tasks) if number < len(hosts)) or "another process"
-        raise UserError(f"{names} of this run ended or did not answer any more; {_AGAIN}") from error
+        raise UserError(f"{names} of this run ended or stopped answering; {_AGAIN}") from error
 
 
 def waiting_for_chief(hosts: Sequence[str], index: int) -> Callable[[], None]:
-    """What a process does again and again while it waits for what the chief does alone: a pause, and at times a look at it.
+    """Returns a function to call repeatedly while the chief works alone: it pauses, and from time to time checks the chief.
 
-    The function that it gives raises UserError where the chief is silent for SILENCE_SECONDS.
+    The function raises UserError if the chief does not answer for SILENCE_SECONDS.
     """
     looked, misses = time.monotonic(), 0
 
@@ -158,7 +156,7 @@ def waiting_for_chief(hosts: Sequence[str], index: int) -> Callable[[], None]:
 
 
 def _answers(host: str) -> bool:
-    """Whether the TensorFlow there answers; a process that was stopped does not, though its port is open."""
+    """Whether TensorFlow answers at an address; a suspended process does not, although its port is open."""
     options = [("grpc.enable_http_proxy", 0), ("grpc.use_local_subchannel_pool", 1)]
     with grpc.insecure_channel(host, options) as channel:
         try:

@@ -1,11 +1,11 @@
-"""The settings of a whole run: `RunConfig`, what each of them can be, `DEFAULTS`, and `recipe`, a generator's own."""
+"""The settings of a whole run: `RunConfig`, the choices for each setting, `DEFAULTS`, and `recipe`, defaults by generator."""
 
 import dataclasses
 from collections.abc import Collection, Mapping
 from typing import Any
 
 from emogan.config import (
-    CONTROLS,
+    ABLATIONS,
     PRESETS,
     SELECTIONS,
     STRONG,
@@ -18,31 +18,31 @@ from emogan.config import (
 )
 from emogan.errors import check
 
-FORMAT = 7
-"""Of what a run folder and a saved network hold; another one is refused."""
+FORMAT = 8
+"""Version of the contents of run folders and saved networks; others are refused."""
 SCHEDULES = ("progressive", "moderate", "none")
-"""Pretraining then calibration; calibration from scratch; or no GAN at all, but the recognisers of real spectrograms alone."""
+"""Pretraining then calibration; calibration from scratch; or no GAN, only recognisers of real spectrograms."""
 CONDITIONS = ("label", "face")
 """Supervised, or semi-supervised."""
-TAKEN_OVER = ("generator_and_discriminator", "generator", "encoder")
-"""What calibration can take over from pretraining; the encoder is G's way down."""
+TRANSFERS = ("generator_and_discriminator", "generator", "encoder")
+"""Networks that calibration can transfer from pretraining; the encoder is the downsampling half of G."""
 REQUESTS = ("own", "all", "lot")
-"""What emotions are generated from a clip."""
+"""Emotions to generate from a clip."""
 DRAWN_FROM = ("labelled", "unlabelled")
-"""What clips something is generated from for the recognisers."""
+"""Clips to generate from for the recognisers."""
 TARGETS = ("requests", "readings")
-"""What recognisers learn of a generated example."""
+"""Targets of generated examples in the training of recognisers."""
 PRESET = "64"
-"""The preset of a run where none is named."""
+"""The default preset."""
 MOST_UNLABELLED = 2_048
-"""Unlabelled clips of which something is generated at most; they lie in random order."""
+"""Maximum number of unlabelled clips to generate from; they are stored in random order."""
 LEFT_OUT = "left_out"
-"""As `pretrain_dataset`: the speakers of the training folds that are not trained on, without their labels."""
+"""Value of `pretrain_dataset`: the speakers of the training folds that `train_speakers` leaves out, without their labels."""
 _LOSS = LossConfig()
 _PRETRAIN, _CALIBRATE = TrainConfig(steps=100_000), TrainConfig(steps=50_000)
 _RECOGNISE = TrainConfig(steps=5_000, batch_size=32, learning_rate=1e-3, beta_1=0.9)
 SEED_STEP = 1_000
-"""Between the seeds of a recogniser's trainings, so that those of runs with other seeds are others."""
+"""Step between the seeds of a recogniser's trainings, so that runs with nearby seeds share none."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -50,49 +50,52 @@ class RunConfig:
     """A whole run of `trainers.progressive`: pretrain, calibrate, evaluate, export.
 
     Attributes:
-        pretrain_dataset: the unlabelled dataset of the first stage; the variant of its size, unless `name/variant` says it; or
-            `LEFT_OUT`.
-        dataset: the labelled dataset of calibration and evaluation.
-        test_fold: the fold of speakers that is held out; the next one is for validation, the others for training.
+        pretrain_dataset: unlabelled dataset of pretraining, in the variant of the preset's size unless given as
+            `name/variant`; or `LEFT_OUT`.
+        dataset: labelled dataset of calibration and evaluation.
+        test_fold: the test fold of speakers; the next fold is for validation, the others for training.
         schedule: one of `SCHEDULES`.
-        pretrained: where a progressive run takes its start from, instead of pretraining: a stage of another run,
-            `<run_dir>/pretrain` or `<run_dir>/calibrate`; empty where it pretrains itself.
-        condition: where c comes from: the `label`, or the probabilities that f_S reads in the `face` (in what G sees, that is:
-            in the sound, where faces are made from it), which then also are what Q learns.
-        use_classifier: whether Q takes part in calibration.
-        take_over: one of `TAKEN_OVER`; what is not taken over starts at random. Without effect on a moderate run.
-        freeze_encoder: whether calibration leaves G's way down as it was taken over.
-        keep: one of `SELECTIONS`: the weights that a GAN stage hands on; the best figure is the validation L1 distance.
-        model, loss: see there.
-        pretrain, calibrate: the two stages of GAN training.
-        recognise: the training of f_S and of all recognisers, which have equally many updates.
-        recognise_seeds: trainings of each recogniser, over which figures are averaged; see `recogniser_seeds`.
-        strong: how the strong recogniser is regularised; the bare one has `emogan.config.BARE`.
-        generated_share: share of generated examples in each batch that has some. Our choice.
-        draws: how many are generated from each face and condition, by different noise.
-        draw_from: one of `DRAWN_FROM`: of whose clips something is generated: the training speakers', or unlabelled ones.
-        requests: one of `REQUESTS`: what is asked for: the clip's `own` c (of an unlabelled one what f_S reads in it), `all`
-            emotions, or one by `lot` for each draw.
-        revoice: whether the noise is the code of the clip's own target, so that it is said again in another emotion.
-        face_certainty: where f_S reads c: the probability from which the likeliest emotion counts as the label; clips of which
-            it is less sure have none. It is a probability by temperature (see `trainers.runs.readings`), so that an f_S that is
-            as often wrong as right is no surer than that. 0 for the probabilities as they are, which is the paper's way.
-        generated_alone: whether a recogniser is also trained on generated examples alone.
-        generated_weight: of a generated example in the recognisers' loss; that of a real one is 1.
-        generated_until: share of the updates after which batches are real ones alone.
-        generated_targets: one of `TARGETS`: what a generated example's target is: what was asked for, or what recognisers read
-            in it that do not know the speaker.
-        generated_filter: whether only those are used in which these recognisers find what was asked for.
+        pretrained: a stage of another run to start from instead of pretraining, `<run_dir>/pretrain` or `<run_dir>/calibrate`;
+            empty if the run pretrains itself.
+        condition: source of the condition c and target of Q: the `label`, or the probabilities that f_S predicts from the
+            `face` (from the spectrogram, if faces are generated).
+        use_classifier: whether calibration uses Q.
+        transfer: one of `TRANSFERS`; other weights start at random. No effect on a moderate run.
+        freeze_encoder: whether calibration freezes G's transferred encoder.
+        select_weights: one of `SELECTIONS`: the weights that a GAN stage hands on; best is by the validation L1 distance.
+        model, loss: see `ModelConfig` and `LossConfig`.
+        pretrain, calibrate: training of the two GAN stages.
+        recognise: training of f_S and of all recognisers, with the same number of updates for each.
+        recognise_seeds: number of trainings of each recogniser, over which metrics are averaged; see `recogniser_seeds`.
+        strong: regularisation of the strong recogniser; that of the bare one is `emogan.config.BARE`.
+        generated_share: share of generated examples in each batch that mixes real and generated ones. Our choice.
+        draws: number of examples generated from each face and condition, each from other noise.
+        draw_from: one of `DRAWN_FROM`: generate from clips of the training speakers or from unlabelled ones.
+        requests: one of `REQUESTS`: the condition to generate: the clip's `own` (of an unlabelled clip, the prediction of
+            f_S), `all` emotions, or a random one for each draw (`lot`).
+        revoice: whether the noise is the code of the clip's own target, which converts the clip to another emotion.
+        face_certainty: with predictions of f_S: minimum probability at which the most likely emotion is used as the label;
+            other clips have none. The probability is calibrated by temperature (see `trainers.runs.readings`), so that an f_S
+            that is right half of the time is 50% certain. 0 uses the probabilities as they are, as in the paper.
+        generated_alone: whether to also train a recogniser on generated examples alone.
+        generated_weight: weight of a generated example in the recognisers' loss; that of a real one is 1.
+        generated_until: share of the updates after which batches are all real.
+        generated_targets: one of `TARGETS`: the target of a generated example: the requested emotion, or the probabilities
+            predicted by recognisers that never saw its speaker.
+        generated_filter: whether to discard examples for which these recognisers do not predict the requested emotion.
         train_speakers: number of training speakers, chosen by the seed of calibration; 0 for all.
-        unlabelled_share: share of each batch of calibration that comes from the unlabelled dataset, with the null condition.
-        balance_classes: whether calibration draws all classes equally often.
-        flip_faces: whether every other face that G is trained on, by chance, is mirrored left to right.
-        vary_faces: whether these faces are moved and made lighter or darker by chance.
-        oracle: whether recognisers are also trained with real labelled clips of the speakers that `train_speakers` leaves out,
-            in the place of generated ones: what perfect generation would bring.
-        inception: where Inception is loaded from, for FID, KID and IS on its features too: an address at TF-Hub, or a folder.
-        control: one of `CONTROLS`: G sees another clip's face, or a blank one; or the condition is another clip's.
+        unlabelled_share: share of each calibration batch from the unlabelled dataset, with the null condition.
+        balance_classes: whether calibration samples all classes equally often.
+        flip_faces: whether G's training faces are mirrored at random, with probability 0.5.
+        vary_faces: whether G's training faces are randomly shifted and changed in brightness and contrast.
+        oracle: whether to also train recognisers with real labelled clips of the speakers that `train_speakers` leaves out,
+            instead of generated ones: the gain of perfect generation.
+        inception: source of Inception for additional FID, KID and IS: a TF-Hub address or a folder.
+        ablation: one of `ABLATIONS`: G sees another clip's face, or a blank one; or the condition is another clip's.
         format: `FORMAT` of the version that wrote it.
+
+    Raises:
+        UserError: if a setting is invalid, or settings contradict each other.
     """
 
     pretrain_dataset: str = "voxceleb_av"
@@ -102,9 +105,9 @@ class RunConfig:
     pretrained: str = ""
     condition: str = "label"
     use_classifier: bool = True
-    take_over: str = "generator_and_discriminator"
+    transfer: str = "generator_and_discriminator"
     freeze_encoder: bool = False
-    keep: str = "last"
+    select_weights: str = "last"
     model: ModelConfig
     loss: LossConfig = _LOSS
     pretrain: TrainConfig = _PRETRAIN
@@ -130,33 +133,33 @@ class RunConfig:
     vary_faces: bool = False
     oracle: bool = False
     inception: str = ""
-    control: str = "none"
+    ablation: str = "none"
     format: int = FORMAT
 
     @classmethod
     def from_preset(cls, preset: str = PRESET, **settings: Any) -> "RunConfig":
-        """The settings that `python -m trainers.progressive --preset=...` makes of the same flags.
+        """Returns the settings of `python -m trainers.progressive --preset=...` with the same flags.
 
         Args:
             preset: one of `emogan.config.PRESETS`.
-            settings: others than `DEFAULTS`, by name; None stands for the default.
+            settings: settings that differ from `DEFAULTS`, by flag name; None stands for the default.
 
         Raises:
-            UserError: where there is no such preset or setting, or they contradict each other.
+            UserError: if a name is unknown, or the settings contradict each other.
         """
         unknown = sorted(settings.keys() - DEFAULTS.keys())
-        check(not unknown, f"there is no setting {', '.join(unknown)}; the names are those of the flags")
-        check(preset in PRESETS, f"there is no preset {preset}; the presets are {', '.join(PRESETS)}")
+        check(not unknown, f"unknown setting {', '.join(unknown)}; settings have the names of the flags")
+        check(preset in PRESETS, f"preset is {preset!r}; it must be one of {', '.join(PRESETS)}")
         given = {name: value for name, value in settings.items() if value is not None}
         values = {**DEFAULTS, **given}
-        values |= {name: value for name, value in _usual(values, given).items() if name not in given}
+        values |= {name: value for name, value in _recipe_for(values, given).items() if name not in given}
 
         def of(kind: Any) -> dict[str, Any]:
             return {field.name: values[field.name] for field in dataclasses.fields(kind) if field.name in values}
 
         def stage(name: str) -> TrainConfig:
             shared = ("interval", "seed") if name == "recognise" else _SHARED
-            own = {key: values[f"{name}_{key}"] for key in _OF_STAGES[name]}
+            own = {key: values[f"{name}_{key}"] for key in _STAGE_SETTINGS[name]}
             return dataclasses.replace(getattr(cls, name), **{key: values[key] for key in shared}, **own)
 
         return cls(
@@ -169,13 +172,13 @@ class RunConfig:
             strong=RecogniserConfig(
                 augment=AugmentConfig(**of(AugmentConfig)),
                 balance_classes=values["balance_classes"],
-                **{name: values[f"recognise_{name}"] for name in _REGULARISED},
+                **{name: values[f"recognise_{name}"] for name in _REGULARISATION},
             ),
         )
 
     @property
     def pretrains(self) -> bool:
-        """Whether the run has a first stage of its own."""
+        """Whether the run has a stage of pretraining."""
         return self.starts_from_pretraining and not self.pretrained
 
     @property
@@ -201,23 +204,23 @@ class RunConfig:
 
     @property
     def draws_each(self) -> int:
-        """How many are generated from each clip and emotion: one where the clip's code, and not noise, is G's."""
+        """Number of examples generated from each clip and emotion: one if G gets the clip's code instead of noise."""
         return 1 if self.revoice else self.draws
 
     @property
     def judges_draws(self) -> bool:
-        """Whether the run has recognisers that judge what is generated; see `trainers.stages.judging`."""
+        """Whether the run has recognisers that judge generated examples; see `trainers.stages.judging`."""
         return self.schedule != "none" and (self.generated_filter or self.generated_targets == "readings")
 
     @property
     def calibration_loss(self) -> LossConfig:
-        """The losses of calibration: where no clip has its own face, D is shown none as another's."""
-        spoilt = self.control in ("no_face", "shuffled_faces")
-        return dataclasses.replace(self.loss, lambda_mismatch=0.0) if spoilt else self.loss
+        """The losses of calibration: without mismatched pairs for D if an ablation replaces all faces."""
+        without_faces = self.ablation in ("no_face", "shuffled_faces")
+        return dataclasses.replace(self.loss, lambda_mismatch=0.0) if without_faces else self.loss
 
     @property
     def unlabelled_examples(self) -> int:
-        """How many of each batch of calibration have no label."""
+        """Number of unlabelled examples in each calibration batch."""
         return round(self.unlabelled_share * self.calibrate.batch_size)
 
     @property
@@ -226,103 +229,103 @@ class RunConfig:
         return [self.recognise.seed + SEED_STEP * n for n in range(self.recognise_seeds)]
 
     def with_generator(self, generator: str) -> "RunConfig":
-        """The same run with another generator, and with the settings that are that one's own; see `recipe`."""
-        usual = recipe(generator, pretrains=self.pretrains, direction=self.model.direction) | {"generator": generator}
+        """The same run with another generator and the settings of its `recipe`."""
+        values = recipe(generator, pretrains=self.pretrains, direction=self.model.direction) | {"generator": generator}
 
         def of(part: Any) -> Any:
             names = {field.name for field in dataclasses.fields(part)}
-            return dataclasses.replace(part, **{name: value for name, value in usual.items() if name in names})
+            return dataclasses.replace(part, **{name: value for name, value in values.items() if name in names})
 
         changed = {name: of(getattr(self, name)) for name in ("model", "loss", "pretrain", "calibrate")}
         return dataclasses.replace(of(self), **changed)
 
     def differences_from(self, other: "RunConfig") -> str:
-        """The settings in which it differs from another run, as `name: this, other`; where the formats or the generators
-        differ that alone, since most of the others follow from it."""
-        kinds = {"format": (self.format, other.format), "generator": (self.model.generator, other.model.generator)}
-        of_other_kind = (f"{name}: {ours}, {theirs}" for name, (ours, theirs) in kinds.items() if ours != theirs)
-        return next(of_other_kind, differences(self, other))
+        """The settings that differ from those of another run, as `name: this, other`; only the format or the generator if it
+        differs, since most other differences follow from it."""
+        first = {"format": (self.format, other.format), "generator": (self.model.generator, other.model.generator)}
+        different = (f"{name}: {this}, {that}" for name, (this, that) in first.items() if this != that)
+        return next(different, differences(self, other))
 
     def __post_init__(self) -> None:
         choices = {
             "schedule": SCHEDULES,
             "condition": CONDITIONS,
-            "take_over": TAKEN_OVER,
-            "keep": SELECTIONS,
+            "transfer": TRANSFERS,
+            "select_weights": SELECTIONS,
             "requests": REQUESTS,
             "draw_from": DRAWN_FROM,
             "generated_targets": TARGETS,
-            "control": CONTROLS,
+            "ablation": ABLATIONS,
         }
         for name, values in choices.items():
             value = getattr(self, name)
             check(value in values, f"{name} is {value!r}; it must be one of {', '.join(values)}")
         check(
             not self.freeze_encoder or self.schedule == "progressive",
-            "freeze_encoder needs an encoder that was pretrained; leave it out, or take schedule progressive",
+            "freeze_encoder needs a pretrained encoder; omit it, or give schedule progressive",
         )
         check(
             not self.pretrained or self.starts_from_pretraining,
-            "pretrained needs schedule progressive, or a recogniser that starts from D; leave it out, or take one of them",
+            "pretrained has no effect; omit it, or give schedule progressive or recognise_start discriminator",
         )
         check(
-            not self.control.startswith("shuffled") or self.calibrate.batch_size - self.unlabelled_examples > 1,
-            f"control {self.control} shuffles the labelled examples of a batch, and there is one; raise batch_size",
+            not self.ablation.startswith("shuffled") or self.calibrate.batch_size - self.unlabelled_examples > 1,
+            f"ablation {self.ablation} needs more than one labelled example per batch; raise batch_size",
         )
-        check(0 < self.generated_share < 1, f"generated_share is {self.generated_share}; it must lie between 0 and 1")
+        check(0 < self.generated_share < 1, f"generated_share is {self.generated_share}; it must be between 0 and 1")
         generated = round(self.generated_share * self.recognise.batch_size)
         check(
             0 < generated < self.recognise.batch_size,
-            f"generated_share {self.generated_share} of {self.recognise.batch_size} examples is {generated}; every batch must "
-            "have real and generated ones",
+            f"generated_share {self.generated_share} of {self.recognise.batch_size} examples is {generated}; each batch must "
+            "contain real and generated examples",
         )
         weight, until = self.generated_weight, self.generated_until
         check(weight > 0, f"generated_weight is {weight}; it must be positive")
-        check(0 < until <= 1, f"generated_until is {until}; it must lie above 0, and at most at 1")
-        check(0 <= self.face_certainty < 1, f"face_certainty is {self.face_certainty}; it must lie in [0, 1)")
-        faces_made = self.model.direction == "sound_to_face"
+        check(0 < until <= 1, f"generated_until is {until}; it must be in (0, 1]")
+        check(0 <= self.face_certainty < 1, f"face_certainty is {self.face_certainty}; it must be in [0, 1)")
+        generates_faces = self.model.direction == "audio_to_face"
         check(
-            not self.revoice or (self.loss.lambda_code > 0 and not faces_made),
-            "revoice needs a G that makes spectrograms and has learnt a code of them; give lambda_code above 0",
+            not self.revoice or (self.loss.lambda_code > 0 and not generates_faces),
+            "revoice needs a G of spectrograms trained with codes; give direction face_to_audio and a lambda_code above 0",
         )
         check(
             not self.revoice or self.requests == "all",
-            f"revoice says a clip again in each emotion, and requests is {self.requests}; give requests all",
+            f"revoice converts a clip to every emotion, but requests is {self.requests}; give requests all",
         )
         check(
             not self.revoice or self.draw_from == "labelled" or self.unlabelled_share > 0,
-            "revoice needs a code of the unlabelled clips, and G has learnt none; give unlabelled_share above 0",
+            "revoice of unlabelled clips needs a G that is calibrated with them; give unlabelled_share above 0",
         )
         check(
             self.strong.start == "random" or self.model.generator == "modulated" or not self.model.d_sees_source,
-            "a recogniser cannot start from a D whose first convolution sees the source too; leave d_sees_source out",
+            "recognise_start discriminator cannot use a U-Net D that sees the source; omit d_sees_source",
         )
         check(
-            not (self.strong.consistency and faces_made),
-            "consistency changes spectrograms; leave it out where faces are generated",
+            not (self.strong.consistency and generates_faces),
+            "recognise_consistency augments spectrograms; omit it with direction audio_to_face",
         )
         for name in ("recognise_seeds", "draws"):
             check(getattr(self, name) > 0, f"{name} is {getattr(self, name)}; it must be at least 1")
         last = self.recogniser_seeds[-1]
         check(
             last < 2**32,
-            f"the seed of the last recogniser would be {last:,}; it must be below {2**32:,}: give a smaller seed",
+            f"the seed of the last recogniser is {last:,}; it must be below {2**32:,}: give a smaller seed",
         )
         check(
             self.train_speakers > 0 or not (self.oracle or self.pretrain_dataset == LEFT_OUT),
-            f"{'oracle' if self.oracle else f'pretrain_dataset {LEFT_OUT}'} needs speakers of the labelled corpus that are "
-            "not trained on; give train_speakers, fewer than the training folds have",
+            f"{'oracle' if self.oracle else f'pretrain_dataset {LEFT_OUT}'} needs left out speakers; give train_speakers below "
+            "the number in the training folds",
         )
         share, size = self.unlabelled_share, self.calibrate.batch_size
-        check(0 <= share < 1, f"unlabelled_share is {share}; it must lie in [0, 1)")
+        check(0 <= share < 1, f"unlabelled_share is {share}; it must be in [0, 1)")
         check(
             not share or 0 < self.unlabelled_examples < size,
-            f"unlabelled_share {share} of {size} examples is {self.unlabelled_examples}; every batch must have some with a "
-            "label and some without",
+            f"unlabelled_share {share} of {size} examples is {self.unlabelled_examples}; each batch must contain labelled and "
+            "unlabelled examples",
         )
         check(
-            self.model.direction == "face_to_sound" or not (self.loss.diff_augment or self.loss.q_augment),
-            "diff_augment and q_augment are made for spectrograms; leave them out where faces are generated",
+            not generates_faces or not (self.loss.diff_augment or self.loss.q_augment),
+            "diff_augment and q_augment are for spectrograms; omit them with direction audio_to_face",
         )
         check(
             not self.loss.lambda_mismatch or self.model.d_sees_source,
@@ -333,8 +336,8 @@ class RunConfig:
             parts += [self.unlabelled_examples, size - self.unlabelled_examples]
         check(
             1 not in parts,
-            "lambda_mismatch needs another example beside each in a batch, of those with a label and of those without one; "
-            "raise batch_size, or give lambda_mismatch 0",
+            "lambda_mismatch needs two labelled examples per batch, and two unlabelled ones if there are any; raise batch_size "
+            "or give lambda_mismatch 0",
         )
         check(self.train_speakers >= 0, f"train_speakers is {self.train_speakers}; it must be positive, or 0 for all")
         for name in ("time_mask", "frequency_mask", "time_shift", "frequency_shift"):
@@ -346,20 +349,20 @@ class RunConfig:
             )
 
 
-_OF_STAGES = {
+_STAGE_SETTINGS = {
     "pretrain": ("steps",), "calibrate": ("steps",), "recognise": ("steps", "batch_size", "learning_rate"),
 }  # fmt: skip
-"""Settings of a stage's training that are its own."""
+"""Settings of a stage's training that other stages do not share."""
 _SHARED = (
     "interval", "seed", "batch_size", "accumulate", "learning_rate", "d_learning_rate", "g_ema", "precision", "xla",
 )  # fmt: skip
-"""Settings that both stages of GAN training share."""
-_REGULARISED = ("smoothing", "decay", "weights", "start", "consistency", "certainty")
-"""Settings of the strong recogniser whose names as settings of a run begin with `recognise_`."""
+"""Settings that both GAN stages share."""
+_REGULARISATION = ("smoothing", "decay", "weights", "start", "consistency", "certainty")
+"""Settings of the strong recogniser whose flags have the prefix `recognise_`."""
 
 
 def _defaults() -> dict[str, Any]:
-    parts = {"model", "loss", "strong", "format", *_OF_STAGES}
+    parts = {"model", "loss", "strong", "format", *_STAGE_SETTINGS}
 
     def of(kind: Any, names: Collection[str] | None = None) -> dict[str, Any]:
         return {
@@ -375,25 +378,26 @@ def _defaults() -> dict[str, Any]:
         **of(LossConfig),
         **of(TrainConfig, _SHARED),
         **{
-            f"{name}_{key}": getattr(getattr(RunConfig, name), key) for name, keys in _OF_STAGES.items() for key in keys
+            f"{name}_{key}": getattr(getattr(RunConfig, name), key)
+            for name, keys in _STAGE_SETTINGS.items()
+            for key in keys
         },
         **vars(STRONG.augment),
-        **{f"recognise_{name}": getattr(STRONG, name) for name in _REGULARISED},
+        **{f"recognise_{name}": getattr(STRONG, name) for name in _REGULARISATION},
     }
 
 
 DEFAULTS: Mapping[str, Any] = _defaults()
-"""The settings of a run by the names that flags have, and their values where nothing is said; those of `RECIPES` depend on the
-generator."""
+"""Default of each setting of a run, by flag name; the defaults of settings in `RECIPES` depend on the generator."""
 
 
-def _usual(values: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
-    """The generator's own settings, but for those that others leave without a use."""
+def _recipe_for(values: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    """The generator's recipe, without settings that contradict the given ones."""
     shared = values["schedule"] == "progressive" and not values["pretrained"] and values["batch_size"] >= 4
-    usual = recipe(values["generator"], pretrains=shared, direction=values["direction"])
+    defaults = recipe(values["generator"], pretrains=shared, direction=values["direction"])
     if given.get("d_sees_source") is False or values["batch_size"] < 2:
-        usual["lambda_mismatch"] = 0.0
-    return usual
+        defaults["lambda_mismatch"] = 0.0
+    return defaults
 
 
 RECIPES: Mapping[str, Mapping[str, Any]] = {
@@ -416,24 +420,24 @@ RECIPES: Mapping[str, Mapping[str, Any]] = {
         "unlabelled_share": 0.5,
     },
 }
-"""What a run with that generator sets, unless it is told otherwise, where the defaults of the settings' classes, which are the
-paper's or near it, do not suit it. Chosen on validation folds; docs/results.md tells how."""
+"""Defaults of each generator that differ from those of the settings' classes, which are the paper's or close to it. Chosen on
+validation folds; see docs/results.md."""
 
 
-def recipe(generator: str, *, pretrains: bool = True, direction: str = "face_to_sound") -> dict[str, Any]:
-    """The settings that are not the same for all generators, by name, with the values that one of them has.
+def recipe(generator: str, *, pretrains: bool = True, direction: str = "face_to_audio") -> dict[str, Any]:
+    """Returns the defaults of a generator for all settings whose default depends on the generator, by name.
 
     Args:
         generator: one of `emogan.config.GENERATORS`.
-        pretrains: whether the run pretrains; else there are no unlabelled clips that calibration could go on with.
-        direction: one of `emogan.config.DIRECTIONS`; where faces are made, what D and Q see is not augmented, and faces
+        pretrains: whether the run pretrains; otherwise there are no unlabelled clips to use in calibration.
+        direction: one of `emogan.config.DIRECTIONS`; if faces are generated, inputs of D and Q are not augmented and faces
             are not varied.
     """
     classes = RunConfig, ModelConfig, LossConfig, TrainConfig
-    defaults = {field.name: field.default for one in classes for field in dataclasses.fields(one)}
-    varied = sorted({name for settings in RECIPES.values() for name in settings})
-    found = {name: RECIPES[generator].get(name, defaults[name]) for name in varied}
-    without_use = {} if pretrains else {"unlabelled_share": 0.0}
-    if direction == "sound_to_face":
-        without_use |= {"diff_augment": False, "q_augment": False, "vary_faces": False}
-    return found | without_use
+    defaults = {field.name: field.default for cls in classes for field in dataclasses.fields(cls)}
+    names = sorted({name for settings in RECIPES.values() for name in settings})
+    values = {name: RECIPES[generator].get(name, defaults[name]) for name in names}
+    unused = {} if pretrains else {"unlabelled_share": 0.0}
+    if direction == "audio_to_face":
+        unused |= {"diff_augment": False, "q_augment": False, "vary_faces": False}
+    return values | unused

@@ -1,4 +1,4 @@
-"""Where a run keeps what it makes, and how it tells what is done.
+"""The folder of a run: its files, and which stages are done.
 
 Public names: RunFolder, holds_run, run_name, recogniser_path, read_metrics, write_atomically, folder_atomically.
 """
@@ -24,25 +24,25 @@ log = logging.getLogger("emogan")
 
 
 class RunFolder:
-    """One run's folder.
+    """The folder of a run.
 
         config.json     the resolved settings; a rerun must have the same
-        flags.txt       the command's flags
-        log.txt         what was printed, with times
-        metrics.jsonl   one JSON object per line: losses by stage and step, and the evaluation's figures
-        tensorboard/    scalars and pictures for TensorBoard
-        pictures/       samples by stage and step
+        flags.txt       the flags of the command
+        log.txt         the log, with times
+        metrics.jsonl   one JSON object per line: losses by stage and step, and the metrics of the evaluation
+        tensorboard/    scalars, images and audio for TensorBoard
+        images/         samples by stage and step
         <stage>/        checkpoints, SavedModels and done.json of one stage
 
     Args:
-        path: the folder; made if it is not there.
-        config: the run's settings.
-        flags: the command line's flags, for the record.
-        writes: false in a process that works along, but leaves writing to the chief; see `trainers.runs.devices`.
-        pause: what such a process does again and again while it waits for the chief.
+        path: the folder; created if missing.
+        config: settings of the run.
+        flags: flags of the command, for the record.
+        writes: false in a process that leaves writing to the chief; see `trainers.runs.devices`.
+        pause: called repeatedly in such a process while it waits for the chief.
 
     Raises:
-        UserError: where the folder holds a run with other settings.
+        UserError: if the folder contains a run with other settings, or other files.
     """
 
     def __init__(
@@ -60,14 +60,14 @@ class RunFolder:
             return
         holds_run(path, config)
         path.mkdir(parents=True, exist_ok=True)
-        # First, so that a run which is stopped here is known as one.
+        # Written first: it identifies the folder as a run, even if the process is stopped here.
         write_atomically(path / "config.json", to_json(config))
-        (path / "pictures").mkdir(exist_ok=True)
+        (path / "images").mkdir(exist_ok=True)
         (path / "flags.txt").write_text(flags, encoding="utf-8")
 
     @contextmanager
     def logging(self) -> Iterator[None]:
-        """While it lasts, what `log` says is printed and kept in log.txt; in a process that does not write, neither."""
+        """Prints the messages of `log` and writes them to log.txt, within the context; does neither if `writes` is false."""
         if not self.writes:
             log.setLevel(logging.ERROR)
             yield
@@ -89,15 +89,15 @@ class RunFolder:
                 handler.close()
 
     def stage(self, name: str, work: Callable[[Path], None], *, all_processes: bool = False) -> Path:
-        """Does a stage's work unless it is done; returns the stage's folder.
+        """Runs a stage unless it is done, and returns its folder.
 
-        `work` gets the folder, may find there what an interrupted run left, and goes on from it. Where several processes
-        run, all do the work of a stage with `all_processes`; of another, only the one that writes. The others wait for it.
+        `work` gets the folder and resumes from what an interrupted run left there. Of several processes, all run a stage with
+        `all_processes`; only the chief runs another stage, and the others wait for it.
         """
         folder = self.path / name
         done = folder / "done.json"
         if done.exists():
-            log.info("%s: done before", name)
+            log.info("%s: already done", name)
             return folder
         if not self.writes:
             if all_processes:
@@ -107,7 +107,7 @@ class RunFolder:
             return folder
         folder.mkdir(exist_ok=True)
         started = datetime.now(UTC)
-        log.info("%s: begins", name)
+        log.info("%s: started", name)
         work(folder)
         seconds = round((datetime.now(UTC) - started).total_seconds(), 1)
         write_atomically(done, json.dumps({"finished": _now(), "seconds_of_last_start": seconds}))
@@ -115,54 +115,70 @@ class RunFolder:
         return folder
 
     def record(self, **values: Any) -> None:
-        """Adds a line to metrics.jsonl."""
+        """Appends a line to metrics.jsonl."""
         if not self.writes:
             return
         with self._metrics.open("a", encoding="utf-8") as file:
             file.write(json.dumps(values | {"time": _now()}) + "\n")
 
     def summary_writer(self, stage: str) -> tf.summary.SummaryWriter:
-        """Writes what TensorBoard shows of a stage."""
+        """Returns the TensorBoard writer of a stage."""
         folder = str(self.path / "tensorboard" / stage)
         return tf.summary.create_file_writer(folder) if self.writes else tf.summary.create_noop_writer()
 
     def forget(self, stage: str, after_step: int = -1) -> None:
-        """Drops the lines of a stage past a step, which a resumed stage writes again."""
+        """Removes the lines of a stage after a step, which the resumed stage writes again."""
         if not self.writes:
             return
         kept = [row for row in read_metrics(self.path) if row["stage"] != stage or row.get("step", 0) <= after_step]
         write_atomically(self._metrics, "".join(json.dumps(row) + "\n" for row in kept))
 
     def records(self, stage: str) -> list[dict[str, Any]]:
-        """The lines of a stage, in the order written."""
+        """The lines of a stage, in order of writing."""
         return [row for row in read_metrics(self.path) if row["stage"] == stage]
 
 
 def holds_run(path: Path, config: RunConfig) -> bool:
-    """Whether a folder holds that run already. Raises UserError where it holds another one, or something else."""
-    settings = path / "config.json"
+    """Whether a folder contains this run. Raises UserError if it contains another run or other files."""
+    return holds(path, "config.json", lambda text: from_json(RunConfig, text), config, "run")
+
+
+def holds(path: Path, name: str, read: Callable[[str], RunConfig], config: RunConfig, kind: str) -> bool:
+    """Whether a folder contains a run or study with these settings.
+
+    Args:
+        path: the folder, which may be missing.
+        name: the file with its settings.
+        read: reads the settings from the text of that file.
+        config: the settings to compare.
+        kind: `run` or `study`.
+
+    Raises:
+        UserError: if the folder has other settings, or other files.
+    """
+    settings = path / name
     if settings.exists():
-        found = from_json(RunConfig, settings.read_text())
+        found = read(settings.read_text())
         if found != config:
             raise UserError(
-                f"{path} holds a run with other settings ({config.differences_from(found)}: now, there); "
-                "choose another --run_dir, or give the same flags to go on with that run"
+                f"{path} contains a {kind} with other settings ({config.differences_from(found)}: given, found); "
+                f"choose another --{kind}_dir, or give the same flags to resume that {kind}"
             )
         return True
     if path.exists() and any(item.suffix != ".part" for item in path.iterdir()):
-        raise UserError(f"{path} is not empty and holds no run; choose another --run_dir")
+        raise UserError(f"{path} is not empty and contains no {kind}; choose another --{kind}_dir")
     return False
 
 
 def run_name(config: RunConfig) -> str:
-    """A name that tells what a run is, the same for the same settings: its main ones, then a sum of all."""
+    """A name made of the main settings and a digest of all settings; the same settings give the same name."""
     words = [
         config.dataset.replace("/", "_"),
         str(config.model.size),
         config.schedule,
         "supervised" if config.condition == "label" else "semi-supervised",
         "" if config.use_classifier else "without_q",
-        "" if config.model.direction == "face_to_sound" else config.model.direction,
+        "" if config.model.direction == "face_to_audio" else config.model.direction,
         f"{config.train_speakers}_speakers" if config.train_speakers else "",
         f"fold_{config.test_fold}",
         f"seed_{config.calibrate.seed}",
@@ -172,10 +188,10 @@ def run_name(config: RunConfig) -> str:
 
 
 def read_metrics(run_dir: Path) -> list[dict[str, Any]]:
-    """The lines of the run's metrics.jsonl, none if it is not there; a last line cut off by a crash is left out.
+    """The lines of a run's metrics.jsonl, none if it is missing. Skips a last line cut off by a crash.
 
     Raises:
-        UserError: where another line is not JSON.
+        UserError: if another line is not JSON.
     """
     path = run_dir / "metrics.jsonl"
     texts = path.read_text(encoding="utf-8").split("\n") if path.is_file() else []
@@ -184,13 +200,13 @@ def read_metrics(run_dir: Path) -> list[dict[str, Any]]:
         try:
             lines += [json.loads(text)] if text else []
         except json.JSONDecodeError as error:
-            if number < len(texts):  # what follows the last line break is not a whole line yet
-                raise UserError(f"{path}, line {number} is not JSON: {error}; remove the line") from error
+            if number < len(texts):  # the text after the last line break is an incomplete line
+                raise UserError(f"{path}, line {number} is not JSON ({error}); remove the line") from error
     return lines
 
 
 def write_atomically(path: Path, text: str) -> None:
-    """Writes a text file whole or not at all."""
+    """Writes a text file atomically."""
     part = path.with_name(path.name + ".part")
     part.write_text(text, encoding="utf-8")
     part.replace(path)
@@ -198,7 +214,7 @@ def write_atomically(path: Path, text: str) -> None:
 
 @contextmanager
 def folder_atomically(path: Path) -> Iterator[Path]:
-    """Gives a folder to write to that becomes `path` when all went well; what `path` held before is replaced."""
+    """Yields a temporary folder that replaces `path` if the context exits without an error."""
     part = path.with_name(path.name + ".part")
     shutil.rmtree(part, ignore_errors=True)
     part.mkdir(parents=True)
@@ -212,5 +228,5 @@ def _now() -> str:
 
 
 def recogniser_path(run_dir: Path, name: str, number: int = 0) -> Path:
-    """Where a run keeps the recogniser of that name and number of a seed, a SavedModel."""
+    """Path of a run's recogniser, a SavedModel, by its name and the number of its training."""
     return run_dir / f"recognise_{name}" / str(number) / "recogniser"

@@ -1,4 +1,7 @@
-"""What every stage of a run works on. Public names: Job, StageContext, open_job, pictures, served_settings."""
+"""The settings and data of a run, as its stages use them.
+
+Public names: Job, StageContext, open_job, open_devices, images, served_settings.
+"""
 
 import dataclasses
 from collections.abc import Iterator
@@ -22,21 +25,21 @@ from trainers.runs.folder import RunFolder
 from trainers.runs.readings import Readings
 
 STATISTICS_EXAMPLES = 8_192
-"""Training examples from which a network takes the statistics that standardise its input; they lie in random order."""
+"""Maximum number of training examples for the statistics of a network's input; they are stored in random order."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Job:
-    """A run's settings and what they stand for.
+    """A run's settings, data and devices.
 
     Attributes:
-        config: the settings, with as many classes as `labelled` has.
-        unlabelled: the corpus of unlabelled clips; None where the run needs none.
-        unlabelled_splits: of it, what is trained on and what is watched.
-        left_out: the labelled corpus without the speakers that are trained on, for the oracle; None where there is none.
-        labelled: the corpus of calibration and evaluation, without the speakers that are left out.
-        protocol: who of its speakers trains, validates and is tested.
-        strategy: on what devices G, D and Q are trained.
+        config: the settings, with the number of classes of `labelled`.
+        unlabelled: corpus of unlabelled clips; None if the run needs none.
+        unlabelled_splits: its splits for training and validation.
+        left_out: the labelled corpus without the training speakers, for the oracle; None without an oracle.
+        labelled: corpus of calibration and evaluation, without the left out speakers.
+        protocol: its training, validation and test speakers.
+        strategy: devices that train G, D and Q.
     """
 
     config: RunConfig
@@ -48,54 +51,55 @@ class Job:
     left_out: Corpus | None = None
 
     @property
-    def source(self) -> networks.Picture:
-        """What G sees."""
+    def source(self) -> networks.ImageKind:
+        """G's input."""
         return networks.source_and_target(self.config.model)[0]
 
     @property
-    def target(self) -> networks.Picture:
-        """What G makes."""
+    def target(self) -> networks.ImageKind:
+        """G's output."""
         return networks.source_and_target(self.config.model)[1]
 
     @property
     def training_folds(self) -> list[str]:
-        """The splits with training speakers."""
+        """The splits that contain training clips."""
         return [fold for fold in self.protocol.train.split("+") if self.labelled.column("split", fold).size]
 
     def condition(self, run: RunFolder) -> Condition:
-        """c of a labelled example: its label, or what f_S reads in it."""
+        """The condition c of labelled examples: the label, or the prediction of f_S."""
         if self.config.condition == "label":
             return input_pipeline.label_condition(self.config.model.num_classes)
-        read = readings.load(run)
-        return input_pipeline.table_condition(read.clip_ids, self._counted(read, self.config.face_certainty))
+        predictions = readings.load(run)
+        conditions = self._conditions_of(predictions, self.config.face_certainty)
+        return input_pipeline.table_condition(predictions.clip_ids, conditions)
 
     def conditions(
         self, examples: dict[str, np.ndarray], run: RunFolder, *, certainty: float | None = None
     ) -> np.ndarray:
-        """The same for examples in memory, float32 [n, num_classes]; with another `certainty` than the run's if it is given."""
+        """The conditions of examples in memory, float32 [n, num_classes]; `certainty` overrides the run's `face_certainty`."""
         if self.config.condition == "label":
             return np.eye(self.config.model.num_classes, dtype=np.float32)[examples["label"]]
-        read = readings.load(run)
-        rows = {clip_id: row for row, clip_id in enumerate(read.clip_ids)}
-        own = read.probabilities[[rows[clip_id] for clip_id in examples["clip_id"]]]
+        predictions = readings.load(run)
+        rows = {clip_id: row for row, clip_id in enumerate(predictions.clip_ids)}
+        probabilities = predictions.probabilities[[rows[clip_id] for clip_id in examples["clip_id"]]]
         certainty = self.config.face_certainty if certainty is None else certainty
-        return self._counted(dataclasses.replace(read, probabilities=own), certainty)
+        return self._conditions_of(dataclasses.replace(predictions, probabilities=probabilities), certainty)
 
-    def _counted(self, read: Readings, certainty: float) -> np.ndarray:
+    def _conditions_of(self, predictions: Readings, certainty: float) -> np.ndarray:
         if not self.config.face_certainty:
-            return read.probabilities
-        return readings.certain(read.probabilities, certainty, read.temperature)
+            return predictions.probabilities
+        return readings.certain(predictions.probabilities, certainty, predictions.temperature)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class StageContext:
-    """What a stage works with.
+    """The arguments of a stage.
 
     Attributes:
-        job: the run's settings and data.
-        run: its folder.
-        name: of the stage.
-        folder: of the stage.
+        job: settings and data of the run.
+        run: folder of the run.
+        name: name of the stage.
+        folder: folder of the stage.
     """
 
     job: Job
@@ -105,11 +109,11 @@ class StageContext:
 
 
 def open_job(config: RunConfig, data_dir: Path) -> Job:
-    """Opens the datasets in `data_dir`, and checks that they and the settings go together and that no stage will lack anything.
+    """Opens the datasets of a run in `data_dir`, and checks that all stages can run with these settings and data.
 
     Raises:
-        UserError: where a dataset is missing, does not fit, or lacks something that a stage needs (`trainers.runs.needs`); or a
-            batch cannot be shared out among the devices.
+        UserError: if a dataset is missing, does not fit the settings, or lacks data that a stage needs
+            (`trainers.runs.needs`); or a batch cannot be split over the devices.
     """
     strategy = open_devices(config)
     whole = _open_corpus(config.dataset, config, data_dir)
@@ -138,7 +142,7 @@ def open_job(config: RunConfig, data_dir: Path) -> Job:
 
 
 def open_devices(config: RunConfig) -> tf.distribute.Strategy:
-    """What G, D and Q are trained on. Raises UserError where a batch cannot be shared out among the devices."""
+    """Devices that train G, D and Q. Raises UserError if a batch cannot be split over them."""
     strategy = devices.make_strategy()
     for settings in (config.pretrain, config.calibrate):
         devices.check_batch(strategy, settings)
@@ -146,11 +150,11 @@ def open_devices(config: RunConfig) -> tf.distribute.Strategy:
 
 
 def _left_out(whole: Corpus, labelled: Corpus, protocol: Protocol) -> Corpus:
-    """The corpus without its training speakers: in the splits of training it has those that are left out."""
+    """The corpus without its training speakers; its training folds contain the left out speakers."""
     if not protocol.left_out:
         raise UserError(
-            f"all {len(labelled.speakers(protocol.train))} speakers of {protocol.train} of {whole.name} are trained on, and "
-            "none is left out; give a smaller --train_speakers"
+            f"--train_speakers={len(labelled.speakers(protocol.train))} leaves no speaker of {protocol.train} of {whole.name} "
+            "out; give a smaller number"
         )
     return whole.without(np.unique(labelled.column("speaker_id", protocol.train)))
 
@@ -160,12 +164,12 @@ def _open_unlabelled(config: RunConfig, data_dir: Path, labelled: Corpus) -> Cor
         unlabelled = _open_corpus(config.pretrain_dataset, config, data_dir)
     except UserError as error:
         raise UserError(
-            f"{error}; or do without pretraining (--schedule=moderate), begin from another run's (--pretrained), or pretrain "
-            f"on the speakers that --train_speakers leaves out (--pretrain_dataset={LEFT_OUT})"
+            f"{error}; or omit pretraining (--schedule=moderate), use another run's networks (--pretrained), or pretrain on "
+            f"the speakers that --train_speakers leaves out (--pretrain_dataset={LEFT_OUT})"
         ) from error
     if unlabelled.media != labelled.media:
         raise UserError(
-            f"{unlabelled.name} and {labelled.name} were built differently "
+            f"{unlabelled.name} and {labelled.name} were built with different settings "
             f"({differences(unlabelled.media, labelled.media)}); build both with the same version and settings"
         )
     return unlabelled
@@ -185,14 +189,14 @@ def _protocol(config: RunConfig, labelled: Corpus) -> Protocol:
     )
 
 
-def pictures(corpus: Corpus, split: str, kind: str) -> Iterator[np.ndarray]:
-    """Up to `STATISTICS_EXAMPLES` pictures of a split in batches, for `networks.adapt_standardisation`."""
-    taken = corpus.examples(split, pictures=[kind]).take(STATISTICS_EXAMPLES)
+def images(corpus: Corpus, split: str, kind: str) -> Iterator[np.ndarray]:
+    """Batches of up to `STATISTICS_EXAMPLES` images of a split, for `networks.adapt_standardisation`."""
+    taken = corpus.examples(split, images=[kind]).take(STATISTICS_EXAMPLES)
     return taken.map(lambda e: input_pipeline.to_input(e[kind])).batch(256).as_numpy_iterator()
 
 
 def served_settings(job: Job, known: frozenset[str]) -> ServedSettings:
-    """What a served model of a run says of itself; `known` are all speakers that it was trained or selected on."""
+    """Description of a run's model for serving; `known` are all speakers that it was trained or selected on."""
     corpus = job.labelled
     return ServedSettings(
         media=corpus.media,
@@ -205,8 +209,9 @@ def served_settings(job: Job, known: frozenset[str]) -> ServedSettings:
 
 
 def _licences(labelled: Corpus, unlabelled: Corpus | None, known: frozenset[str]) -> dict[str, str]:
-    """Of all corpora that are trained on, those of a run that networks were taken over from included."""
+    """Licences of all training corpora, including those of transferred networks."""
     names = {speaker.partition(":")[0] for speaker in known}
-    here = {one.name: one.licence for one in (labelled, unlabelled) if one and one.name.partition("/")[0] in names}
-    others = names - {name.partition("/")[0] for name in here}
-    return here | {name: datasets.BUILDERS[name].LICENSE for name in sorted(others)}
+    corpora = [corpus for corpus in (labelled, unlabelled) if corpus and corpus.name.partition("/")[0] in names]
+    licences = {corpus.name: corpus.licence for corpus in corpora}
+    others = names - {name.partition("/")[0] for name in licences}
+    return licences | {name: datasets.BUILDERS[name].LICENSE for name in sorted(others)}

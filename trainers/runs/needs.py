@@ -1,4 +1,4 @@
-"""What the stages of a run need of its data, so that all of it is checked before the first one begins.
+"""Checks that the data of a run suffice for all of its stages, before the first stage starts.
 
 Public names: check_data, gaps; for plans without data, not_built, check_settings; and check_labels, check_size, check_start.
 """
@@ -21,20 +21,20 @@ from trainers.runs.config import FORMAT, LEFT_OUT, RunConfig
 if TYPE_CHECKING:
     from trainers.runs.job import Job
 
-CHECKED_LATER = "what the data must have is checked when they are there"
-"""What is said where a plan is made without data."""
+CHECKED_LATER = "the data are checked once they are built"
+"""Last line of a plan without data."""
 MIN_TEST_CLIPS = 4
-"""Of a run with a GAN: FID is also measured between two halves of the test fold, and needs two clips of each."""
+"""Minimum for a run with a GAN: FID between two halves of the test fold needs two clips in each."""
 
 
 def check_data(job: "Job", whole: Corpus) -> None:
-    """Checks what any stage needs of the data; `whole` is the labelled corpus with the speakers that are left out.
+    """Checks that the data suffice for all stages; `whole` is the labelled corpus with the left out speakers.
 
-    A class that training never sees is refused, not left out: the folds of a study would have other classes than each other,
-    and accuracies that cannot be compared.
+    A class without training examples is an error. If it were dropped, the folds of a study could have different classes, and
+    accuracies that are not comparable.
 
     Raises:
-        UserError: where a stage could not be done, or would use a class that was never learnt.
+        UserError: if a stage cannot run, or a class has no training examples.
     """
     config, train, test = job.config, job.protocol.train, job.protocol.test
     _check_classes(job, whole)
@@ -46,58 +46,59 @@ def check_data(job: "Job", whole: Corpus) -> None:
         return
     if (count := job.labelled.count(test)) < MIN_TEST_CLIPS:
         raise UserError(
-            f"{test} of {job.labelled.name} has {count} clips to test on, and FID needs {MIN_TEST_CLIPS}, two in each half; "
-            "choose another --test_fold, build more of the corpus, or do without a GAN (--schedule=none)"
+            f"{test} of {job.labelled.name} has {count} clips, and FID needs {MIN_TEST_CLIPS}; choose another --test_fold, "
+            "build more of the corpus, or train no GAN (--schedule=none)"
         )
     if config.inception:
         _check_inception(config.inception)
 
 
 def gaps(job: "Job") -> list[str]:
-    """What can be done without, but should be known: classes that are not among what is selected or tested by, a line each."""
+    """Warnings about classes without validation or test examples, one line per split."""
     effects = {
-        job.protocol.validation: "weights are selected without it",
-        job.protocol.test: "it is not tested, and UAR and macro-F1 are of the other classes",
+        job.protocol.validation: "weights are selected without them",
+        job.protocol.test: "they are not tested, and UAR and macro-F1 are over the other classes",
     }
     return [
-        f"{split} of {job.labelled.name} has no example of {', '.join(missing)}: {effect}"
+        f"{split} of {job.labelled.name} has no examples of {', '.join(missing)}: {effect}"
         for split, effect in effects.items()
         if (missing := job.labelled.missing_classes(split))
     ]
 
 
 def not_built(configs: Iterable[RunConfig], data_dir: Path) -> list[str]:
-    """Of the datasets that runs need those that are not built, a line each that says how to build it, and a last one.
+    """Instructions to build the missing datasets of runs, one line each, and a last line `CHECKED_LATER`; or nothing.
 
     Raises:
-        UserError: where there is no such dataset.
+        UserError: if a dataset is unknown.
     """
-    found: dict[tuple[str, int], str] = {}
+    instructions: dict[tuple[str, int], str] = {}
     for config in configs:
         for dataset in _datasets(config):
-            if (dataset, config.model.size) not in found:
-                found[dataset, config.model.size] = _what_is_missing(dataset, config.model.size, data_dir)
-    lines = [line for line in found.values() if line]
+            if (dataset, config.model.size) not in instructions:
+                instructions[dataset, config.model.size] = _how_to_build(dataset, config.model.size, data_dir)
+    lines = [line for line in instructions.values() if line]
     return [*lines, CHECKED_LATER] if lines else []
 
 
 def check_settings(config: RunConfig) -> None:
-    """Checks what can be checked of a run before its datasets are built; an official corpus is taken to be complete.
+    """Checks a run as far as possible before its datasets are built; assumes that official corpora are complete.
 
     Raises:
-        UserError: as `trainers.runs.job.open_job`, where there is no such fold, too few speakers, no label or other networks.
+        UserError: if a dataset has no such fold, too few speakers, no labels or another image size; or `pretrained` or
+            `inception` cannot be used.
     """
-    name, usual = config.dataset.partition("/")[0], str(config.model.size)
+    name, size = config.dataset.partition("/")[0], str(config.model.size)
     for dataset in _datasets(config):
-        check_size(dataset, configuration(dataset, usual).media, config)
-    check_labels(config.dataset, configuration(config.dataset, usual).variant.class_names is not None)
+        check_size(dataset, configuration(dataset, size).media, config)
+    check_labels(config.dataset, configuration(config.dataset, size).variant.class_names is not None)
     if name in FOLDS:
         training = protocols.protocol(name, config.test_fold).train
         speakers = sum(len(FOLDS[name][int(fold.removeprefix("fold_"))]) for fold in training.split("+"))
         if config.train_speakers > speakers:
             raise UserError(
-                f"{config.train_speakers} training speakers: {training} of {name} has {speakers}; give a number from 1 to "
-                f"{speakers}"
+                f"--train_speakers={config.train_speakers}: {training} of {name} has {speakers} speakers; give a number from "
+                f"1 to {speakers}"
             )
     if config.pretrained:
         check_start(config)
@@ -106,41 +107,41 @@ def check_settings(config: RunConfig) -> None:
 
 
 def check_labels(name: str, labels: object) -> None:
-    """Raises UserError where a dataset that is calibrated on has none."""
+    """Raises UserError if a dataset for calibration has no labels."""
     if not labels:
         raise UserError(f"{name} has no labels; calibration needs a labelled dataset, such as crema_d_av")
 
 
 def check_size(name: str, media: MediaConfig, config: RunConfig) -> None:
-    """Raises UserError where a dataset has pictures of another size than the networks."""
+    """Raises UserError if the images of a dataset and of the networks have different sizes."""
     if media.size != config.model.size:
-        raise UserError(f"{name} has pictures of {media.size} pixels, and the preset {config.model.size}")
+        raise UserError(
+            f"{name} has images of {media.size} pixels, but the preset needs {config.model.size}; choose another one"
+        )
 
 
 def check_start(config: RunConfig, unseen: frozenset[str] = frozenset()) -> None:
-    """Raises UserError where the networks of another run do not fit, or know a speaker of the test fold."""
+    """Raises UserError if the networks of another run do not fit, or were trained on a speaker of the test fold."""
     given = f"--pretrained={config.pretrained}"
     for name in ("generator", "discriminator"):
         path = Path(config.pretrained) / name
         if not path.exists():
-            raise UserError(
-                f"{given} holds no {name}; give a run's folder pretrain or calibrate, as runs/first/pretrain"
-            )
+            raise UserError(f"{given} has no {name}; give a run's folder pretrain or calibrate, as runs/first/pretrain")
         about = saved_networks.about(path)
         if about.format != FORMAT:
             raise UserError(
-                f"{given} was made by another version of emogan (format {about.format}, not {FORMAT}); give another one"
+                f"{given} was saved by another version of emogan (format {about.format}, not {FORMAT}); give another run"
             )
-        there = dataclasses.replace(about.model, num_classes=config.model.num_classes)
-        if there != config.model:
+        found = dataclasses.replace(about.model, num_classes=config.model.num_classes)
+        if found != config.model:
             raise UserError(
-                f"{given} does not fit ({differences(config.model, there)}: wanted, there); give one that was made so"
+                f"{given} does not fit ({differences(config.model, found)}: expected, found); give a run with these settings"
             )
         known = unseen.intersection(about.speakers)
         if known:
             raise UserError(
-                f"{given} was trained or selected on {min(known)}, who speaks in the test fold; choose another --test_fold, "
-                "or a run that does not know that speaker"
+                f"{given} was trained or selected on {min(known)}, a speaker of the test fold; choose another --test_fold, or "
+                "a run without that speaker"
             )
 
 
@@ -149,7 +150,8 @@ def _datasets(config: RunConfig) -> list[str]:
     return [config.dataset, *([config.pretrain_dataset] if unlabelled else [])]
 
 
-def _what_is_missing(dataset: str, size: int, data_dir: Path) -> str:
+def _how_to_build(dataset: str, size: int, data_dir: Path) -> str:
+    """How to build a dataset; empty if it is built."""
     try:
         open_corpus(dataset, data_dir, str(size))
     except NotBuilt as missing:
@@ -165,30 +167,27 @@ def _check_classes(job: "Job", whole: Corpus) -> None:
     remedy = "choose another --test_fold, or build more of the corpus"
     if nowhere := whole.missing_classes("+".join(whole.splits)):
         remedy = (
-            f"no fold has one of {', '.join(nowhere)}: look into rejections.csv beside the dataset, and build it with such "
-            "clips, or, from a folder of one's own, without that class"
+            f"no fold has any of {', '.join(nowhere)}; see rejections.csv next to the dataset, and rebuild it with such clips "
+            "or, for your own videos, without that class"
         )
     elif not set(missing) & set(whole.missing_classes(train)):
-        remedy = f"take a larger --train_speakers (now {job.config.train_speakers}), or another --seed"
-    raise UserError(
-        f"{train} of {whole.name}, which is trained on, has no example of {', '.join(missing)}, so that it cannot be learnt; "
-        f"{remedy}"
-    )
+        remedy = f"give a larger --train_speakers (now {job.config.train_speakers}) or another --seed"
+    raise UserError(f"{train} of {whole.name} has no training examples of {', '.join(missing)}; {remedy}")
 
 
 def _check_cross_fitting(job: "Job") -> None:
-    """f_S and judges are trained on all training folds but one, for each of them."""
-    what = "an f_S" if job.config.reads_faces else "judging what is generated"
-    remedy = "do without it, or take more speakers (a larger --train_speakers, or more of the corpus)"
+    """Checks the data for f_S or the judges: for each training fold, one is trained on all other training folds."""
+    classifier = "f_S" if job.config.reads_faces else "a judge of generated examples"
+    remedy = "omit it, or use more speakers (a larger --train_speakers, or more of the corpus)"
     folds = job.training_folds
     if len(folds) < 2:
-        raise UserError(f"{what} needs training speakers in two folds, and they all are in {folds[0]}; {remedy}")
+        raise UserError(f"{classifier} needs training speakers in two folds, but all are in {folds[0]}; {remedy}")
     for fold in folds:
         others = "+".join(other for other in folds if other != fold)
         if missing := job.labelled.missing_classes(others):
             raise UserError(
-                f"{what} needs every class in two training folds, since clips of a fold are read by networks of the others; of "
-                f"{job.labelled.name} only {fold} has examples of {', '.join(missing)}; {remedy}"
+                f"{classifier} needs examples of every class in two training folds, but only {fold} of {job.labelled.name} has "
+                f"{', '.join(missing)}; {remedy}"
             )
 
 

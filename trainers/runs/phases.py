@@ -1,4 +1,4 @@
-"""What a run will do, told before it does it.
+"""The plan of a run: its stages, parameters, memory and data.
 
 Public names: Phase, phases, phases_table, trainable_parameters; describe, describe_without_data, planned_classes.
 """
@@ -20,7 +20,7 @@ from trainers.runs.job import Job, open_devices
 from trainers.runs.recognisers import RECOGNISERS, recognisers
 
 NETWORKS = ("G, encoder", "G, decoder", "D", "Q", "f_S", "recogniser")
-"""All that is trained in a run."""
+"""The networks of a run; G in two parts."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -28,10 +28,10 @@ class Phase:
     """One stage of a run.
 
     Attributes:
-        stage: its name.
-        steps: its number of training steps, for each network that it trains.
-        data: what it is trained on.
-        state: of each of `NETWORKS` that takes part: trained anew, trained on from what it was, frozen, or used.
+        stage: name of the stage.
+        steps: number of training steps of each network that it trains.
+        data: its training data, in words.
+        state: state of each of `NETWORKS` that takes part: trained (from scratch), fine-tuned, frozen or used.
     """
 
     stage: str
@@ -41,11 +41,11 @@ class Phase:
 
 
 def phases(config: RunConfig) -> list[Phase]:
-    """The stages that train something, in their order."""
-    anew, found = "trained anew", []
+    """The stages that train or use networks, in order."""
+    stages = []
     if config.pretrains:
-        state = dict.fromkeys(NETWORKS[:3], anew)
-        found.append(
+        state = dict.fromkeys(NETWORKS[:3], "trained")
+        stages.append(
             Phase(
                 stage="pretrain",
                 steps=config.pretrain.steps,
@@ -54,35 +54,36 @@ def phases(config: RunConfig) -> list[Phase]:
             )
         )
     if config.reads_faces:
-        found.append(
-            Phase(stage="face_classifier", steps=config.recognise.steps, data=config.dataset, state={"f_S": anew})
+        stages.append(
+            Phase(stage="face_classifier", steps=config.recognise.steps, data=config.dataset, state={"f_S": "trained"})
         )
     if config.schedule != "none":
-        found.append(_calibration(config))
+        stages.append(_calibration(config))
         source = networks.source_and_target(config.model)[0].name
         state = dict.fromkeys(NETWORKS[:2], "used")
         if config.reads_faces and config.requests == "own":
             state["f_S"] = "used"
         drawn_from = config.dataset if config.draw_from == "labelled" else config.pretrain_dataset
-        found.append(Phase(stage="draw", steps=0, data=f"{drawn_from}, {source}s", state=state))
+        stages.append(Phase(stage="draw", steps=0, data=f"{drawn_from}, {source}s", state=state))
     if config.judges_draws:
-        data = f"{config.dataset}, without a training fold each"
-        found.append(Phase(stage="judge", steps=config.recognise.steps, data=data, state={"recogniser": anew}))
+        data = f"{config.dataset}, all training folds but one"
+        stages.append(Phase(stage="judge", steps=config.recognise.steps, data=data, state={"recogniser": "trained"}))
     for name in recognisers(config):
         data = f"{config.dataset}, {RECOGNISERS[name].data}"
-        state = {"recogniser": f"trained anew, {config.recognise_seeds} times" if config.recognise_seeds > 1 else anew}
-        found.append(Phase(stage=f"recognise_{name}", steps=config.recognise.steps, data=data, state=state))
-    return found
+        seeds = config.recognise_seeds
+        state = {"recogniser": f"trained {seeds} times" if seeds > 1 else "trained"}
+        stages.append(Phase(stage=f"recognise_{name}", steps=config.recognise.steps, data=data, state=state))
+    return stages
 
 
 def _calibration(config: RunConfig) -> Phase:
-    taken = {
+    transferred = {
         "generator_and_discriminator": NETWORKS[:3],
         "generator": NETWORKS[:2],
         "encoder": NETWORKS[:1],
-    }[config.take_over] if config.schedule == "progressive" else ()  # fmt: skip
+    }[config.transfer] if config.schedule == "progressive" else ()  # fmt: skip
     state = {
-        name: "trained on" if name in taken else "trained anew"
+        name: "fine-tuned" if name in transferred else "trained"
         for name in NETWORKS[: 4 if config.use_classifier else 3]
     }
     if config.freeze_encoder:
@@ -94,7 +95,7 @@ def _calibration(config: RunConfig) -> Phase:
 
 
 def phases_table(config: RunConfig) -> str:
-    """`phases` as aligned plain text, a line for each stage."""
+    """`phases` as aligned plain text, one line per stage."""
     rows: list[tuple[str, ...]] = [("stage", "steps", "data", *NETWORKS)]
     rows += [(p.stage, f"{p.steps:,}", p.data, *(p.state.get(name, "-") for name in NETWORKS)) for p in phases(config)]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
@@ -104,22 +105,22 @@ def phases_table(config: RunConfig) -> str:
 
 
 def describe(job: Job, run_dir: Path) -> str:
-    """All that a dry run prints: settings, stages, parameters, memory, data. Nothing is trained or written."""
+    """The output of a dry run: settings, stages, parameters, memory, data. Trains and writes nothing."""
     return _describe(job.config, job.strategy, run_dir, [_draws(job)], [*_data(job), *needs.gaps(job)])
 
 
 def describe_without_data(config: RunConfig, run_dir: Path, missing: list[str]) -> str:
-    """The same where datasets are not built yet, of which `missing` tells.
+    """`describe` before the datasets are built; `missing` says how to build them.
 
     Raises:
-        UserError: where it could not be run with any data.
+        UserError: if the run could not succeed with any data.
     """
     needs.check_settings(config)
     return _describe(config, open_devices(config), run_dir, [], missing)
 
 
 def planned_classes(config: RunConfig) -> RunConfig:
-    """The settings with as many classes as the labelled dataset will have, as far as its builder can tell."""
+    """The settings with the number of classes of the labelled dataset, as far as known from its builder."""
     names = configuration(config.dataset, str(config.model.size)).variant.class_names or EMOTIONS
     return dataclasses.replace(config, model=dataclasses.replace(config.model, num_classes=len(names)))
 
@@ -127,7 +128,7 @@ def planned_classes(config: RunConfig) -> RunConfig:
 def _describe(
     config: RunConfig, strategy: tf.distribute.Strategy, run_dir: Path, draws: list[str], data: list[str]
 ) -> str:
-    state = "is there, and would be gone on with" if holds_run(run_dir, config) else "would be made"
+    state = "exists; would resume" if holds_run(run_dir, config) else "would be created"
     parts = [to_json(config), f"run folder {run_dir} {state}", phases_table(config)]
     if config.schedule != "none":
         memory = _memory(config, strategy.num_replicas_in_sync)
@@ -137,8 +138,8 @@ def _describe(
 
 def _networks(run: RunConfig) -> dict[str, tf.keras.Model]:
     config = run.model
-    made = {"G": networks.build_generator(config), "D": networks.build_discriminator(config)}
-    return made | ({"Q": networks.build_classifier(config)} if run.use_classifier else {})
+    gan = {"G": networks.build_generator(config), "D": networks.build_discriminator(config)}
+    return gan | ({"Q": networks.build_classifier(config)} if run.use_classifier else {})
 
 
 def _parameters(config: RunConfig) -> list[str]:
@@ -148,27 +149,27 @@ def _parameters(config: RunConfig) -> list[str]:
 
 
 def trainable_parameters(network: tf.keras.Model) -> int:
-    """Number of weights that training moves."""
+    """Number of trainable weights."""
     return sum(v.shape.num_elements() for v in network.trainable_variables)
 
 
 def _memory(config: RunConfig, replicas: int) -> list[str]:
-    """By device: weights, their gradients and Adam's two moments; and what the backward pass needs of the forward one."""
-    made, lines = _networks(config), []
-    weights = 16 * sum(map(trainable_parameters, made.values()))
+    """Memory per device: weights, gradients and Adam's two moments; and the activations kept for the backward pass."""
+    gan, lines = _networks(config), []
+    weights = 16 * sum(map(trainable_parameters, gan.values()))
     if config.calibrate.g_ema:
-        weights += 4 * trainable_parameters(made["G"])
-    loss = config.loss  # D and Q judge what is real and what is generated
+        weights += 4 * trainable_parameters(gan["G"])
+    loss = config.loss  # D and Q see real and generated examples
     passes = {"G": 1 + bool(loss.lambda_code), "D": 2 + bool(loss.lambda_mismatch), "Q": 2}
     for stage, settings in (("pretrain", config.pretrain), ("calibrate", config.calibrate)):
         if stage == "pretrain" and not config.pretrains:
             continue
         at_once = settings.batch_size // replicas // settings.accumulate
-        values = sum(times * _activations(made[name]) for name, times in passes.items() if name in made)
-        held = at_once * values * (4 if settings.precision == "float32" else 2)
+        values = sum(times * _activations(gan[name]) for name, times in passes.items() if name in gan)
+        activations = at_once * values * (4 if settings.precision == "float32" else 2)
         lines.append(
-            f"{stage}: about {(weights + held) / 2**20:,.0f} MiB a device ({weights / 2**20:,.0f} for weights, gradients and "
-            f"Adam, {held / 2**20:,.0f} for {at_once} examples at once), beside TensorFlow's own and the data's"
+            f"{stage}: about {(weights + activations) / 2**20:,.0f} MiB per device ({weights / 2**20:,.0f} for weights, "
+            f"gradients and Adam, {activations / 2**20:,.0f} for {at_once} examples at once), plus TensorFlow and the data"
         )
     return lines
 
@@ -180,11 +181,11 @@ def _draws(job: Job) -> str:
         clips = min(job.unlabelled.count(job.unlabelled_splits[0]), MOST_UNLABELLED)
     count = clips * config.draws_each * (config.model.num_classes if config.requests == "all" else 1)
     size = 2 * count * config.model.size**2 * job.target.channels
-    return f"draws: {count:,} pictures at most, {size / 2**20:,.0f} MiB on disk until the evaluation has ended"
+    return f"draws: at most {count:,} images, {size / 2**20:,.0f} MiB on disk until the evaluation ends"
 
 
 def _activations(network: tf.keras.Model) -> int:
-    """Number of values that the layers give for one example."""
+    """Number of output values of all layers for one example."""
     return sum(tensor.shape[1:].num_elements() for layer in network.layers for tensor in tf.nest.flatten(layer.output))
 
 
@@ -200,14 +201,14 @@ def _data(job: Job) -> list[str]:
         }
         lines.append(_split_line(job.unlabelled, train, " and ".join(use for use, given in uses.items() if given)))
         if job.config.pretrains:
-            watched = "watching pretraining" + (", for want of others" if held_out == train else "")
-            lines.append(_split_line(job.unlabelled, held_out, watched))
+            use = "validation of pretraining" + (", since there are no other speakers" if held_out == train else "")
+            lines.append(_split_line(job.unlabelled, held_out, use))
     if job.config.pretrained:
-        lines.append(f"what is pretrained is taken from {job.config.pretrained}")
+        lines.append(f"pretrained networks from {job.config.pretrained}")
     if job.left_out:
         lines.append(_split_line(job.left_out, protocol.train, "the oracle"))
     for split, use in (
-        (protocol.train, "training"), (protocol.validation, "validation and selection"), (protocol.test, "the test, once")
+        (protocol.train, "training"), (protocol.validation, "validation and selection"), (protocol.test, "the final test")
     ):  # fmt: skip
         lines.append(_split_line(job.labelled, split, use))
     return lines

@@ -1,4 +1,4 @@
-"""What f_S reads in the labelled clips, kept and made conditions.
+"""Predictions of f_S for the labelled clips: saved, loaded, and turned into conditions.
 
 Public names: Readings, save, load; temperature_of, certain.
 """
@@ -13,17 +13,17 @@ from emogan.errors import NoResult
 from trainers.runs.folder import RunFolder
 
 TEMPERATURES = (0.1, 1_000.0)
-"""Between which `temperature_of` looks."""
+"""Range of temperatures searched by `temperature_of`."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Readings:
-    """What f_S made of every labelled clip.
+    """Predictions of f_S for all labelled clips.
 
     Attributes:
         clip_ids: str [n].
         probabilities: float32 [n, num_classes].
-        temperature: see `temperature_of`; of the training clips.
+        temperature: temperature for the training clips; see `temperature_of`.
     """
 
     clip_ids: np.ndarray
@@ -32,27 +32,27 @@ class Readings:
 
 
 def save(readings: Readings, folder: Path) -> None:
-    """Writes them into the folder of f_S."""
+    """Writes the predictions to the folder of f_S."""
     with (folder / "probabilities.part").open("wb") as file:
         np.savez(file, **dataclasses.asdict(readings))
     (folder / "probabilities.part").replace(folder / "probabilities.npz")
 
 
 def load(run: RunFolder) -> Readings:
-    """Reads those of a run."""
+    """Reads the predictions of a run."""
     with np.load(run.path / "face_classifier" / "probabilities.npz", allow_pickle=False) as arrays:
         return Readings(**{**arrays, "temperature": float(arrays["temperature"])})
 
 
 def temperature_of(probabilities: np.ndarray, labels: np.ndarray) -> float:
-    """The temperature at which probabilities say how often a classifier is right (Guo et al. 2017).
+    """The temperature that calibrates the probabilities of a classifier (Guo et al. 2017).
 
     Args:
-        probabilities: float [n, classes] of examples that it was not trained on.
+        probabilities: float [n, classes], of examples that the classifier was not trained on.
         labels: int [n].
 
     Returns:
-        T that makes the mean negative logarithm of the labels' `softmax(log p / T)` least, within `TEMPERATURES`.
+        T, within `TEMPERATURES`, that minimises the mean negative log-likelihood of the labels under `softmax(log p / T)`.
     """
 
     def loss(logarithm: float) -> float:
@@ -62,17 +62,17 @@ def temperature_of(probabilities: np.ndarray, labels: np.ndarray) -> float:
 
 
 def certain(probabilities: np.ndarray, certainty: float, temperature: float = 1.0) -> np.ndarray:
-    """Conditions of readings, float32 [n, num_classes]: the likeliest emotion as if it were the label, or nothing (zeros) where
-    it is less probable than `certainty`, at that temperature.
+    """Turns predictions into conditions, float32 [n, num_classes]: the most likely emotion, one-hot; zeros if its probability
+    at that temperature is below `certainty`.
 
     Raises:
-        NoResult: where that is so of all.
+        NoResult: if all conditions would be zero.
     """
-    likeliest = np.eye(probabilities.shape[-1], dtype=np.float32)[probabilities.argmax(-1)]
-    sure = _tempered(probabilities, temperature).max(-1, keepdims=True) >= certainty
-    if not sure.any():
-        raise NoResult(f"f_S is sure of the emotion of no clip; lower --face_certainty (now {certainty:g})")
-    return likeliest * sure
+    most_likely = np.eye(probabilities.shape[-1], dtype=np.float32)[probabilities.argmax(-1)]
+    is_certain = _tempered(probabilities, temperature).max(-1, keepdims=True) >= certainty
+    if not is_certain.any():
+        raise NoResult(f"--face_certainty={certainty:g}: f_S is less certain about every clip; give a lower value")
+    return most_likely * is_certain
 
 
 def _tempered(probabilities: np.ndarray, temperature: float) -> np.ndarray:

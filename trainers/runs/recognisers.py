@@ -1,6 +1,6 @@
-"""The recognisers of a run, and which of them are compared: `Recogniser`, `RECOGNISERS`, `recognisers`.
+"""The recognisers of a run, and their comparisons. Public names: Recogniser, RECOGNISERS, recognisers.
 
-Imports no TensorFlow, so that help is quick.
+Does not import TensorFlow, so that `--help` is fast.
 """
 
 import dataclasses
@@ -14,12 +14,12 @@ class Recogniser:
     """A recogniser of a run.
 
     Attributes:
-        data: what spectrograms (faces, in the reverse direction) it is trained on.
-        real: whether some of them are the training speakers' real ones.
-        added: what the others are: none, `generated`, or real ones of the speakers `left_out`.
-        strong: whether it is regularised as `RunConfig.strong` says; else as `emogan.config.BARE`.
+        data: its training examples, in words: spectrograms, or faces in the reverse direction.
+        real: whether it is trained on real examples of the training speakers.
+        added: further training examples: none, `generated` ones, or real ones of the `left_out` speakers.
+        strong: whether it is regularised by `RunConfig.strong`, otherwise by `emogan.config.BARE`.
         against: the recogniser that it is compared with.
-        primary: whether that is a comparison for which a study is made; fixed before any is run.
+        primary: whether this is a primary comparison of a study, fixed before any study ran.
     """
 
     data: str
@@ -30,7 +30,7 @@ class Recogniser:
     primary: bool = False
 
     def config(self, run: RunConfig) -> RecogniserConfig:
-        """How it is regularised in a run."""
+        """Its regularisation in a run."""
         return run.strong if self.strong else BARE
 
 
@@ -40,14 +40,14 @@ RECOGNISERS = {
     "gan": Recogniser(data="real and generated", added="generated", strong=False, against="bare", primary=True),
     "gan_strong": Recogniser(data="real and generated", added="generated", strong=True, against="strong", primary=True),
     "generated": Recogniser(data="generated", real=False, added="generated", strong=True),
-    "oracle": Recogniser(data="real, further speakers too", added="left_out", strong=False, against="bare"),
-    "oracle_strong": Recogniser(data="real, further speakers too", added="left_out", strong=True, against="strong"),
+    "oracle": Recogniser(data="real, also of further speakers", added="left_out", strong=False, against="bare"),
+    "oracle_strong": Recogniser(data="real, also of further speakers", added="left_out", strong=True, against="strong"),
 }
-"""All that a run can have, by name."""
+"""All recognisers by name."""
 
 
 def recognisers(config: RunConfig) -> list[str]:
-    """Those of `RECOGNISERS` that a run has."""
-    there = {"": True, "generated": config.schedule != "none", "left_out": config.oracle}
-    found = [name for name, recogniser in RECOGNISERS.items() if there[recogniser.added]]
-    return [name for name in found if config.generated_alone or RECOGNISERS[name].real]
+    """Names of the recognisers of a run."""
+    available = {"": True, "generated": config.schedule != "none", "left_out": config.oracle}
+    names = [name for name, recogniser in RECOGNISERS.items() if available[recogniser.added]]
+    return [name for name in names if config.generated_alone or RECOGNISERS[name].real]

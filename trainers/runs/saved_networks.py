@@ -1,6 +1,6 @@
-"""Networks as SavedModels that know what they are, and what is taken over from pretraining.
+"""Saves and loads networks as SavedModels with a description, and transfers weights from pretraining.
 
-Public names: save_network, load_network, about, seen_speakers, layer_digests, start_from, start_folder, take_over_trunk.
+Public names: save_network, load_network, about, seen_speakers, layer_digests, start_from, start_folder, transfer_trunk.
 """
 
 import dataclasses
@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from emogan import networks  # whose layers must be registered before a SavedModel with them is read
+from emogan import networks  # registers the layers that SavedModels need
 from emogan.config import OF_THE_GAN_ALONE, ModelConfig, differences, from_json, to_json
 from emogan.errors import UserError
 from trainers.runs.config import FORMAT, RunConfig
@@ -21,13 +21,14 @@ from trainers.runs.folder import RunFolder, folder_atomically
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class SavedNetwork:
-    """What lies beside a SavedModel, in emogan.json.
+    """Description of a saved network, in the file emogan.json of its SavedModel.
 
     Attributes:
         role: generator, discriminator or classifier.
-        model: the settings it was built from.
+        model: the settings that it was built with.
         digests: `layer_digests` of its weights.
-        speakers: whom it was trained or selected on, itself or what it was taken over from; see `Corpus.speakers`.
+        speakers: speakers that it, or a network that it was transferred from, was trained or selected on; see
+            `Corpus.speakers`.
         format: `FORMAT` of the version that wrote it.
     """
 
@@ -39,9 +40,10 @@ class SavedNetwork:
 
 
 def save_network(network: tf.keras.Model, config: ModelConfig, path: Path, speakers: Collection[str]) -> None:
-    """Writes a network as a SavedModel without optimizer, with its `SavedNetwork` beside it, whole or not at all.
+    """Atomically writes a network as a SavedModel without optimizer, with its `SavedNetwork`.
 
-    Keras rebuilds it from its configuration, so only its signature is traced, not each layer: a third of the time.
+    Only the signature is traced, not each layer, since Keras rebuilds the network from its configuration; this takes a third
+    of the time.
     """
     named = zip(network.inputs, network.input_names, strict=True)
     inputs = [tf.TensorSpec(tensor.shape, tensor.dtype, name) for tensor, name in named]
@@ -55,51 +57,51 @@ def save_network(network: tf.keras.Model, config: ModelConfig, path: Path, speak
 def load_network(
     path: Path, config: ModelConfig | None = None, role: str = "", *, unseen: Collection[str] = ()
 ) -> tf.keras.Model:
-    """Reads `save_network`'s folder, ready to go on training.
+    """Loads a network written by `save_network`, ready for further training.
 
     Args:
-        path: the folder.
-        config: what it must have been made with, if given; a classifier may be of another GAN.
-        role: what it must be, if given: generator, discriminator or classifier.
-        unseen: speakers on whom it must not have been trained or selected, since it is to be tested on them.
+        path: folder of the SavedModel.
+        config: expected settings, if given; a classifier may belong to another GAN.
+        role: expected role, if given: generator, discriminator or classifier.
+        unseen: test speakers; the network must not have been trained or selected on them.
 
     Raises:
-        UserError: where there is no such folder, it was made with other settings or by another version, it is another
-            network, it knows one of `unseen`, or its weights are not those that were saved.
+        UserError: if the folder does not exist; the network has other settings, another role or another format, or was
+            trained or selected on one of `unseen`; or its weights have changed since they were saved.
     """
     found = about(path)
     known = set(unseen).intersection(found.speakers)
     if known:
-        raise UserError(f"{path} was trained or selected on {min(known)}, and must not be tested on that speaker")
+        raise UserError(f"{path} was trained or selected on {min(known)} and must not be tested on that speaker")
     model = config or found.model
     if found.role == "classifier":
         model = dataclasses.replace(model, **{name: getattr(found.model, name) for name in OF_THE_GAN_ALONE})
-    wanted = dataclasses.replace(found, format=FORMAT, role=role or found.role, model=model)
-    if found != wanted:
-        raise UserError(f"{path} does not fit ({differences(wanted, found)}: wanted, there); give one that was made so")
+    expected = dataclasses.replace(found, format=FORMAT, role=role or found.role, model=model)
+    if found != expected:
+        raise UserError(f"{path} does not fit ({differences(expected, found)}: expected, found)")
     network = tf.keras.models.load_model(path, compile=False)
     digests = layer_digests(network)
     changed = [layer for layer, digest in found.digests.items() if digests.get(layer) != digest]
     if changed:
-        raise UserError(f"{path} is damaged: the weights of {', '.join(changed)} are not those that were saved")
+        raise UserError(f"{path} is damaged: the weights of {', '.join(changed)} have changed since they were saved")
     return network
 
 
 def seen_speakers(path: Path) -> frozenset[str]:
-    """Whom a saved network was trained or selected on. Raises UserError where there is none."""
+    """Speakers that a saved network was trained or selected on. Raises UserError if there is no network."""
     return frozenset(about(path).speakers)
 
 
 def about(path: Path) -> SavedNetwork:
-    """What lies beside a saved network. Raises UserError where there is none."""
+    """Description of a saved network. Raises UserError if there is no network."""
     settings = path / "emogan.json"
     if not settings.exists():
-        raise UserError(f"{path} holds no network of this package (it has no emogan.json)")
+        raise UserError(f"{path} is not a network saved by emogan: it has no emogan.json")
     return from_json(SavedNetwork, settings.read_text())
 
 
 def layer_digests(network: tf.keras.Model) -> dict[str, str]:
-    """The SHA-256 sum of the weights of every layer that has any, by its name; 16 hexadecimal digits."""
+    """SHA-256 of the weights of each layer with weights, by name; the first 16 hexadecimal digits."""
     return {
         layer.name: hashlib.sha256(
             b"".join(np.ascontiguousarray(w).tobytes() for w in layer.get_weights())
@@ -116,59 +118,58 @@ def start_from(
     pretrained: Path,
     class_names: Sequence[str] = (),
 ) -> list[str]:
-    """Gives fresh networks the weights that calibration takes over, statistics of their input included, and freezes the encoder
-    if wanted.
+    """Transfers pretrained weights to new networks, including the statistics of their input, and freezes the encoder if set.
 
-    The networks may be of other classes: the weights by which G and D read the condition are then left as they are.
+    If the pretrained networks have other classes, the weights of the condition are not transferred.
 
     Args:
-        generator: G as it was built.
-        discriminator: D as it was built.
-        config: says what is taken over, and what stays as it is then.
-        pretrained: the folder of pretraining or of another run's calibration, with SavedModels `generator` and `discriminator`.
-        class_names: of the conditions to come.
+        generator: newly built G.
+        discriminator: newly built D.
+        config: settings of the run, with `transfer` and `freeze_encoder`.
+        pretrained: folder of pretraining or of another run's calibration, with SavedModels `generator` and `discriminator`.
+        class_names: classes of the new networks.
 
     Returns:
-        A line for each layer that was taken over: network, layer, digest of its weights, and whether it is frozen.
+        One line per transferred layer: network, layer, digest of its weights, and whether it is frozen.
 
     Raises:
-        UserError: where a SavedModel does not fit.
+        UserError: if a SavedModel does not fit.
     """
     lines = []
     other_classes = _other_classes(pretrained, config.model, class_names)
     readers = networks.condition_readers(config.model)
     for network in (generator, discriminator):
-        if network is discriminator and config.take_over != "generator_and_discriminator":
+        if network is discriminator and config.transfer != "generator_and_discriminator":
             continue
-        made_as = dataclasses.replace(config.model, num_classes=about(pretrained / network.name).model.num_classes)
-        source = load_network(pretrained / network.name, made_as, network.name)
+        model = dataclasses.replace(config.model, num_classes=about(pretrained / network.name).model.num_classes)
+        source = load_network(pretrained / network.name, model, network.name)
         digests = layer_digests(source)
         for layer in network.layers:
             encodes = layer.name.startswith("encoder_")
             if layer.name in digests and (
-                config.take_over != "encoder" or encodes or layer.name.startswith("standardise_")
+                config.transfer != "encoder" or encodes or layer.name.startswith("standardise_")
             ):
                 weights = source.get_layer(layer.name).get_weights()
-                anew = layer.name in readers and other_classes
-                if anew:
+                keeps_condition = layer.name in readers and other_classes
+                if keeps_condition:
                     weights[0] = networks.but_for_the_condition(
                         layer.get_weights()[0], weights[0], config.model.num_classes, *readers[layer.name]
                     )
                 layer.set_weights(weights)
                 layer.trainable = not (encodes and config.freeze_encoder)
                 state = "" if layer.trainable else ", frozen"
-                state += ", but for the condition" if anew else ""
+                state += ", but for the condition" if keeps_condition else ""
                 lines.append(f"{network.name} {layer.name} {digests[layer.name]}{state}")
     return lines
 
 
 def start_folder(run: RunFolder) -> Path:
-    """Where the networks lie that a run begins calibration from: its own pretraining's, or another run's."""
+    """Folder of the networks that calibration starts from: those of the run's own pretraining, or of another run."""
     return Path(run.config.pretrained) if run.config.pretrained else run.path / "pretrain"
 
 
-def take_over_trunk(classifier: tf.keras.Model, discriminator: Path) -> None:
-    """Gives a classifier of targets the kernels of D's convolutions; its own biases, where it has any, stay."""
+def transfer_trunk(classifier: tf.keras.Model, discriminator: Path) -> None:
+    """Initialises the convolution kernels of a classifier of targets from D; its biases, if any, stay."""
     source = load_network(discriminator, role="discriminator")
     for layer in classifier.layers:
         if layer.name.startswith("trunk_") and layer.name.endswith("_conv"):
@@ -177,7 +178,7 @@ def take_over_trunk(classifier: tf.keras.Model, discriminator: Path) -> None:
 
 
 def _other_classes(pretrained: Path, config: ModelConfig, class_names: Sequence[str]) -> bool:
-    """Whether networks are of other classes. (Pretraining has the null condition, which trains no weights of any class.)"""
+    """Whether pretrained networks have other classes. (Pretraining uses the null condition, which trains no class weights.)"""
     served = pretrained / "served.json"
     if served.exists():
         return json.loads(served.read_text())["class_names"] != list(class_names)

@@ -1,4 +1,4 @@
-"""Training that can be stopped anywhere and goes on. Public names: fit, adam, computing_with."""
+"""Training that resumes after any interruption. Public names: fit, adam, computing_with."""
 
 import contextlib
 from collections.abc import Callable, Iterator
@@ -18,9 +18,9 @@ from trainers.runs.folder import RunFolder, log
 def adam(
     config: TrainConfig, learning_rate: "float | tf.keras.optimizers.schedules.LearningRateSchedule" = 0.0
 ) -> tf.keras.optimizers.Optimizer:
-    """Adam as one fused kernel per weight, which is several times faster on CPUs than Keras's newer one.
+    """Returns Adam with one fused kernel per weight, several times faster on CPUs than Keras's newer optimizer.
 
-    With `mixed_float16` it scales the loss, so that small gradients do not vanish.
+    With `mixed_float16`, uses loss scaling, so that small gradients do not vanish.
     """
     optimizer = tf.keras.optimizers.legacy.Adam(learning_rate or config.learning_rate, config.beta_1)
     if config.precision == "mixed_float16":
@@ -30,7 +30,7 @@ def adam(
 
 @contextlib.contextmanager
 def computing_with(precision: str) -> Iterator[None]:
-    """While it lasts, networks are built that compute with that precision; see `emogan.config.PRECISIONS`."""
+    """Networks built within the context compute with this precision; see `emogan.config.PRECISIONS`."""
     tf.keras.mixed_precision.set_global_policy(precision)
     try:
         yield
@@ -47,37 +47,38 @@ def fit(
     *,
     validation: tf.data.Dataset | None = None,
     best_by: str = "",
-    keep: str = "last",
+    select_weights: str = "last",
     on_interval: OnInterval = lambda step, values: None,
 ) -> None:
-    """Trains a compiled model for `settings.steps` steps, from the newest checkpoint of the stage on if there is one.
+    """Trains a compiled model up to `settings.steps` steps, starting from the newest checkpoint of the stage, if any.
 
-    SIGTERM or Ctrl-C ends it after the step at hand, with a checkpoint. (Of several processes it ends at once, and goes on
-    from the last interval.) The figures of an interval that was resumed in its middle are of its rest.
+    SIGTERM or Ctrl-C stops training after the current step and saves a checkpoint. (One of several processes stops at once and
+    resumes from the last interval.) If training resumes within an interval, the metrics of that interval cover only its
+    remaining steps.
 
     Args:
-        model: with all its optimizers as attributes; the checkpoint holds the weights and the optimizers' state.
-        batches: from a first step to the endless stream of batches that begins there.
-        settings: steps, interval.
+        model: the model, with all its optimizers as attributes; checkpoints contain the weights and the optimizers' state.
+        batches: returns the infinite dataset of batches that starts at a given step.
+        settings: steps and interval.
         run: receives metrics, TensorBoard events and checkpoints (in `<stage>/checkpoints`).
-        stage: its name.
-        validation: finite batches, evaluated once per interval; their figures have the prefix `val_`.
-        best_by: the figure by which the best checkpoint is chosen: the lowest of a loss, the highest of others.
-        keep: which weights the model has at the end: `last` or `best`.
-        on_interval: called with the step and the interval's figures, within TensorBoard's writer.
+        stage: name of the stage.
+        validation: finite dataset of batches, evaluated once per interval; its metrics have the prefix `val_`.
+        best_by: metric that selects the best checkpoint: the lowest loss, or the highest value of another metric.
+        select_weights: weights of the model at the end: `last` or `best`.
+        on_interval: called with the step and the metrics of the interval, within the context of TensorBoard's writer.
 
     Raises:
-        Diverged: where a figure is not a number.
-        UserError: where a batch does not fit into memory, or checkpoints cannot be used.
+        Diverged: if a metric is NaN or infinite.
+        UserError: if a batch does not fit into memory, or the checkpoints cannot be used.
         Stopped: after a signal.
     """
-    checkpoints = Checkpoints(run.path / stage / "checkpoints", model, run.config, writes=run.writes)
+    checkpoints = Checkpoints(run.path / stage / "checkpoints", model, writes=run.writes)
     first_step = checkpoints.restore()
     run.forget(stage, after_step=first_step)
     if first_step:
-        log.info("%s: goes on from step %d", stage, first_step)
-    alone = workers(model.distribute_strategy) == 1
-    with postponed_stop() if alone else contextlib.nullcontext(StopRequest()) as request:
+        log.info("%s: resumes at step %d", stage, first_step)
+    single_process = workers(model.distribute_strategy) == 1
+    with postponed_stop() if single_process else contextlib.nullcontext(StopRequest()) as request:
         watch = Watch(stage, first_step, checkpoints, request)
         callbacks: list[tf.keras.callbacks.Callback] = [
             watch,
@@ -89,11 +90,9 @@ def fit(
                 shown.callback(callbacks[-1].close)
                 shown.enter_context(logging_redirect_tqdm([log]))
             _fit(model, batches, settings, watch, validation, callbacks)
-        request.check(f"{stage} at step {watch.step}, which is kept")  # it came after the last step
-    if keep == "best":
-        log.info(
-            "%s: the weights of step %d are kept, which have the best %s", stage, checkpoints.restore_best(), best_by
-        )
+        request.check(f"{stage} at step {watch.step}, which is saved")  # a signal after the last step
+    if select_weights == "best":
+        log.info("%s: selected the weights of step %d, with the best %s", stage, checkpoints.restore_best(), best_by)
 
 
 def _fit(
@@ -104,7 +103,7 @@ def _fit(
     validation: tf.data.Dataset | None,
     callbacks: list[tf.keras.callbacks.Callback],
 ) -> None:
-    """First to the end of an interval that was left in its middle, then whole intervals."""
+    """Trains to the end of an interrupted interval first, then whole intervals."""
     while watch.step < settings.steps:
         rest = settings.interval - watch.step % settings.interval
         intervals = (settings.steps - watch.step) // settings.interval if rest == settings.interval else 1
@@ -121,6 +120,6 @@ def _fit(
             if is_full_disk(error):
                 raise
             raise UserError(
-                f"a step with --batch_size={settings.batch_size} does not fit into memory; lower it, or raise --accumulate "
-                f"(now {settings.accumulate}), which works on parts of it one after the other"
+                f"--batch_size={settings.batch_size}: a training step does not fit into memory; give a smaller batch, or raise "
+                f"--accumulate (now {settings.accumulate}), which processes the batch in parts"
             ) from error

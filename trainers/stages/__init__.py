@@ -1,1 +1,1 @@
-"""The stages of a run, each resumable, and what they measure."""
+"""The stages of a run, each resumable, and its metrics."""

@@ -1,6 +1,6 @@
-"""Classifiers of emotion: f_S, which reads G's condition in what G sees, and the recognisers of what it makes.
+"""Trains the emotion classifiers: f_S, which predicts G's condition from G's input, and the recognisers.
 
-Public names: face_classifier; recognise, cross_fitted; classes_of. All train networks of Q's architecture.
+Public names: face_classifier; recognise, cross_fitted; classes_of. All networks have the architecture of Q.
 """
 
 import dataclasses
@@ -20,63 +20,65 @@ from emogan.consistency import ConsistentClassifier
 from emogan.metrics import recognition
 from trainers.runs import readings, training
 from trainers.runs.folder import RunFolder, log, recogniser_path, write_atomically
-from trainers.runs.job import Job, StageContext, pictures, served_settings
+from trainers.runs.job import Job, StageContext, images, served_settings
 from trainers.runs.recognisers import RECOGNISERS
-from trainers.runs.saved_networks import load_network, save_network, seen_speakers, start_folder, take_over_trunk
+from trainers.runs.saved_networks import load_network, save_network, seen_speakers, start_folder, transfer_trunk
 from trainers.stages import sampling
 
-MUCH = AugmentConfig(
+STRONG_AUGMENT = AugmentConfig(
     time_masks=2, time_mask_share=0.2, frequency_masks=2, frequency_mask_share=0.2, time_shift_share=0.15,
     frequency_shift_share=0.06,
 )  # fmt: skip
-"""How unlabelled spectrograms are changed in which a recogniser shall read what it reads in them slightly changed."""
+"""Strong augmentation of unlabelled spectrograms for the consistency loss."""
 
 
 def face_classifier(context: StageContext) -> None:
-    """f_S: the probabilities that semi-supervised training has instead of labels, for every clip of the labelled corpus.
+    """Trains f_S, and predicts class probabilities for all labelled clips, which semi-supervised training uses as labels.
 
-    Those of a training clip come from a network that never saw its speaker: one for each training fold, trained on the other
-    ones, since a network nearly repeats the labels of what it was trained on. Those of validation and test clips come from one
-    that was trained on all training folds. All are kept as SavedModels, `<which>/classifier`, and read back; what they read is
-    kept by `trainers.runs.readings`.
+    A network nearly reproduces the labels of its training clips. Therefore the predictions for a training fold come from a
+    network trained on the other training folds, and those for validation and test clips from a network trained on all
+    training folds. The networks are saved as SavedModels `<name>/classifier`, the predictions by `trainers.runs.readings`.
     """
     job, run, folder = context.job, context.run, context.folder
     folds = job.training_folds
     parts = []
     for fold in folds:
         others = "+".join(other for other in folds if other != fold)
-        parts.append(_read_by(job, run, folder / f"without_{fold}", others, [fold]))
-    parts.append(_read_by(job, run, folder / "all", "+".join(folds), [job.protocol.validation, job.protocol.test]))
+        parts.append(_predict(job, run, folder / f"without_{fold}", others, [fold]))
+    parts.append(_predict(job, run, folder / "all", "+".join(folds), [job.protocol.validation, job.protocol.test]))
     clip_ids, probabilities = (np.concatenate(column) for column in zip(*parts, strict=True))
     label_of = dict(zip(*(job.labelled.column(name, job.protocol.train) for name in ("clip_id", "label")), strict=True))
     rows = [row for row, clip_id in enumerate(clip_ids) if clip_id in label_of]
     labels = np.array([label_of[clip_ids[row]] for row in rows])
     temperature = readings.temperature_of(probabilities[rows], labels)
-    log.info("what f_S reads in training clips is as certain as it is right at a temperature of %.2f", temperature)
+    log.info("temperature of f_S on training clips: %.2f", temperature)
     readings.save(readings.Readings(clip_ids=clip_ids, probabilities=probabilities, temperature=temperature), folder)
 
 
-def _read_by(job: Job, run: RunFolder, folder: Path, trained_on: str, read: list[str]) -> tuple[np.ndarray, np.ndarray]:
-    """Trains one f_S, unless that is done, and has it read some splits: clip ids [n], probabilities [n, num_classes]."""
+def _predict(
+    job: Job, run: RunFolder, folder: Path, trained_on: str, splits: list[str]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Trains an f_S unless it is saved, and predicts `splits`: clip ids, str [n]; probabilities, float [n, num_classes]."""
     corpus, kind = job.labelled, job.source.name
-    unseen = corpus.speakers("+".join(read)) - corpus.speakers(job.protocol.validation)  # on which all are selected
+    unseen = corpus.speakers("+".join(splits)) - corpus.speakers(job.protocol.validation)  # used for model selection
     network = _of_real(job, run, folder / "classifier", job.source, trained_on, BARE, unseen)
-    examples = [corpus.arrays(split, [kind]) for split in read]
+    examples = [corpus.arrays(split, [kind]) for split in splits]
     joined = {name: np.concatenate([part[name] for part in examples]) for name in examples[0]}
     logits = network.predict(input_pipeline.to_input(tf.constant(joined[kind])), batch_size=64, verbose=0)
-    labels = examples[0]["label"]  # of validation, where test is read too: that stays closed until the evaluation
+    labels = examples[0]["label"]  # test labels, if any, are not used before the evaluation
     accuracy = recognition.accuracy(labels, logits[: len(labels)].argmax(-1))
-    log.info("f_S trained on %s finds %.1f%% of the emotions of %s", trained_on, 100 * accuracy, read[0])
+    log.info("f_S trained on %s: accuracy %.1f%% on %s", trained_on, 100 * accuracy, splits[0])
     return joined["clip_id"], tf.nn.softmax(logits).numpy()
 
 
 def recognise(context: StageContext, *, name: str) -> None:
-    """Trains one of `trainers.runs.recognisers.RECOGNISERS`, by its name, once for each seed.
+    """Trains one of `trainers.runs.recognisers.RECOGNISERS`, once for each seed.
 
-    All recognisers of a run have equally many updates of one batch size. Each is kept at `recogniser_path`.
+    All recognisers of a run have the same number of updates and batch size. Each is saved at `recogniser_path`.
 
     Raises:
-        UserError: where what was generated comes from a speaker who is not trained on.
+        UserError: if generated examples come from a speaker that is not a training speaker.
+        NoResult: if all generated examples are discarded.
     """
     job, run, folder = context.job, context.run, context.folder
     config, split, kind = job.config, job.protocol.train, job.target.name
@@ -87,17 +89,17 @@ def recognise(context: StageContext, *, name: str) -> None:
         generated = sampling.learnt_from(job, run)
 
     def mixed(settings: TrainConfig, added: int, first_step: int) -> tf.data.Dataset:
-        drawn: dict[str, Any] = {"first_step": first_step, "balance": regularised.balance_classes}
-        other = {"batch_size": added, "seed": settings.seed + 1, **drawn}  # so that no clip meets what was made of it
+        shared: dict[str, Any] = {"first_step": first_step, "balance": regularised.balance_classes}
+        other = {"batch_size": added, "seed": settings.seed + 1, **shared}  # never aligned with the real clips
         parts = []
         if recogniser.real:
-            real = {"batch_size": size - added, "seed": settings.seed, **drawn}
+            real = {"batch_size": size - added, "seed": settings.seed, **shared}
             parts.append((_real(job.labelled, split, kind, real), size - added))
         if generated and added:
             draws, targets, labels = generated
-            parts.append((streams.array_stream((draws.pictures, targets), labels, **other), added))
+            parts.append((streams.array_stream((draws.images, targets), labels, **other), added))
         elif added:
-            assert job.left_out, "a job with this recogniser has a corpus of the left out speakers"
+            assert job.left_out, "oracles need a corpus of the left out speakers"
             parts.append((_real(job.left_out, split, kind, other), added))
         weighted = generated and recogniser.real and config.generated_weight != 1
         weights = [1.0, config.generated_weight][: len(parts)] if weighted else []
@@ -129,7 +131,7 @@ def recognise(context: StageContext, *, name: str) -> None:
 
 
 def cross_fitted(job: Job, run: RunFolder, folder: Path, left_out: str) -> tf.keras.Model:
-    """A strong recogniser of the real clips of all training folds but one, trained unless that is done."""
+    """Returns a strong recogniser of the real clips of all training folds but one; trains it unless it is saved."""
     split = "+".join(fold for fold in job.training_folds if fold != left_out)
     regularised = dataclasses.replace(job.config.strong, start="random", consistency=0.0)
     unseen = job.labelled.speakers(left_out)
@@ -140,51 +142,50 @@ def _of_real(
     job: Job,
     run: RunFolder,
     path: Path,
-    picture: networks.Picture,
+    kind: networks.ImageKind,
     split: str,
     regularised: RecogniserConfig,
     unseen: frozenset[str],
 ) -> tf.keras.Model:
-    """The classifier of a split's real pictures that is kept at `path`, trained unless it is there, which knows none of
-    `unseen`."""
+    """Returns the classifier at `path`, trained on the real images of a split and not on `unseen`; trains it unless saved."""
     settings = job.config.recognise
     if not path.exists():
 
         def batches(first_step: int) -> tf.data.Dataset:
-            drawn = {"batch_size": settings.batch_size, "seed": settings.seed, "first_step": first_step}
-            real = _real(job.labelled, split, picture.name, drawn)
+            stream = {"batch_size": settings.batch_size, "seed": settings.seed, "first_step": first_step}
+            real = _real(job.labelled, split, kind.name, stream)
             return _batches(job, [(real, settings.batch_size)], settings, regularised)
 
-        network = _train(job, run, path, picture, split, batches, settings, regularised)
+        network = _train(job, run, path, kind, split, batches, settings, regularised)
         save_network(network, job.config.model, path, job.labelled.speakers(f"{split}+{job.protocol.validation}"))
     return load_network(path, job.config.model, "classifier", unseen=unseen)
 
 
-def classes_of(recogniser: tf.keras.Model, pictures: np.ndarray) -> np.ndarray:
-    """What a recogniser takes each picture for, float32 [n, S, S, channels] in [-1, 1]: classes, int64 [n]."""
-    return recogniser.predict(pictures, batch_size=64, verbose=0).argmax(-1)
+def classes_of(recogniser: tf.keras.Model, images: np.ndarray) -> np.ndarray:
+    """Predicts the class of each image, float32 [n, S, S, channels] in [-1, 1]: int64 [n]."""
+    return recogniser.predict(images, batch_size=64, verbose=0).argmax(-1)
 
 
 def _train(
     job: Job,
     run: RunFolder,
     path: Path,
-    picture: networks.Picture,
+    kind: networks.ImageKind,
     split: str,
     batches: Callable[[int], tf.data.Dataset],
     settings: TrainConfig,
     regularised: RecogniserConfig,
 ) -> tf.keras.Model:
-    """Trains a classifier of a kind of picture that will be kept at `path`; its checkpoints lie beside it."""
+    """Trains a classifier of one kind of image; its checkpoints are next to `path`, where it will be saved."""
     config = job.config
     tf.keras.utils.set_random_seed(settings.seed)
-    network = networks.build_classifier(config.model, picture)
-    networks.adapt_standardisation(network, picture, pictures(job.labelled, split, picture.name))
+    network = networks.build_classifier(config.model, kind)
+    networks.adapt_standardisation(network, kind, images(job.labelled, split, kind.name))
     rate: float | tf.keras.optimizers.schedules.LearningRateSchedule = settings.learning_rate
     if regularised.decay == "cosine":
         rate = tf.keras.optimizers.schedules.CosineDecay(rate, settings.steps)
     if regularised.start == "discriminator":
-        take_over_trunk(network, start_folder(run) / "discriminator")
+        transfer_trunk(network, start_folder(run) / "discriminator")
     model = network
     if regularised.consistency:
         model = ConsistentClassifier(network, regularised.consistency, regularised.certainty)
@@ -198,13 +199,13 @@ def _train(
                 (labelled(first_step), _unlabelled_batches(job, settings, first_step, regularised))
             )
 
-    validation = job.labelled.examples(job.protocol.validation, pictures=[picture.name], keep=True).map(
-        lambda e: (input_pipeline.to_input(e[picture.name]), tf.one_hot(e["label"], config.model.num_classes))
+    validation = job.labelled.examples(job.protocol.validation, images=[kind.name], cache=True).map(
+        lambda e: (input_pipeline.to_input(e[kind.name]), tf.one_hot(e["label"], config.model.num_classes))
     )
     stage = str(path.parent.relative_to(run.path))
     training.fit(
         model, batches, settings, run, stage,
-        validation=validation.batch(64), best_by="val_accuracy", keep=regularised.weights,
+        validation=validation.batch(64), best_by="val_accuracy", select_weights=regularised.weights,
     )  # fmt: skip
     return network
 
@@ -216,13 +217,13 @@ def _batches(
     regularised: RecogniserConfig,
     weights: Sequence[float] = (),
 ) -> tf.data.Dataset:
-    """Batches, augmented and mixed, from streams with each one's share of a batch and perhaps its weight in the loss."""
-    found, sizes = (list(column) for column in zip(*parts, strict=True))
+    """Augmented batches from several streams, each with its number of examples per batch and optionally a loss weight."""
+    streams, sizes = (list(column) for column in zip(*parts, strict=True))
     augment = regularised.augment
     if job.target is not networks.SPECTROGRAM:
-        augment = AugmentConfig(mixup=augment.mixup)  # all else is of spectrograms
+        augment = AugmentConfig(mixup=augment.mixup)  # the other augmentations are for spectrograms
     return input_pipeline.mixed_batches(
-        found, sizes, weights=weights,
+        streams, sizes, weights=weights,
         seed=settings.seed, augment=augment, settings=job.labelled.media.spectrogram,
     )  # fmt: skip
 
@@ -230,24 +231,24 @@ def _batches(
 def _unlabelled_batches(
     job: Job, settings: TrainConfig, first_step: int, regularised: RecogniserConfig
 ) -> tf.data.Dataset:
-    """Batches of unlabelled spectrograms, each twice: changed as the labelled ones are, but not mixed; and by `MUCH`."""
+    """Batches of unlabelled spectrograms, each twice: augmented like the labelled ones, without mixup; and strongly."""
     corpus, split, size = job.unlabelled, job.unlabelled_splits[0], settings.batch_size
-    assert corpus, "a job with this recogniser has an unlabelled corpus"
+    assert corpus, "the consistency loss needs an unlabelled corpus"
     clips = corpus.stream(
-        split, pictures=[job.target.name], batch_size=size, seed=settings.seed + 2, first_step=first_step
+        split, images=[job.target.name], batch_size=size, seed=settings.seed + 2, first_step=first_step
     )
     stream = clips.map(lambda n, example: (n, (example[job.target.name], ())))
-    changed = [
-        input_pipeline.mixed_batches([stream], [size], seed=seed, augment=changes, settings=corpus.media.spectrogram)
-        for seed, changes in (
-            (settings.seed + 2, dataclasses.replace(regularised.augment, mixup=0.0)), (settings.seed + 3, MUCH)
+    augmented = [
+        input_pipeline.mixed_batches([stream], [size], seed=seed, augment=augment, settings=corpus.media.spectrogram)
+        for seed, augment in (
+            (settings.seed + 2, dataclasses.replace(regularised.augment, mixup=0.0)), (settings.seed + 3, STRONG_AUGMENT)
         )
     ]  # fmt: skip
-    return tf.data.Dataset.zip(tuple(changed)).map(lambda slightly, much: (slightly[0], much[0]))
+    return tf.data.Dataset.zip(tuple(augmented)).map(lambda weak, strong: (weak[0], strong[0]))
 
 
-def _real(corpus: Corpus, split: str, kind: str, drawn: dict[str, Any]) -> tf.data.Dataset:
-    """Real pictures with their labels, numbered; `drawn` as `Corpus.stream` has it."""
+def _real(corpus: Corpus, split: str, kind: str, arguments: dict[str, Any]) -> tf.data.Dataset:
+    """Numbered real images with their labels; `arguments` are those of `Corpus.stream`."""
     classes = len(corpus.class_names)
-    stream = corpus.stream(split, pictures=[kind], **drawn)
+    stream = corpus.stream(split, images=[kind], **arguments)
     return stream.map(lambda n, e: (n, (e[kind], tf.one_hot(e["label"], classes))))

@@ -9,67 +9,68 @@ import numpy as np
 import tensorflow as tf
 
 from datasets import input_pipeline
-from datasets.controls import spoilt_sources
+from datasets.ablations import ablate_sources
 from datasets.corpus import Corpus
 from datasets.input_pipeline import Condition
 from emogan import audio, networks
-from emogan.codes import EXAMPLES, PictureCode, averaged_down
+from emogan.codes import EXAMPLES, ImageCode, averaged_down
 from emogan.config import LossConfig, TrainConfig, to_json
 from emogan.model import EmoGAN
 from trainers.reports import plots
 from trainers.runs import saved_networks, training
 from trainers.runs.config import RunConfig
 from trainers.runs.folder import RunFolder, log, write_atomically
-from trainers.runs.job import Job, StageContext, pictures, served_settings
+from trainers.runs.job import Job, StageContext, images, served_settings
 from trainers.stages import grids
 
 VALIDATION_EXAMPLES = 2_048
-"""Examples on which G, D and Q are watched at every interval: all of a labelled fold, a part of VoxCeleb's, in random order."""
-PICTURED = 4
-"""Validation examples in a sample picture; the first of them is also heard."""
+"""Maximum number of validation examples of G, D and Q: all of a labelled fold, and a part of VoxCeleb, in random order."""
+SHOWN = 4
+"""Validation examples in a sample image; the first one also as audio."""
 DRAWN = 2
-"""Further draws of the first of them."""
+"""Further draws for the first of these."""
 
 
 def pretrain(context: StageContext) -> None:
-    """Stage 1, weight initialisation: G and D on unlabelled pairs, null condition, no Q; ends in two SavedModels."""
+    """Stage 1, weight initialisation: trains G and D on unlabelled pairs with the null condition, and saves both."""
     job = context.job
     config, settings, corpus = job.config, job.config.pretrain, job.unlabelled
-    assert corpus, "a job with this stage has an unlabelled corpus"
+    assert corpus, "pretraining needs an unlabelled corpus"
     splits = job.unlabelled_splits
     tf.keras.utils.set_random_seed(settings.seed)
     with job.strategy.scope(), training.computing_with(settings.precision):
-        generator, discriminator = _fresh(job, corpus, splits[0])
+        generator, discriminator = _new_networks(job, corpus, splits[0])
         gan = _compiled_gan(config.loss, settings, generator, discriminator, None)
     condition = input_pipeline.null_condition(config.model.num_classes)
     _fit_gan(gan, context, settings, corpus, splits, condition, corpus.speakers("+".join({*splits})))
 
 
 def calibrate(context: StageContext) -> None:
-    """Stage 2: G and D go on from pretraining's SavedModels, or begin here in a moderate run; they and Q train on labelled
-    pairs, emotion as condition.
+    """Stage 2: trains G, D and Q on labelled pairs with the emotion as condition, and saves them.
+
+    In a progressive run, G and D start from the pretrained networks.
     """
     job, run, folder = context.job, context.run, context.folder
     config, settings, corpus, protocol = job.config, job.config.calibrate, job.labelled, job.protocol
     tf.keras.utils.set_random_seed(settings.seed)
     with job.strategy.scope(), training.computing_with(settings.precision):
-        generator, discriminator = _fresh(job, corpus, protocol.train)
+        generator, discriminator = _new_networks(job, corpus, protocol.train)
         classifier = None
         if config.use_classifier:
             classifier = networks.build_classifier(config.model)
-            networks.adapt_standardisation(classifier, job.target, pictures(corpus, protocol.train, job.target.name))
-        start, taken = saved_networks.start_folder(run), []
+            networks.adapt_standardisation(classifier, job.target, images(corpus, protocol.train, job.target.name))
+        start, transferred = saved_networks.start_folder(run), []
         known = corpus.speakers(f"{protocol.train}+{protocol.validation}")
         if config.schedule == "progressive":
-            taken = saved_networks.start_from(generator, discriminator, config, start, corpus.class_names)
+            transferred = saved_networks.start_from(generator, discriminator, config, start, corpus.class_names)
             known |= saved_networks.seen_speakers(start / "generator")
         if config.unlabelled_share and job.unlabelled:
             known |= job.unlabelled.speakers(job.unlabelled_splits[0])
         gan = _compiled_gan(config.calibration_loss, settings, generator, discriminator, classifier)
-    for network, lines in itertools.groupby(taken, key=lambda line: line.split()[0]):
-        log.info("taken over: %d layers of the %s of %s", len(list(lines)), network, start)
+    for network, lines in itertools.groupby(transferred, key=lambda line: line.split()[0]):
+        log.info("transferred: %d layers of the %s of %s", len(list(lines)), network, start)
     if run.writes:
-        (folder / "taken_over.txt").write_text("".join(f"{line}\n" for line in taken), encoding="utf-8")
+        (folder / "transferred.txt").write_text("".join(f"{line}\n" for line in transferred), encoding="utf-8")
     splits = protocol.train, protocol.validation
     condition = job.condition(run)
     _fit_gan(gan, context, settings, corpus, splits, condition, known, balance=config.balance_classes)
@@ -79,18 +80,18 @@ def calibrate(context: StageContext) -> None:
         write_atomically(folder / "served.json", to_json(served_settings(job, known)))
 
 
-def _fresh(job: Job, corpus: Corpus, split: str) -> tuple[tf.keras.Model, tf.keras.Model]:
-    """G and D with random weights and the statistics of a split."""
+def _new_networks(job: Job, corpus: Corpus, split: str) -> tuple[tf.keras.Model, tf.keras.Model]:
+    """G and D with random weights and the input statistics of a split."""
     config = job.config.model
     generator, discriminator = networks.build_generator(config), networks.build_discriminator(config)
-    networks.adapt_standardisation(generator, job.source, pictures(corpus, split, job.source.name))
-    for picture in (job.target, *([job.source] if config.d_sees_source else [])):
-        networks.adapt_standardisation(discriminator, picture, pictures(corpus, split, picture.name))
+    networks.adapt_standardisation(generator, job.source, images(corpus, split, job.source.name))
+    for kind in (job.target, *([job.source] if config.d_sees_source else [])):
+        networks.adapt_standardisation(discriminator, kind, images(corpus, split, kind.name))
     return generator, discriminator
 
 
 def make_gan(config: RunConfig) -> EmoGAN:
-    """G, D and Q as calibration trains them, with random weights and no statistics."""
+    """Returns G, D and Q as for calibration, with random weights and without input statistics."""
     generator, discriminator = networks.build_generator(config.model), networks.build_discriminator(config.model)
     classifier = networks.build_classifier(config.model) if config.use_classifier else None
     return _compiled_gan(config.calibration_loss, config.calibrate, generator, discriminator, classifier)
@@ -119,9 +120,9 @@ def _compiled_gan(
     return gan
 
 
-def _adapt_code(code: PictureCode, batches: tf.data.Dataset) -> None:
-    seen = [(averaged_down(batch["target"]), batch["condition"]) for batch in batches]
-    code.adapt(*(np.concatenate(part) for part in zip(*seen, strict=True)))
+def _adapt_code(code: ImageCode, batches: tf.data.Dataset) -> None:
+    examples = [(averaged_down(batch["target"]), batch["condition"]) for batch in batches]
+    code.adapt(*(np.concatenate(part) for part in zip(*examples, strict=True)))
 
 
 def _fit_gan(
@@ -135,7 +136,7 @@ def _fit_gan(
     *,
     balance: bool = False,
 ) -> None:
-    """Trains, with sample pictures of fixed validation examples, and saves every network with whom it knows."""
+    """Trains a GAN, with sample images of fixed validation examples, and saves its networks with the speakers they know."""
     job, run, folder, stage = context.job, context.run, context.folder, context.name
     config, (training_split, held_out) = job.config, splits
     calibrates = corpus is job.labelled
@@ -143,8 +144,8 @@ def _fit_gan(
         input_pipeline.gan_batches,
         noise_dim=config.model.noise_dim,
         seed=settings.seed,
-        pictures=(job.source.name, job.target.name),
-        control=config.control if calibrates else "none",
+        images=(job.source.name, job.target.name),
+        ablation=config.ablation if calibrates else "none",
         mismatched=bool(gan.loss_config.lambda_mismatch),
     )
     added = config.unlabelled_examples if calibrates else 0
@@ -154,39 +155,41 @@ def _fit_gan(
         parts.append((job.unlabelled, job.unlabelled_splits[0], null, added, False))
 
     def batches(first_step: int) -> tf.data.Dataset:
-        made = [
+        datasets = [
             to_batches(
-                one.stream(split, batch_size=size, seed=seed, first_step=first_step, balance=balanced),
+                source.stream(split, batch_size=size, seed=seed, first_step=first_step, balance=balanced),
                 own, batch_size=size, seed=seed, flip_faces=config.flip_faces,
                 vary_faces=config.vary_faces,
             )
-            for seed, (one, split, own, size, balanced) in enumerate(parts, settings.seed)
+            for seed, (source, split, own, size, balanced) in enumerate(parts, settings.seed)
         ]  # fmt: skip
-        return input_pipeline.joined_batches(made)
+        return input_pipeline.joined_batches(datasets)
 
-    once = functools.partial(to_batches, batch_size=settings.batch_size, drop_remainder=False)
-    watched = corpus.examples(held_out, keep=True).take(VALIDATION_EXAMPLES)
-    validation = once(watched.enumerate(), condition)
+    one_epoch = functools.partial(to_batches, batch_size=settings.batch_size, drop_remainder=False)
+    validation = one_epoch(corpus.examples(held_out, cache=True).take(VALIDATION_EXAMPLES).enumerate(), condition)
     if gan.code:
-        seen = [once(one.examples(split).take(EXAMPLES).enumerate(), own) for one, split, own, *_ in parts]
-        _adapt_code(gan.code, functools.reduce(tf.data.Dataset.concatenate, seen))
-    samples = grids.fixed_samples(corpus.examples(held_out), PICTURED)
+        datasets = [
+            one_epoch(source.examples(split).take(EXAMPLES).enumerate(), own) for source, split, own, *_ in parts
+        ]
+        _adapt_code(gan.code, functools.reduce(tf.data.Dataset.concatenate, datasets))
+    samples = grids.fixed_samples(corpus.examples(held_out), SHOWN)
     if corpus is job.labelled:
-        samples[job.source.name] = spoilt_sources(samples[job.source.name], config.control)
+        samples[job.source.name] = ablate_sources(samples[job.source.name], config.ablation)
 
     def show(step: int, _: dict[str, float]) -> None:
         _show_samples(gan, job, settings, corpus, samples, run, f"{stage}_{step:07d}")
 
     training.fit(
         gan, batches, settings, run, stage,
-        validation=validation, best_by="val_g_l1_loss", keep=config.keep, on_interval=show if run.writes else lambda *_: None,
+        validation=validation, best_by="val_g_l1_loss", select_weights=config.select_weights,
+        on_interval=show if run.writes else lambda *_: None,
     )  # fmt: skip
-    made = {"generator": gan.averaged_generator, "discriminator": gan.discriminator, "classifier": gan.classifier}
-    with tempfile.TemporaryDirectory() as aside:  # of several processes all take part in saving
-        for name, network in made.items():
+    trained = {"generator": gan.averaged_generator, "discriminator": gan.discriminator, "classifier": gan.classifier}
+    with tempfile.TemporaryDirectory() as temporary:  # all processes must take part in saving; only the chief's is kept
+        for name, network in trained.items():
             if network is not None:
                 saved_networks.save_network(
-                    network, config.model, (folder if run.writes else Path(aside)) / name, speakers
+                    network, config.model, (folder if run.writes else Path(temporary)) / name, speakers
                 )
 
 
@@ -199,18 +202,19 @@ def _show_samples(
     run: RunFolder,
     name: str,
 ) -> None:
-    """Draws what is generated from fixed examples, under every condition that is trained; the first can be heard."""
+    """Plots samples generated from fixed examples for every condition, and writes them and the first one's audio."""
     classes, names = job.config.model.num_classes, corpus.class_names or ("generated",)
     conditions = np.eye(classes) if corpus.class_names else np.zeros((1, classes))
     source, target = samples[job.source.name], samples[job.target.name]
-    make = functools.partial(grids.generate_grid, gan.averaged_generator, conditions=conditions)
-    made, draws = make(source, seed=settings.seed)[:, :, 0], make(source[:1], seed=settings.seed + 1, draws=DRAWN)[0]
-    picture = plots.sample_grid(source, target, made, draws, names, run.path / "pictures" / f"{name}.png")
-    tf.summary.image("samples", picture[np.newaxis])
+    generate = functools.partial(grids.generate_grid, gan.averaged_generator, conditions=conditions)
+    generated = generate(source, seed=settings.seed)[:, :, 0]
+    draws = generate(source[:1], seed=settings.seed + 1, draws=DRAWN)[0]
+    image = plots.sample_grid(source, target, generated, draws, names, run.path / "images" / f"{name}.png")
+    tf.summary.image("samples", image[np.newaxis])
     if job.target is networks.SPECTROGRAM:
-        spectrograms = tf.concat([target[:1], made[0]], 0)  # the real one, then the generated ones
-        sound = audio.waveform(spectrograms, corpus.media.spectrogram)[..., tf.newaxis]
+        spectrograms = tf.concat([target[:1], generated[0]], 0)  # the real one, then the generated ones
+        waveforms = audio.waveform(spectrograms, corpus.media.spectrogram)[..., tf.newaxis]
         order = f"In this order: real, {', '.join(names)}"
         tf.summary.audio(
-            "sounds", sound, corpus.media.spectrogram.sample_rate, max_outputs=len(sound), description=order
+            "sounds", waveforms, corpus.media.spectrogram.sample_rate, max_outputs=len(waveforms), description=order
         )

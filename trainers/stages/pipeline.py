@@ -1,4 +1,4 @@
-"""The stages of a run, each resumable, strung together. Public names: run_all, stages_of, run_stage, STAGES."""
+"""The pipeline of a run: its stages in order, each resumable. Public names: run_all, stages_of, run_stage, STAGES."""
 
 import dataclasses
 import functools
@@ -23,8 +23,8 @@ class Stage:
     """A stage of a run.
 
     Attributes:
-        work: does it, in the folder of its context, from what an interrupted run left there.
-        all_processes: whether all processes of several do it together; else the one that writes does, and the others wait.
+        work: runs the stage, and resumes from what an interrupted run left in its folder.
+        all_processes: whether all processes run it together; otherwise only the chief runs it, and the others wait.
     """
 
     work: Callable[[StageContext], None]
@@ -45,14 +45,14 @@ STAGES: Mapping[str, Stage] = {
     "evaluate": Stage(work=evaluate.evaluate),
     "serving": Stage(work=_export),
 }
-"""All stages by name, in the order in which a run that has all of them does them."""
+"""All stages by name, in the order of a run."""
 
 
 def run_all(job: Job, run_dir: Path, flags: str) -> Path:
-    """Runs all stages of a job that are not done yet, in `run_dir`; returns the report's path.
+    """Runs all unfinished stages of a job in `run_dir`, and returns the path of the report.
 
     Raises:
-        UserError: where the run folder holds another run, or a stage cannot be done.
+        UserError: if the folder contains another run, or a stage cannot run.
         Stopped: after a signal.
     """
     processes = devices.processes(job.strategy)
@@ -61,7 +61,7 @@ def run_all(job: Job, run_dir: Path, flags: str) -> Path:
     with run.logging(), cluster.lost_ones_named(*processes):
         if job.config.train_speakers:
             speakers = np.unique(job.labelled.column("speaker_id", job.protocol.train))
-            log.info("speakers trained on: %s", ", ".join(speakers))
+            log.info("training speakers: %s", ", ".join(speakers))
         log.info("%s", phases_table(job.config))
         for gap in needs.gaps(job):
             log.warning("%s", gap)
@@ -71,22 +71,22 @@ def run_all(job: Job, run_dir: Path, flags: str) -> Path:
 
 
 def stages_of(config: RunConfig) -> list[str]:
-    """The names of a run's stages, in their order."""
-    made = config.schedule != "none"
-    served = config.model.direction == "face_to_sound"
+    """The names of a run's stages, in order."""
+    generates = config.schedule != "none"
+    exports = config.model.direction == "face_to_audio"
     return [
         *(["pretrain"] if config.pretrains else []),
         *(["face_classifier"] if config.reads_faces else []),
-        *(["calibrate", "draw"] if made else []),
+        *(["calibrate", "draw"] if generates else []),
         *(["judge"] if config.judges_draws else []),
         *(f"recognise_{name}" for name in recognisers(config)),
         "evaluate",
-        *(["serving"] if served else []),
+        *(["serving"] if exports else []),
     ]
 
 
 def run_stage(job: Job, run: RunFolder, name: str) -> None:
-    """Does one of `STAGES`, unless it is done."""
+    """Runs one of `STAGES`, unless it is done."""
     stage = STAGES[name]
 
     def work(folder: Path) -> None:

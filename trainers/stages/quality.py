@@ -1,7 +1,4 @@
-"""The quality of what a run's G makes from the faces of unseen speakers.
-
-Public name: `measure`.
-"""
+"""Measures the quality of G's samples from the faces of unseen speakers. Public name: measure."""
 
 import functools
 from collections.abc import Callable, Sequence
@@ -11,28 +8,29 @@ import numpy as np
 import tensorflow as tf
 
 from datasets import input_pipeline
-from datasets.controls import spoilt_sources
+from datasets.ablations import ablate_sources
 from emogan import audio, networks
 from emogan.metrics import copying, distribution, manifold, similarity, variety
 from emogan.metrics.inception import load_inception
+from trainers.reports.run_table import QUALITY, REFERENCE
 from trainers.runs.folder import RunFolder
 from trainers.runs.job import Job
 from trainers.stages import grids
 from trainers.stages.classifiers import classes_of
 from trainers.stages.metrics_recorder import MetricRecorder
 
-PICTURED = 6
-"""Test clips shown in the report, one per emotion where the fold has all."""
+SHOWN = 6
+"""Maximum number of test clips shown in the report, one per emotion."""
 VARIED = 96
-"""Test clips, in their random order on disk, whose faces are drawn for `DRAWS` times."""
+"""Number of test clips, in their random order on disk, with several draws."""
 DRAWS = 4
-"""For each of these faces and each emotion."""
+"""Number of draws from each of these faces, for each emotion."""
 HEARD = 3
-"""Test clips whose sound is kept."""
+"""Number of test clips whose audio is written."""
 
 
 def measure(
-    figures: MetricRecorder,
+    recorder: MetricRecorder,
     job: Job,
     run: RunFolder,
     generator: tf.keras.Model,
@@ -40,70 +38,71 @@ def measure(
     test: dict[str, np.ndarray],
     real: np.ndarray,
 ) -> None:
-    """Measures what G makes, and keeps pictures and sounds of it.
+    """Measures the quality of G's samples, and writes images and audio of some.
 
     Args:
-        figures: where figures go.
-        job: the run's settings and data.
-        run: the run, for what f_S reads.
+        recorder: receives the metrics.
+        job: settings and data of the run.
+        run: folder of the run, with the predictions of f_S.
         generator: G.
-        judges: the strong recognisers, which know real pictures only; features are those of the first.
-        test: the test fold, see `datasets.corpus.Corpus.arrays`.
-        real: its targets, float32 [n, S, S, channels] in [-1, 1].
+        judges: the strong recognisers, trained on real images only; the first one provides the features.
+        test: the test fold; see `datasets.corpus.Corpus.arrays`.
+        real: targets of the test fold, float32 [n, S, S, channels] in [-1, 1].
     """
     config, seed = job.config, job.config.calibrate.seed
     train = job.labelled.arrays(job.protocol.train, [job.target.name])
     known = input_pipeline.to_input(tf.constant(train[job.target.name])).numpy()
-    source = spoilt_sources(test[job.source.name], config.control)
+    source = ablate_sources(test[job.source.name], config.ablation)
     features = tf.keras.Model(judges[0].input, [judges[0].get_layer("features").output, judges[0].output])
     emotions, conditions = np.eye(config.model.num_classes), job.conditions(test, run, certainty=0.0)
     grid = grids.generate_grid(generator, source, emotions, seed)[:, :, 0]
     draws = grids.generate_grid(generator, source[:VARIED], emotions, seed + 1, DRAWS)
     own = grids.generate(generator, source, conditions, seed)
     others = grids.generate(generator, np.roll(source, 1, 0), conditions, seed)
-    _requested(figures, judges, grid, own, real, seed)
+    _requested(recorder, judges, grid, own, real, seed)
     predict = functools.partial(features.predict, batch_size=64, verbose=0)
-    kept = _distributions(figures, predict, "the first strong recogniser", real, own, seed)
-    np.savez_compressed(figures.folder / "features.npz", labels=test["label"], **kept)
+    by_kind = _distributions(recorder, predict, "the first strong recogniser", real, own, seed)
+    np.savez_compressed(recorder.folder / "features.npz", labels=test["label"], **by_kind)
     if config.inception:
-        _distributions(figures, load_inception(config.inception), "Inception", real, own, seed, prefix="inception_")
+        _distributions(recorder, load_inception(config.inception), "Inception", real, own, seed, prefix="inception_")
     mean = similarity.class_mean_ssim(real, test["label"], known, train["label"])
-    _similarity(figures, real, test["speaker_id"], own, mean, seed)
-    _variety(figures, draws, test, real, seed)
-    _explained(figures, draws, test, real)
-    _changes(figures, grid, draws, own, others)
-    _copying(figures, own, real, known)
-    chosen = np.unique(test["label"], return_index=True)[1][:PICTURED]
-    pictured = grids.generate_grid(generator, source[chosen[:1]], emotions, seed + 1, DRAWS)[0]
-    _keep_samples(figures.folder, job, test | {job.source.name: source}, grid, chosen, pictured)
+    _similarity(recorder, real, test["speaker_id"], own, mean, seed)
+    _variety(recorder, draws, test, real, seed)
+    _explained(recorder, draws, test, real)
+    _changes(recorder, grid, draws, own, others)
+    _copying(recorder, own, real, known)
+    chosen = np.unique(test["label"], return_index=True)[1][:SHOWN]
+    shown = grids.generate_grid(generator, source[chosen[:1]], emotions, seed + 1, DRAWS)[0]
+    _write_samples(recorder.folder, job, test | {job.source.name: source}, grid, chosen, shown)
 
 
 def _requested(
-    figures: MetricRecorder,
+    recorder: MetricRecorder,
     judges: Sequence[tf.keras.Model],
     grid: np.ndarray,
     own: np.ndarray,
     real: np.ndarray,
     seed: int,
 ) -> None:
-    """Is the emotion that was asked for found again, by recognisers that never saw anything generated; how surely?"""
+    """Accuracy and certainty with which recognisers that never saw generated images predict the requested emotion."""
     sources, classes = grid.shape[:2]
     requested = np.tile(np.arange(classes), sources)
     chance = np.random.default_rng(seed).permutation(requested)
     generated = grid.reshape(-1, *grid.shape[2:])
-    found = np.stack([classes_of(judge, generated) for judge in judges])
-    about = f"all {classes} emotions asked for {sources} unseen {figures.kind}s, recognised by the strong recognisers"
-    figures.add("requested_accuracy", (requested == found).mean(), len(requested), about)
-    figures.add("requested_accuracy_shuffled", (chance == found).mean(), len(requested), about + ", requests shuffled")
-    figures.confusion("requested", np.tile(requested, len(judges)), found.ravel())
-    for name, pictures, what in (("certainty", own, "generated"), ("certainty_real", real, "real")):
-        surely = [variety.certainty(judge.predict(pictures, batch_size=64, verbose=0)) for judge in judges]
-        what = f"mean probability of the emotion that the strong recognisers find in {what} ones"
-        figures.add(name, float(np.mean(surely)), len(pictures), what)
+    predicted = np.stack([classes_of(judge, generated) for judge in judges])
+    about = f"all {classes} emotions from {sources} unseen {recorder.kind}s, predicted by the strong recognisers"
+    recorder.add("requested_accuracy", (requested == predicted).mean(), len(requested), about, is_share=True)
+    value, about = (chance == predicted).mean(), f"{about}, requests shuffled"
+    recorder.add("requested_accuracy_shuffled", value, len(requested), about, group=REFERENCE, is_share=True)
+    recorder.confusion("requested", np.tile(requested, len(judges)), predicted.ravel())
+    for suffix, images, kind, group in (("", own, "generated", QUALITY), ("_real", real, "real", REFERENCE)):
+        certainties = [variety.certainty(judge.predict(images, batch_size=64, verbose=0)) for judge in judges]
+        about = f"mean probability of the emotion that the strong recognisers predict, {kind}"
+        recorder.add(f"certainty{suffix}", float(np.mean(certainties)), len(images), about, group=group, is_share=True)
 
 
 def _distributions(
-    figures: MetricRecorder,
+    recorder: MetricRecorder,
     features_and_logits: Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]],
     network: str,
     real: np.ndarray,
@@ -111,110 +110,119 @@ def _distributions(
     seed: int,
     prefix: str = "",
 ) -> dict[str, np.ndarray]:
-    """FID, KID and IS by a network, each with what real pictures reach; returns the features."""
-    (real_features, real_logits), (made_features, made_logits) = map(features_and_logits, (real, generated))
+    """FID, KID, IS and manifold metrics of a network's features, with the values for real images; returns the features."""
+    (real_features, real_logits), (fake_features, fake_logits) = map(features_and_logits, (real, generated))
     n, on = len(real), f"features of {network}"
     for name, distance in (("fid", distribution.frechet_distance), ("kid", distribution.kernel_distance)):
-        figures.add(prefix + name, distance(real_features, made_features), n, "real against generated", on=on)
+        recorder.add(prefix + name, distance(real_features, fake_features), n, "real against generated", on=on)
         floor = distribution.real_versus_real(distance, real_features, seed)
-        figures.add(f"{prefix}{name}_real_vs_real", floor, n // 2, "two halves of the real ones", on=on)
-    for name, logits, what in (("is", made_logits, "generated"), ("is_real", real_logits, "real")):
-        figures.add(prefix + name, distribution.inception_score(logits), n, what, on=f"logits of {network}")
-    measures, suffixes = ("precision", "recall", "density", "coverage"), ("", "_real_vs_real")
-    with figures.unless_too_few(*(f"{prefix}{measure}{suffix}" for measure in measures for suffix in suffixes)):
-        halves = manifold.manifold_halves(real_features, made_features, seed=seed)
+        about = "two halves of the real examples"
+        recorder.add(f"{prefix}{name}_real_vs_real", floor, n // 2, about, on=on, group=REFERENCE)
+    for name, logits, kind, group in (
+        ("is", fake_logits, "generated", QUALITY), ("is_real", real_logits, "real", REFERENCE),
+    ):  # fmt: skip
+        score = distribution.inception_score(logits)
+        recorder.add(prefix + name, score, n, kind, on=f"logits of {network}", group=group)
+    measures = [f"{prefix}{measure}" for measure in ("precision", "recall", "density", "coverage")]
+    with recorder.unless_too_few(*measures, references=[f"{measure}_real_vs_real" for measure in measures]):
+        halves = manifold.manifold_halves(real_features, fake_features, seed=seed)
         for measure in measures:
-            for suffix, found, what in zip(suffixes, halves, ("generated", "other real ones"), strict=True):
-                about = f"{what} against half of the real ones, mean of 10 halvings, k = {manifold.NEIGHBOURS}"
-                figures.add(f"{prefix}{measure}{suffix}", getattr(found, measure), n // 2, about, on=on)
-    return {"real": real_features, "generated": made_features}
+            for suffix, group, values, kind in zip(
+                ("", "_real_vs_real"), (QUALITY, REFERENCE), halves, ("generated", "the other half"), strict=True
+            ):
+                value = getattr(values, measure.removeprefix(prefix))
+                about = f"{kind} against half of the real examples, mean of 10 splits, k = {manifold.NEIGHBOURS}"
+                is_share = not measure.endswith("density")
+                recorder.add(f"{measure}{suffix}", value, n // 2, about, on=on, group=group, is_share=is_share)
+    return {"real": real_features, "generated": fake_features}
 
 
 def _similarity(
-    figures: MetricRecorder,
+    recorder: MetricRecorder,
     real: np.ndarray,
     speaker_ids: np.ndarray,
     own: np.ndarray,
     class_mean: np.ndarray,
     seed: int,
 ) -> None:
-    """SSIM to the paired real picture, with the references that make it readable."""
+    """SSIM to the paired real image, with reference values."""
     n = len(own)
-    figures.add(
-        "ssim", similarity.ssim(own, real).mean(), n, "generated for the clip's own emotion against its real one"
-    )
-    figures.add("ssim_class_mean", class_mean.mean(), n, "the emotion's mean training one against each real one")
+    about = "generated from a clip's face with its emotion, against the clip's real target"
+    recorder.add("ssim", similarity.ssim(own, real).mean(), n, about)
+    about = "mean of the training examples of the emotion, against the clip's real target"
+    recorder.add("ssim_class_mean", class_mean.mean(), n, about, group=REFERENCE)
     shuffled = similarity.shuffled_pairing(own, real, speaker_ids, seed=seed)
-    figures.add("ssim_shuffled", shuffled.ssim, n, "generated against the real ones of other clips, 20 shuffles")
+    about = "generated against the real targets of other clips, 20 shuffles"
+    recorder.add("ssim_shuffled", shuffled.ssim, n, about, group=REFERENCE)
     gain = shuffled.difference
-    about = f"difference of the two, {'no' if gain.low is None else '95% t'} interval over {gain.unit}"
-    figures.add("ssim_paired_minus_shuffled", gain.mean, gain.n, about, low=gain.low, high=gain.high)
+    about = f"SSIM minus shuffled SSIM, {'no' if gain.low is None else '95% t'} interval over {gain.unit}"
+    recorder.add(
+        "ssim_paired_minus_shuffled", gain.mean, gain.n, about,
+        group=REFERENCE, is_difference=True, low=gain.low, high=gain.high,
+    )  # fmt: skip
 
 
 def _variety(
-    figures: MetricRecorder, draws: np.ndarray, test: dict[str, np.ndarray], real: np.ndarray, seed: int
+    recorder: MetricRecorder, draws: np.ndarray, test: dict[str, np.ndarray], real: np.ndarray, seed: int
 ) -> None:
-    """How far draws of one face and emotion lie apart, beside real clips of one emotion."""
-    with figures.unless_too_few("spread", "spread_within_speaker"):
-        found = variety.spread(draws, real, test["label"], test["speaker_id"], seed=seed)
-        what = (
-            f"mean |difference| of two draws for one {figures.kind} and emotion, levels taken out, divided by that of"
-        )
-        figures.add(
-            "spread", found.ratio, found.pairs, f"{what} {found.real_pairs:,} pairs of real clips of one emotion"
-        )
-        if found.ratio_within_speaker is None:
-            figures.missing("spread_within_speaker", "no speaker of the test fold has two clips of one emotion")
+    """Differences between draws of one face and emotion, relative to those between real clips of one emotion."""
+    with recorder.unless_too_few("spread", "spread_within_speaker"):
+        spread = variety.spread(draws, real, test["label"], test["speaker_id"], seed=seed)
+        ratio = f"mean |difference| of two draws of one {recorder.kind} and emotion, levels removed, divided by that of"
+        about = f"{ratio} {spread.real_pairs:,} pairs of real clips of one emotion"
+        recorder.add("spread", spread.ratio, spread.pairs, about)
+        if spread.ratio_within_speaker is None:
+            recorder.missing("spread_within_speaker", "no speaker of the test fold has two clips of one emotion")
         else:
-            about = f"{what} {found.real_within_pairs:,} pairs of real clips of one emotion and speaker"
-            figures.add("spread_within_speaker", found.ratio_within_speaker, found.pairs, about)
+            about = f"{ratio} {spread.real_within_pairs:,} pairs of real clips of one emotion and speaker"
+            recorder.add("spread_within_speaker", spread.ratio_within_speaker, spread.pairs, about)
 
 
-def _explained(figures: MetricRecorder, draws: np.ndarray, test: dict[str, np.ndarray], real: np.ndarray) -> None:
-    """What the face explains of the differences between generated spectrograms, what the speaker of those between real ones."""
+def _explained(recorder: MetricRecorder, draws: np.ndarray, test: dict[str, np.ndarray], real: np.ndarray) -> None:
+    """Share of the variance that the face explains in generated spectrograms, and the speaker in real ones."""
     faces, classes, count = draws.shape[:3]
-    made = draws.reshape(-1, *draws.shape[3:])
+    generated = draws.reshape(-1, *draws.shape[3:])
     groups, emotions = (index.ravel() for index in np.indices((faces, classes, count))[:2])
     for measure, of in (("level", variety.level), ("profile", variety.row_profile)):
-        what = f"share of the variance of the {'mean level' if measure == 'level' else 'row profile'} within an emotion that"
-        with figures.unless_too_few(f"{measure}_explained"):
-            share = variety.explained_share(of(made), groups, emotions)
-            figures.add(f"{measure}_explained", share, len(made), f"{what} the {figures.kind} explains, generated")
-        with figures.unless_too_few(f"{measure}_explained_real"):
+        quantity = "mean level" if measure == "level" else "row profile"
+        variance = f"share of the variance of the {quantity} within an emotion explained by the"
+        with recorder.unless_too_few(f"{measure}_explained"):
+            share = variety.explained_share(of(generated), groups, emotions)
+            about = f"{variance} {recorder.kind}, generated"
+            recorder.add(f"{measure}_explained", share, len(generated), about, is_share=True)
+        with recorder.unless_too_few(references=[f"{measure}_explained_real"]):
             share = variety.explained_share(of(real), test["speaker_id"], test["label"])
-            figures.add(f"{measure}_explained_real", share, len(real), f"{what} the speaker explains, real")
+            about = f"{variance} speaker, real"
+            recorder.add(f"{measure}_explained_real", share, len(real), about, group=REFERENCE, is_share=True)
 
 
-def _changes(figures: MetricRecorder, grid: np.ndarray, draws: np.ndarray, own: np.ndarray, others: np.ndarray) -> None:
-    """How far two noises, two emotions and two clips' sources take apart what is otherwise made from the same."""
+def _changes(
+    recorder: MetricRecorder, grid: np.ndarray, draws: np.ndarray, own: np.ndarray, others: np.ndarray
+) -> None:
+    """L1 distances between generated images that differ only in the noise, the emotion or the source."""
     compared = {
-        "noises": (draws[:, :, 0], draws[:, :, 1], f"{figures.kind} and emotion"),
-        "emotions": (grid, np.roll(grid, 1, axis=1), figures.kind),
-        f"{figures.kind}s": (own, others, "emotion and noise"),
+        "noises": (draws[:, :, 0], draws[:, :, 1], f"{recorder.kind} and emotion"),
+        "emotions": (grid, np.roll(grid, 1, axis=1), recorder.kind),
+        f"{recorder.kind}s": (own, others, "emotion and noise"),
     }
     for name, (one, other, fixed) in compared.items():
         pairs = int(np.prod(one.shape[:-3]))
-        figures.add(
-            f"l1_between_{name}", np.abs(one - other).mean(), pairs, f"mean |difference| of two {name}, same {fixed}"
-        )
+        about = f"mean |difference| between two {name}, same {fixed}"
+        recorder.add(f"l1_between_{name}", np.abs(one - other).mean(), pairs, about)
 
 
-def _copying(figures: MetricRecorder, generated: np.ndarray, real: np.ndarray, training: np.ndarray) -> None:
-    """How near what is generated lies to what was trained on, beside real pictures of unseen speakers."""
-    found, n = copying.copying(generated, real, training), len(generated)
-    distance = "root mean square difference to the nearest training one, median"
-    figures.add("nearest_distance", found.generated, n, f"generated: {distance}")
-    figures.add("nearest_distance_real", found.real, len(real), f"real: {distance}")
-    figures.add("nearest_distance_minimum", found.nearest, n, "generated: the nearest of all; 0 would be a copy")
-    figures.add(
-        "near_copy_share",
-        found.closer,
-        n,
-        "share of generated ones nearer to training ones than 95% of the real ones are",
-    )
+def _copying(recorder: MetricRecorder, generated: np.ndarray, real: np.ndarray, training: np.ndarray) -> None:
+    """Distances of generated images to the training images, and those of real images of unseen speakers."""
+    result, n = copying.copying(generated, real, training), len(generated)
+    distance = "root mean square difference to the nearest training example, median"
+    recorder.add("nearest_distance", result.generated, n, f"generated: {distance}")
+    recorder.add("nearest_distance_real", result.real, len(real), f"real: {distance}", group=REFERENCE)
+    recorder.add("nearest_distance_minimum", result.nearest, n, "generated: minimum of these distances; 0 is a copy")
+    about = "share of generated examples that are nearer to a training example than 95% of the real ones"
+    recorder.add("near_copy_share", result.closer, n, about, is_share=True)
 
 
-def _keep_samples(
+def _write_samples(
     folder: Path,
     job: Job,
     test: dict[str, np.ndarray],
@@ -222,7 +230,7 @@ def _keep_samples(
     chosen: np.ndarray,
     draws: np.ndarray,
 ) -> None:
-    """Pictures and sounds for the figures: of the chosen clips, and further draws of the first one's face."""
+    """Writes images and audio of the chosen clips for the report, with further draws of the first one's face."""
     np.savez_compressed(
         folder / "samples.npz",
         sources=test[job.source.name][chosen], real=test[job.target.name][chosen], generated=grid[chosen], draws=draws,

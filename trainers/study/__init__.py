@@ -1,1 +1,1 @@
-"""A study: the cases of Table 1 and their controls, over corpora, folds and seeds. `trainers.table1` is the command."""
+"""Studies: cases, baselines and ablations over corpora, folds and seeds. The command is `trainers.table1`."""

@@ -1,6 +1,6 @@
-"""What is compared in a study: `Case`, `CASES`, by name and in the order of the table, and `GROUPS`.
+"""The cases of a study: each is a way to train a recogniser, defined by changes to the settings of a run.
 
-A case is a way to train a recogniser, told as changes of a run's settings.
+Public names: Case, CASES, GROUPS, WHOLE_CASE, SWEPT_CASE, LOW_DATA_CASES.
 """
 
 import dataclasses
@@ -15,15 +15,15 @@ from trainers.runs.recognisers import RECOGNISERS
 
 GROUPS = {
     "paper": "The paper's cases, and the strong recogniser",
-    "ceiling": "What perfect generation would bring",
+    "ceiling": "Upper bound: perfect generation",
     "without_q": "The paper's cases without Q",
     "generators": "The paper's generator",
-    "uses": "Other ways to use what the GAN of progressive supervised makes",
-    "unlabelled": "The unlabelled clips without generation, compared with strong",
-    "controls": "Without a GAN: the bare recogniser with one change",
-    "spoilt": "GANs without a part of what they need",
+    "uses": "Other uses of the GAN of progressive supervised",
+    "unlabelled": "Unlabelled clips without generation, compared with strong",
+    "baselines": "Without a GAN: the bare recogniser with one change",
+    "ablations": "Ablations of the GAN's inputs",
 }
-"""Groups of cases, and their headings."""
+"""Groups of cases, with their headings."""
 
 _BEST = "progressive_supervised"
 
@@ -33,16 +33,16 @@ class Case:
     """One way to train a recogniser.
 
     Attributes:
-        name: its folder's name.
-        title: its name in tables.
+        name: name of its folder.
+        title: title in tables.
         group: one of `GROUPS`.
-        changes: settings of a `RunConfig` in which it differs from the study's.
-        strong: settings of the study's strong recogniser in which it differs.
-        recognisers: those of `trainers.runs.recognisers.RECOGNISERS` that it measures, each in a row of its own.
-        generator: its generator, where it is not the study's.
-        gan_of: the case whose GAN it uses, where it trains none of its own.
-        shares: the stages that it shares with that case.
-        about: what it is, for a reader who did not run it.
+        changes: settings that differ from the study's `RunConfig`.
+        strong: settings that differ from the study's strong recogniser.
+        recognisers: the recognisers of `trainers.runs.recognisers.RECOGNISERS` that it evaluates, each in its own row.
+        generator: its generator, if not the study's.
+        gan_of: the case whose GAN it uses, if it does not train its own.
+        shares: stages that it shares with that case.
+        about: description for readers of the report.
     """
 
     name: str
@@ -57,20 +57,20 @@ class Case:
     about: str = ""
 
     def row_title(self, recogniser: str) -> str:
-        """The name of one of its rows."""
+        """The title of a row."""
         if self.name == "baseline":
             return recogniser
         return self.title + (" + strong" if self.against(recogniser) == "strong" else "")
 
     def against(self, recogniser: str) -> str:
-        """The recogniser of the baseline that one of its rows is compared with, or nothing."""
+        """The recogniser of the baseline that a row is compared with; empty if there is none."""
         return "strong" if self.strong else RECOGNISERS[recogniser].against
 
     def config(self, base: RunConfig) -> RunConfig:
-        """The study's settings with its changes.
+        """The settings of a study with the changes of this case.
 
         Raises:
-            UserError: where they do not go together.
+            UserError: if they contradict each other.
         """
         progressive = self.changes["schedule"] == "progressive"
         base = base.with_generator(self.generator) if self.generator else base
@@ -84,7 +84,8 @@ class Case:
         return dataclasses.replace(config, pretrained=base.pretrained if config.starts_from_pretraining else "")
 
     def fits(self, base: RunConfig) -> bool:
-        """Whether a study with those settings can have it; a generator of its own must be another one, and be pretrained."""
+        """Whether a study with these settings can have this case. A case with a generator needs another study generator, and
+        pretraining in the study."""
         if self.generator and (base.pretrained or base.model.generator == self.generator):
             return False
         try:
@@ -94,36 +95,34 @@ class Case:
         return True
 
     def is_primary(self, recogniser: str) -> bool:
-        """Whether the row is one of the comparisons for which a study is made: those of the paper's GANs."""
+        """Whether a row is a primary comparison: those of the paper's GANs."""
         return self.group == "paper" and RECOGNISERS[recogniser].primary
 
 
 def _gan_cases() -> list[Case]:
-    found = []
+    cases = []
     for use_classifier, schedule, condition in itertools.product(
         (True, False), ("moderate", "progressive"), ("label", "face")
     ):
         supervision = "supervised" if condition == "label" else "semi-supervised"
-        start = "calibrated after pretraining" if schedule == "progressive" else "trained on the labelled corpus alone"
-        emotion = (
-            "the clip's label" if condition == "label" else "what a face classifier, cross-fitted, reads in the face"
-        )
-        found.append(
+        start = "pretrained, then calibrated" if schedule == "progressive" else "trained on the labelled corpus alone"
+        source = "the label" if condition == "label" else "the prediction of a cross-fitted face classifier"
+        cases.append(
             Case(
                 name=f"{schedule}_{supervision.replace('-', '_')}" + ("" if use_classifier else "_without_q"),
                 title=f"{schedule} {supervision}" + ("" if use_classifier else " without Q"),
                 group="paper" if use_classifier else "without_q",
                 changes={"schedule": schedule, "condition": condition, "use_classifier": use_classifier},
-                about=f"real and generated; the GAN {start}, its condition {emotion}"
+                about=f"real and generated examples; the GAN is {start}; its condition is {source}"
                 + ("" if use_classifier else "; no Q"),
             )
         )
-    return found
+    return cases
 
 
 def _regularised(name: str, title: str, about: str, strong: RecogniserConfig) -> Case:
     changes = {"schedule": "none", "strong": strong}
-    return Case(name=name, title=title, group="controls", changes=changes, recognisers=("strong",), about=about)
+    return Case(name=name, title=title, group="baselines", changes=changes, recognisers=("strong",), about=about)
 
 
 def _augmented(name: str, title: str, about: str, **augment: float) -> Case:
@@ -132,7 +131,7 @@ def _augmented(name: str, title: str, about: str, **augment: float) -> Case:
 
 def _use(name: str, title: str, about: str, **changes: Any) -> Case:
     gan = {"schedule": "progressive", "condition": "label", "use_classifier": True}
-    mixing = changes.keys() <= {"generated_weight", "generated_until"}  # of which generated ones alone know nothing
+    mixing = changes.keys() <= {"generated_weight", "generated_until"}  # no effect on generated examples alone
     shares = ("calibrate", *(["recognise_generated"] if mixing else []))
     return Case(
         name=f"use_{name}", title=title, group="uses", changes=gan | changes, gan_of=_BEST, shares=shares,
@@ -150,50 +149,49 @@ def _unlabelled(name: str, title: str, about: str, **changes: Any) -> Case:
 def _of_the_unet(name: str, like: str, **changes: Any) -> Case:
     return Case(
         name=name, title=f"U-Net, {like}", group="generators", generator="unet", changes=changes,
-        about=f"{like}, but with the paper's U-Net and the losses that are usual with it, whatever flags say of those",
+        about=f"{like}, with the paper's U-Net and its default losses, independent of the flags",
     )  # fmt: skip
 
 
-def _spoilt(control: str, title: str, about: str) -> Case:
-    changes = {"schedule": "moderate", "control": control}
-    return Case(name=control, title=title, group="spoilt", changes=changes, about=about)
+def _ablation(ablation: str, title: str, about: str) -> Case:
+    changes = {"schedule": "moderate", "ablation": ablation}
+    return Case(name=ablation, title=title, group="ablations", changes=changes, about=about)
 
 
 _ALL = [
     Case(
         name="baseline", title="baseline", group="paper", changes={"schedule": "none"}, recognisers=("bare", "strong"),
-        about="bare: the paper's, trained on real spectrograms as they are, with the weights of the best validation accuracy; "
-        "strong: the same, regularised as the settings below say",
+        about="bare: the paper's baseline, trained on real spectrograms without augmentation, with the weights of the best "
+        "validation accuracy; strong: regularised; see the settings below",
     ),
     Case(
         name="oracle", title="oracle", group="ceiling", changes={"schedule": "none", "oracle": True},
         recognisers=("oracle", "oracle_strong"),
-        about="real labelled clips of the speakers that are left out in the place of generated ones: what perfect generation "
-        "would bring",
+        about="real labelled clips of the left out speakers instead of generated examples: the gain of perfect generation",
     ),
     *_gan_cases(),
     _of_the_unet("unet", "progressive supervised", schedule="progressive", condition="label", use_classifier=True),
     _of_the_unet("unet_moderate", "moderate supervised", schedule="moderate", condition="label", use_classifier=True),
-    _of_the_unet("unet_no_face", "no face (label only)", schedule="moderate", control="no_face"),
-    _use("lighter", "generated ones at a third", "generated examples weigh a third", generated_weight=1 / 3),
-    _use("first", "generated ones first", "the second half of the updates sees real ones alone", generated_until=0.5),
+    _of_the_unet("unet_no_face", "no face (label only)", schedule="moderate", ablation="no_face"),
+    _use("lighter", "generated ones at a third", "generated examples have a loss weight of one third", generated_weight=1 / 3),
+    _use("first", "generated ones first", "the second half of the updates uses real examples alone", generated_until=0.5),
     _use(
-        "readings", "generated ones as they are read", "their targets are what recognisers read in them that do not know the "
-        "speaker", generated_targets="readings",
+        "readings", "generated ones as they are read", "the targets of generated examples are the probabilities predicted by "
+        "recognisers that never saw the speaker", generated_targets="readings",
     ),
-    _use("filtered", "generated ones that fit", "those are left out in which such recognisers find another emotion",
-         generated_filter=True),
-    _use("new_faces", "of unlabelled faces", "generated from the unlabelled faces, emotions by lot", draw_from="unlabelled",
+    _use("filtered", "generated ones that fit", "without the generated examples for which recognisers that never saw the "
+         "speaker predict another emotion", generated_filter=True),
+    _use("new_faces", "of unlabelled faces", "generated from the unlabelled faces with random emotions", draw_from="unlabelled",
          requests="lot"),
-    _use("read_faces", "of unlabelled faces, emotions read", "generated from the unlabelled faces with the emotion that f_S "
-         "reads in them", draw_from="unlabelled"),
-    _use("revoiced", "unlabelled clips in other emotions", "from the unlabelled faces and their clips' codes, each in all "
-         "emotions", draw_from="unlabelled", requests="all", revoice=True),
-    _unlabelled("from_d", "from D", "its convolutions begin as those of the pretrained D", start="discriminator"),
-    _unlabelled("consistent", "consistent", "what it reads in an unlabelled clip it learns to read in it "
-                "much changed (FixMatch)", consistency=1.0),
+    _use("read_faces", "of unlabelled faces, emotions read", "generated from the unlabelled faces with the emotion predicted "
+         "by f_S", draw_from="unlabelled"),
+    _use("revoiced", "unlabelled clips in other emotions", "unlabelled clips converted to every emotion: generated from their "
+         "faces and codes", draw_from="unlabelled", requests="all", revoice=True),
+    _unlabelled("from_d", "from D", "convolutions initialised from the pretrained D", start="discriminator"),
+    _unlabelled("consistent", "consistent", "with a consistency loss on unlabelled clips: the prediction for a weakly "
+                "augmented clip is the target for the strongly augmented one (FixMatch)", consistency=1.0),
     _regularised(
-        "oversampling", "oversampling", "real, every emotion drawn equally often", RecogniserConfig(balance_classes=True)
+        "oversampling", "oversampling", "real, all emotions sampled equally often", RecogniserConfig(balance_classes=True)
     ),
     _augmented(
         "spec_augment", "SpecAugment", "real, two time and two frequency masks of up to 10% each", time_masks=2,
@@ -205,16 +203,16 @@ _ALL = [
         time_shift_share=0.1, frequency_shift_share=0.05,
     ),
     _augmented("mixup", "mixup", "real, pairs mixed (alpha 0.2)", mixup=0.2),
-    _spoilt("shuffled_faces", "other clips' faces", "moderate supervised, but each clip has another clip's face"),
-    _spoilt("no_face", "no face (label only)", "moderate supervised, but every face is a grey square"),
-    _spoilt("shuffled_labels", "other clips' labels", "moderate supervised, but G and Q get another clip's label"),
+    _ablation("shuffled_faces", "other clips' faces", "moderate supervised, but each clip has another clip's face"),
+    _ablation("no_face", "no face (label only)", "moderate supervised, but every face is a grey square"),
+    _ablation("shuffled_labels", "other clips' labels", "moderate supervised, but G and Q get another clip's label"),
 ]  # fmt: skip
 
 CASES: Mapping[str, Case] = {case.name: case for case in _ALL}
 """All cases by name, in the order of the table."""
 
 WHOLE_CASE = "moderate_supervised"
-"""The case that those of the group `spoilt` are, but for what they lack."""
+"""The case that the cases of the group `ablations` are variants of."""
 SWEPT_CASE = _BEST
 """The case whose share of generated examples is varied."""
 LOW_DATA_CASES = ("baseline", "no_face", "moderate_supervised", _BEST)

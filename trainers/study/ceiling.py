@@ -1,4 +1,4 @@
-"""How much of what perfect generation would bring is reached. Public names: Ceiling, ceilings, HEAD, ABOUT, cells."""
+"""The gain of the best case relative to that of perfect generation. Public names: Ceiling, ceilings, HEAD, ABOUT, cells."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -14,27 +14,28 @@ HEAD = (
     "best other case",
     "its difference, points",
     "share of the oracle's",
-    "highest upper end",
+    "upper bound, points",
 )
 """Columns of `cells`."""
 ABOUT = (
-    "How much is reached of what perfect generation would bring, real clips of further speakers (the oracle). The best "
-    "case is the best on the test speakers, in part by luck. Gains above the highest upper end lie outside all intervals."
+    "The gain of the best case relative to the oracle, which uses real clips of further speakers instead of generated ones. "
+    "The best case is selected on the test speakers, so its gain is biased upwards. Larger gains than the upper bound are "
+    "outside the 95% intervals of all cases."
 )
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Ceiling:
-    """The cases that are compared with one recogniser, against the oracle on top of the same one.
+    """The best case and the oracle, both compared with the same recogniser.
 
     Attributes:
         base: the recogniser: bare or strong.
-        oracle: the oracle's difference to it.
-        best: of the other cases the one with the largest difference, which is partly luck: it is the best of several.
+        oracle: difference of the oracle.
+        best: the other case with the largest difference, which is biased upwards by the selection.
         gain: its difference.
-        share: that of the best divided by that of the oracle; None where the oracle's interval does not lie above zero.
-        upper: the highest upper end of the other cases' 95% intervals over speakers, as a share of clips: a larger gain is
-            excluded for each of them; None where one has no interval.
+        share: `gain` divided by `oracle`; None unless the oracle's interval is above zero.
+        upper: highest upper end of the other cases' 95% intervals over speakers, as a share of clips; larger gains are
+            outside all intervals. None if a case has no interval.
     """
 
     base: str
@@ -46,7 +47,7 @@ class Ceiling:
 
 
 def ceilings(results: Sequence[CaseResult]) -> list[Ceiling]:
-    """Those of the results on one dataset, for each recogniser that has an oracle and other cases."""
+    """The ceilings of the results on one dataset, for each recogniser that has an oracle and other cases."""
     by_base: dict[str, list[tuple[CaseResult, Comparison]]] = {}
     for one in results:
         if one.comparison:
@@ -70,12 +71,12 @@ def ceilings(results: Sequence[CaseResult]) -> list[Ceiling]:
 
 
 def cells(ceiling: Ceiling) -> tuple[str, ...]:
-    """Text for each of `HEAD`."""
+    """The text for each column of `HEAD`."""
     return (
         ceiling.base,
         tables.interval(ceiling.oracle),
         ceiling.best.title,
         tables.interval(ceiling.gain),
-        "no ceiling shown" if ceiling.share is None else f"{100 * ceiling.share:.0f}%",
+        "oracle not above zero" if ceiling.share is None else f"{100 * ceiling.share:.0f}%",
         "" if ceiling.upper is None else f"{100 * ceiling.upper:+.1f}",
     )

@@ -1,4 +1,4 @@
-"""Pictures of a study, in the colours of `trainers.reports.plots.theme`.
+"""Plots of a study, in the colours of `trainers.reports.plots.theme`.
 
 Public names: differences, speakers, shares, low_data, flattened, feature_map.
 """
@@ -16,7 +16,7 @@ from trainers.study.cases import CASES, GROUPS
 from trainers.study.results import CaseResult
 
 _TWENTY = colormaps["tab20"].colors
-_CASE_COLOURS = (*_TWENTY[::2], *_TWENTY[1::2])  # all full ones first, then all light ones
+_CASE_COLOURS = (*_TWENTY[::2], *_TWENTY[1::2])  # all saturated colours, then all light ones
 _GROUP_COLOURS = dict(
     zip(
         GROUPS,
@@ -27,10 +27,12 @@ _GROUP_COLOURS = dict(
 
 
 def differences(studies: Mapping[str, Sequence[CaseResult]]) -> Figure:
-    """Each row's difference to what it is compared with, in points, 95% intervals over speakers; marks are folds and seeds.
+    """Plots the difference of each row of studies, in points, with 95% intervals over speakers; marks are folds and seeds.
 
-    What is on top of the strong recogniser, and so is compared with it, is drawn as a square. Studies, given by name, stand
-    side by side.
+    Circles are compared with the bare recogniser, squares with the strong one. There is one panel for each study.
+
+    Args:
+        studies: results by name of the study.
     """
     found = {name: [one for one in results if one.comparison] for name, results in studies.items()}
     titles = list(dict.fromkeys(one.title for results in found.values() for one in results))
@@ -62,20 +64,21 @@ def _marker(result: CaseResult) -> str:
 
 
 def speakers(baseline: CaseResult, case: CaseResult) -> Figure:
-    """Each test speaker's accuracy with a case over that with another, both averaged over seeds."""
+    """Plots the accuracy of each test speaker with a case against that with the baseline, both averaged over seeds."""
     figure = Figure(figsize=(3.6, 3.4), dpi=DPI, layout="constrained")
     axes = figure.subplots()
     axes.plot([0, 100], [0, 100], color=axes.yaxis.label.get_color(), linewidth=0.8)
     pairs = np.array([(baseline.speakers[name], value) for name, value in case.speakers.items()])
     axes.plot(*(100 * pairs.T), "o", markersize=5, alpha=0.6, color="tab:blue")
-    axes.set(xlabel=f"{baseline.title}, % right", ylabel=f"{case.title}, % right", xlim=(0, 100), ylim=(0, 100))
+    labels = {"xlabel": f"{baseline.title}, accuracy %", "ylabel": f"{case.title}, accuracy %"}
+    axes.set(**labels, xlim=(0, 100), ylim=(0, 100))
     axes.set_aspect("equal")
     _plain(axes, "both")
     return figure
 
 
 def shares(results: Sequence[CaseResult]) -> Figure:
-    """The differences over the share of generated examples, in points, with 95% intervals over speakers."""
+    """Plots differences over the share of generated examples, in points, with 95% intervals over speakers."""
     figure = Figure(figsize=(4.6, 3), dpi=DPI, layout="constrained")
     axes = figure.subplots()
     titles = list(dict.fromkeys(result.title for result in results))
@@ -97,10 +100,10 @@ def shares(results: Sequence[CaseResult]) -> Figure:
 
 
 def low_data(curves: dict[str, list[tuple[int, CaseResult]]]) -> Figure:
-    """Mean accuracy over the number of training speakers, with the standard deviation over folds and seeds.
+    """Plots mean accuracy over the number of training speakers, with the standard deviation over folds and seeds.
 
     Args:
-        curves: by title, its points: the number of training speakers and the result.
+        curves: points of each curve by title: number of training speakers, and result.
     """
     figure = Figure(figsize=(5.4, 3.2), dpi=DPI, layout="constrained")
     axes = figure.subplots()
@@ -108,9 +111,8 @@ def low_data(curves: dict[str, list[tuple[int, CaseResult]]]) -> Figure:
         x = np.array([count for count, _ in points])
         accuracy = np.array([100 * result.mean["accuracy"] for _, result in points])
         spread = np.array([100 * result.deviation.get("accuracy", 0) for _, result in points])
-        axes.errorbar(
-            x * (1 + 0.015 * number), accuracy, spread, fmt="o-", markersize=4, linewidth=1.3, label=name
-        )  # beside each other
+        offset = 1 + 0.015 * number  # so that error bars do not overlap
+        axes.errorbar(x * offset, accuracy, spread, fmt="o-", markersize=4, linewidth=1.3, label=name)
     axes.set(xlabel="training speakers", ylabel="accuracy, %", xscale="log")
     counts = sorted({count for points in curves.values() for count, _ in points})
     axes.set_xticks(counts, map(str, counts))
@@ -121,15 +123,15 @@ def low_data(curves: dict[str, list[tuple[int, CaseResult]]]) -> Figure:
 
 
 def flattened(real: np.ndarray, generated: np.ndarray) -> np.ndarray:
-    """t-SNE (van der Maaten and Hinton 2008) of features, float [n, d] each: float [2 n, 2], the real ones first."""
+    """t-SNE (van der Maaten and Hinton 2008) of features, float [n, d] each: float [2 n, 2], real ones first."""
     both = np.concatenate([real, generated]).astype(np.float64)
     return TSNE(perplexity=min(30.0, (len(both) - 1) / 3), init="pca", random_state=0).fit_transform(both)
 
 
 def feature_map(found: np.ndarray, labels: np.ndarray, names: Sequence[str]) -> Figure:
-    """Draws `flattened` features, float [2 n, 2]; colours are the clips' emotions, int [n].
+    """Plots `flattened` features, float [2 n, 2]; colours are the emotions of the clips, int [n].
 
-    Distances between far points, and the sizes of groups, mean nothing in such a map.
+    Large distances and the sizes of clusters are not meaningful in t-SNE.
     """
     figure = Figure(figsize=(6.4, 4), dpi=DPI, layout="constrained")
     axes = figure.subplots()

@@ -1,4 +1,4 @@
-"""How long the rest of a study takes. Public names: Estimate, estimate, measured, stages_left, in_words."""
+"""Estimates the remaining time of a study. Public names: Estimate, estimate, measured, stages_left, in_words."""
 
 import dataclasses
 import json
@@ -25,11 +25,11 @@ GAN_STAGES = "pretrain", "calibrate"
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Estimate:
-    """Expected seconds of the stages that are left.
+    """Estimated time of the remaining stages.
 
     Attributes:
-        seconds: by kind of stage; nothing for the draws and the evaluation until one was done.
-        measured: the kinds whose time is that of stages that were done.
+        seconds: seconds by kind of stage; unknown for draws and evaluation until one is done.
+        measured: kinds whose time was measured on finished stages.
     """
 
     seconds: dict[str, float]
@@ -37,7 +37,7 @@ class Estimate:
 
 
 def estimate(study: Study, runs: Sequence[PlannedRun], left: Sequence[PlannedRun], folder: Path) -> Estimate:
-    """From the stages done so far; of kinds that were never done, from a few training steps on random pictures."""
+    """Estimates the remaining time from finished stages; for other kinds, from a few training steps on random images."""
     known, counts = measured(runs, folder), stages_left(left)
     expected = dict(known)
     for generator in {run.config.model.generator for run in left}:
@@ -48,7 +48,7 @@ def estimate(study: Study, runs: Sequence[PlannedRun], left: Sequence[PlannedRun
             expected = {kind: number * step for kind, number in steps.items()} | expected
     if {"recognise", "face_classifier", "judge"} & (counts.keys() - known.keys()):
         one = study.base.recognise.steps * _recogniser_step(study.base)
-        # f_S: a network for each training fold, and one for all.
+        # f_S: one network per training fold, and one for all.
         networks_of_f_s = max(
             len(FOLDS.get(dataset.partition("/")[0], folds)) - 1 for dataset, folds in study.folds.items()
         )
@@ -62,7 +62,7 @@ def estimate(study: Study, runs: Sequence[PlannedRun], left: Sequence[PlannedRun
 
 
 def measured(runs: Sequence[PlannedRun], folder: Path) -> dict[str, float]:
-    """Mean seconds of the stages done so far, by kind; of one that was resumed, of its last start."""
+    """Mean seconds of finished stages by kind; for a resumed stage, the time since its last start."""
     found: dict[str, list[float]] = defaultdict(list)
     for run in runs:
         for stage in run.stages:
@@ -73,7 +73,7 @@ def measured(runs: Sequence[PlannedRun], folder: Path) -> dict[str, float]:
 
 
 def stages_left(runs: Sequence[PlannedRun]) -> dict[str, int]:
-    """The number of the runs' stages, by kind."""
+    """Number of stages of runs by kind."""
     counts: dict[str, int] = defaultdict(int)
     for run in runs:
         for stage in run.stages:
@@ -82,7 +82,7 @@ def stages_left(runs: Sequence[PlannedRun]) -> dict[str, int]:
 
 
 def in_words(seconds: float) -> str:
-    """A time for people: minutes, or hours from one and a half on."""
+    """A duration as text: in minutes, or in hours if at least 1.5 hours."""
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
@@ -114,19 +114,19 @@ def _gan_step(config: RunConfig) -> float:
     )
     with training.computing_with(settings.precision):
         gan = make_gan(config)
-    return _seconds_a_step(gan, batches)
+    return _seconds_per_step(gan, batches)
 
 
 def _recogniser_step(config: RunConfig) -> float:
     settings = config.recognise
     network = networks.build_classifier(config.model)
     network.compile(training.adam(settings), tf.keras.losses.CategoricalCrossentropy(from_logits=True))
-    pictures = tf.zeros([settings.batch_size, config.model.size, config.model.size, 1])
+    images = tf.zeros([settings.batch_size, config.model.size, config.model.size, 1])
     targets = tf.one_hot(tf.zeros([settings.batch_size], tf.int32), config.model.num_classes)
-    return _seconds_a_step(network, tf.data.Dataset.from_tensors((pictures, targets)).repeat())
+    return _seconds_per_step(network, tf.data.Dataset.from_tensors((images, targets)).repeat())
 
 
-def _seconds_a_step(model: tf.keras.Model, batches: tf.data.Dataset) -> float:
+def _seconds_per_step(model: tf.keras.Model, batches: tf.data.Dataset) -> float:
     model.fit(batches, steps_per_epoch=2, verbose=0)
     start = time.perf_counter()
     model.fit(batches, steps_per_epoch=TIMED_STEPS, verbose=0)

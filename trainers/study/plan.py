@@ -1,4 +1,4 @@
-"""The runs of a study, in an order in which each finds done what it shares. Public names: Study, Place, PlannedRun, plan."""
+"""The runs of a study, ordered so that shared stages come first. Public names: Study, Place, PlannedRun, plan."""
 
 import dataclasses
 from collections.abc import Iterable, Iterator, Mapping
@@ -10,17 +10,20 @@ from trainers.study.cases import CASES, LOW_DATA_CASES, SWEPT_CASE, Case
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Study:
-    """What a study compares.
+    """The settings of a study.
 
     Attributes:
-        base: settings that all runs share; those that cases, folds and seeds decide are overruled. Where it limits the
-            training speakers, each seed has others.
+        base: settings of all runs; cases, folds and seeds override some of them. If it limits the training speakers, each
+            seed selects its own.
         datasets: labelled datasets.
         folds: test folds of each dataset.
-        seeds: of calibration and of the recognisers; pretraining has that of `base`.
+        seeds: seeds of calibration and of the recognisers; pretraining uses the seed of `base`.
         cases: names in `CASES`.
         shares: further shares of generated examples for `SWEPT_CASE`.
-        low_data: further numbers of training speakers, beside that of `base`, for `LOW_DATA_CASES`.
+        low_data: further numbers of training speakers for `LOW_DATA_CASES`.
+
+    Raises:
+        UserError: if a setting is invalid, or a case is missing or does not fit the settings.
     """
 
     base: RunConfig
@@ -36,43 +39,44 @@ class Study:
         lists |= {f"folds of {dataset}": folds for dataset, folds in self.folds.items()}
         for name, values in lists.items():
             if len(set(values)) < len(values) or not (values or name in ("shares", "low_data")):
-                raise UserError(f"{name} are {', '.join(map(str, values)) or 'none'}; give at least one, and each once")
+                given = ", ".join(map(str, values)) or "none"
+                raise UserError(f"{name} are {given}; give at least one, without repetitions")
         if any(not 0 < share < 1 or share == self.base.generated_share for share in self.shares):
             raise UserError(
-                f"shares are {', '.join(map(str, self.shares))}; they must lie between 0 and 1 and not be the usual one, "
+                f"shares are {', '.join(map(str, self.shares))}; they must be between 0 and 1 and differ from generated_share, "
                 f"{self.base.generated_share:g}"
             )
         if any(count < 1 for count in self.low_data):
-            raise UserError(f"low_data is {', '.join(map(str, self.low_data))}; a number of speakers is positive")
+            raise UserError(f"low_data is {', '.join(map(str, self.low_data))}; numbers of speakers must be positive")
         unknown = [name for name in self.cases if name not in CASES]
         if unknown:
-            raise UserError(f"there is no case {unknown[0]}; the cases are {', '.join(CASES)}")
+            raise UserError(f"unknown case {unknown[0]}; the cases are {', '.join(CASES)}")
         for name in self.cases:
             if CASES[name].generator and not CASES[name].fits(self.base):
                 raise UserError(
-                    f"the case {name} needs a study of another generator, which pretrains; leave it out, or give another "
-                    "--generator, without --pretrained"
+                    f"case {name} needs pretraining and another generator in the study; omit it, or give another --generator "
+                    "without --pretrained"
                 )
             if CASES[name].gan_of and CASES[name].gan_of not in self.cases:
-                raise UserError(f"the case {name} uses the GAN of {CASES[name].gan_of}; add that case")
+                raise UserError(f"case {name} uses the GAN of {CASES[name].gan_of}; add that case")
         if "baseline" not in self.cases:
-            raise UserError("the case baseline is missing, to which all others are compared; add it")
+            raise UserError("case baseline is missing, which all others are compared with; add it")
         if self.shares and SWEPT_CASE not in self.cases:
-            raise UserError(f"shares vary case {SWEPT_CASE}; add that case")
+            raise UserError(f"shares need case {SWEPT_CASE}; add it")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Place:
-    """Where in a study a run stands.
+    """The position of a run or a result in a study.
 
     Attributes:
-        dataset: the labelled dataset.
-        fold: the test fold.
-        seed: of calibration and of the recognisers.
+        dataset: labelled dataset.
+        fold: test fold.
+        seed: seed of calibration and of the recognisers.
         case: name of the case.
-        recogniser: of a result, the one of the case's recognisers that it is about.
-        train_speakers: number of training speakers where it is not the study's own, else 0.
-        share: share of generated examples where it is not the study's own, else 0.
+        recogniser: for a result, the recogniser of the case.
+        train_speakers: number of training speakers if it differs from the study's, otherwise 0.
+        share: share of generated examples if it differs from the study's, otherwise 0.
     """
 
     dataset: str
@@ -89,13 +93,13 @@ class PlannedRun:
     """One run of a study.
 
     Attributes:
-        path: its folder within the study's.
-        config: its settings.
-        stages: those that it does.
-        links: stages that another run has done, with their folders within the study's.
-        place: where it stands; None where it only does what others share.
-        part: the folder of runs that share nothing but the pretraining with others: of a fold, or of one seed of it where each
-            seed has training speakers of its own.
+        path: folder of the run, relative to the study's folder.
+        config: settings of the run.
+        stages: stages that it runs.
+        links: stages of other runs that it uses, with their folders relative to the study's folder.
+        place: its position; None for a run of shared stages only.
+        part: folder of a group of runs that share only pretraining with other runs: of a fold, or of one seed of a fold if
+            each seed has its own training speakers.
     """
 
     path: str
@@ -107,7 +111,7 @@ class PlannedRun:
 
 
 def plan(study: Study) -> list[PlannedRun]:
-    """All runs; each comes after those whose stages it links to."""
+    """All runs of a study; each follows the runs whose stages it links to."""
     runs = []
     if study.base.pretrain_dataset != LEFT_OUT:
         first = dataclasses.replace(study.base, dataset=study.datasets[0], test_fold=study.folds[study.datasets[0]][0])
@@ -134,7 +138,7 @@ def plan(study: Study) -> list[PlannedRun]:
 
 
 def _pretrained(study: Study, names: Iterable[str]) -> list[str]:
-    """The generators that some cases need pretrained; the study's own is the empty one."""
+    """The generators that the cases need pretrained; the study's own is the empty text."""
     if study.base.pretrained:
         return []
     return sorted({CASES[name].generator for name in names if CASES[name].config(study.base).pretrains})
@@ -145,22 +149,22 @@ def _pretraining(generator: str) -> str:
 
 
 def _own_speakers(study: Study, train_speakers: int) -> bool:
-    """Whether each seed has training speakers of its own."""
+    """Whether each seed has its own training speakers."""
     return bool(study.base.train_speakers or train_speakers)
 
 
 def _fold(study: Study, dataset: str, fold: int, train_speakers: int, folder: str) -> Iterator[PlannedRun]:
-    """The runs of one fold: all seeds, and before the first of them that needs it what several cases share."""
+    """The runs of one fold: for all seeds, shared stages first."""
     names = [name for name in CASES if name in study.cases and (not train_speakers or name in LOW_DATA_CASES)]
     reads_faces = any(CASES[name].config(study.base).reads_faces for name in names)
-    own_speakers = _own_speakers(study, train_speakers)  # so that each seed needs an f_S that knows no others
+    own_speakers = _own_speakers(study, train_speakers)  # then each seed needs its own f_S
 
     def shared(folder: str, stage: str, case: str, seed: int) -> PlannedRun:
         config = _config(study, CASES[case], dataset, fold, seed, train_speakers)
         return PlannedRun(path=f"{folder}/{stage}", config=config, stages=(stage,), links={})
 
     if reads_faces and not own_speakers:
-        # Its seed is not one of the study's, so that seeds can be added to it later.
+        # Independent of the study's seeds, so that seeds can be added later.
         yield shared(folder, "face_classifier", "moderate_semi_supervised", study.base.calibrate.seed)
     for seed in study.seeds:
         of_seed = f"{folder}/seed_{seed}"
@@ -184,17 +188,17 @@ def _fold(study: Study, dataset: str, fold: int, train_speakers: int, folder: st
 
 
 def _case(study: Study, place: Place, folder: str, shared: Mapping[str, str]) -> PlannedRun:
-    """A case's run; what others have done before it are links."""
+    """The run of a case; shared stages are links."""
     case = CASES[place.case]
     config = _config(study, case, place.dataset, place.fold, place.seed, place.train_speakers)
     judged = ["judge"] if config.judges_draws else []
     alone = ["recognise_generated"] if config.generated_alone else []
     generated = ["calibrate", "draw", *judged, *alone] if config.schedule != "none" else []
-    path, source, taken = f"{folder}/{case.name}", f"{folder}/{case.gan_of}", case.shares if case.gan_of else ()
+    path, source, linked = f"{folder}/{case.name}", f"{folder}/{case.gan_of}", case.shares if case.gan_of else ()
     if place.share:
         config = dataclasses.replace(config, generated_share=place.share)
-        path, source, taken = f"{path}_share_{place.share:g}", path, ("calibrate", "recognise_generated")
-    links = {stage: f"{source}/{stage}" for stage in taken if stage in generated}
+        path, source, linked = f"{path}_share_{place.share:g}", path, ("calibrate", "recognise_generated")
+    links = {stage: f"{source}/{stage}" for stage in linked if stage in generated}
     own = [f"recognise_{name}" for name in case.recognisers]
     for name in CASES["baseline"].recognisers:
         if name not in case.recognisers:

@@ -1,4 +1,4 @@
-"""From the runs' metrics.jsonl to the study's: what each case reaches, and whether it differs from the baseline.
+"""Results of a study, from the metrics of its runs: means of each case, and comparisons with the baseline.
 
 Public names: Measured, CaseResult, collect, put_together, measured, summarise, read.
 """
@@ -22,25 +22,25 @@ from trainers.study.plan import Place, PlannedRun
 from trainers.study.running import why_no_result
 
 RECOGNITION = ("accuracy", "uar", "macro_f1")
-"""The measures of a recogniser; accuracy is the paper's."""
+"""Metrics of a recogniser; the paper reports accuracy."""
 _OF_A_RUN = ("evaluate", "recognised", "data")
-"""Stages of a run's metrics.jsonl that the study's takes over."""
+"""Stages of a run's metrics.jsonl that are copied to the study's."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Measured:
-    """What one run measured of one recogniser on its test fold.
+    """The metrics of one recogniser of one run on its test fold.
 
     Attributes:
-        place: where the run stands in the study, and which recogniser it is.
-        recognition: each of `RECOGNITION`, in [0, 1].
-        speakers: right and all clips of each test speaker, summed over the recogniser's seeds.
-        sexes: male or female where the corpus tells, of each test speaker.
+        place: position of the run in the study, with the recogniser.
+        recognition: the metrics of `RECOGNITION`, in [0, 1].
+        speakers: numbers of correct and of all clips of each test speaker, summed over the recogniser's seeds.
+        sexes: sex of each test speaker, male or female, if the corpus has it.
         classes: names of the emotions.
-        confusion: counts, int [classes, classes], rows true and columns recognised.
-        quality: further figures of the evaluation, by name; none where there is no GAN.
-        counts: n of each of them: how many clips, or pairs of clips, it was measured on.
-        synthetic: whether its corpus is a synthetic one.
+        confusion: counts, int [classes, classes], rows true and columns predicted.
+        quality: further metrics by name; empty without a GAN.
+        counts: n of each of these: number of clips, or pairs of clips.
+        synthetic: whether the corpus is synthetic.
     """
 
     place: Place
@@ -56,24 +56,25 @@ class Measured:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class CaseResult:
-    """A recogniser of a case on one dataset, over folds and seeds.
+    """The results of a recogniser of a case on one dataset, over folds and seeds.
 
     Attributes:
-        place: of its first run.
-        runs: their number.
-        mean, deviation: of each of `RECOGNITION` and each figure of quality over folds and seeds; there is no deviation of
-            one run.
-        counts: fewest and most that a figure of quality was measured on in a run.
-        by_sex: accuracy over all clips of speakers of a sex, pooled over folds and seeds, and their number of speakers.
-        comparison: with the recogniser that it is `against`, of the same folds, seeds and training speakers; None for `bare`.
-        adjusted_p: its p-value, corrected by Holm's method for the number of the table's primary comparisons where it is one,
-            else for that of the others; None where there is none.
-        whole_minus_this: for a case of the group `spoilt`, `WHOLE_CASE` minus it, which says what the missing part is worth.
+        place: position of its first run.
+        runs: number of runs.
+        mean, deviation: mean and standard deviation over folds and seeds, for each of `RECOGNITION` and each quality metric;
+            no deviation for a single run.
+        counts: minimum and maximum n of each quality metric over runs.
+        by_sex: accuracy over all clips of speakers of one sex, pooled over folds and seeds, and number of these speakers.
+        comparison: comparison with the recogniser `Case.against`, on the same folds, seeds and training speakers; None for
+            `bare`.
+        adjusted_p: its p-value, corrected by Holm's method among the primary comparisons of the table if it is one, otherwise
+            among the others; None without a p-value.
+        whole_minus_this: for a case of the group `ablations`, difference of `WHOLE_CASE` to it: the value of the ablated input.
         classes: names of the emotions.
-        confusion: the sum over runs, int [classes, classes], rows true and columns recognised.
-        run_differences: accuracy minus that of the compared one of the same fold and seed, by `fold f, seed s`.
-        speakers: each test speaker's accuracy, averaged over seeds.
-        synthetic: whether the corpus is a synthetic one.
+        confusion: counts, summed over runs, int [classes, classes], rows true and columns predicted.
+        run_differences: difference in accuracy for each fold and seed, by `fold f, seed s`.
+        speakers: accuracy of each test speaker, averaged over seeds.
+        synthetic: whether the corpus is synthetic.
     """
 
     place: Place
@@ -93,7 +94,7 @@ class CaseResult:
 
     @property
     def title(self) -> str:
-        """Its name in tables."""
+        """Its title in tables."""
         return CASES[self.place.case].row_title(self.place.recogniser)
 
     @property
@@ -103,9 +104,9 @@ class CaseResult:
 
 
 def collect(runs: Sequence[PlannedRun], folder: Path) -> list[CaseResult]:
-    """Reads what the runs measured, sums it up, and writes both to metrics.jsonl in the study's folder.
+    """Reads the metrics of all runs, summarises them, and writes both to metrics.jsonl in the study's folder.
 
-    Of a run without a result there is a line that says so, and nothing else.
+    A run without a result has a single line with the reason.
     """
     lines = []
     for run in runs:
@@ -120,24 +121,22 @@ def collect(runs: Sequence[PlannedRun], folder: Path) -> list[CaseResult]:
 
 
 def put_together(folders: Sequence[Path], output: Path) -> list[CaseResult]:
-    """Makes one study of several that are parts of it, such as folds that machines without a common folder worked on.
+    """Merges parts of a study, such as folds that ran on machines without a shared folder.
 
     Args:
-        folders: of the parts, in each of which `collect` has written metrics.jsonl.
-        output: receives the whole one's metrics.jsonl.
+        folders: folders of the parts, each with the metrics.jsonl of `collect`.
+        output: folder for the metrics.jsonl of the whole study.
 
     Raises:
-        UserError: where a part has no results, or a run is in two of them.
+        UserError: if a part has no results, or two parts have the same run.
     """
     lines: list[dict[str, Any]] = []
     for folder in folders:
         read(folder)
         own = [line for line in read_metrics(folder) if line["stage"] != "summary"]
-        both = sorted({line["run"] for line in own} & {line["run"] for line in lines})
-        if both:
-            raise UserError(
-                f"{folder} and another part both have the run {both[0]}; give parts that have nothing in common"
-            )
+        common = sorted({line["run"] for line in own} & {line["run"] for line in lines})
+        if common:
+            raise UserError(f"{folder} and another part both have the run {common[0]}; give parts without common runs")
         lines += own
     output.mkdir(parents=True, exist_ok=True)
     return _write(lines, output)
@@ -151,7 +150,7 @@ def _write(lines: list[dict[str, Any]], folder: Path) -> list[CaseResult]:
 
 
 def measured(lines: Sequence[dict[str, Any]]) -> list[Measured]:
-    """What the lines of a study's metrics.jsonl say of each run and each recogniser of its case; summaries are passed over."""
+    """The metrics of each run and recogniser, from the lines of a study's metrics.jsonl; ignores summaries."""
     by_run: dict[str, list[dict[str, Any]]] = defaultdict(list)
     for line in lines:
         if line["stage"] in _OF_A_RUN:
@@ -189,7 +188,7 @@ def _measured(place: Place, lines: Sequence[dict[str, Any]]) -> Measured:
 
 
 def summarise(measured: Sequence[Measured]) -> list[CaseResult]:
-    """A result for each dataset, number of training speakers, case, share and recogniser, in this order."""
+    """One result per dataset, number of training speakers, case, share and recogniser, in this order."""
     groups: dict[tuple[Any, ...], dict[tuple[int, int], Measured]] = defaultdict(dict)
     for one in measured:
         place = one.place
@@ -232,7 +231,7 @@ def _result(
         for name, value in (run.recognition | run.quality).items():
             values[name].append(value)
     first = next(iter(runs.values()))
-    lacks = CASES[first.place.case].group == "spoilt" and whole.keys() == runs.keys()
+    is_ablation = CASES[first.place.case].group == "ablations" and whole.keys() == runs.keys()
     return CaseResult(
         place=first.place,
         runs=len(runs),
@@ -242,7 +241,7 @@ def _result(
         by_sex=_by_sex(runs.values()),
         comparison=_compared(runs, base) if base else None,
         adjusted_p=None,
-        whole_minus_this=_compared(whole, runs) if lacks else None,
+        whole_minus_this=_compared(whole, runs) if is_ablation else None,
         classes=first.classes,
         confusion=np.sum([run.confusion for run in runs.values()], axis=0),
         run_differences=_run_differences(runs, base) if base else {},
@@ -261,7 +260,7 @@ def _run_differences(
 
 
 def _compared(runs: Mapping[tuple[int, int], Measured], base: Mapping[tuple[int, int], Measured]) -> Comparison:
-    """With another recogniser of the same folds and seeds, speaker by speaker."""
+    """Compares two recognisers on the same folds and seeds, by speaker."""
     differences, speakers = [], []
     for key, run in runs.items():
         for speaker, (right, count) in run.speakers.items():
@@ -297,12 +296,11 @@ def _as_line(result: CaseResult) -> dict[str, Any]:
 
 
 def read(folder: Path) -> list[CaseResult]:
-    """The results that `collect` wrote in a study's folder. Raises UserError where there are none."""
+    """Reads the results that `collect` wrote to a study's folder. Raises UserError if there are none."""
     lines = [line for line in read_metrics(folder) if line.pop("stage") == "summary"]
     if not lines:
         raise UserError(
-            f"{folder} has no results of a study; give the folder of one that has ended, such as `make table1` leaves in "
-            "demo/table1"
+            f"{folder} has no results of a study; give the folder of a finished study, such as demo/table1 of `make table1`"
         )
     if any("recogniser" not in line for line in lines):
         raise UserError(f"{folder} has results of an earlier version; run the study again in another folder")

@@ -1,4 +1,4 @@
-"""What processes and runs of a study share, on file systems without locks or symbolic links too: `held`, `take`."""
+"""Locks and shared stages of a study, also on file systems without locks or symbolic links. Public names: held, take."""
 
 import contextlib
 import errno
@@ -13,73 +13,75 @@ from pathlib import Path
 
 from trainers.runs.folder import folder_atomically
 
-_UNKNOWN = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL, errno.EPERM}
-"""What file systems say that have no locks, or no symbolic links (exFAT, SMB, some NFS and FUSE)."""
+_UNSUPPORTED = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL, errno.EPERM}
+"""Errors of file systems without locks or symbolic links (exFAT, SMB, some NFS and FUSE)."""
 _NOT_EMPTY = {errno.ENOTEMPTY, errno.EEXIST, errno.EACCES, errno.EPERM}
-"""What they say where a folder would be moved to one that is not empty: POSIX, and SMB and SFTP in their own words."""
+"""Errors of a rename onto a folder that is not empty: of POSIX, SMB and SFTP."""
 _SECONDS = 0.5
-"""Between two looks at a lock."""
+"""Time between two checks of a lock."""
 
 
 @contextlib.contextmanager
 def held(folder: Path, part: str) -> Iterator[None]:
-    """Keeps other processes out of a part of a study while this one works on it, and waits for one that does.
+    """Locks a part of a study within the context; first waits for a process that holds the lock.
 
-    Where the file system has no locks, a folder stands for one that says who made it. What is left of a process that was
-    killed is passed over on its own host; on another one, or in another container, somebody has to delete it.
+    On file systems without locks, the lock is a folder that names its owner. On the same host, the lock of a killed process is
+    removed; on another host or in another container, the user must delete it.
 
     Args:
-        folder: the study's.
-        part: of the study; the pretraining, which all parts share, if it is empty.
+        folder: folder of the study.
+        part: part of the study; if empty, the pretraining, which all parts share.
     """
     (folder / "locks").mkdir(exist_ok=True)
     path = folder / "locks" / (part.replace("/", "-") or "pretrained")
-    what = part or "the pretraining"
+    name = part or "the pretraining"
     with path.open("w") as lock, contextlib.ExitStack() as files:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            print(f"waits for another process that works on {what}", flush=True)
+            print(f"waiting for another process that runs {name}", flush=True)
             fcntl.flock(lock, fcntl.LOCK_EX)
         except OSError as error:
-            if error.errno not in _UNKNOWN:
+            if error.errno not in _UNSUPPORTED:
                 raise
-            files.enter_context(_held_by_folder(path.with_name(f"{path.name}.taken"), what))
+            files.enter_context(_folder_lock(path.with_name(f"{path.name}.taken"), name))
         yield
 
 
 @contextlib.contextmanager
-def _held_by_folder(path: Path, what: str) -> Iterator[None]:
-    """The lock is a folder with one file, whose name says who holds it. No name is ever used again, so that nobody can delete
-    the file of another one by mistake; and a folder comes to its place with the file in it, unless it holds one there already.
+def _folder_lock(path: Path, name: str) -> Iterator[None]:
+    """Locks with a folder that contains one file, named after the owner.
+
+    Owner names are unique, so that a process cannot delete the file of another one. The folder is moved into place with its
+    file, which fails while another owner's file is there.
     """
-    mine, told = f"{os.getpid()}_{uuid.uuid4().hex}_{_where()}", ""
-    while not _get(path, mine):
+    this_owner, reported = f"{os.getpid()}_{uuid.uuid4().hex}_{_where()}", ""
+    while not _acquire(path, this_owner):
         owner = _owner(path)
         if _is_gone(owner):
             (path / owner).unlink(missing_ok=True)
             continue
-        if owner and owner != told:
-            print(f"waits for another process that works on {what}; if none does, delete {path}", flush=True)
-            told = owner
+        if owner and owner != reported:
+            print(f"waiting for another process that runs {name}; if none does, delete {path}", flush=True)
+            reported = owner
         time.sleep(_SECONDS)
     try:
         yield
     finally:
-        (path / mine).unlink(missing_ok=True)
-        with contextlib.suppress(OSError):  # the next one has it already
+        (path / this_owner).unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # already acquired by another process
             path.rmdir()
 
 
-def _get(path: Path, mine: str) -> bool:
-    """Whether the lock was free, and now is `mine`."""
+def _acquire(path: Path, owner: str) -> bool:
+    """Acquires the lock for `owner` if it is free, and returns whether it succeeded."""
     with contextlib.suppress(OSError):
-        path.rmdir()  # what somebody left who was killed as he gave it up
+        path.rmdir()  # left empty by a process that was killed while it released the lock
     if _owner(path):
         return False
-    own = path.with_name(f"{path.name}.{mine}")
+    own = path.with_name(f"{path.name}.{owner}")
     own.mkdir()
-    (own / mine).touch()
+    (own / owner).touch()
     try:
         own.rename(path)
     except OSError as error:
@@ -91,7 +93,7 @@ def _get(path: Path, mine: str) -> bool:
 
 
 def _owner(path: Path) -> str:
-    """The name of the file in the folder; nothing where there is none."""
+    """The owner of a lock folder; empty if it is free."""
     try:
         return next((file.name for file in path.iterdir()), "")
     except FileNotFoundError:
@@ -99,14 +101,14 @@ def _owner(path: Path) -> str:
 
 
 def _where() -> str:
-    """Where process numbers mean the same: the host and, where there are such, its namespace of processes."""
+    """The scope of process ids: the host and, if available, its process namespace."""
     with contextlib.suppress(OSError):
         return f"{Path('/proc/self/ns/pid').stat().st_ino}_{socket.gethostname()}"
     return socket.gethostname()
 
 
 def _is_gone(owner: str) -> bool:
-    """Whether it was a process that could be seen from here, and has ended."""
+    """Whether the owner is a process of this scope that has ended."""
     number, _, rest = owner.partition("_")
     where = rest.partition("_")[2]
     if where != _where():
@@ -115,24 +117,24 @@ def _is_gone(owner: str) -> bool:
         os.kill(int(number), 0)
     except ProcessLookupError:
         return True
-    except PermissionError:  # of another user
+    except PermissionError:  # a process of another user
         return False
     return False
 
 
 def take(stage: Path, target: Path) -> None:
-    """Makes a run's stage what another run has done: a link to it, or a copy where the file system has no links.
+    """Shares a stage of another run: links to its folder, or copies it if the file system has no symbolic links.
 
     Args:
-        stage: its folder in the run; nothing is done where it is there.
-        target: the stage's folder in the run that did it; there is none where that has no result.
+        stage: folder of the stage in this run; does nothing if it exists.
+        target: folder of the stage in the other run; does not exist if that run has no result.
     """
     if stage.is_symlink() or stage.exists():
         return
     try:
         stage.symlink_to(os.path.relpath(target, stage.parent), target_is_directory=True)
     except OSError as error:
-        if error.errno not in _UNKNOWN:
+        if error.errno not in _UNSUPPORTED:
             raise
         if target.exists():
             with folder_atomically(stage) as part:

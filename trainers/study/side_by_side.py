@@ -1,6 +1,6 @@
-"""Several studies in one table and one picture. Public names: write, increments.
+"""Compares several studies in one table and one plot. Public names: write, increments.
 
-Each study is told by its folder's name; what its cases reach was worked out by `trainers.study.results`.
+Studies are named after their folders; their results come from `trainers.study.results`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,8 +12,7 @@ from emogan import drawing
 from emogan.errors import UserError
 from emogan.metrics.comparison import Comparison, compare, holm
 from trainers.runs.folder import write_atomically
-from trainers.study import ceiling, tables
-from trainers.study import charts as study_plots
+from trainers.study import ceiling, charts, tables
 from trainers.study.results import CaseResult, put_together, read
 
 INCREMENTS = {
@@ -23,19 +22,19 @@ INCREMENTS = {
     "the face, U-Net": ("unet_no_face", "unet_moderate"),
     "unlabelled clips, U-Net": ("unet_moderate", "unet"),
 }
-"""Parts of the method, each with a case that lacks it and the case that has it and nothing else more. Unlabelled clips are for
-pretraining, and for what share of each batch of calibration the settings say."""
+"""Parts of the method, each with the case without it and the case with it. Unlabelled clips are used for pretraining, and for
+`unlabelled_share` of each calibration batch."""
 ON = {"gan": "bare", "gan_strong": "strong"}
-"""The recognisers of those cases, and what they are on top of."""
+"""The recognisers of these cases, with the recogniser that each is based on."""
 
 
 def write(folders: Sequence[Path], output_dir: Path) -> str:
-    """Writes comparison.md and comparison.png; returns the first one's text.
+    """Writes comparison.md and comparison.png; returns the text of comparison.md.
 
-    Studies of one name are parts of one, whose metrics.jsonl is then written to a folder of that name in `output_dir`.
+    Folders with the same name are merged as parts of one study, in a folder of that name in `output_dir`.
 
     Raises:
-        UserError: where a study has no results, or two of one name have a run in common.
+        UserError: if a study has no results, or two parts have the same run.
     """
     by_name: dict[str, list[Path]] = {}
     for folder in folders:
@@ -47,12 +46,12 @@ def write(folders: Sequence[Path], output_dir: Path) -> str:
     text = _markdown(studies)
     output_dir.mkdir(parents=True, exist_ok=True)
     write_atomically(output_dir / "comparison.md", text)
-    (output_dir / "comparison.png").write_bytes(drawing.to_png(study_plots.differences(studies)))
+    (output_dir / "comparison.png").write_bytes(drawing.to_png(charts.differences(studies)))
     return text
 
 
 def increments(results: Sequence[CaseResult]) -> dict[str, Comparison]:
-    """What each of `INCREMENTS` whose two cases a table has adds to the accuracy, over speakers."""
+    """Gain in accuracy of each of `INCREMENTS` with both cases in the results, over speakers."""
     by_row = {(result.place.case, result.place.recogniser): result for result in results}
     return {
         f"{part}, on {base}": compare(*_differences(by_row[without, recogniser], by_row[having, recogniser]))
@@ -63,9 +62,9 @@ def increments(results: Sequence[CaseResult]) -> dict[str, Comparison]:
 
 
 def _differences(without: CaseResult, having: CaseResult) -> tuple[np.ndarray, np.ndarray]:
-    """Of each test speaker's accuracy, averaged over seeds; and the speakers."""
+    """Differences in the accuracy of each test speaker, averaged over seeds; and the speakers."""
     if without.speakers.keys() != having.speakers.keys():
-        raise UserError(f"{without.title} and {having.title} were tested on different speakers; run both on all")
+        raise UserError(f"{without.title} and {having.title} have different test speakers; run both on all folds")
     speakers = list(having.speakers)
     return np.array([having.speakers[s] - without.speakers[s] for s in speakers]), np.array(speakers)
 
@@ -73,32 +72,32 @@ def _differences(without: CaseResult, having: CaseResult) -> tuple[np.ndarray, n
 def _markdown(studies: Mapping[str, Sequence[CaseResult]]) -> str:
     columns = ("study", "corpus", "folds x seeds", *tables.COLUMNS[:6])
     lines = [tables.markdown_line(columns), tables.markdown_line(["---"] * len(columns))]
-    added: list[tuple[tuple[str, str, str], Comparison]] = []
-    reached: list[tuple[str, ...]] = []
+    gains: list[tuple[tuple[str, str, str], Comparison]] = []
+    ceilings: list[tuple[str, ...]] = []
     for name, found in studies.items():
         for dataset in tables.datasets_of(found):
             results = tables.main_results(found, dataset)
             corpus = tables.tested_on(results)
             for result, row in zip(results, tables.rows(results), strict=True):
                 lines.append(tables.markdown_line([name, corpus, str(result.runs), *row.cells[:6]]))
-            added += [((name, corpus, part), gain) for part, gain in increments(results).items()]
-            reached += [(name, corpus, *ceiling.cells(one)) for one in ceiling.ceilings(results)]
-    if reached:
+            gains += [((name, corpus, part), gain) for part, gain in increments(results).items()]
+            ceilings += [(name, corpus, *ceiling.cells(one)) for one in ceiling.ceilings(results)]
+    if ceilings:
         lines += ["", ceiling.ABOUT, ""]
         columns = ("study", "corpus", *ceiling.HEAD)
         lines += [tables.markdown_line(columns), tables.markdown_line(["---"] * len(columns))]
-        lines += [tables.markdown_line(row) for row in reached]
-    if added:
-        adjusted = holm([gain.p for _, gain in added])
+        lines += [tables.markdown_line(row) for row in ceilings]
+    if gains:
+        adjusted = holm([gain.p for _, gain in gains])
         lines += [
             "",
-            f"What a part adds to the accuracy, in points; p is corrected for these {len(added)} comparisons.",
+            f"Gain in accuracy of each part of the method; p is corrected for these {len(gains)} comparisons.",
             "",
         ]
-        head = ("study", "corpus", "part", "with it minus without, points", "p (Holm)")
+        head = ("study", "corpus", "part", "with minus without, points", "p (Holm)")
         lines += [tables.markdown_line(head), tables.markdown_line(["---"] * len(head))]
         lines += [
-            tables.markdown_line([*where, tables.interval(gain), "" if p is None else tables.p_value(p)])
-            for (where, gain), p in zip(added, adjusted, strict=True)
+            tables.markdown_line([*row, tables.interval(gain), "" if p is None else tables.p_value(p)])
+            for (row, gain), p in zip(gains, adjusted, strict=True)
         ]
     return "\n".join(lines) + "\n"

@@ -1,4 +1,4 @@
-"""A study's results as tables: `rows`, `text_table`, `markdown` and `latex`; and the corpora's names.
+"""The results of a study as plain text, Markdown and LaTeX tables.
 
 Public names: Row, corpus_title, tested_on, main_results, datasets_of, rows; share, interval, p_value; text_table, markdown,
 markdown_line, latex, NOT_COMPARABLE.
@@ -14,7 +14,7 @@ from trainers.study.results import CaseResult
 
 _TITLES = {"crema_d_av": "CREMA-D", "ravdess_av": "RAVDESS"}
 QUALITY = {"fid": "FID", "is": "IS", "ssim": "SSIM", "spread": "spread"}
-"""Figures of the paper's table beside accuracy, by their names here; and the spread, which shows a collapsed generator."""
+"""Metrics of the paper's table besides accuracy, and the spread, which shows a collapsed generator; with their labels."""
 COLUMNS = (
     "case",
     "accuracy %",
@@ -28,24 +28,24 @@ _LATEX = {"%": r"\%", "±": r"$\pm$", "–": "--", "&": r"\&", "_": r"\_", "<": 
 
 
 def corpus_title(dataset: str) -> str:
-    """What a labelled dataset's corpus is called."""
+    """Title of the corpus of a labelled dataset."""
     return _TITLES.get(dataset.partition("/")[0], dataset)
 
 
 def tested_on(results: Sequence[CaseResult]) -> str:
-    """The corpus of results on one dataset, as tables call it; of a synthetic one that it is."""
+    """Title of the corpus of results on one dataset, marked if synthetic."""
     return corpus_title(results[0].place.dataset) + (" (synthetic)" if results[0].synthetic else "")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Row:
-    """A line of a table.
+    """A row of a table.
 
     Attributes:
-        group: the heading it stands under, one of `GROUPS`.
-        cells: text for each of `COLUMNS`. The difference of a row `+ strong` is to `strong`, that of others to `bare`; a star
-            marks a primary comparison.
-        paper: the paper's figures for the same case and corpus, for each of `PAPER_COLUMNS`; empty where it has none.
+        group: its group, one of `GROUPS`.
+        cells: text for each of `COLUMNS`. Rows `+ strong` are compared with `strong`, others with `bare`; a star marks a
+            primary comparison.
+        paper: the paper's values for the same case and corpus, for each of `PAPER_COLUMNS`; empty if there are none.
     """
 
     group: str
@@ -54,12 +54,12 @@ class Row:
 
 
 def main_results(found: Sequence[CaseResult], dataset: str) -> list[CaseResult]:
-    """Those on all training speakers of a dataset, with the study's own share of generated examples."""
+    """The results on a dataset with all training speakers and the study's own share of generated examples."""
     return [one for one in found if (one.place.dataset, one.place.train_speakers, one.place.share) == (dataset, 0, 0.0)]
 
 
 def datasets_of(found: Sequence[CaseResult]) -> list[str]:
-    """The datasets that have main results, in their order."""
+    """The datasets with main results, in order."""
     names = dict.fromkeys(one.place.dataset for one in found)
     return [name for name in names if main_results(found, name)]
 
@@ -84,12 +84,12 @@ def rows(results: Sequence[CaseResult]) -> list[Row]:
 
 def _paper(result: CaseResult) -> tuple[str, ...]:
     title = "baseline" if result.place.recogniser == "bare" else result.title
-    figures = PAPER_TABLE_1.get(title, {}).get(corpus_title(result.place.dataset), ())
-    return tuple(f"{figure:.2f}" for figure in figures)
+    values = PAPER_TABLE_1.get(title, {}).get(corpus_title(result.place.dataset), ())
+    return tuple(f"{value:.2f}" for value in values)
 
 
 def share(result: CaseResult, name: str) -> str:
-    """Mean and standard deviation over folds and seeds of a share, in percent."""
+    """Mean and standard deviation of a metric over folds and seeds, in percent."""
     spread = f" ± {100 * result.deviation[name]:.1f}" if name in result.deviation else ""
     return f"{100 * result.mean[name]:.1f}{spread}"
 
@@ -105,12 +105,12 @@ def interval(found: Comparison | None) -> str:
 
 
 def p_value(p: float) -> str:
-    """As text: never 0, which no test shows."""
+    """A p-value as text; small values are shown as < 0.001."""
     return "< 0.001" if p < 0.001 else f"{p:.3f}"
 
 
 def text_table(found: Sequence[CaseResult]) -> str:
-    """The main results for a terminal, a table for each dataset."""
+    """The main results as plain text for a terminal, one table per dataset."""
     parts = []
     for dataset in datasets_of(found):
         results = main_results(found, dataset)
@@ -128,7 +128,7 @@ def _runs(results: Sequence[CaseResult]) -> str:
 
 
 def markdown(found: Sequence[CaseResult]) -> str:
-    """The main results as Markdown, the paper's figures beside them."""
+    """The main results and the paper's values as Markdown."""
     parts = ["# Table 1", "", NOT_COMPARABLE, ""]
     head = [*COLUMNS, *(f"paper: {column}" for column in PAPER_COLUMNS)]
     for dataset in datasets_of(found):
@@ -141,12 +141,12 @@ def markdown(found: Sequence[CaseResult]) -> str:
 
 
 NOT_COMPARABLE = (
-    "The paper's figures are not directly comparable: it does not say that its test speakers were absent from training, and "
-    "its Inception network, window and split are not given. Ours: mean and standard deviation over folds and seeds; FID and "
-    "IS on the features of each fold's strong recogniser; spread: how far draws of one face lie apart, as a share of real "
-    "clips. The difference, to strong for what is on top of it and else to bare, is the mean over test speakers of the "
-    "seed-averaged difference, with its 95% t interval; p is corrected by Holm's method, among the primary comparisons (*), "
-    "which were fixed before any study ran, and among the others."
+    "The paper's values are not directly comparable: it does not state whether its test speakers are excluded from training, "
+    "and does not specify its Inception network, window and split. Our values: mean and standard deviation over folds and "
+    "seeds; FID and IS on features of each fold's strong recogniser; spread: differences between draws of one face, relative "
+    "to real clips. Differences of rows + strong are to strong, the others to bare: the mean over test speakers of the "
+    "seed-averaged difference, with its 95% t interval. p-values are corrected by Holm's method, separately among the primary "
+    "comparisons (*), which were fixed before any study ran, and among the others."
 )
 
 
@@ -155,12 +155,12 @@ def _padded(paper: Sequence[str]) -> list[str]:
 
 
 def markdown_line(cells: Sequence[str]) -> str:
-    """A line of a Markdown table."""
+    """A row of a Markdown table."""
     return f"| {' | '.join(cells)} |"
 
 
 def latex(found: Sequence[CaseResult]) -> str:
-    """The main results as a LaTeX table for each dataset (needs the package booktabs)."""
+    """The main results as LaTeX, one table per dataset (requires the package booktabs)."""
     parts = []
     columns = len(COLUMNS) + len(PAPER_COLUMNS)
     for dataset in datasets_of(found):

@@ -1,4 +1,4 @@
-"""The official names of the three corpora, and who speaks in them."""
+"""The official names and speakers of the corpora."""
 
 import collections
 import re
@@ -54,8 +54,7 @@ def test_ravdess_even_actors_are_women_and_crema_d_folds_are_mixed():
 def test_crema_d_names_follow_the_official_pattern_and_are_balanced():
     made = takes(_config("crema_d"), 1)
     names = [
-        re.fullmatch(r"VideoFlash/(1019_[A-Z]{3}_(ANG|DIS|FEA|HAP|NEU|SAD)_(LO|MD|HI|XX))\.flv", t.picture)
-        for t in made
+        re.fullmatch(r"VideoFlash/(1019_[A-Z]{3}_(ANG|DIS|FEA|HAP|NEU|SAD)_(LO|MD|HI|XX))\.flv", t.image) for t in made
     ]
     assert all(names)
     assert [t.sound for t in made] == [f"AudioWAV/{name[1]}.wav" for name in names]
@@ -64,7 +63,7 @@ def test_crema_d_names_follow_the_official_pattern_and_are_balanced():
 
 def test_crema_d_levels_belong_to_one_sentence_and_never_to_neutral():
     made = takes(_config("crema_d", clips_per_speaker=82), 0)
-    names = {t.picture for t in made}
+    names = {t.image for t in made}
     assert len(names) == 82  # as many as most official actors have
     for name in names:
         _, sentence, emotion, level = name.removesuffix(".flv").split("_")
@@ -74,7 +73,7 @@ def test_crema_d_levels_belong_to_one_sentence_and_never_to_neutral():
 def test_ravdess_has_the_sixty_official_names():
     made = takes(_config("ravdess"), 1)
     pattern = r"Actor_04/01-01-(0[1-8])-(0[12])-(0[12])-(0[12])-04\.mp4"
-    fields = [re.fullmatch(pattern, t.picture) for t in made]
+    fields = [re.fullmatch(pattern, t.image) for t in made]
     assert all(fields)
     assert all(t.sound is None for t in made)
     counts = collections.Counter(field[1] for field in fields)
@@ -83,7 +82,7 @@ def test_ravdess_has_the_sixty_official_names():
 
 
 def test_ravdess_codes_are_the_official_ones():
-    codes = {t.picture.split("-")[2]: t.emotion for t in takes(_config("ravdess"), 0)}
+    codes = {t.image.split("-")[2]: t.emotion for t in takes(_config("ravdess"), 0)}
     official = ("neutral", "calm", "happy", "sad", "anger", "fear", "disgust", "surprised")
     assert codes == {f"{number:02d}": emotion for number, emotion in enumerate(official, start=1)}
 
@@ -92,10 +91,10 @@ def test_ravdess_codes_are_the_official_ones():
 def test_voxceleb2_names(index, part):
     made = takes(_config("voxceleb2"), index)
     pattern = rf"{part}/mp4/id{12 + index:05d}/([A-Za-z0-9_-]{{11}})/0000[123]\.mp4"
-    videos = [re.fullmatch(pattern, t.picture)[1] for t in made]
+    videos = [re.fullmatch(pattern, t.image)[1] for t in made]
     assert len(set(videos)) == 4
-    assert all(t.sound == t.picture.replace("/mp4/", "/aac/").replace(".mp4", ".m4a") for t in made)
-    assert len({t.picture for t in made}) == 12
+    assert all(t.sound == t.image.replace("/mp4/", "/aac/").replace(".mp4", ".m4a") for t in made)
+    assert len({t.image for t in made}) == 12
 
 
 @pytest.mark.parametrize(("index", "part"), [(0, "dev"), (1, "test"), (2, "dev")])
@@ -103,7 +102,7 @@ def test_voxceleb1_names(index, part):
     made = takes(_config("voxceleb1", frame_lists=True), index)
     assert speaker_ids("voxceleb1", 2) == ["id10001", "id10002"]
     pattern = rf"unzippedFaces/Synthetic_Speaker_000{index + 1}/1\.6/([A-Za-z0-9_-]{{11}})/000[123]000\.jpg"
-    videos = [re.fullmatch(pattern, t.picture)[1] for t in made]
+    videos = [re.fullmatch(pattern, t.image)[1] for t in made]
     assert len(set(videos)) == 4
     for video, number, t in zip(videos, [1, 2, 3] * 4, made, strict=True):
         clip_id = f"id{10001 + index}/{video}/0000{number}"

@@ -1,4 +1,4 @@
-"""Faces: the warp is exact where it can be worked out, and each control moves what it should."""
+"""Faces: the warp is exact where it can be computed by hand, and each control moves its own part."""
 
 import itertools
 
@@ -17,7 +17,7 @@ NAMES = list(VERTICES)
 
 @pytest.fixture(autouse=True, scope="module")
 def _one_thread():
-    """As in the product: threads of the linear algebra only spin on matrices this small."""
+    """As in `make_corpus`: linear-algebra threads only spin on matrices this small."""
     with threadpool_limits(1):
         yield
 
@@ -72,7 +72,7 @@ def test_a_blink_shuts_the_eyes_and_speech_opens_the_mouth():
     assert opened["lip_low_in_m"] - opened["lip_in_m"] > 5
 
 
-def test_each_control_changes_its_own_part_of_the_picture(renderer):
+def test_each_control_changes_its_own_part_of_the_image(renderer):
     rest = _draw(renderer)
     row = {
         "brows": _where_changed(rest, _draw(renderer, {"brow_lower": 1.0}))[0],
@@ -86,29 +86,29 @@ def test_each_control_changes_its_own_part_of_the_picture(renderer):
 
 def test_expressions_differ_and_grow_with_their_amount(renderer):
     rest = _draw(renderer)
-    pictures = {}
+    images = {}
     for emotion, actions in EXPRESSIONS.items():
         half, full = (_draw(renderer, {k: v * share for k, v in actions.items()}) for share in (0.5, 1.0))
-        pictures[emotion] = full
+        images[emotion] = full
         if actions and emotion != "calm":
             assert np.abs(full - rest).mean() > np.abs(half - rest).mean() > 0.1
-    for first, second in itertools.combinations(pictures, 2):
-        assert np.abs(pictures[first] - pictures[second]).mean() > 0.1, (first, second)
+    for first, second in itertools.combinations(images, 2):
+        assert np.abs(images[first] - images[second]).mean() > 0.1, (first, second)
 
 
 def test_a_mean_speaker_shows_the_photograph_outside_the_face(renderer):
     """Without spread there is no shape, roll or offset: pixel (x, y) shows the photograph at (x - centre) / scale."""
-    picture, masks = photograph()
+    image, masks = photograph()
     scale = 0.5 * 180 / 107  # of a face that is 107 pixels high in the photograph
     x, y = 120.0, 30.0  # in the hair, above the face
     column, row = 225 + (x - 119.5) / scale, 120 + (y - 89.5) / scale
     assert masks[round(row * 2), round(column * 2), 1] > 0.9
-    neighbourhood = picture[round(row * 2) - 4 : round(row * 2) + 4, round(column * 2) - 4 : round(column * 2) + 4]
+    neighbourhood = image[round(row * 2) - 4 : round(row * 2) + 4, round(column * 2) - 4 : round(column * 2) + 4]
     shown = _draw(renderer)[int(y) - 1 : int(y) + 2, int(x) - 1 : int(x) + 2].mean((0, 1)) / 255
     tints = np.array(renderer.look.skin) * np.array(renderer.look.hair)
     np.testing.assert_allclose(shown, neighbourhood.mean((0, 1)) * tints, atol=0.06)
 
 
-def test_sway_moves_the_picture_by_whole_pixels(renderer):
+def test_sway_moves_the_image_by_whole_pixels(renderer):
     still, moved = _draw(renderer), _draw(renderer, sway=(3, -2))
     np.testing.assert_array_equal(moved[2:, :-3], still[:-2, 3:])

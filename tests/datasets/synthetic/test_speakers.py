@@ -1,4 +1,4 @@
-"""What the dials do to speakers."""
+"""The effect of the dials on speakers."""
 
 import numpy as np
 import pytest

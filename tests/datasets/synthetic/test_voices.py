@@ -1,4 +1,4 @@
-"""The synthesiser against its own statements, measured by librosa."""
+"""The synthesised voice has the requested properties, as measured with librosa."""
 
 import dataclasses
 
@@ -35,7 +35,7 @@ def test_yin_finds_the_stated_pitch(pitch_hz):
 
 
 def test_a_sustained_vowel_has_its_formants():
-    """Linear prediction of 120 harmonics a second sees resonances within half the distance of two harmonics."""
+    """At 120 Hz, linear prediction locates resonances within half the distance of two harmonics."""
     utterance = _speak(phones="AA AA AA AA AA AA AA AA", prosody=Prosody(tilt=-2))
     middle = utterance.samples[len(utterance.samples) // 2 - 2000 :][:4000].astype(float)
     emphasised = np.append(middle[0], middle[1:] - 0.95 * middle[:-1]) * np.hanning(4000)

@@ -1,4 +1,4 @@
-"""One list of the kinds of files: one of each that PyAV can write is opened, and one that is cut off is told."""
+"""Supported formats: a file of each that PyAV can write is opened, and a truncated one is detected."""
 
 import functools
 import io
@@ -13,9 +13,9 @@ from films import Track, film, number_of, numbered, tone
 from datasets import media
 from datasets.clips import Listing, media_files
 from emogan.errors import MediaError
-from emogan.media import kinds, sounds
+from emogan.media import audio_streams, kinds
 
-VIDEOS = {  # suffix -> container, pictures, sound
+VIDEOS = {  # suffix -> container, images, sound
     ".3g2": ("3g2", "mpeg4", "aac"), ".3gp": ("3gp", "libx264", "aac"), ".asf": ("asf", "mpeg4", "libmp3lame"),
     ".avi": ("avi", "mpeg4", "libmp3lame"), ".f4v": ("f4v", "libx264", "aac"), ".flv": ("flv", "flv", "pcm_s16le"),
     ".m2ts": ("mpegts", "libx264", "ac3"), ".m4v": ("mp4", "mpeg4", "aac"), ".mkv": ("matroska", "libx264", "flac"),
@@ -24,7 +24,7 @@ VIDEOS = {  # suffix -> container, pictures, sound
     ".ts": ("mpegts", "mpeg2video", "mp2"), ".vob": ("vob", "mpeg2video", "ac3"), ".webm": ("webm", "libvpx", "libopus"),
     ".wmv": ("asf", "wmv2", "libmp3lame"),
 }  # fmt: skip
-SOUNDS = {  # suffix -> container, codec
+AUDIO = {  # suffix -> container, codec
     ".aac": ("adts", "aac"), ".ac3": ("ac3", "ac3"), ".aif": ("aiff", "pcm_s16be"), ".aiff": ("aiff", "pcm_s24be"),
     ".caf": ("caf", "pcm_s16be"), ".flac": ("flac", "flac"), ".m4a": ("ipod", "aac"), ".mka": ("matroska", "aac"),
     ".mp3": ("mp3", "libmp3lame"), ".oga": ("oga", "flac"), ".ogg": ("ogg", "libopus"), ".opus": ("opus", "libopus"),
@@ -38,7 +38,7 @@ def made(suffix: str) -> bytes:
     if suffix == ".amr":
         track = Track(samples=tone(SECONDS, rate=8000), rate=8000, codec="libopencore_amrnb")
         return film([], track, container="amr")
-    container, *video, sound = VIDEOS.get(suffix) or SOUNDS[suffix]
+    container, *video, sound = VIDEOS.get(suffix) or AUDIO[suffix]
     rate = 44_100 if container == "flv" else 48_000
     track = Track(samples=tone(SECONDS, rate=rate), rate=rate, codec=sound)
     options = {"mpegts_m2ts_mode": "1"} if suffix in (".m2ts", ".mts") else None
@@ -46,18 +46,18 @@ def made(suffix: str) -> bytes:
     return film(frames, track, container=container, codec=video[0] if video else "", container_options=options)
 
 
-def test_every_kind_is_tried_here():
+def test_every_format_is_tested():
     assert VIDEOS.keys() == kinds.VIDEO_SUFFIXES
-    assert SOUNDS.keys() | {".amr"} == kinds.SOUND_SUFFIXES
+    assert AUDIO.keys() | {".amr"} == kinds.AUDIO_SUFFIXES
 
 
-@pytest.mark.parametrize("suffix", sorted(kinds.VIDEO_SUFFIXES | kinds.SOUND_SUFFIXES))
-def test_one_of_each_kind_is_listed_and_opened(suffix, tmp_path):
+@pytest.mark.parametrize("suffix", sorted(kinds.VIDEO_SUFFIXES | kinds.AUDIO_SUFFIXES))
+def test_a_file_of_each_format_is_listed_and_opened(suffix, tmp_path):
     path = tmp_path / f"a{suffix.upper()}"
     path.write_bytes(made(suffix))
     assert media_files(tmp_path, Listing(splits={})) == [path]
     assert not kinds.is_cut_off(made(suffix))
-    samples, _ = sounds.read_sound(path, made(suffix), 16_000)
+    samples, _ = audio_streams.read_audio(path, made(suffix), 16_000)
     assert len(samples) == pytest.approx(SECONDS * 16_000, abs=2000)
     assert 0.1 < abs(samples[4000:-4000]).max() < 0.5
     if suffix in kinds.VIDEO_SUFFIXES:
@@ -68,7 +68,7 @@ def test_one_of_each_kind_is_listed_and_opened(suffix, tmp_path):
 
 
 def is_cut_off(action, data: bytes) -> bool:
-    """Whether a file is rejected for lacking its end; any other reason is a fault."""
+    """Whether a file is rejected as truncated; any other reason fails the test."""
     try:
         action(Path("a"), data)
     except MediaError as error:
@@ -76,31 +76,31 @@ def is_cut_off(action, data: bytes) -> bool:
     return False
 
 
-hear = functools.partial(sounds.read_sound, sample_rate=16_000)
+hear = functools.partial(audio_streams.read_audio, sample_rate=16_000)
 
 
 @pytest.mark.parametrize("suffix", sorted(kinds.VIDEO_SUFFIXES))
 @pytest.mark.parametrize("share", [0.1, 0.5, 0.9])
-def test_a_video_that_is_cut_off(suffix, share):
+def test_a_truncated_video(suffix, share):
     cut = made(suffix)[: int(len(made(suffix)) * share) | 7]  # not between two packets of a transport stream
     assert is_cut_off(media.Video, cut)
     assert is_cut_off(hear, cut)
 
 
 SIZELESS = {".aac", ".ac3", ".amr"}
-"""Packets and nothing else."""
+"""Formats that consist only of packets."""
 
 
-@pytest.mark.parametrize("suffix", sorted(kinds.SOUND_SUFFIXES - SIZELESS))
+@pytest.mark.parametrize("suffix", sorted(kinds.AUDIO_SUFFIXES - SIZELESS))
 @pytest.mark.parametrize("share", [0.01, 0.1, 0.5, 0.9])
-def test_a_sound_that_is_cut_off(suffix, share):
+def test_a_truncated_audio_file(suffix, share):
     whole = made(suffix)
     assert not is_cut_off(hear, whole)
     assert is_cut_off(hear, whole[: max(int(len(whole) * share), 60 if suffix == ".mp3" else 0)])
 
 
 def between_packets(data: bytes) -> bytes:
-    """A file up to the packet in its middle."""
+    """A file up to its middle packet."""
     with av.open(io.BytesIO(data)) as file:
         places = [packet.pos for packet in file.demux() if packet.pos]
     return data[: places[len(places) // 2]]
@@ -116,8 +116,8 @@ WITHOUT_A_SIZE = {
 
 
 @pytest.mark.parametrize("what", WITHOUT_A_SIZE)
-def test_of_what_has_no_size_nobody_can_tell(what):
-    """Where it ends between two packets, it is as good as a shorter recording."""
+def test_files_without_sizes_count_as_complete(what):
+    """A file that ends between two packets is like a shorter recording."""
     data = WITHOUT_A_SIZE[what]()
     whole, half = (len(hear(Path("a"), part)[0]) / 16_000 for part in (data, between_packets(data)))
     assert whole == pytest.approx(SECONDS, abs=0.05)
@@ -125,8 +125,8 @@ def test_of_what_has_no_size_nobody_can_tell(what):
 
 
 def of_fraunhofer(mp3: bytes) -> bytes:
-    """The same with the number of frames as another encoder writes it."""
-    place = mp3.index(b"Info") - 4 - 17  # of the frame: its head, and what would be said of its sound
+    """The file with the number of frames in another encoder's format."""
+    place = mp3.index(b"Info") - 4 - 17  # start of the frame: its header and side information
     frames = mp3[place + 29 : place + 33]
     return mp3[: place + 4] + bytes(32) + b"VBRI" + bytes(10) + frames + mp3[place + 54 :]
 
@@ -149,13 +149,13 @@ WITH_A_SIZE = {
 
 
 @pytest.mark.parametrize("what", WITH_A_SIZE)
-def test_what_says_its_size_is_told_wherever_it_is_cut(what):
+def test_files_with_sizes_are_detected_if_truncated_between_packets(what):
     data = WITH_A_SIZE[what]()
     assert len(hear(Path("a"), data)[0]) == pytest.approx(SECONDS * 16_000, abs=500)
     assert is_cut_off(hear, between_packets(data))
 
 
-def test_sound_of_two_files_in_one_is_whole():
+def test_two_concatenated_files_are_complete():
     frames = made(".mp3")[made(".mp3").index(b"\xff") :]  # without the tag
     for data in (frames, made(".ogg")):
         assert len(hear(Path("a"), 2 * data)[0]) > 1.9 * SECONDS * 16_000
@@ -170,15 +170,15 @@ def test_sound_of_two_files_in_one_is_whole():
         (".caf", b"data", b"\xff" * 8),
     ],
 )
-def test_sizes_of_live_recordings_are_no_sizes(suffix, chunk, size):
+def test_live_recordings_have_placeholder_sizes(suffix, chunk, size):
     data = made(suffix)
     place = data.index(chunk) + 4
     live = data[:place] + size + data[place + len(size) :]
     assert len(hear(Path("a"), live)[0]) == pytest.approx(SECONDS * 16_000, abs=5)
 
 
-def test_a_live_recording_does_not_say_how_long_it_is():
-    """Its sizes are those that stand for unknown; it ends where it ends."""
+def test_a_live_recording_counts_as_complete():
+    """Its sizes are placeholders, so that it may end anywhere."""
     whole = made(".mkv")
     place = whole.index(b"\x18S\x80g") + 4
     live = whole[:place] + b"\x01" + b"\xff" * 7 + whole[place + 8 :]

@@ -1,4 +1,4 @@
-"""Comparisons against hand-worked numbers, scipy's paired t test, Holm's definition and simulated recognisers."""
+"""Comparisons checked with values by hand, scipy's paired t test, Holm's definition and simulated recognisers."""
 
 import numpy as np
 import pytest
@@ -10,9 +10,9 @@ from emogan.metrics import comparison
 SIX = np.array(["a", "b", "c", "d", "e", "f"])
 CLIPS, SEEDS, DRAWS = 60, 3, 2000
 LEVEL, SPREAD, PLANTED = 0.2, 0.5, 0.15
-"""Of the simulated recognisers, in probits: the mean, the deviation over speakers, how much better the case is."""
+"""Simulated recognisers, in probits: the mean, the deviation over speakers, the difference of the case."""
 OWN = 0.1
-"""Share of the variance over speakers that recognisers do not have in common: speakers' differences scatter by 0.1."""
+"""Share of the variance over speakers that recognisers do not share: the differences have a deviation of 0.1."""
 
 
 @pytest.fixture
@@ -60,13 +60,13 @@ def test_a_comparison_agrees_with_the_paired_t_test(rng):
     assert (result.speakers, result.seeds) == (13, SEEDS)
 
 
-def test_p_is_below_5_percent_where_the_interval_leaves_out_0(rng):
+def test_p_is_below_5_percent_if_the_interval_excludes_0(rng):
     for shift in np.linspace(0, 1.5, 40):
         result = comparison.compare(rng.normal(shift, 1, size=6), SIX)
         assert (result.p < 0.05) == (not result.low < 0 < result.high)
 
 
-def test_more_seeds_do_not_make_a_speaker_count_for_more():
+def test_more_seeds_do_not_increase_the_weight_of_a_speaker():
     weighed = comparison.compare(np.array([0.0] * 6 + [0.6] * 9), np.array([*SIX, *(["a"] * 9)]))
     assert weighed.difference == pytest.approx(0.6 * 9 / 10 / 6)
     assert weighed.seeds == 1
@@ -80,7 +80,7 @@ def test_five_speakers_have_no_interval():
 
 
 @pytest.mark.parametrize("seeds", [[0.25, 0.5], [0.1, 0.2, -0.3], [0.0]])
-def test_speakers_who_differ_by_the_same_amount_have_no_interval(seeds):
+def test_equal_differences_have_no_interval(seeds):
     # Each speaker's seeds in another order, which changes the rounding of their sum: 0.1 + 0.2 - 0.3 is 5.6e-17.
     differences = np.concatenate([np.roll(seeds, i) for i in range(6)])
     result = comparison.compare(differences, np.repeat(SIX, len(seeds)))
@@ -91,8 +91,8 @@ def test_speakers_who_differ_by_the_same_amount_have_no_interval(seeds):
     assert comparison.compare(differences, np.repeat(SIX, len(seeds))).low is not None
 
 
-def test_differences_that_cannot_be_compared_are_refused():
-    with pytest.raises(UserError, match="there are 0 differences"):
+def test_invalid_differences_are_refused():
+    with pytest.raises(UserError, match="0 differences"):
         comparison.compare(np.array([]), np.array([], str))
     with pytest.raises(UserError, match="not finite"):
         comparison.compare(np.array([0.1, np.nan]), SIX[:2])
@@ -122,13 +122,13 @@ def test_holm_stays_below_one_and_leaves_a_single_p_as_it_is():
     assert comparison.holm([]) == []
 
 
-def test_tests_that_were_not_made_are_not_counted():
+def test_missing_tests_are_not_counted():
     assert comparison.holm([None, 0.02, None, 0.04]) == pytest.approx([None, 0.04, None, 0.04])
     assert comparison.holm([None, None]) == [None, None]
 
 
 def rejected_step_by_step(p_values, alpha):
-    """Holm's own words: from the smallest p on, reject while p <= alpha / (number of those still in)."""
+    """Holm's definition: from the smallest p on, reject while p <= alpha / (number of remaining tests)."""
     left, rejected = dict(enumerate(p_values)), set()
     while left:
         smallest = min(left, key=left.get)
@@ -139,7 +139,7 @@ def rejected_step_by_step(p_values, alpha):
     return rejected
 
 
-def test_holm_rejects_what_the_steps_reject(rng):
+def test_holm_rejects_the_same_as_the_definition(rng):
     for _ in range(500):
         p_values = (rng.uniform(size=rng.integers(1, 9)) ** 3).tolist()
         p_values += p_values[:1]  # a tie
@@ -149,17 +149,17 @@ def test_holm_rejects_what_the_steps_reject(rng):
             assert {i for i, p in enumerate(adjusted) if p <= alpha} == expected
 
 
-def test_eight_cases_without_a_difference_are_seldom_called_different(rng):
+def test_the_family_wise_error_of_eight_cases(rng):
     accuracies = simulated_accuracies(rng, 24, np.zeros(9))
     differences, ids = accuracies[:, 1:] - accuracies[:, :1], ids_of(24)  # one baseline for all eight, as in a study
     p_values = np.array([[comparison.compare(case.ravel(), ids).p for case in draw] for draw in differences])
     adjusted = np.array([comparison.holm(draw) for draw in p_values])
     assert (adjusted.min(axis=1) < 0.05).mean() <= 0.05 + 0.02
-    assert (adjusted.min(axis=1) < 0.05).mean() >= 0.01  # it is no test that never calls anything different
-    assert (p_values.min(axis=1) < 0.05).mean() > 0.15  # what the correction is for
+    assert (adjusted.min(axis=1) < 0.05).mean() >= 0.01  # the test is not trivially conservative
+    assert (p_values.min(axis=1) < 0.05).mean() > 0.15  # without the correction
 
 
 @pytest.mark.parametrize("p", [-0.1, 1.1, float("nan")])
-def test_what_is_no_p_value_is_refused(p):
-    with pytest.raises(UserError, match=r"must lie in \[0, 1\]"):
+def test_an_invalid_p_value_is_refused(p):
+    with pytest.raises(UserError, match=r"\[0, 1\]"):
         comparison.holm([0.5, p])

@@ -1,4 +1,4 @@
-"""FID, IS and KID against closed forms and second implementations in numpy and scipy."""
+"""FID, IS and KID compared with closed forms and second implementations in numpy and scipy."""
 
 import numpy as np
 import pytest
@@ -67,7 +67,7 @@ def test_inception_score_by_hand(rng):
     assert distribution.inception_score(logits.astype(np.float32)) == pytest.approx(expected, rel=1e-5)
 
 
-def test_inception_score_lies_between_one_and_the_number_of_classes():
+def test_inception_score_is_between_one_and_the_number_of_classes():
     assert distribution.inception_score(np.tile([1.0, 2.0, 3.0], (4, 1))) == pytest.approx(1.0)
     assert distribution.inception_score(100 * np.eye(6)) == pytest.approx(6.0)
 
@@ -121,23 +121,23 @@ def test_real_versus_real_of_a_real_distance_is_that_of_the_halves(rng):
 
 
 @pytest.mark.parametrize("distance", [distribution.frechet_distance, distribution.kernel_distance])
-def test_features_that_cannot_be_compared_are_refused(distance, rng):
+def test_invalid_features_are_refused(distance, rng):
     good = rng.normal(size=(5, 3))
-    with pytest.raises(UserError, match="there are 1 generated features"):
+    with pytest.raises(UserError, match="1 generated features"):
         distance(good, good[:1])
-    with pytest.raises(UserError, match="length 3, generated ones 2"):
+    with pytest.raises(UserError, match=r"length 3.* 2"):
         distance(good, good[:, :2])
-    with pytest.raises(UserError, match="not finite"):
+    with pytest.raises(UserError, match="finite"):
         distance(np.full((5, 3), np.nan), good)
 
 
 def test_too_few_items_for_the_blocks_are_refused():
-    with pytest.raises(UserError, match="give at least 4"):
+    with pytest.raises(UserError, match="at least 4"):
         distribution.kernel_distance(np.zeros((1025, 1)), np.zeros((3, 1)))
 
 
 def test_scores_of_too_few_items_are_refused():
-    with pytest.raises(UserError, match="there are 1 logits"):
+    with pytest.raises(UserError, match="1 logits"):
         distribution.inception_score(np.zeros((1, 6)))
-    with pytest.raises(UserError, match="two halves of at least 2 need 4"):
+    with pytest.raises(UserError, match="at least 4"):
         distribution.real_versus_real(distribution.frechet_distance, np.zeros((3, 2)), seed=0)

@@ -1,4 +1,4 @@
-"""A small network in Inception's place, of the same inputs and outputs: the real one is not ours to ship."""
+"""A small network with Inception's inputs and outputs, as the real network is not part of the package."""
 
 import numpy as np
 import pytest
@@ -9,15 +9,15 @@ from emogan.metrics.inception import load_inception
 
 
 class Stand(tf.Module):
-    """Gives mean colours as features, and three times these as logits, under the names it is made with."""
+    """Returns mean colours as features, and three times these as logits, under the given names."""
 
     def __init__(self, *names):
         super().__init__()
         self.names = names
 
     @tf.function(input_signature=[tf.TensorSpec([None, 299, 299, 3])])
-    def __call__(self, pictures):
-        means = tf.reduce_mean(pictures, [1, 2], keepdims=True)
+    def __call__(self, images):
+        means = tf.reduce_mean(images, [1, 2], keepdims=True)
         return dict(zip(self.names, (means, 3 * means), strict=False))
 
 
@@ -31,21 +31,19 @@ def saved(tmp_path):
 
 
 @pytest.mark.parametrize("channels", [1, 3])
-def test_features_and_logits_of_resized_pictures(saved, rng, channels):
-    pictures = rng.uniform(-1, 1, (40, 64, 64, channels)).astype(np.float32)
-    features, logits = load_inception(saved("pool_3", "logits"))(pictures)
+def test_features_and_logits_of_resized_images(saved, rng, channels):
+    images = rng.uniform(-1, 1, (40, 64, 64, channels)).astype(np.float32)
+    features, logits = load_inception(saved("pool_3", "logits"))(images)
     assert features.shape == (40, 3)
-    np.testing.assert_allclose(features, np.broadcast_to(pictures.mean((1, 2)), (40, 3)), atol=5e-3)
+    np.testing.assert_allclose(features, np.broadcast_to(images.mean((1, 2)), (40, 3)), atol=5e-3)
     np.testing.assert_allclose(logits, 3 * features, rtol=1e-6)
 
 
 def test_another_network_is_refused(saved, rng):
-    with pytest.raises(UserError, match="does not give pool_3 and logits"):
+    with pytest.raises(UserError, match="pool_3 and logits"):
         load_inception(saved("features"))(rng.uniform(-1, 1, (2, 64, 64, 1)))
 
 
-def test_one_that_cannot_be_had_gets_a_clear_message(tmp_path):
-    with pytest.raises(
-        UserError, match=r"Inception cannot be had from .*nowhere \(.*\); give the folder of its SavedModel"
-    ):
+def test_a_missing_network_is_one_clear_message(tmp_path):
+    with pytest.raises(UserError, match=r"Inception from .*nowhere \("):
         load_inception(str(tmp_path / "nowhere"))

@@ -1,4 +1,4 @@
-"""Intervals against scipy's one-sample t test and hand-worked numbers."""
+"""Intervals compared with scipy's one-sample t test and values by hand."""
 
 import numpy as np
 import pytest
@@ -25,11 +25,11 @@ def test_t_interval_agrees_with_the_t_test():
 
 
 def test_t_interval_of_one_value_is_refused():
-    with pytest.raises(UserError, match="there are 1 speakers"):
+    with pytest.raises(UserError, match="1 speakers"):
         intervals.t_interval(np.array([1.0]), "speakers")
 
 
-def test_values_that_all_agree_have_no_interval():
+def test_equal_values_have_no_interval():
     estimate = intervals.t_interval(np.full(8, 0.1))
     assert (estimate.mean, estimate.low, estimate.high) == (pytest.approx(0.1), None, None)
 

@@ -1,4 +1,4 @@
-"""Precision, recall, density and coverage by hand and against plain loops; a collapsed set is told from a varied one."""
+"""Precision, recall, density and coverage by hand and compared with plain loops; a collapsed set is detected."""
 
 import dataclasses
 import tracemalloc
@@ -74,7 +74,7 @@ def test_agrees_with_plain_loops(rng, n, m, k, dtype):
     assert figures(manifold(real, generated, k=k)) == by_loops(real, generated, k)
 
 
-def test_blocks_do_not_change_the_figures(rng, monkeypatch):
+def test_blocks_do_not_change_the_metrics(rng, monkeypatch):
     real, generated = rng.normal(size=(40, 3)), rng.normal(0.5, 0.8, size=(33, 3))
     whole = manifold(real, generated)
     monkeypatch.setattr(module, "_BLOCK_DISTANCES", 7 * 40)
@@ -98,7 +98,7 @@ def test_a_copy_of_the_real_set(rng, offset):
     assert figures(result) == asdict(precision=1, recall=1, density=6 / 5, coverage=1)
 
 
-def test_independent_sets_of_one_distribution_reach_what_theory_says(rng):
+def test_independent_sets_of_one_distribution_have_the_expected_values(rng):
     # A generated item is as likely as any other among the k nearest of n: density 1. A real item is not covered where
     # the k nearest of the n - 1 + m others are all real.
     n, m, k = 100, 70, 5
@@ -117,13 +117,13 @@ def test_a_collapsed_set_keeps_precision_and_loses_recall_and_coverage(rng):
     assert result.coverage < 0.15
 
 
-def test_one_picture_for_everything_has_no_recall(rng):
+def test_one_image_for_all_has_no_recall(rng):
     result = manifold(rng.normal(size=(300, 4)), np.full((300, 4), 0.1, dtype=np.float32))
     assert (result.precision, result.recall) == (1, 0)
     assert result.coverage < 0.15
 
 
-def test_a_set_elsewhere_has_nothing(rng):
+def test_a_distant_set_has_zeros(rng):
     result = manifold(rng.normal(size=(50, 4)), 100 + rng.normal(size=(50, 4)))
     assert figures(result) == asdict(0, 0, 0, 0)
 
@@ -142,7 +142,7 @@ def test_halves_are_means_of_random_halves(rng):
         assert figures(result) == {name: np.mean([split[name] for split in each]) for name in each[0]}
 
 
-def test_halves_compare_no_item_with_the_one_it_was_generated_for(rng):
+def test_halves_compare_no_item_with_its_own_real_item(rng):
     real = rng.normal(size=(200, 4))
     result, reference = manifold_halves(real, real.copy(), splits=20)
     assert result == reference
@@ -150,7 +150,7 @@ def test_halves_compare_no_item_with_the_one_it_was_generated_for(rng):
     assert reference.density == pytest.approx(1, abs=0.1)  # 1.2 for copies
 
 
-def test_halves_tell_a_collapsed_generator(rng):
+def test_halves_detect_a_collapsed_generator(rng):
     real = rng.normal(size=(400, 4))
     result, reference = manifold_halves(real, 0.01 * rng.normal(size=(400, 4)), splits=3)
     assert isinstance(result, Manifold)
@@ -158,13 +158,13 @@ def test_halves_tell_a_collapsed_generator(rng):
     assert result.coverage < 0.2 < 0.9 < reference.coverage
 
 
-def test_the_seed_decides_the_halves(rng):
+def test_the_seed_determines_the_halves(rng):
     real, generated = rng.normal(size=(2, 50, 3))
     assert manifold_halves(real, generated, seed=1) == manifold_halves(real, generated, seed=1)
     assert manifold_halves(real, generated, seed=1) != manifold_halves(real, generated, seed=2)
 
 
-def test_features_that_cannot_be_compared_are_refused(rng):
+def test_invalid_features_are_refused(rng):
     good = rng.normal(size=(10, 3))
     with pytest.raises(UserError, match=r"3.*4"):
         manifold(good, rng.normal(size=(10, 4)))
@@ -188,7 +188,7 @@ def test_too_few_items_are_refused(rng):
         manifold(good, good, k=0)
 
 
-def test_halves_that_cannot_be_made_are_refused(rng):
+def test_impossible_halves_are_refused(rng):
     good = rng.normal(size=(12, 3))
     assert isinstance(manifold_halves(good, good, k=5)[0], Manifold)
     with pytest.raises(UserError, match=r"11.*12"):

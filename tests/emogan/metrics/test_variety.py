@@ -1,4 +1,4 @@
-"""Spread and explained share by hand, against plain loops and scipy's F, and on draws whose truth is known."""
+"""Spread and explained share by hand, compared with plain loops and scipy's F, and on draws with known values."""
 
 import itertools
 
@@ -17,7 +17,7 @@ def rng():
 
 
 def striped(contrast, mean=0.0):
-    """A 2 x 2 picture with rows mean + contrast and mean - contrast; two of them are |difference of contrasts| apart."""
+    """A 2 x 2 image with rows mean + contrast and mean - contrast; the distance of two is |difference of contrasts|."""
     return np.array([[[mean + contrast]] * 2, [[mean - contrast]] * 2])
 
 
@@ -26,8 +26,8 @@ def draws_of(*contrasts):
 
 
 def distance_by_loops(first, second):
-    first, second = (picture.astype(float).ravel() for picture in (first, second))
-    first, second = ([x - sum(picture) / len(picture) for x in picture] for picture in (first, second))
+    first, second = (image.astype(float).ravel() for image in (first, second))
+    first, second = ([x - sum(image) / len(image) for x in image] for image in (first, second))
     return sum(abs(x - y) for x, y in zip(first, second, strict=True)) / len(first)
 
 
@@ -81,14 +81,14 @@ def test_equal_draws_have_no_spread(rng):
     assert (result.drawn, result.ratio) == (0, 0)
 
 
-def test_loudness_alone_is_no_spread(rng):
+def test_loudness_is_not_spread(rng):
     real = rng.uniform(-1, 1, size=(10, 4, 4, 1))
     one = rng.uniform(-0.5, 0.5, size=(3, 2, 1, 4, 4, 1))
     draws = one + np.array([-0.4, 0.0, 0.3])[:, np.newaxis, np.newaxis, np.newaxis]
     assert spread(draws, real, np.zeros(10, int), np.arange(10)).ratio == pytest.approx(0, abs=1e-12)
 
 
-def test_real_clips_as_draws_are_as_varied_as_real_ones(rng):
+def test_real_clips_as_draws_have_the_spread_of_real_clips(rng):
     # Emotions differ and speakers differ, so the draws match pairs of one emotion but exceed those of one speaker.
     labels, speakers = np.repeat(np.arange(3), 120), np.tile(np.arange(6), 60)
     emotion, speaker = rng.uniform(-0.3, 0.3, size=(3, 8, 8, 1)), rng.uniform(-0.3, 0.3, size=(6, 8, 8, 1))
@@ -99,7 +99,7 @@ def test_real_clips_as_draws_are_as_varied_as_real_ones(rng):
     assert result.ratio_within_speaker > 1.1
 
 
-def test_of_many_real_pairs_some_are_drawn(rng, monkeypatch):
+def test_a_subset_of_many_real_pairs_is_compared(rng, monkeypatch):
     draws = rng.uniform(-1, 1, size=(1, 1, 2, 4, 4, 1))
     real = rng.uniform(-1, 1, size=(80, 4, 4, 1)) * rng.uniform(0, 1, size=(80, 1, 1, 1))
     labels, speakers = np.repeat([0, 1], 40), np.arange(80) % 4
@@ -137,7 +137,7 @@ def test_equal_clips_of_a_speaker_give_no_ratio_within_speakers():
     assert result.ratio_within_speaker is None
 
 
-def test_a_spread_that_cannot_be_measured_is_refused():
+def test_invalid_arguments_of_spread_are_refused():
     real, draws = np.stack([striped(0.0), striped(0.8)]), draws_of(0, 0.1)
     same, ids = np.array([0, 0]), np.array(["a", "b"])
     with pytest.raises(UserError, match=r"\(1, 1, 2, 2, 1, 1\).*\(2, 2, 2, 1\)"):
@@ -209,7 +209,7 @@ def test_variances_are_summed_over_columns():
     assert explained_share(np.stack([first, second], axis=1), groups, np.zeros(4)) == pytest.approx(5 / 11)
 
 
-def test_neither_shift_nor_scale_nor_names_change_the_share(rng):
+def test_shift_scale_and_names_do_not_change_the_share(rng):
     values, groups, strata = rng.normal(size=(30, 4)), rng.integers(5, size=30), rng.integers(3, size=30)
     share = explained_share(values, groups, strata)
     other = explained_share(100 - 7 * values, np.array(list("vwxyz"))[groups], 9 - strata)
@@ -219,7 +219,7 @@ def test_neither_shift_nor_scale_nor_names_change_the_share(rng):
 
 @pytest.mark.parametrize("balanced", [True, False], ids=["balanced", "unbalanced"])
 @pytest.mark.parametrize("true", [0.0, 0.3, 0.8])
-def test_known_shares_are_found(rng, balanced, true):
+def test_known_shares_are_estimated(rng, balanced, true):
     # Deviations of the strata are large beside all else; 200 columns make the sums of variances sharp.
     groups, strata = (ids.ravel() for ids in np.meshgrid(np.arange(60), np.arange(6), indexing="ij"))
     if not balanced:
@@ -230,14 +230,14 @@ def test_known_shares_are_found(rng, balanced, true):
     assert explained_share(values, groups, strata) == pytest.approx(true, abs=0.015)
 
 
-def test_shares_of_nothing_scatter_around_zero(rng):
+def test_shares_without_an_effect_are_around_zero(rng):
     groups, strata = np.repeat(np.arange(10), 6), np.tile(np.arange(6), 10)
     shares = [explained_share(rng.normal(size=60), groups, strata) for _ in range(400)]
     assert min(shares) < 0 < max(shares)
     assert np.mean(shares) == pytest.approx(0, abs=0.02)
 
 
-def test_shares_that_cannot_be_measured_are_refused(rng):
+def test_invalid_arguments_of_explained_share_are_refused(rng):
     values, groups, strata = rng.normal(size=8), np.repeat([0, 1], 4), np.tile([0, 1], 4)
     with pytest.raises(UserError, match=r"\(2, 2, 2\)"):
         explained_share(values.reshape(2, 2, 2), groups, strata)
@@ -259,26 +259,26 @@ def test_shares_that_cannot_be_measured_are_refused(rng):
 
 def test_level_and_profile_by_hand():
     # Rows (of frequency) with means 0.4 and -0.2 over time and channels; level 0.1.
-    picture = np.array([[[[0.2, 0.4], [0.4, 0.6]], [[-0.2, -0.4], [0.0, -0.2]]]], dtype=np.float32)
-    np.testing.assert_allclose(level(picture), [0.1], rtol=1e-6)
-    np.testing.assert_allclose(row_profile(picture), [[0.3, -0.3]], rtol=1e-6)
-    assert level(picture).dtype == row_profile(picture).dtype == np.float64
+    image = np.array([[[[0.2, 0.4], [0.4, 0.6]], [[-0.2, -0.4], [0.0, -0.2]]]], dtype=np.float32)
+    np.testing.assert_allclose(level(image), [0.1], rtol=1e-6)
+    np.testing.assert_allclose(row_profile(image), [[0.3, -0.3]], rtol=1e-6)
+    assert level(image).dtype == row_profile(image).dtype == np.float64
 
 
-def test_level_and_profile_are_of_each_picture(rng):
-    pictures = rng.uniform(-1, 1, size=(5, 6, 6, 2))
-    for i, picture in enumerate(pictures):
-        assert level(pictures)[i] == pytest.approx(picture.mean())
-        np.testing.assert_allclose(row_profile(pictures)[i], [row.mean() - picture.mean() for row in picture])
+def test_level_and_profile_are_of_each_image(rng):
+    images = rng.uniform(-1, 1, size=(5, 6, 6, 2))
+    for i, image in enumerate(images):
+        assert level(images)[i] == pytest.approx(image.mean())
+        np.testing.assert_allclose(row_profile(images)[i], [row.mean() - image.mean() for row in image])
 
 
-def test_profiles_are_blind_to_level_and_time(rng):
-    pictures = rng.uniform(-0.5, 0.5, size=(5, 6, 6, 1))
-    np.testing.assert_allclose(row_profile(np.roll(pictures, 2, axis=2) + 0.3), row_profile(pictures), atol=1e-12)
+def test_profiles_do_not_depend_on_level_and_time(rng):
+    images = rng.uniform(-0.5, 0.5, size=(5, 6, 6, 1))
+    np.testing.assert_allclose(row_profile(np.roll(images, 2, axis=2) + 0.3), row_profile(images), atol=1e-12)
 
 
 @pytest.mark.parametrize("function", [level, row_profile])
-def test_a_single_picture_is_no_set(function):
+def test_a_single_image_is_refused(function):
     with pytest.raises(UserError, match=r"\(4, 4, 1\)"):
         function(np.zeros((4, 4, 1)))
 
@@ -293,7 +293,7 @@ def test_certainty_of_large_logits_is_one():
     assert certainty(np.array([[1e4, 0, -1e4]])) == 1
 
 
-def test_logits_without_a_certainty_are_refused():
+def test_invalid_logits_are_refused():
     with pytest.raises(UserError, match=r"\(3,\)"):
         certainty(np.zeros(3))
     with pytest.raises(UserError, match=r"\(0, 3\)"):

@@ -1,4 +1,4 @@
-"""What is said of a photograph without a usable face, and that no photograph's files replace another's."""
+"""Errors for photographs without a usable face; files of different photographs do not replace each other."""
 
 import dataclasses
 import os
@@ -20,20 +20,20 @@ PORTRAIT = skimage.data.astronaut()[:256, 96:352]
 CONFIG = MediaConfig.of_size(64).face
 
 
-def saved(path: Path, picture: np.ndarray) -> Path:
-    Image.fromarray(picture).save(path)
+def saved(path: Path, image: np.ndarray) -> Path:
+    Image.fromarray(image).save(path)
     return path
 
 
 @pytest.mark.parametrize("quarters", [1, 2, 3])
-def test_a_photograph_that_must_be_turned_is_told_how(tmp_path, quarters):
-    """By `quarters` counter-clockwise here, and so much clockwise to be upright again."""
+def test_the_message_has_the_rotation_that_a_photograph_needs(tmp_path, quarters):
+    """The image is rotated counter-clockwise here, so that it needs the same rotation clockwise."""
     turned = saved(tmp_path / "turned.png", np.rot90(PORTRAIT, quarters))
-    with pytest.raises(UserError, match=f"turned by {90 * quarters} degrees clockwise"):
+    with pytest.raises(UserError, match=f"{90 * quarters} degrees clockwise"):
         photos.aligned_face(turned, CONFIG)
 
 
-def test_where_turning_does_not_help_it_is_not_spoken_of(tmp_path):
+def test_the_message_has_no_rotation_if_none_helps(tmp_path):
     with pytest.raises(UserError, match="no face was found") as caught:
         photos.aligned_face(saved(tmp_path / "text.png", skimage.data.page()), CONFIG)
     assert "degrees" not in str(caught.value)

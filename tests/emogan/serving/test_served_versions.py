@@ -1,7 +1,7 @@
-"""What a user sees when the folder that a server watches changes: a version more, a broken one, none left.
+"""A client while the folder of a server changes: a new version, a damaged one, none left.
 
-Against the stand-in, which proves the client and these tests; and against a real tensorflow_model_server where
-EMOGAN_MODEL_SERVER names its binary.
+With the stand-in, which verifies the client and these tests; and with a real tensorflow_model_server if EMOGAN_MODEL_SERVER is
+the path of its binary.
 """
 
 import dataclasses
@@ -17,7 +17,7 @@ from emogan.serving import connections, signatures
 from emogan.serving.connections import connect
 
 SECONDS = 30
-"""Within which a server has seen what changed."""
+"""Time limit for a server to notice a change."""
 
 
 @pytest.fixture(params=["stand-in", "real"])
@@ -32,20 +32,20 @@ def served(request, exported, tmp_path):
 
 @pytest.fixture(scope="module")
 def newer(generator, settings, tmp_path_factory):
-    """A version that says it was calibrated on another corpus."""
+    """A version whose settings name another dataset."""
     path = tmp_path_factory.mktemp("newer") / "11"
     signatures.save_served(generator, None, dataclasses.replace(settings, dataset="ravdess_av/64"), path)
     return path
 
 
 def add(version, folder):
-    """As an export does: it appears as a whole."""
+    """Adds a version atomically, as an export does."""
     shutil.copytree(version, folder.parent / "part")
     (folder.parent / "part").rename(folder / version.name)
 
 
 def ask_until(connection, is_enough):
-    """Asks again and again."""
+    """Repeats a request until the dataset of the settings fulfils `is_enough`."""
     end = time.monotonic() + SECONDS
     while not is_enough(connections.settings_of(connection).dataset):
         assert time.monotonic() < end
@@ -53,13 +53,13 @@ def ask_until(connection, is_enough):
 
 
 @pytest.mark.parametrize("wire", ["rest", "grpc"])
-def test_a_newer_version_takes_over_and_no_request_fails(served, newer, wire):
+def test_a_newer_version_replaces_the_old_one_without_failed_requests(served, newer, wire):
     folder, addresses = served
     add(newer, folder)
     ask_until(connect(addresses[wire]), lambda dataset: dataset == "ravdess_av/64")
 
 
-def test_a_newer_version_that_is_cut_off_leaves_the_one_before(served, newer, tmp_path):
+def test_a_truncated_newer_version_does_not_replace_the_old_one(served, newer, tmp_path):
     folder, addresses = served
     cut = shutil.copytree(newer, tmp_path / "cut" / "11")
     variables = cut / "variables" / "variables.data-00000-of-00001"
@@ -71,10 +71,10 @@ def test_a_newer_version_that_is_cut_off_leaves_the_one_before(served, newer, tm
 
 
 @pytest.mark.parametrize("wire", ["rest", "grpc"])
-def test_a_version_that_is_removed_is_missed_in_one_message(served, wire):
+def test_a_removed_version_is_one_message(served, wire):
     folder, addresses = served
     connection = connect(addresses[wire])
     assert connections.settings_of(connection).dataset == "crema_d_av/64"
     shutil.rmtree(folder / "10")
-    with pytest.raises(UserError, match="refused the request to model emogan: Servable not found for request: Latest"):
+    with pytest.raises(UserError, match="model emogan: Servable not found for request: Latest"):
         ask_until(connection, lambda _: False)

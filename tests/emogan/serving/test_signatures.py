@@ -21,22 +21,22 @@ def served(exported):
 
 @pytest.fixture
 def request_of_three(rng):
-    pictures = rng.integers(0, 255, (3, 64, 64, 3), np.uint8)
-    return pictures, {
-        "aligned_face_bytes": tf.stack([tf.io.encode_png(picture) for picture in pictures]),
+    images = rng.integers(0, 255, (3, 64, 64, 3), np.uint8)
+    return images, {
+        "aligned_face_bytes": tf.stack([tf.io.encode_png(image) for image in images]),
         "emotion": tf.constant(["happy", "sad", "anger"]),
         "seed": tf.constant([4, 4, -1], tf.int64),
     }
 
 
 def test_the_signature_gives_what_the_network_gives(generator, exported, settings, request_of_three):
-    pictures, request = request_of_three
+    images, request = request_of_three
     served = signatures.LocalModel(exported)
     assert served.settings == settings
     answer = served.signatures["serving_default"](**request)
     noise = [tf.random.stateless_uniform([settings.model.noise_dim], [seed, 0], -1.0, 1.0) for seed in (4, 4, -1)]
     condition = np.eye(6, dtype=np.float32)[[EMOTIONS.index(e) for e in ("happy", "sad", "anger")]]
-    expected = generator([pictures.astype(np.float32) / 127.5 - 1, condition, tf.stack(noise)])
+    expected = generator([images.astype(np.float32) / 127.5 - 1, condition, tf.stack(noise)])
     np.testing.assert_allclose(answer["spectrogram"], expected, atol=1e-5)
     assert list(answer["error"].numpy()) == [b"", b"", b""]
 
@@ -48,11 +48,11 @@ def test_a_row_does_not_depend_on_its_neighbours(exported, request_of_three):
     np.testing.assert_allclose(alone[0], together[1], atol=1e-5)
 
 
-def test_an_unknown_emotion_is_told_in_its_row_and_the_others_are_served(exported, request_of_three):
+def test_an_unknown_emotion_is_an_error_of_its_row_only(exported, request_of_three):
     served = signatures.LocalModel(exported)
     request = request_of_three[1] | {"emotion": tf.constant(["happy", "bored", "anger"])}
     answer = served.signatures["serving_default"](**request)
-    assert answer["error"][1].numpy().startswith(b"unknown emotion bored; it must be one of anger, disgust")
+    assert answer["error"][1].numpy().startswith(b"unknown emotion bored")
     assert list(answer["error"].numpy()[[0, 2]]) == [b"", b""]
     np.testing.assert_array_equal(answer["spectrogram"][1], np.full((64, 64, 1), -1))
     assert np.std(answer["spectrogram"][0]) > 0
@@ -62,7 +62,7 @@ def png(height=64, width=64):
     return tf.io.encode_png(np.full((height, width, 3), 120, np.uint8)).numpy()
 
 
-def test_pictures_that_cannot_be_read_are_told_in_their_rows_and_the_others_are_served(served):
+def test_unreadable_images_are_errors_of_their_rows_only(served):
     jpeg = tf.io.encode_jpeg(np.full((80, 64, 3), 120, np.uint8)).numpy()
     rows = [
         png(),
@@ -82,11 +82,11 @@ def test_pictures_that_cannot_be_read_are_told_in_their_rows_and_the_others_are_
     )
     errors, spread = answer["error"].numpy(), np.std(answer["spectrogram"], (1, 2, 3))
     assert list(errors[:2]) == [b"", b""]
-    assert set(errors[2:]) == {b"aligned_face_bytes is neither a PNG nor a JPEG file that can be read"}
+    assert all(error.startswith(b"aligned_face_bytes ") for error in errors[2:])
     np.testing.assert_array_equal(spread > 0, [True] * 2 + [False] * 7)
 
 
-def test_a_picture_that_is_too_large_is_refused_before_it_is_decoded(served):
+def test_an_image_that_is_too_large_is_not_decoded(served):
     declared = bytearray(png())
     declared[16:24] = (5000).to_bytes(4, "big") * 2
     rows = [bytes(declared), png() + b"\0" * signatures.MAX_BYTES, png(100, 200)]
@@ -103,8 +103,7 @@ def test_probabilities_of_one_emotion_give_what_its_name_gives(served):
     answer = served["probabilities"](**given, emotion_probabilities=tf.constant(rows, tf.float32))
     np.testing.assert_allclose(answer["spectrogram"][0], named, atol=1e-5)
     assert np.abs(answer["spectrogram"][1] - named).max() > 1e-3
-    wrong = b"emotion_probabilities must not be negative, and add up to 1"
-    assert list(answer["error"].numpy()) == [b"", b"", wrong, wrong]
+    assert [error[:21] for error in answer["error"].numpy()] == [b"", b"", *[b"emotion_probabilities"] * 2]
 
 
 def test_the_audio_is_that_of_the_spectrogram_as_a_wav_file(served, settings, request_of_three):
@@ -112,20 +111,20 @@ def test_the_audio_is_that_of_the_spectrogram_as_a_wav_file(served, settings, re
     spectrograms = served["serving_default"](**request)["spectrogram"]
     answer = served["audio"](**request)
     assert [error[:7] for error in answer["error"].numpy()] == [b"", b"unknown", b""]
-    sound_settings = settings.media.spectrogram
-    expected = audio.waveform(spectrograms, sound_settings).numpy()
+    audio_settings = settings.media.spectrogram
+    expected = audio.waveform(spectrograms, audio_settings).numpy()
     for row, data in enumerate(answer["wav_bytes"].numpy()):
-        sound = audio.read_wav(data, sound_settings.sample_rate)
+        sound = audio.read_wav(data, audio_settings.sample_rate)
         np.testing.assert_allclose(sound, np.clip(expected[row], -1, 1), atol=1e-3)
-    assert np.abs(audio.read_wav(answer["wav_bytes"].numpy()[1], sound_settings.sample_rate)).max() < 1e-3  # silence
+    assert np.abs(audio.read_wav(answer["wav_bytes"].numpy()[1], audio_settings.sample_rate)).max() < 1e-3  # silence
 
 
-def test_the_settings_travel_in_the_model(served, settings):
+def test_the_settings_are_part_of_the_model(served, settings):
     found = served["settings"](row=tf.zeros([2], tf.int64))["settings"].numpy()
     assert [from_json(signatures.ServedSettings, text.decode()) for text in found] == [settings, settings]
 
 
-def test_every_signature_gives_what_is_said_of_it(served):
+def test_every_signature_has_the_documented_outputs(served):
     assert {name: set(signature.structured_outputs) for name, signature in served.items()} == {
         name: set(outputs) for name, outputs in signatures.OUTPUTS.items()
     }
@@ -141,17 +140,17 @@ def test_tensors_and_classify_are_the_networks_themselves(served, generator, cla
     np.testing.assert_allclose(found, tf.nn.softmax(classifier(made["spectrogram"])), atol=1e-5)
 
 
-def test_without_q_there_is_nothing_to_classify_with(exported):
+def test_a_model_without_a_classifier_lacks_its_signatures(exported):
     assert not {"classify", "recognise"} & set(signatures.LocalModel(exported / "9").signatures)
 
 
-def test_sound_is_recognised_as_its_spectrogram_is(served, settings, rng):
+def test_audio_is_recognised_like_its_spectrogram(served, settings, rng):
     samples = rng.uniform(-0.3, 0.3, (3, settings.media.spectrogram.clip_samples)).astype(np.float32)
     samples[1, :100], samples[2] = np.nan, 0
     silent = np.where(np.isnan(samples), 0, samples)
     found = served["recognise"](samples=tf.constant(samples))["emotion_probabilities"]
-    pictures = audio.spectrogram(tf.constant(silent), settings.media.spectrogram)
-    np.testing.assert_allclose(found, served["classify"](spectrogram=pictures)["emotion_probabilities"], atol=1e-5)
+    images = audio.spectrogram(tf.constant(silent), settings.media.spectrogram)
+    np.testing.assert_allclose(found, served["classify"](spectrogram=images)["emotion_probabilities"], atol=1e-5)
     assert np.abs(found[0] - found[2]).max() > 1e-3
 
 
@@ -187,14 +186,12 @@ def test_a_folder_without_a_model_is_refused(tmp_path):
         "assets.extra/provenance.json",
     ],
 )
-def test_a_damaged_model_is_told(exported, tmp_path, file):
+def test_a_damaged_model_is_refused(exported, tmp_path, file):
     shutil.copytree(exported / "10", tmp_path / "10")
     (tmp_path / "10" / "assets.extra" / "provenance.json").write_text("{}\n")
     damaged = tmp_path / "10" / file
     damaged.write_bytes(damaged.read_bytes()[: damaged.stat().st_size // 2])
-    with pytest.raises(
-        UserError, match=rf"{tmp_path / '10'} is damaged, or half of a copy \(.*\); export or copy it again"
-    ):
+    with pytest.raises(UserError, match=rf"{tmp_path / '10'} is damaged"):
         signatures.LocalModel(tmp_path)
 
 

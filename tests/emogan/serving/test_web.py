@@ -1,4 +1,4 @@
-"""The page in a browser, on an exported model: a picture becomes sound, all emotions stand side by side, mistakes are told."""
+"""The page in a browser, with an exported model: audio from an image, all emotions side by side, recognition, errors."""
 
 import io
 import os
@@ -31,11 +31,11 @@ def port():
 
 @pytest.fixture(scope="module")
 def address(exported, port, tmp_path_factory):
-    """Of a page that runs as a user runs it; the pictures that it was shown are gone when it ends."""
+    """Address of a page that runs as for a user; checks that uploaded images are deleted when it stops."""
     kept = tmp_path_factory.mktemp("kept")
     command = [sys.executable, "-m", "emogan.page", f"--model={exported}", f"--port={port}"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=os.environ | {"TMPDIR": str(kept)}) as page:
-        assert page.stdout.readline() == f"the page is at http://127.0.0.1:{port}/; Ctrl-C ends it\n"
+        assert f" http://127.0.0.1:{port}/;" in page.stdout.readline()
         yield f"http://127.0.0.1:{port}/"
         assert list(kept.glob("*/*"))
         page.send_signal(signal.SIGINT)
@@ -45,15 +45,15 @@ def address(exported, port, tmp_path_factory):
 
 @pytest.fixture
 def page(address, browser):
-    """In the end it has complained of nothing, and asked nobody but its server."""
-    with browser(address, 1300, 1000) as (shown, errors, asked):
+    """The open page; checks that it had no errors and sent requests only to its server."""
+    with browser(address, 1300, 1000) as (shown, errors, requested):
         yield shown
         assert errors == []
-        assert all(url.startswith((address, "data:", "blob:")) for url in asked)
+        assert all(url.startswith((address, "data:", "blob:")) for url in requested)
 
 
-def choose(page, picture):
-    page.locator("input[type=file]").first.set_input_files(picture)
+def choose(page, image):
+    page.locator("input[type=file]").first.set_input_files(image)
     page.get_by_label("Remove Image").wait_for()
 
 
@@ -61,14 +61,14 @@ READ = "async sound => [...new Uint8Array(await (await fetch(sound.src)).arrayBu
 
 
 def shown(page):
-    """The emotions whose spectrogram is seen, and the bytes of the sounds that can be played."""
-    names = [picture.get_attribute("alt") for picture in page.locator("img[alt^='spectrogram, ']:visible").all()]
+    """The emotions with a visible spectrogram, and the bytes of their audio."""
+    names = [image.get_attribute("alt") for image in page.locator("img[alt^='spectrogram, ']:visible").all()]
     page.locator("audio[src]").nth(len(names) - 1).wait_for(state="attached")
     sounds = [bytes(sound.evaluate(READ)) for sound in page.locator("audio[src]").all()]
     return [name.removeprefix("spectrogram, ") for name in names], sounds
 
 
-def test_a_face_becomes_the_sound_that_the_model_makes(page, exported, photo):
+def test_a_face_gives_the_audio_of_the_model(page, exported, photo):
     choose(page, photo)
     page.get_by_label("happy").check()
     page.get_by_role("button", name="Generate").click()
@@ -80,7 +80,7 @@ def test_a_face_becomes_the_sound_that_the_model_makes(page, exported, photo):
     np.testing.assert_allclose(*sounds, atol=1e-3)
 
 
-def test_sound_becomes_probabilities(page, exported, tmp_path, rng):
+def test_a_recording_gives_probabilities(page, exported, tmp_path, rng):
     soundfile.write(tmp_path / "speech.wav", rng.uniform(-0.3, 0.3, 48_000), 16_000)
     page.get_by_role("tab", name="Speech to emotion").click()
     page.locator("input[type=file]").last.set_input_files(tmp_path / "speech.wav")
@@ -93,7 +93,7 @@ def test_sound_becomes_probabilities(page, exported, tmp_path, rng):
     assert imread(tmp_path / "page.png").std() > 10
 
 
-def test_all_emotions_stand_side_by_side(page, photo, tmp_path):
+def test_all_emotions_are_side_by_side(page, photo, tmp_path):
     choose(page, photo)
     page.get_by_role("button", name="All emotions").click()
     page.get_by_alt_text(f"spectrogram, {EMOTIONS[-1]}").wait_for()
@@ -106,16 +106,16 @@ def test_all_emotions_stand_side_by_side(page, photo, tmp_path):
     assert imread(tmp_path / "page.png").std() > 10
 
 
-def test_a_mistake_is_told(page, tmp_path):
+def test_a_mistake_is_shown(page, tmp_path):
     page.get_by_role("button", name="Generate").click()
-    page.get_by_text("there is no picture yet").wait_for()
+    page.get_by_text("the image is missing").wait_for()
     imsave(tmp_path / "text.png", skimage.data.page())
     choose(page, tmp_path / "text.png")
     page.get_by_role("button", name="Generate").click()
     page.get_by_text(re.compile("no face was found in")).wait_for()
 
 
-def test_a_port_that_is_taken_is_told(run_command, address, port, exported):
+def test_a_taken_port_is_one_line(run_command, address, port, exported):
     result = run_command("emogan.page", f"--model={exported}", f"--port={port}")
     assert result.returncode == 2
-    assert result.stderr.splitlines()[-1].startswith(f"error: port {port} of 127.0.0.1 cannot be listened at")
+    assert result.stderr.splitlines()[-1].startswith(f"error: cannot listen on port {port} of 127.0.0.1 ")

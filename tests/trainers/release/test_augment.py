@@ -1,4 +1,4 @@
-"""What `trainers.augment` writes: the same in every form, marked, and the model gives it again."""
+"""The outputs of `trainers.augment`: the same in every format, marked as generated, and reproducible."""
 
 import csv
 import json
@@ -121,9 +121,9 @@ def test_all_emotions_can_be_asked_for_in_a_word(tiny_run, tiny_data, tmp_path):
     ("dataset", "order", "message"),
     [
         ("crema_d_av", {"emotions": ("bored",)}, r"bored.*anger, disgust"),
-        ("crema_d_av", {"test_fold": 1}, "was trained or selected on crema_d_av:1019, who speaks in test fold 1"),
-        ("crema_d_av", {"test_fold": 9}, "test fold 9: crema_d_av/64 has the folds"),
-        ("voxceleb_av", {}, "voxceleb_av/64 has no labels; say by --emotions what is asked for"),
+        ("crema_d_av", {"test_fold": 1}, r"crema_d_av:1019.*test fold 1"),
+        ("crema_d_av", {"test_fold": 9}, r"9.*crema_d_av/64"),
+        ("voxceleb_av", {}, r"voxceleb_av/64.*--emotions"),
         ("crema_d_av", {"draws": 0}, "draws is 0"),
         ("crema_d_av", {"seed": 2**63 - 1}, "seed is 9,223,372,036,854,775,807"),
     ],
@@ -138,7 +138,8 @@ def test_a_wrong_order_is_refused(tiny_run, tiny_data, tmp_path, dataset, order,
 def test_a_folder_that_is_there_is_left_alone(flags, run_command, tmp_path):
     result = run_command("trainers.augment", *flags, f"--output_dir={tmp_path}")
     assert result.returncode == 2
-    assert result.stderr.splitlines()[-1] == f"error: {tmp_path} is there already; choose another --output_dir"
+    assert result.stderr.splitlines()[-1].startswith(f"error: {tmp_path} ")
+    assert "--output_dir" in result.stderr.splitlines()[-1]
 
 
 def test_a_full_disk_is_told_before_anything_is_generated(tiny_run, tiny_data, small_disk):

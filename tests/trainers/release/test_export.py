@@ -1,4 +1,4 @@
-"""What goes with an exported model: where it comes from, and the requests that warm a server up."""
+"""The files of an exported model: its provenance, the warm-up requests and the examples."""
 
 import json
 
@@ -56,9 +56,9 @@ def test_a_model_has_the_recogniser_that_is_best_on_validation_and_says_how_good
     shares = [line["right"] / line["n"] for line in tested]
     assert (card.test_speakers, card.accuracy) == (len(shares), pytest.approx(np.mean(shares)))
     classifier = load_network(recogniser_path(tiny_run, name, number))
-    pictures = np.random.default_rng(1).uniform(-1, 1, (3, 64, 64, 1)).astype(np.float32)
-    found = signatures.LocalModel(model).predict("classify", {"spectrogram": pictures})["emotion_probabilities"]
-    np.testing.assert_allclose(found, tf.nn.softmax(classifier(pictures)), atol=1e-5)
+    images = np.random.default_rng(1).uniform(-1, 1, (3, 64, 64, 1)).astype(np.float32)
+    found = signatures.LocalModel(model).predict("classify", {"spectrogram": images})["emotion_probabilities"]
+    np.testing.assert_allclose(found, tf.nn.softmax(classifier(images)), atol=1e-5)
 
 
 def test_the_warm_up_can_be_played_and_calls_every_signature(model):
@@ -115,8 +115,8 @@ def assert_alike(one, other):
     elif isinstance(other, list) and isinstance(np.ravel(np.array(other, object))[0], float):
         np.testing.assert_allclose(np.array(one), np.array(other), atol=1e-6)
     elif isinstance(other, list) and isinstance(other[0], dict):
-        for mine, theirs in zip(one, other, strict=True):
-            assert_alike(mine, theirs)
+        for first, second in zip(one, other, strict=True):
+            assert_alike(first, second)
     else:
         assert one == other
 

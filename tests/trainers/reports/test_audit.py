@@ -1,4 +1,4 @@
-"""The audit of a built dataset: its figures against the examples themselves, its evidence, and what a page must hold."""
+"""The audit of a built dataset: its statistics, recomputed from the examples, and the contents of its page."""
 
 import collections
 import json
@@ -23,7 +23,7 @@ ANOMALY = Anomaly(
 
 @pytest.fixture(scope="module")
 def builder(tmp_path_factory):
-    """Three examples, and two clips that are rejected: one with a picture to show, one whose picture is missing."""
+    """Three examples and two rejected clips, one of them with a readable image."""
     corpus, data_dir = tmp_path_factory.mktemp("corpus") / "CREMA-D", tmp_path_factory.mktemp("tfds")
     shutil.copytree(CREMA_D, corpus)
     for name, suffix, damaged in (("1038_IEO_SAD_XX", "flv", "wav"), ("1039_IEO_SAD_XX", "wav", "flv")):
@@ -77,5 +77,5 @@ def test_the_page_shows_the_evidence(builder, tmp_path):
     assert "Unexpectedly high value: 5&gt;0" in text
     assert "AudioWAV/1038_IEO_SAD_XX.wav" in text
     assert "VideoFlash/1039_IEO_SAD_XX.flv" in text
-    assert text.count("data:image/jpeg") == 1  # of the clip whose picture can be decoded
+    assert text.count("data:image/jpeg") == 1  # of the clip with a readable image
     assert "http" not in text.replace("http-equiv", "")  # self-contained

@@ -1,4 +1,4 @@
-"""One clip in one picture: what is said of it, and that a clip with faults is drawn as far as it goes."""
+"""The inspection of one clip: its verdict and its plot, also for damaged clips."""
 
 from pathlib import Path
 
@@ -23,9 +23,9 @@ def drawn(path: Path) -> np.ndarray:
         return np.asarray(image.convert("RGB"))
 
 
-def share_of_colour(picture: np.ndarray, columns: slice) -> float:
-    """Share of the pixels of some columns that are neither white nor grey."""
-    part = picture[:, columns].astype(int)
+def share_of_colour(image: np.ndarray, columns: slice) -> float:
+    """Share of coloured pixels in some columns."""
+    part = image[:, columns].astype(int)
     return float((part.max(2) - part.min(2) > 12).mean())
 
 
@@ -33,29 +33,29 @@ def test_a_sound_clip(tmp_path):
     verdict = inspect(FLV, WAV, MediaConfig.of_size(64), tmp_path / "a.png")
     assert verdict.startswith("1001_IEO_ANG_LO.flv: frame 12 (+0 from the middle), confidence 0.9")
     assert "0.80 s" in verdict
-    picture = drawn(tmp_path / "a.png")
-    third = picture.shape[1] // 3
-    assert all(share_of_colour(picture, slice(i * third, (i + 1) * third)) > 0.1 for i in range(3))
+    image = drawn(tmp_path / "a.png")
+    third = image.shape[1] // 3
+    assert all(share_of_colour(image, slice(i * third, (i + 1) * third)) > 0.1 for i in range(3))
 
 
-def test_it_is_told_how_much_of_the_face_lies_beyond_the_frame(tmp_path):
+def test_the_verdict_has_the_share_of_the_image_outside_the_frame(tmp_path):
     config = MediaConfig.of_size(64)
     with media.Video(FLV, FLV.read_bytes()) as video:
         _, whole = next(video.frames([0]))
-    told = {}
-    for name, picture in {"whole": whole, "cut": whole[36:]}.items():
-        Image.fromarray(picture).save(tmp_path / f"{name}.png")
-        share = faces.invented_share(picture.shape, faces.detect(picture, config.face)[0].landmarks, config.face)
+    shares = {}
+    for name, image in {"whole": whole, "cut": whole[36:]}.items():
+        Image.fromarray(image).save(tmp_path / f"{name}.png")
+        share = faces.invented_share(image.shape, faces.detect(image, config.face)[0].landmarks, config.face)
         verdict = inspect(tmp_path / f"{name}.png", WAV, config, tmp_path / "a.png")
-        told[name] = share
+        shares[name] = share
         assert f" {share:.1%} " in verdict
-    assert told["whole"] == 0
-    assert told["cut"] > 0.05
+    assert shares["whole"] == 0
+    assert shares["cut"] > 0.05
 
 
-@pytest.mark.parametrize(("picture", "sound", "reason"), [(SILENT, SILENT, "no_sound"), (FLV, SILENT, "no_sound")])
-def test_a_clip_without_sound_still_shows_its_frame(tmp_path, picture, sound, reason):
-    verdict = inspect(picture, sound, MediaConfig.of_size(64), tmp_path / "a.png")
+@pytest.mark.parametrize(("image", "sound", "reason"), [(SILENT, SILENT, "no_sound"), (FLV, SILENT, "no_sound")])
+def test_a_clip_without_sound_still_shows_its_frame(tmp_path, image, sound, reason):
+    verdict = inspect(image, sound, MediaConfig.of_size(64), tmp_path / "a.png")
     assert f": rejected: {reason}: {sound.name}: the file has no audio stream" in verdict
     pixels = drawn(tmp_path / "a.png")
     assert share_of_colour(pixels, slice(0, pixels.shape[1] // 3)) > 0.1

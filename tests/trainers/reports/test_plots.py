@@ -1,4 +1,4 @@
-"""Pictures: what is drawn where, read back from the figures and their pixels."""
+"""Plots, checked by the contents and pixels of their figures."""
 
 import io
 
@@ -42,7 +42,7 @@ def test_the_lowest_row_is_drawn_at_the_bottom():
     assert brightness[:50].max() < 20
 
 
-def test_the_colour_scale_does_not_depend_on_the_picture():
+def test_the_colour_scale_does_not_depend_on_the_image():
     image = drawn_axes(np.zeros((64, 64, 1))).images[0]
     assert image.get_clim() == (-1, 1)
     assert image.get_cmap().name == "magma"
@@ -95,10 +95,10 @@ def test_the_sample_figure_has_a_row_per_face_and_a_column_per_emotion(rng):
 
 def test_the_sample_grid_is_saved_as_it_is_returned(rng, tmp_path):
     path = tmp_path / "grid.png"
-    picture = plots.sample_grid(*samples(rng, 1), np.zeros((1, 0, 64, 64, 1)), ["generated"], path)
-    assert picture.dtype == np.uint8
-    np.testing.assert_array_equal(np.asarray(Image.open(path).convert("RGB")), picture)
-    assert (picture[0, 0] == 255).all()  # white paper
+    image = plots.sample_grid(*samples(rng, 1), np.zeros((1, 0, 64, 64, 1)), ["generated"], path)
+    assert image.dtype == np.uint8
+    np.testing.assert_array_equal(np.asarray(Image.open(path).convert("RGB")), image)
+    assert (image[0, 0] == 255).all()  # white paper
 
 
 def test_each_metric_has_a_panel_with_its_validation():
@@ -139,14 +139,14 @@ def test_themes_colour_the_paper_and_leave_no_trace():
 
 
 def test_the_phases_stand_where_they_belong():
-    made = [
-        Phase(stage="pretrain", steps=3000, data="voxceleb_av", state={"D": "trained anew"}),
-        Phase(stage="calibrate", steps=20, data="crema_d_av", state={"D": "frozen", "Q": "trained anew"}),
+    phases = [
+        Phase(stage="pretrain", steps=3000, data="voxceleb_av", state={"D": "trained"}),
+        Phase(stage="calibrate", steps=20, data="crema_d_av", state={"D": "frozen", "Q": "trained"}),
     ]
-    axes = plots.phases_figure(made).axes[0]
+    axes = plots.phases_figure(phases).axes[0]
     texts = {(text.get_position()[0], text.get_position()[1]): text.get_text() for text in axes.texts}
     d, q = NETWORKS.index("D"), NETWORKS.index("Q")
-    assert texts == {(0.5, d): "trained anew", (1.5, d): "frozen", (1.5, q): "trained anew"}
+    assert texts == {(0.5, d): "trained", (1.5, d): "frozen", (1.5, q): "trained"}
     assert [label.get_text().split("\n")[:2] for label in axes.get_xticklabels()] == [
         ["pretrain", "3,000 steps on"], ["calibrate", "20 steps on"]
     ]  # fmt: skip
@@ -154,7 +154,7 @@ def test_the_phases_stand_where_they_belong():
     assert axes.yaxis_inverted()
 
 
-def test_faces_made_from_sound_are_drawn_as_faces(rng):
+def test_faces_generated_from_audio_are_drawn_as_faces(rng):
     figure = plots.sample_figure(
         rng.uniform(-1, 1, (2, 64, 64, 1)),
         rng.integers(0, 256, (2, 64, 64, 3), np.uint8),
@@ -163,6 +163,6 @@ def test_faces_made_from_sound_are_drawn_as_faces(rng):
         EMOTIONS,
     )
     first_row = figure.axes[: 2 + 6]
-    assert [axes.get_title() for axes in first_row] == ["sound", "real", *EMOTIONS]
+    assert [axes.get_title() for axes in first_row] == ["spectrogram", "real", *EMOTIONS]
     assert [axes.images[0].get_array().ndim for axes in first_row] == [2] + [3] * 7
     assert first_row[2].images[0].get_array().min() >= 0

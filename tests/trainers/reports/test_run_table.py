@@ -1,4 +1,4 @@
-"""The table of results: which lines are results, where they are grouped, how they are written."""
+"""The table of results: its lines, their groups and their format."""
 
 import pytest
 
@@ -20,45 +20,42 @@ def test_results_are_the_evaluation_lines_and_the_last_measurement_counts():
 
 
 @pytest.mark.parametrize(
-    ("name", "group", "label"),
+    ("name", "label"),
     [
-        ("bare_accuracy", "Recognition", "Bare accuracy"),
-        ("gan_strong_macro_f1", "Recognition", "GAN strong macro F1"),
-        ("accuracy_gan_minus_bare", "Recognition", "Accuracy GAN minus bare"),
-        ("generated_accuracy_of_strong", "Generated quality", "Generated accuracy of strong"),
-        ("spread", "Generated quality", "Spread"),
-        ("coverage_real_vs_real", "Reference rows", "Coverage real vs real"),
-        ("level_explained_real", "Reference rows", "Level explained real"),
-        ("requested_accuracy", "Generated quality", "Requested accuracy"),
-        ("fid", "Generated quality", "FID"),
-        ("l1_between_noises", "Generated quality", "L1 between noises"),
-        ("fid_real_vs_real", "Reference rows", "FID real vs real"),
-        ("is_real", "Reference rows", "IS real"),
-        ("requested_accuracy_shuffled", "Reference rows", "Requested accuracy shuffled"),
-        ("ssim_class_mean", "Reference rows", "SSIM class mean"),
+        ("bare_accuracy", "Bare accuracy"),
+        ("gan_strong_macro_f1", "GAN strong macro F1"),
+        ("fid_real_vs_real", "FID real vs real"),
+        ("is_real", "IS real"),
+        ("ssim_class_mean", "SSIM class mean"),
     ],
 )
-def test_names_give_the_group_and_the_label(name, group, label):
-    result = Result(name=name, value=0.5, n=1)
-    assert (result.group, result.label) == (group, label)
+def test_labels(name, label):
+    assert Result(name=name, value=0.5, n=1).label == label
 
 
 def test_shares_are_percent_differences_have_signs_and_others_four_digits():
-    assert Result(name="bare_uar", value=0.5512, n=9).shown == "55.1%"
-    assert Result(name="bare_uar", value=0.5512, n=9, deviation=0.012).shown == "55.1 ± 1.2%"
-    assert Result(name="coverage", value=0.5, n=9).shown == "50.0%"
+    uar = {"name": "bare_uar", "value": 0.5512, "n": 9, "is_share": True}
+    assert Result(**uar).shown == "55.1%"
+    assert Result(**uar, deviation=0.012).shown == "55.1 ± 1.2%"
     assert Result(name="density", value=0.5, n=9).shown == "0.5"
     assert Result(name="spread", value=None, n=0).shown == "not measured"
     assert Result(name="fid", value=59.7731, n=9).shown == "59.77"
     assert Result(name="kid", value=-0.00041, n=9).shown == "-0.00041"
-    difference = Result(name="accuracy_gan_minus_bare", value=0.0333, n=9, low=-0.011, high=0.0776)
+    points = {"n": 9, "is_share": True, "is_difference": True}
+    difference = Result(name="accuracy_gan_minus_bare", value=0.0333, low=-0.011, high=0.0776, **points)
     assert (difference.shown, difference.interval) == ("+3.3 points", "-1.1 to +7.8 points")
-    assert Result(name="ssim_paired_minus_shuffled", value=0.02, n=9, low=0.01, high=0.03).interval == "+0.01 to +0.03"
+    difference = Result(name="ssim_paired_minus_shuffled", value=0.02, n=9, low=0.01, high=0.03, is_difference=True)
+    assert difference.interval == "+0.01 to +0.03"
     assert Result(name="fid", value=1.0, n=9).interval == ""
 
 
 def test_groups_keep_their_order_and_empty_ones_are_left_out():
-    results = [Result(name=name, value=0.1, n=1) for name in ("ssim_shuffled", "uar", "ssim_class_mean")]
+    groups = {
+        "ssim_shuffled": run_table.REFERENCE,
+        "uar": run_table.RECOGNITION,
+        "ssim_class_mean": run_table.REFERENCE,
+    }
+    results = [Result(name=name, value=0.1, n=1, group=group) for name, group in groups.items()]
     groups = run_table.grouped(results)
     assert list(groups) == ["Recognition", "Reference rows"]
     assert [result.name for result in groups["Reference rows"]] == ["ssim_shuffled", "ssim_class_mean"]
@@ -66,7 +63,14 @@ def test_groups_keep_their_order_and_empty_ones_are_left_out():
 
 def test_the_terminal_table_is_aligned():
     results = [
-        Result(name="strong_accuracy", value=0.55, n=120, about="trained on real"),
+        Result(
+            name="strong_accuracy",
+            value=0.55,
+            n=120,
+            about="trained on real",
+            group=run_table.RECOGNITION,
+            is_share=True,
+        ),
         Result(name="fid", value=59.7731, n=120, on="features"),
     ]
     assert run_table.results_table(results).splitlines() == [

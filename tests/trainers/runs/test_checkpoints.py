@@ -1,4 +1,4 @@
-"""Checkpoints that are damaged, of another run, or could not be written."""
+"""Checkpoints that are damaged, belong to another run, or cannot be written."""
 
 import errno
 import os
@@ -9,14 +9,13 @@ import tensorflow as tf
 from emogan.command import is_full_disk
 from emogan.errors import UserError
 from trainers.runs.checkpoints import Checkpoints
-from trainers.runs.config import FORMAT
 
 
 @pytest.fixture
 def saved(tmp_path, small):
-    """Checkpoints of the steps 2 (deleted), 4 and 6, best 2; at step n the first bias of D is n."""
+    """Checkpoints of the steps 2 (deleted), 4 and 6, best 2; at step n the first bias of D equals n."""
     gan = small.make_gan()
-    checkpoints = Checkpoints(tmp_path / "c", gan, small.run_config())
+    checkpoints = Checkpoints(tmp_path / "c", gan)
     for step in (2, 4, 6):
         bias(gan).assign(tf.fill(bias(gan).shape, float(step)))
         checkpoints.save(step)
@@ -31,7 +30,7 @@ def bias(gan):
 
 def restored(small, folder):
     gan = small.make_gan()
-    step = Checkpoints(folder, gan, small.run_config()).restore()
+    step = Checkpoints(folder, gan).restore()
     assert bias(gan).numpy().tolist() == [step] * bias(gan).shape[0]
     return step
 
@@ -42,7 +41,7 @@ def test_the_newest_two_and_the_best_are_kept(saved, small):
     ]  # fmt: skip
     assert restored(small, saved) == 6
     gan = small.make_gan()
-    assert Checkpoints(saved, gan, small.run_config()).restore_best() == 2
+    assert Checkpoints(saved, gan).restore_best() == 2
     assert bias(gan).numpy()[0] == 2
 
 
@@ -66,30 +65,19 @@ def test_a_damaged_newest_checkpoint_falls_back_to_the_one_before_and_says_so(sa
     harm(saved / f"last-00000006.{part}")
     assert restored(small, saved) == 4
     if not (harm is os.remove and part == "index"):  # without an index there is no checkpoint
-        assert f"{saved / 'last-00000006'} is damaged and passed over" in caplog.text
+        assert f"{saved / 'last-00000006'} is damaged" in caplog.text
 
 
-def test_where_all_are_damaged_nothing_begins_anew_by_itself(saved, small):
+def test_if_all_are_damaged_the_stage_does_not_restart(saved, small):
     for file in saved.glob("last-*.data*"):
         empty(file)
-    with pytest.raises(UserError, match=r"no checkpoint in .* can be read; delete the folder to begin the stage anew"):
+    with pytest.raises(UserError, match=f"{saved} are damaged"):
         restored(small, saved)
-
-
-def test_a_checkpoint_of_another_run_is_refused_with_the_difference(saved, small):
-    with pytest.raises(UserError, match=r"\(generator: modulated, unet: now, there\)"):
-        Checkpoints(saved, small.make_gan(), small.run_config().with_generator("modulated"))
-    with pytest.raises(UserError, match="condition: face, label"):
-        Checkpoints(saved, small.make_gan(), small.run_config(condition="face"))
-    text = (saved / "config.json").read_text()
-    (saved / "config.json").write_text(text.replace(f'"format": {FORMAT}', '"format": 1'))
-    with pytest.raises(UserError, match=rf"format: {FORMAT}, 1"):
-        Checkpoints(saved, small.make_gan(), small.run_config())
 
 
 def test_a_full_disk_loses_no_earlier_checkpoint(small_disk, small):
     disk, gan = small_disk("1m"), small.make_gan()
-    checkpoints = Checkpoints(disk, gan, small.run_config())
+    checkpoints = Checkpoints(disk, gan)
 
     def fill_up():
         for step in range(2, 100, 2):
@@ -107,7 +95,7 @@ def test_a_full_disk_loses_no_earlier_checkpoint(small_disk, small):
 
 def test_a_write_that_fails_leaves_nothing_of_itself(saved, monkeypatch, small):
     gan = small.make_gan()
-    checkpoints = Checkpoints(saved, gan, small.run_config())
+    checkpoints = Checkpoints(saved, gan)
 
     def fail(prefix):
         (saved / "last-00000008.data-00000-of-00001").write_bytes(b"half")

@@ -1,4 +1,4 @@
-"""Processes that wait for one another wait no longer than they say; `test_workers.py` has whole runs."""
+"""Processes wait for each other no longer than specified; `test_workers.py` tests whole runs."""
 
 import socket
 import time
@@ -20,7 +20,7 @@ def addresses(count):
     return found
 
 
-def test_processes_meet_in_any_order_and_strangers_are_not_among_them():
+def test_processes_meet_in_any_order_and_other_clients_are_ignored():
     hosts = addresses(3)
     with futures.ThreadPoolExecutor(3) as threads:
         come = [threads.submit(cluster.meet, hosts, index) for index in (2, 0)]
@@ -31,11 +31,11 @@ def test_processes_meet_in_any_order_and_strangers_are_not_among_them():
             assert futures.wait(come, 0.5).done == set()
         cluster.meet(hosts, 1)
         assert [one.result(5) for one in come] == [None, None]
-    for host in hosts:  # are free for TensorFlow
+    for host in hosts:  # the ports are free for TensorFlow
         socket.create_server(("", int(host.split(":")[1]))).close()
 
 
-def test_one_that_went_again_is_waited_for():
+def test_a_process_that_disconnects_is_waited_for():
     hosts = addresses(3)
     with futures.ThreadPoolExecutor(2) as threads:
         chief = threads.submit(cluster.meet, hosts, 0)
@@ -51,7 +51,7 @@ def test_one_that_went_again_is_waited_for():
 
 
 @pytest.mark.parametrize("index", [0, 1])
-def test_who_does_not_come_is_named_in_time(monkeypatch, index):
+def test_a_missing_process_is_named_in_time(monkeypatch, index):
     monkeypatch.setattr(cluster, "MEETING_SECONDS", 1.0)
     hosts, start = addresses(2), time.monotonic()
     with pytest.raises(UserError, match=rf"{hosts[1 - index]} .*within 1 s.* TF_CONFIG"):
@@ -83,7 +83,7 @@ def test_a_chief_that_falls_silent_is_named(monkeypatch):
     call_for(3, pause)
     server.stop(None).wait()
     port = int(host.split(":")[1])
-    # As of a process that was stopped: the port is open, and silent.
+    # Like a suspended process: the port is open but does not answer.
     with socket.create_server(("localhost", port)), pytest.raises(UserError, match=f"{host}, the chief"):
         call_for(20, pause)
 
@@ -100,7 +100,7 @@ MESSAGES = [
 
 
 @pytest.mark.parametrize(("kind", "message", "lost"), MESSAGES)
-def test_what_tensorflow_says_of_a_lost_process_names_it(kind, message, lost):
+def test_tensorflows_errors_about_a_lost_process_name_it(kind, message, lost):
     hosts = ["a:1", "b:2"]
     with (
         pytest.raises(UserError, match=f"^{hosts[lost] if lost else 'another process'} "),
@@ -109,7 +109,7 @@ def test_what_tensorflow_says_of_a_lost_process_names_it(kind, message, lost):
         raise kind(None, None, message)
 
 
-def test_other_errors_and_those_of_a_process_alone_stay_as_they_are():
+def test_other_errors_and_those_of_a_single_process_are_not_converted():
     for hosts, kind in ((["a:1", "b:2"], tf.errors.InvalidArgumentError), ([], tf.errors.UnavailableError)):
         with pytest.raises(kind), cluster.lost_ones_named(hosts, 0):
             raise kind(None, None, "shapes do not fit")

@@ -1,4 +1,4 @@
-"""The settings of a run are checked at birth, and go to JSON and back."""
+"""The settings of a run are checked when created, and survive a round trip through JSON."""
 
 import dataclasses
 import json
@@ -26,7 +26,7 @@ MISMATCH = {
 }
 
 CODE = {"loss": LossConfig(lambda_code=8.0), "model": dataclasses.replace(PRESETS["tiny"], noise_dim=4)}
-REVERSE = dataclasses.replace(PRESETS["tiny"], direction="sound_to_face")
+REVERSE = dataclasses.replace(PRESETS["tiny"], direction="audio_to_face")
 
 
 def run(**settings) -> RunConfig:
@@ -58,69 +58,57 @@ def strong(**augment) -> RecogniserConfig:
         (lambda: run(recognise_seeds=0), "recognise_seeds is 0"),
         (
             lambda: run(recognise_seeds=2, recognise=TrainConfig(steps=500, seed=2**32 - 1)),
-            "the last recogniser would be 4,294,968,295",
+            "4,294,968,295",
         ),
-        (lambda: run(pretrain_dataset="left_out"), "pretrain_dataset left_out needs speakers"),
-        (lambda: run(pretrain_dataset="left_out", oracle=True, schedule="none"), "oracle needs speakers"),
-        (lambda: run(pretrain_dataset="left_out", schedule="moderate"), "pretrain_dataset left_out needs speakers"),
-        (lambda: run(generated_share=1.0), "generated_share is 1.0; it must lie between 0 and 1"),
-        (
-            lambda: run(generated_share=0.03),
-            "generated_share 0.03 of 16 examples is 0; every batch must have real and gen",
-        ),
-        (
-            lambda: run(generated_share=0.98),
-            "generated_share 0.98 of 16 examples is 16; every batch must have real and",
-        ),
+        (lambda: run(pretrain_dataset="left_out"), "^pretrain_dataset left_out .*train_speakers"),
+        (lambda: run(pretrain_dataset="left_out", oracle=True, schedule="none"), "^oracle .*train_speakers"),
+        (lambda: run(pretrain_dataset="left_out", schedule="moderate"), "^pretrain_dataset left_out .*train_speakers"),
+        (lambda: run(generated_share=1.0), "generated_share is 1.0; .* 0 and 1"),
+        (lambda: run(generated_share=0.03), "generated_share 0.03 of 16 examples is 0;"),
+        (lambda: run(generated_share=0.98), "generated_share 0.98 of 16 examples is 16;"),
         (lambda: run(unlabelled_share=1.0), "unlabelled_share is 1.0"),
         (lambda: run(unlabelled_share=0.01), "unlabelled_share 0.01 of 16 examples is 0"),
-        (lambda: run(loss=LossConfig(lambda_mismatch=0.5)), "lambda_mismatch needs a D that sees the source"),
-        (
-            lambda: run(loss=LossConfig(q_augment=True), model=REVERSE),
-            "diff_augment and q_augment are made for spectrograms",
-        ),
-        (
-            lambda: run(unlabelled_share=1 / 16, **MISMATCH),
-            "lambda_mismatch needs another example beside each in a batch",
-        ),
+        (lambda: run(loss=LossConfig(lambda_mismatch=0.5)), "^lambda_mismatch .*d_sees_source"),
+        (lambda: run(loss=LossConfig(q_augment=True), model=REVERSE), "q_augment .*audio_to_face"),
+        (lambda: run(unlabelled_share=1 / 16, **MISMATCH), "^lambda_mismatch .*batch_size"),
         (lambda: run(generated_weight=0.0), "generated_weight is 0.0; it must be positive"),
-        (lambda: run(generated_until=0.0), "generated_until is 0.0; it must lie above 0"),
-        (lambda: run(face_certainty=1.0), "face_certainty is 1.0; it must lie in"),
-        (lambda: run(revoice=True), "revoice needs a G that makes spectrograms and has learnt a code of them"),
-        (lambda: run(revoice=True, **CODE), "revoice says a clip again in each emotion, and requests is own"),
+        (lambda: run(generated_until=0.0), "generated_until is 0.0; "),
+        (lambda: run(face_certainty=1.0), "face_certainty is 1.0; "),
+        (lambda: run(revoice=True), "^revoice .*lambda_code"),
+        (lambda: run(revoice=True, **CODE), "^revoice .* requests is own"),
         (
             lambda: run(revoice=True, requests="all", draw_from="unlabelled", **CODE),
-            "revoice needs a code of the unlabelled clips, and G has learnt none; give unlabelled_share above 0",
+            "^revoice .*unlabelled_share",
         ),
         (
             lambda: run(strong=RecogniserConfig(consistency=1.0), model=REVERSE),
-            "consistency changes spectrograms; leave it out where faces are generated",
+            "^recognise_consistency .*audio_to_face",
         ),
         (
             lambda: run(strong=RecogniserConfig(start="discriminator"), model=MISMATCH["model"]),
-            "a recogniser cannot start from a D whose first convolution sees the source too",
+            "^recognise_start .*d_sees_source",
         ),
         (lambda: run(draw_from="both"), "draw_from is 'both'; it must be one of labelled, unlabelled"),
         (lambda: RecogniserConfig(start="warm"), "start is 'warm'; it must be one of random, discriminator"),
-        (lambda: RecogniserConfig(certainty=1.0), "certainty is 1.0; it must lie in"),
+        (lambda: RecogniserConfig(certainty=1.0), "certainty is 1.0"),
         (lambda: RecogniserConfig(consistency=-1.0), "consistency is -1.0; it must not be negative"),
         (lambda: run(train_speakers=-1), "train_speakers is -1; it must be positive, or 0 for all"),
         (
             lambda: run(strong=strong(frequency_shift_share=0.01)),
-            "frequency_shift_share 0.01 of 64 is less than one; it must be at least 0.015625",
+            "frequency_shift_share 0.01 of 64 is .* 0.015625",
         ),
-        (lambda: run(control="no_voice"), "control is 'no_voice'; it must be one of none, shuffled_faces, no_face"),
+        (lambda: run(ablation="no_voice"), "ablation is 'no_voice'; it must be one of none, shuffled_faces, no_face"),
         (
-            lambda: run(control="shuffled_faces", calibrate=TrainConfig(steps=500, batch_size=1)),
-            "control shuffled_faces shuffles the labelled examples of a batch, and there is one; raise batch_size",
+            lambda: run(ablation="shuffled_faces", calibrate=TrainConfig(steps=500, batch_size=1)),
+            "^ablation shuffled_faces .*batch_size",
         ),
         (
-            lambda: run(control="shuffled_labels", unlabelled_share=15 / 16),
-            "control shuffled_labels shuffles the labelled",
+            lambda: run(ablation="shuffled_labels", unlabelled_share=15 / 16),
+            "^ablation shuffled_labels .*batch_size",
         ),
         (
             lambda: run(strong=strong(time_masks=1, time_mask_share=0.01)),
-            "time_mask_share 0.01 of 64 is less than one; it must be at least 0.015625",
+            "time_mask_share 0.01 of 64 is .* 0.015625",
         ),
     ],
 )
@@ -152,8 +140,8 @@ def test_nothing_is_flipped_balanced_or_left_out_unless_asked_for():
 
 def test_where_no_face_is_shown_none_is_anothers():
     assert run(**MISMATCH).calibration_loss.lambda_mismatch == 0.5
-    for control in ("no_face", "shuffled_faces"):
-        assert run(control=control, **MISMATCH).calibration_loss == LossConfig()
+    for ablation in ("no_face", "shuffled_faces"):
+        assert run(ablation=ablation, **MISMATCH).calibration_loss == LossConfig()
 
 
 def test_runs_with_other_seeds_share_no_training_of_a_recogniser():

@@ -15,15 +15,15 @@ def test_without_gpus_training_runs_on_one_cpu_device():
     assert devices.workers(strategy) == 1
 
 
-def test_a_batch_that_cannot_be_shared_out_is_refused(monkeypatch, small):
+def test_a_batch_that_cannot_be_split_over_the_devices_is_refused(monkeypatch, small):
     two = tf.config.list_logical_devices("CPU")
     monkeypatch.setattr(tf.config, "list_logical_devices", lambda kind: two)
     strategy = devices.make_strategy()
     assert strategy.num_replicas_in_sync == 2
     devices.check_batch(strategy, small.steps)  # 4
-    with pytest.raises(UserError, match=r"--batch_size=3 is the global batch, .* multiple of 2, for 2 devices"):
+    with pytest.raises(UserError, match=r"--batch_size=3: .* multiple of 2, for 2 devices"):
         devices.check_batch(strategy, dataclasses.replace(small.steps, batch_size=3))
-    with pytest.raises(UserError, match=r"multiple of 8, for 2 devices and --accumulate=4"):
+    with pytest.raises(UserError, match=r"multiple of 8, .* --accumulate=4"):
         devices.check_batch(strategy, dataclasses.replace(small.steps, accumulate=4))
 
 
@@ -49,5 +49,5 @@ TASK = {"type": "worker", "index": 0}
 )
 def test_an_unusable_tf_config_is_refused_with_an_example(monkeypatch, text):
     monkeypatch.setenv("TF_CONFIG", text)
-    with pytest.raises(UserError, match=r'TF_CONFIG is not usable .* must be like \{"cluster": \{"worker"'):
+    with pytest.raises(UserError, match=r'TF_CONFIG .* must be like \{"cluster": \{"worker"'):
         devices.make_strategy()

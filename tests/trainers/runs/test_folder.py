@@ -8,6 +8,7 @@ import pytest
 
 from emogan.config import LossConfig
 from emogan.errors import UserError
+from trainers.runs.config import FORMAT
 from trainers.runs.folder import RunFolder, folder_atomically, run_name
 
 
@@ -22,8 +23,23 @@ def test_a_run_folder_of_other_settings_is_refused(tmp_path, small):
         RunFolder(tmp_path / "a", small.run_config(loss=LossConfig(lambda_l1=5)))
     (tmp_path / "b").mkdir()
     (tmp_path / "b" / "thesis.txt").write_text("mine")
-    with pytest.raises(UserError, match="not empty and holds no run"):
+    with pytest.raises(UserError, match=f"{tmp_path / 'b'} is not empty"):
         RunFolder(tmp_path / "b", small.run_config())
+
+
+def test_a_run_of_another_generator_condition_or_version_is_refused_with_the_difference(tmp_path, small):
+    config = small.run_config()
+    RunFolder(tmp_path, config)
+    for other, expected in (
+        (config.with_generator("modulated"), "generator"),
+        (small.run_config(condition="face"), "condition"),
+    ):
+        with pytest.raises(UserError, match=rf"\({expected}: "):
+            RunFolder(tmp_path, other)
+    text = (tmp_path / "config.json").read_text()
+    (tmp_path / "config.json").write_text(text.replace(f'"format": {FORMAT}', '"format": 1'))
+    with pytest.raises(UserError, match=rf"format: {FORMAT}, 1"):
+        RunFolder(tmp_path, config)
 
 
 def test_stages_are_done_once(tmp_path, small):
@@ -34,7 +50,7 @@ def test_stages_are_done_once(tmp_path, small):
     assert "seconds_of_last_start" in json.loads((calls[0] / "done.json").read_text())
 
 
-def test_a_torn_last_line_of_metrics_is_passed_over(tmp_path, small):
+def test_an_incomplete_last_line_of_metrics_is_skipped(tmp_path, small):
     run = RunFolder(tmp_path / "a", small.run_config())
     run.record(stage="pretrain", step=2, g_loss=1.0)
     run.record(stage="pretrain", step=4, g_loss=0.5)

@@ -1,4 +1,4 @@
-"""What a run will do, told in words."""
+"""The plan of a run, in words."""
 
 import dataclasses
 
@@ -21,32 +21,32 @@ def states(config):
 def test_a_progressive_supervised_run(small):
     found = states(small.run_config())
     assert list(found) == ["pretrain", "calibrate", "draw", *RECOGNISED]
-    assert found["pretrain"] == dict.fromkeys((ENCODER, DECODER, D), "trained anew")
-    assert found["calibrate"] == {**dict.fromkeys((ENCODER, DECODER, D), "trained on"), Q: "trained anew"}
+    assert found["pretrain"] == dict.fromkeys((ENCODER, DECODER, D), "trained")
+    assert found["calibrate"] == {**dict.fromkeys((ENCODER, DECODER, D), "fine-tuned"), Q: "trained"}
     assert found["draw"] == {ENCODER: "used", DECODER: "used"}
-    assert found["recognise_gan"] == {RECOGNISER: "trained anew, 3 times"}
+    assert found["recognise_gan"] == {RECOGNISER: "trained 3 times"}
 
 
 def test_a_moderate_semi_supervised_run_without_q(small):
     found = states(small.run_config(schedule="moderate", condition="face", use_classifier=False))
     assert list(found) == ["face_classifier", "calibrate", "draw", *RECOGNISED]
-    assert found["calibrate"] == {**dict.fromkeys((ENCODER, DECODER, D), "trained anew"), FACE_CLASSIFIER: "used"}
+    assert found["calibrate"] == {**dict.fromkeys((ENCODER, DECODER, D), "trained"), FACE_CLASSIFIER: "used"}
     assert found["draw"][FACE_CLASSIFIER] == "used"
 
 
 def test_a_run_without_a_gan_has_the_bare_and_the_strong_recogniser(small):
     found = states(small.run_config(schedule="none", condition="face", recognise_seeds=1))
-    assert found == {stage: {RECOGNISER: "trained anew"} for stage in RECOGNISED[:2]}
+    assert found == {stage: {RECOGNISER: "trained"} for stage in RECOGNISED[:2]}
 
 
 def test_draws_are_made_from_what_g_sees(small):
-    seen = {"face_to_sound": "crema_d_av, faces", "sound_to_face": "crema_d_av, spectrograms"}
+    seen = {"face_to_audio": "crema_d_av, faces", "audio_to_face": "crema_d_av, spectrograms"}
     for direction, data in seen.items():
         config = small.run_config(model=dataclasses.replace(small.model, direction=direction))
         assert next(phase.data for phase in phases(config) if phase.stage == "draw") == data
 
 
-def test_what_is_generated_of_unlabelled_clips_needs_f_s_where_their_own_emotion_is_asked_for(small):
+def test_own_emotions_of_unlabelled_clips_need_f_s(small):
     config = small.run_config(draw_from="unlabelled")
     assert list(states(config))[:4] == ["pretrain", "face_classifier", "calibrate", "draw"]
     assert states(config)["draw"][FACE_CLASSIFIER] == "used"
@@ -55,7 +55,7 @@ def test_what_is_generated_of_unlabelled_clips_needs_f_s_where_their_own_emotion
 
 
 @pytest.mark.parametrize("how", [{"generated_filter": True}, {"generated_targets": "readings"}])
-def test_what_is_generated_is_judged_where_that_matters(small, how):
+def test_generated_examples_are_judged_for_the_filter_and_for_their_targets(small, how):
     found = list(states(small.run_config(**how)))
     assert found[found.index("draw") + 1] == "judge"
 
@@ -76,7 +76,7 @@ def test_an_oracle_has_two_more(small):
     assert list(found) == [*RECOGNISED[:2], "recognise_oracle", "recognise_oracle_strong"]
 
 
-def test_what_is_compared_with_what_is_fixed():
+def test_the_comparisons_are_fixed():
     assert {name: one.against for name, one in RECOGNISERS.items() if one.primary} == {
         "gan": "bare",
         "gan_strong": "strong",
@@ -86,17 +86,17 @@ def test_what_is_compared_with_what_is_fixed():
 
 
 @pytest.mark.parametrize(
-    ("take_over", "taken"),
+    ("transfer", "transferred"),
     [("generator", (ENCODER, DECODER)), ("encoder", (ENCODER,)), ("generator_and_discriminator", (ENCODER, DECODER, D))],
 )  # fmt: skip
-def test_what_is_taken_over_is_trained_on(small, take_over, taken):
-    state = states(small.run_config(take_over=take_over))["calibrate"]
-    assert {name for name, what in state.items() if what == "trained on"} == set(taken)
-    assert states(small.run_config(take_over=take_over, freeze_encoder=True))["calibrate"][ENCODER] == "frozen"
+def test_transferred_networks_are_fine_tuned(small, transfer, transferred):
+    state = states(small.run_config(transfer=transfer))["calibrate"]
+    assert {name for name, found in state.items() if found == "fine-tuned"} == set(transferred)
+    assert states(small.run_config(transfer=transfer, freeze_encoder=True))["calibrate"][ENCODER] == "frozen"
 
 
 def test_the_table_has_a_line_for_each_stage_and_a_column_for_each_network(small):
     head, *lines = phases_table(small.run_config()).splitlines()
     assert all(name in head for name in NETWORKS)
     assert [line.split()[:2] for line in lines[:2]] == [["pretrain", "6"], ["calibrate", "6"]]
-    assert lines[1][head.index("Q") :].startswith("trained anew")
+    assert lines[1][head.index("Q") :].startswith("trained ")

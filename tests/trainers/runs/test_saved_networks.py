@@ -16,7 +16,7 @@ from trainers.runs.saved_networks import (
     save_network,
     seen_speakers,
     start_from,
-    take_over_trunk,
+    transfer_trunk,
 )
 
 
@@ -50,14 +50,12 @@ def test_a_saved_network_gives_the_same_output_and_goes_on_training(tmp_path, rn
     assert still == []
 
 
-def test_a_network_is_not_tested_on_whom_it_knows(tmp_path, small):
+def test_a_network_is_not_tested_on_speakers_that_it_was_trained_on(tmp_path, small):
     path = tmp_path / "d"
     save_network(networks.build_discriminator(small.model), small.model, path, ["crema_d_av:1001", "ravdess_av:01"])
     assert seen_speakers(path) == {"crema_d_av:1001", "ravdess_av:01"}
     load_network(path, unseen=["crema_d_av:1002", "ravdess_av:1001"])
-    with pytest.raises(
-        UserError, match="was trained or selected on ravdess_av:01, and must not be tested on that speaker"
-    ):
+    with pytest.raises(UserError, match=f"{path} .*ravdess_av:01"):
         load_network(path, unseen=["crema_d_av:1002", "ravdess_av:01"])
 
 
@@ -66,8 +64,8 @@ def test_what_does_not_fit_is_refused_with_the_difference(tmp_path, small):
     save_network(networks.build_discriminator(small.model), small.model, path, [])
     with pytest.raises(UserError, match=r"size: 64, 16.*base_filters: 16, 4"):
         load_network(path, ModelConfig(size=64, base_filters=16, noise_dim=8))
-    with pytest.raises(UserError, match=r"direction: sound_to_face, face_to_sound"):
-        load_network(path, dataclasses.replace(small.model, direction="sound_to_face"))
+    with pytest.raises(UserError, match=r"direction: audio_to_face, face_to_audio"):
+        load_network(path, dataclasses.replace(small.model, direction="audio_to_face"))
     with pytest.raises(UserError, match=r"role: generator, discriminator"):
         load_network(path, small.model, "generator")
     with pytest.raises(UserError, match=r"no emogan\.json"):
@@ -78,12 +76,12 @@ def test_what_does_not_fit_is_refused_with_the_difference(tmp_path, small):
         load_network(path)
 
 
-def test_a_classifier_fits_beside_any_gan_that_makes_what_it_reads(tmp_path, small):
+def test_a_classifier_fits_every_gan_with_the_same_targets_and_classes(tmp_path, small):
     other = dataclasses.replace(small.model, generator="modulated", noise_dim=4, spectral_norm=True, d_sees_source=True)
     path = tmp_path / "q"
     save_network(networks.build_classifier(other), other, path, [])
     load_network(path, small.model, "classifier")
-    for changes in ({"num_classes": 8}, {"base_filters": 8}, {"direction": "sound_to_face"}):
+    for changes in ({"num_classes": 8}, {"base_filters": 8}, {"direction": "audio_to_face"}):
         with pytest.raises(UserError, match=next(iter(changes))):
             load_network(path, dataclasses.replace(small.model, **changes), "classifier")
 
@@ -92,7 +90,7 @@ def test_other_weights_than_were_saved_are_refused(tmp_path, small):
     save_network(networks.build_discriminator(small.model), small.model, tmp_path / "a", [])
     save_network(networks.build_discriminator(small.model), small.model, tmp_path / "b", [])
     (tmp_path / "b" / "emogan.json").write_text((tmp_path / "a" / "emogan.json").read_text())
-    with pytest.raises(UserError, match=r"b is damaged: the weights of trunk_0_conv, .* are not those that were saved"):
+    with pytest.raises(UserError, match=r"b is damaged: .* trunk_0_conv, "):
         load_network(tmp_path / "b")
 
 
@@ -103,7 +101,7 @@ def test_a_recogniser_can_start_from_the_kernels_of_d(tmp_path, small):
         path = tmp_path / f"d_{len(settings)}"
         save_network(discriminator, model, path, [])
         before = layer_digests(recogniser)
-        take_over_trunk(recogniser, path)
+        transfer_trunk(recogniser, path)
         after = layer_digests(recogniser)
         changed = {layer for layer in before if after[layer] != before[layer]}
         assert changed == {layer for layer in before if layer.startswith("trunk_") and layer.endswith("_conv")}
@@ -124,7 +122,7 @@ def pretrained(small, folder):
 
 
 @pytest.mark.parametrize(
-    ("take_over", "g_layers", "d_layers"),
+    ("transfer", "g_layers", "d_layers"),
     [
         (
             "generator_and_discriminator",
@@ -136,11 +134,11 @@ def pretrained(small, folder):
     ],
 )
 @pytest.mark.parametrize("freeze", [False, True])
-def test_what_is_taken_over_is_a_setting(tmp_path, small, take_over, g_layers, d_layers, freeze):
+def test_the_transferred_layers_are_a_setting(tmp_path, small, transfer, g_layers, d_layers, freeze):
     before = pretrained(small, tmp_path)
     tf.keras.utils.set_random_seed(2)
     generator, discriminator = networks.build_generator(small.model), networks.build_discriminator(small.model)
-    config = small.run_config(take_over=take_over, freeze_encoder=freeze)
+    config = small.run_config(transfer=transfer, freeze_encoder=freeze)
     lines = start_from(generator, discriminator, config, tmp_path)
     expected = [
         (network.name, layer)
@@ -161,32 +159,32 @@ def test_what_is_taken_over_is_a_setting(tmp_path, small, take_over, g_layers, d
     assert "decoder_0_conv" in trained
 
 
-def test_taking_over_from_another_preset_says_what_differs(tmp_path, small):
+def test_transfer_from_another_preset_is_refused_with_the_difference(tmp_path, small):
     pretrained(small, tmp_path)
     other = dataclasses.replace(small.model, base_filters=8)
     made = networks.build_generator(other), networks.build_discriminator(other)
-    with pytest.raises(UserError, match=r"generator does not fit \(model.base_filters: 8, 4: wanted, there\)"):
+    with pytest.raises(UserError, match=r"generator .*\(model\.base_filters: 8, 4: "):
         start_from(*made, small.run_config(model=other), tmp_path)
 
 
-def test_taking_over_from_a_network_of_other_classes_leaves_what_reads_the_condition(tmp_path, small):
+def test_transfer_from_other_classes_keeps_the_weights_of_the_condition(tmp_path, small):
     pretrained(small, tmp_path)
     model = dataclasses.replace(small.model, num_classes=2)
     generator, discriminator = networks.build_generator(model), networks.build_discriminator(model)
     name = "decoder_3_conv"
     (fresh,) = generator.get_layer(name).get_weights()
     lines = start_from(generator, discriminator, small.run_config(model=model), tmp_path)
-    (taken,), (theirs,) = (
+    (new,), (old,) = (
         network.get_layer(name).get_weights() for network in (generator, load_network(tmp_path / "generator"))
     )
-    encoded = theirs.shape[3] - 6 - 8  # beside six classes and eight numbers of noise
-    np.testing.assert_array_equal(taken[..., :encoded], theirs[..., :encoded])
-    np.testing.assert_array_equal(taken[..., encoded : encoded + 2], fresh[..., encoded : encoded + 2])
-    np.testing.assert_array_equal(taken[..., encoded + 2 :], theirs[..., encoded + 6 :])
+    encoded = old.shape[3] - 6 - 8  # followed by six classes and eight numbers of noise
+    np.testing.assert_array_equal(new[..., :encoded], old[..., :encoded])
+    np.testing.assert_array_equal(new[..., encoded : encoded + 2], fresh[..., encoded : encoded + 2])
+    np.testing.assert_array_equal(new[..., encoded + 2 :], old[..., encoded + 6 :])
     assert [line.split()[1] for line in lines if line.endswith("but for the condition")] == [name]
 
 
-def test_the_modulated_networks_leave_what_reads_the_condition_of_other_classes(tmp_path, small):
+def test_transfer_from_other_classes_keeps_the_weights_of_the_modulated_networks_condition(tmp_path, small):
     six = dataclasses.replace(small.model, generator="modulated", d_sees_source=True)
     two = dataclasses.replace(six, num_classes=2)
     for network in (networks.build_generator(six), networks.build_discriminator(six)):
@@ -195,30 +193,30 @@ def test_the_modulated_networks_leave_what_reads_the_condition_of_other_classes(
     fresh = generator.get_layer("mapping_0").get_weights()[0]
     own = discriminator.get_layer("condition_projection").get_weights()[0]
     lines = start_from(generator, discriminator, small.run_config(model=two), tmp_path)
-    taken, theirs = (
+    new, old = (
         network.get_layer("mapping_0").get_weights()[0] for network in (generator, load_network(tmp_path / "generator"))
     )
     face = 2 * two.base_filters
-    np.testing.assert_array_equal(taken, np.concatenate([theirs[:face], fresh[face : face + 2], theirs[face + 6 :]]))
+    np.testing.assert_array_equal(new, np.concatenate([old[:face], fresh[face : face + 2], old[face + 6 :]]))
     np.testing.assert_array_equal(discriminator.get_layer("condition_projection").get_weights()[0], own)
     left = [line.split()[:2] for line in lines if line.endswith("but for the condition")]
     assert left == [["generator", "mapping_0"], ["discriminator", "condition_projection"]]
     assert len(lines) == sum(bool(layer.weights) for network in (generator, discriminator) for layer in network.layers)
 
 
-@pytest.mark.parametrize(("named", "taken_over"), [(list("abcdef"), True), (list("abcdeg"), False)])
-def test_taking_over_from_a_calibration_keeps_what_reads_the_condition_if_the_classes_are_the_same(
-    tmp_path, small, named, taken_over
+@pytest.mark.parametrize(("named", "transferred"), [(list("abcdef"), True), (list("abcdeg"), False)])
+def test_transfer_from_a_calibration_includes_the_weights_of_the_condition_if_the_classes_are_the_same(
+    tmp_path, small, named, transferred
 ):
     pretrained(small, tmp_path)
     (tmp_path / "served.json").write_text(json.dumps({"class_names": named}))
     tf.keras.utils.set_random_seed(2)
     generator, discriminator = networks.build_generator(small.model), networks.build_discriminator(small.model)
     start_from(generator, discriminator, small.run_config(), tmp_path, list("abcdef"))
-    (mine,), (theirs,) = (
+    (new,), (old,) = (
         network.get_layer("decoder_3_conv").get_weights()
         for network in (generator, load_network(tmp_path / "generator"))
     )
-    condition = slice(theirs.shape[3] - 6 - 8, theirs.shape[3] - 8)
-    assert (mine[..., condition] == theirs[..., condition]).all() == taken_over
-    np.testing.assert_array_equal(mine[..., -8:], theirs[..., -8:])
+    condition = slice(old.shape[3] - 6 - 8, old.shape[3] - 8)
+    assert (new[..., condition] == old[..., condition]).all() == transferred
+    np.testing.assert_array_equal(new[..., -8:], old[..., -8:])

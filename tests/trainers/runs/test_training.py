@@ -49,7 +49,7 @@ def test_a_finished_stage_is_not_trained_again(tmp_path, small):
         np.testing.assert_array_equal(a, b)
 
 
-def test_a_signal_ends_the_step_keeps_it_and_training_goes_on_to_the_same_weights(tmp_path, small):
+def test_a_signal_saves_the_current_step_and_training_resumes_to_the_same_weights(tmp_path, small):
     tf.config.experimental.enable_op_determinism()
     straight, first, resumed = small.make_gan(), small.make_gan(), small.make_gan()
     training.fit(straight, small.batches, small.steps, RunFolder(tmp_path / "a", small.run_config()), "calibrate")
@@ -58,9 +58,7 @@ def test_a_signal_ends_the_step_keeps_it_and_training_goes_on_to_the_same_weight
         signal.raise_signal(signal.SIGTERM)
 
     run = RunFolder(tmp_path / "b", small.run_config())
-    with pytest.raises(
-        Stopped, match=r"stopped by SIGTERM, calibrate at step 3, .*start the same command again"
-    ) as stopped:
+    with pytest.raises(Stopped, match=r"SIGTERM.*calibrate at step 3") as stopped:
         training.fit(first, small.batches, small.steps, run, "calibrate", on_interval=ask_to_stop)
     assert stopped.value.number == signal.SIGTERM
     training.fit(resumed, small.batches, small.steps, run, "calibrate")
@@ -76,13 +74,13 @@ def test_a_signal_after_the_last_step_is_not_lost(tmp_path, small):
             signal.raise_signal(signal.SIGTERM)
 
     run = RunFolder(tmp_path / "a", small.run_config())
-    with pytest.raises(Stopped, match=r"stopped by SIGTERM, calibrate at step 6, which is kept"):
+    with pytest.raises(Stopped, match=r"SIGTERM.*calibrate at step 6"):
         training.fit(small.make_gan(), small.batches, small.steps, run, "calibrate", on_interval=ask_to_stop)
     assert (tmp_path / "a" / "calibrate" / "checkpoints" / "last-00000006.index").exists()
 
 
-@pytest.mark.parametrize("keep", ["last", "best"])
-def test_best_and_last_are_kept_and_one_of_them_is_handed_on(tmp_path, small, keep, caplog):
+@pytest.mark.parametrize("select_weights", ["last", "best"])
+def test_best_and_last_are_kept_and_one_of_them_is_handed_on(tmp_path, small, select_weights, caplog):
     gan, weights, figures = small.make_gan(), {}, {}
     run = RunFolder(tmp_path / "a", small.run_config())
 
@@ -92,12 +90,12 @@ def test_best_and_last_are_kept_and_one_of_them_is_handed_on(tmp_path, small, ke
     validation = small.batches(100).take(2)
     training.fit(
         gan, small.batches, small.steps, run, "calibrate",
-        validation=validation, best_by="val_g_l1_loss", keep=keep, on_interval=note,
+        validation=validation, best_by="val_g_l1_loss", select_weights=select_weights, on_interval=note,
     )  # fmt: skip
     best = min(figures, key=figures.get)
     checkpoints = tmp_path / "a" / "calibrate" / "checkpoints"
     assert [path.stem for path in checkpoints.glob("best-*.index")] == [f"best-{best:08d}"]
-    kept = best if keep == "best" else 6
+    kept = best if select_weights == "best" else 6
     for expected, found in zip(weights[kept], gan.generator.get_weights(), strict=True):
         np.testing.assert_array_equal(found, expected)
 
@@ -121,9 +119,7 @@ def test_a_step_that_does_not_fit_into_memory_names_the_flags(tmp_path, small):
         return {"g_loss": tf.reduce_sum(tf.random.uniform([2**20, 2**20]))}  # 4 TiB
 
     gan.train_step = exhausted
-    with pytest.raises(
-        UserError, match=r"--batch_size=4 does not fit into memory; lower it, or raise --accumulate \(now 1\)"
-    ):
+    with pytest.raises(UserError, match=r"--batch_size=4: .*memory.* --accumulate \(now 1\)"):
         training.fit(gan, small.batches, small.steps, RunFolder(tmp_path / "a", small.run_config()), "calibrate")
 
 
@@ -136,9 +132,7 @@ def test_a_loss_that_is_not_a_number_stops_with_its_name_and_step(tmp_path, smal
         )
 
     run = RunFolder(tmp_path / "a", small.run_config())
-    with pytest.raises(
-        UserError, match=rf"calibrate: .*g_l1_loss.* is not a number at step {step}; the checkpoints before"
-    ):
+    with pytest.raises(UserError, match=rf"calibrate: .*g_l1_loss.* at step {step};"):
         training.fit(small.make_gan(), batches, small.steps, run, "calibrate")
     kept = [path.stem for path in (tmp_path / "a" / "calibrate" / "checkpoints").glob("last-*.index")]
     assert kept == (["last-00000002"] if step > 2 else [])

@@ -1,4 +1,4 @@
-"""What recognisers are given that was generated, and the unlabelled clips without generation; each a run of its own."""
+"""Generated examples for recognisers, and unlabelled clips without generation; each test is a separate run."""
 
 import dataclasses
 import json
@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 
 from datasets.corpus import open_corpus
-from emogan.codes import PictureCode
+from emogan.codes import ImageCode
 from emogan.config import from_json
 from trainers.runs import readings
 from trainers.runs.config import RunConfig
@@ -33,7 +33,7 @@ def test_the_fold_of_a_draw_is_that_of_its_clip(tiny_run, tiny_data, tmp_path):
 
 @pytest.fixture
 def run_of(tiny_flags, run_command, tmp_path, tiny_data):
-    """Does a run with further flags; returns its job and its folder."""
+    """Runs with further flags; returns the job and the folder."""
 
     def run(*flags):
         result = run_command("trainers.progressive", *tiny_flags, *flags, f"--run_dir={tmp_path / 'run'}")
@@ -45,19 +45,19 @@ def run_of(tiny_flags, run_command, tmp_path, tiny_data):
 
 
 @pytest.mark.slow
-def test_unlabelled_clips_are_said_again_in_other_emotions(run_of, tiny_data):
+def test_unlabelled_clips_are_converted_to_other_emotions(run_of, tiny_data):
     job, run = run_of(
         "--draw_from=unlabelled", "--requests=all", "--revoice", "--generated_weight=0.5", "--generated_until=0.5"
     )
     draws = sampling.read_draws(job, run)
     clips = open_corpus("voxceleb_av", tiny_data, "64").arrays("train", ["face", "spectrogram"])
     count = len(clips["face"])
-    assert draws.pictures.shape == (6 * count, 64, 64, 1)
+    assert draws.images.shape == (6 * count, 64, 64, 1)
     np.testing.assert_array_equal(draws.conditions, np.tile(np.eye(6), (count, 1)))
     assert set(draws.folds) == {""}
     assert draws.speakers == {f"voxceleb_av:{speaker}" for speaker in clips["speaker_id"]}
     generator = load_network(run.path / "calibrate" / "generator")
-    code = PictureCode(job.config.model.noise_dim)
+    code = ImageCode(job.config.model.noise_dim)
     code.build([clips["spectrogram"].shape, (1, 6)])
     with np.load(run.path / "calibrate" / "code.npz") as arrays:
         code.set_weights([arrays["means"], arrays["components"]])
@@ -65,13 +65,13 @@ def test_unlabelled_clips_are_said_again_in_other_emotions(run_of, tiny_data):
         face = clips["face"][item // 6].astype(np.float32)[np.newaxis] / 127.5 - 1
         noise = code([clips["spectrogram"][item // 6][np.newaxis], np.zeros([1, 6], np.float32)])
         expected = generator([face, draws.conditions[item][np.newaxis], noise], training=False)[0]
-        np.testing.assert_allclose(draws.pictures[item], expected, atol=2e-3)
+        np.testing.assert_allclose(draws.images[item], expected, atol=2e-3)
     assert draws.speakers <= seen_speakers(run.path / "recognise_gan" / "0" / "recogniser")
     assert not draws.speakers & seen_speakers(run.path / "recognise_strong" / "0" / "recogniser")
 
 
 @pytest.mark.slow
-def test_recognisers_that_do_not_know_the_speaker_judge_what_is_generated(run_of):
+def test_generated_examples_are_judged_by_recognisers_that_never_saw_their_speakers(run_of):
     job, run = run_of("--generated_targets=readings", "--generated_filter")
     draws, targets, labels = sampling.learnt_from(job, run)
     assert {path.name for path in (run.path / "judge").glob("without_*")} == {
@@ -81,7 +81,7 @@ def test_recognisers_that_do_not_know_the_speaker_judge_what_is_generated(run_of
         judge = run.path / "judge" / f"without_{fold}" / "recogniser"
         assert not seen_speakers(judge) & job.labelled.speakers(fold)
         rows = draws.folds == fold
-        logits = load_network(judge).predict(np.array(draws.pictures[rows]), verbose=0)
+        logits = load_network(judge).predict(np.array(draws.images[rows]), verbose=0)
         expected = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
         np.testing.assert_allclose(targets[rows], expected, atol=1e-5)
     fits = targets.argmax(1) == draws.labels
@@ -89,32 +89,32 @@ def test_recognisers_that_do_not_know_the_speaker_judge_what_is_generated(run_of
 
 
 @pytest.mark.slow
-def test_where_f_s_is_certain_its_reading_is_the_label(run_of, tiny_data, tmp_path):
+def test_certain_predictions_of_f_s_are_used_as_labels(run_of, tiny_data, tmp_path):
     job, run = run_of("--condition=face", "--face_certainty=0.1")
     found = readings.load(run)
     rows = dict(zip(found.clip_ids, found.probabilities, strict=True))
     train = job.labelled.arrays(job.protocol.train, [])
-    read = np.stack([rows[clip_id] for clip_id in train["clip_id"]])
-    assert found.temperature == pytest.approx(readings.temperature_of(read, train["label"]))
-    np.testing.assert_array_equal(sampling.read_draws(job, run).labels, np.repeat(read.argmax(1), 2))
-    certainty = float(np.median(read.max(1)))
+    predicted = np.stack([rows[clip_id] for clip_id in train["clip_id"]])
+    assert found.temperature == pytest.approx(readings.temperature_of(predicted, train["label"]))
+    np.testing.assert_array_equal(sampling.read_draws(job, run).labels, np.repeat(predicted.argmax(1), 2))
+    certainty = float(np.median(predicted.max(1)))
     readings.save(dataclasses.replace(found, temperature=1.0), run.path / "face_classifier")
     sampling.make_draws(open_job(dataclasses.replace(job.config, face_certainty=certainty), tiny_data), run, tmp_path)
-    sure = read.max(1) >= certainty
+    certain = predicted.max(1) >= certainty
     conditions = np.load(tmp_path / "conditions.npy")
-    np.testing.assert_array_equal(conditions, np.repeat(np.eye(6)[read.argmax(1)[sure]], 2, 0))
+    np.testing.assert_array_equal(conditions, np.repeat(np.eye(6)[predicted.argmax(1)[certain]], 2, 0))
 
 
 @pytest.mark.slow
-def test_unlabelled_faces_speak_in_the_emotion_that_is_read_in_them(run_of, tiny_data):
+def test_unlabelled_faces_get_the_emotion_that_f_s_predicts(run_of, tiny_data):
     job, run = run_of("--draw_from=unlabelled", "--generated_targets=readings")
     draws, targets, labels = sampling.learnt_from(job, run)
     f_s = load_network(run.path / "face_classifier" / "all" / "classifier")
     faces = open_corpus("voxceleb_av", tiny_data, "64").arrays("train", ["face"])["face"]
-    read = tf.nn.softmax(f_s.predict(faces.astype(np.float32) / 127.5 - 1, verbose=0)).numpy()
-    np.testing.assert_allclose(draws.conditions, np.repeat(read, 2, 0), atol=1e-5)
+    predicted = tf.nn.softmax(f_s.predict(faces.astype(np.float32) / 127.5 - 1, verbose=0)).numpy()
+    np.testing.assert_allclose(draws.conditions, np.repeat(predicted, 2, 0), atol=1e-5)
     judges = [load_network(run.path / "judge" / f"without_{fold}" / "recogniser") for fold in job.training_folds]
-    judged = [tf.nn.softmax(judge.predict(np.array(draws.pictures), verbose=0)).numpy() for judge in judges]
+    judged = [tf.nn.softmax(judge.predict(np.array(draws.images), verbose=0)).numpy() for judge in judges]
     np.testing.assert_allclose(targets, np.mean(judged, 0), atol=1e-5)
     assert labels.min() >= 0
 

@@ -1,4 +1,4 @@
-"""Results made up by hand."""
+"""Synthetic results."""
 
 import numpy as np
 import pytest
@@ -38,5 +38,5 @@ def make_result(case, difference=None, p=None, recogniser="", **changes):
 
 @pytest.fixture
 def result():
-    """Makes a CaseResult: case, difference, its p, recogniser, and whatever else is to be changed."""
+    """Makes a CaseResult from a case, a difference, its p, a recogniser, and other changes."""
     return make_result

@@ -1,4 +1,4 @@
-"""What is reached of the ceiling, by hand-worked differences; every result's interval is 5 points to each side."""
+"""The gain relative to the oracle, for differences worked out by hand; all intervals are ± 5 points."""
 
 import pytest
 
@@ -20,19 +20,19 @@ def test_the_best_case_is_a_share_of_the_oracle_and_the_highest_end_says_what_is
     )  # fmt: skip
 
 
-def test_what_is_on_top_of_strong_has_a_ceiling_of_its_own_and_strong_itself_is_no_case(result):
+def test_rows_based_on_strong_have_their_own_ceiling_and_strong_itself_is_no_case(result):
     strong = [
         result("baseline", 0.15, 0.01, "strong"),
         result("oracle", 0.06, 0.01, "oracle_strong"),
         result("progressive_supervised", -0.01, 0.9, "gan_strong"),
         result("from_d", 0.015, 0.9),
     ]
-    bare, on_top = ceilings([*on_bare(result), *strong])
-    assert bare.best.place.case == "progressive_supervised"
-    assert (on_top.base, on_top.best.place.case, on_top.share) == ("strong", "from_d", pytest.approx(1 / 4))
+    on_bare_rows, on_strong = ceilings([*on_bare(result), *strong])
+    assert on_bare_rows.best.place.case == "progressive_supervised"
+    assert (on_strong.base, on_strong.best.place.case, on_strong.share) == ("strong", "from_d", pytest.approx(1 / 4))
 
 
-def test_no_share_is_told_where_the_ceiling_is_not_shown_to_be_above_zero(result):
+def test_there_is_no_share_unless_the_oracle_is_above_zero(result):
     (found,) = ceilings(on_bare(result, oracle=0.04))
     assert found.share is None
     assert found.upper == pytest.approx(0.08)

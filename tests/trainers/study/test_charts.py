@@ -1,4 +1,4 @@
-"""What the pictures of a study show, read back from their axes."""
+"""The plots of a study, checked by the contents of their axes."""
 
 import dataclasses
 
@@ -35,7 +35,7 @@ def test_every_case_has_its_difference_interval_and_runs(found):
     assert np.concatenate(intervals) == pytest.approx([-7, 3, 0, 10])
 
 
-def test_squares_are_what_is_compared_with_the_strong_recogniser(result):
+def test_squares_are_compared_with_the_strong_recogniser(result):
     rows = [result("baseline", 0.1, 0.01, "strong"), result("moderate_supervised", 0.02, 0.3, "gan_strong")]
     axes = charts.differences({"": rows}).axes[0]
     assert points(axes, "o") == [(pytest.approx(10), 0)]  # strong itself is compared with bare
@@ -53,7 +53,7 @@ def test_studies_stand_side_by_side_with_a_row_for_each_case(result):
     assert points(second, "o") == [(pytest.approx(5), 1), (pytest.approx(3), 0)]
 
 
-def test_without_an_interval_there_is_but_a_point(found):
+def test_without_an_interval_there_is_only_a_point(found):
     alone = dataclasses.replace(found[1].comparison, low=None, high=None)
     axes = charts.differences({"": [dataclasses.replace(found[1], comparison=alone)]}).axes[0]
     assert len(points(axes, "o")) == 1

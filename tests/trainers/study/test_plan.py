@@ -1,4 +1,4 @@
-"""A plan does everything once, in an order in which what is shared is there, and differs from case to case as it says."""
+"""A plan runs each stage once, shared stages first, and its cases differ as defined."""
 
 import dataclasses
 
@@ -11,8 +11,8 @@ from trainers.runs.recognisers import RECOGNISERS, recognisers
 from trainers.study.cases import CASES, GROUPS, LOW_DATA_CASES, SWEPT_CASE
 from trainers.study.plan import Study, plan
 
-OTHER_STRONG = ("controls", "unlabelled")
-"""Groups of cases whose strong recogniser is another one."""
+OTHER_STRONG = ("baselines", "unlabelled")
+"""Groups of cases with another strong recogniser."""
 ROWS = [(case, name) for case in CASES.values() for name in case.recognisers]
 
 
@@ -45,7 +45,7 @@ def test_every_stage_is_done_once_and_before_it_is_linked_to(study):
         done |= stages
 
 
-def test_what_cases_share_is_done_as_often_as_it_must_be(study):
+def test_shared_stages_are_done_as_often_as_needed(study):
     runs = plan(study)
     count = {
         stage: sum(stage in run.stages for run in runs)
@@ -71,11 +71,11 @@ def test_ways_to_use_a_gan_share_it(study):
         assert {"draw", "recognise_gan_strong"} <= set(run.stages)
         assert ("judge" in run.stages) == (run.place.case in ("use_readings", "use_filtered"))
         assert ("face_classifier" in run.links) == (run.place.case == "use_read_faces")
-    with pytest.raises(UserError, match="use_first uses the GAN of progressive_supervised; add that case"):
+    with pytest.raises(UserError, match=r"use_first .*progressive_supervised"):
         dataclasses.replace(study, cases=("baseline", "use_first"), shares=())
 
 
-def test_what_the_generated_ones_weigh_says_nothing_of_a_recogniser_of_them_alone(study):
+def test_weights_of_generated_examples_do_not_change_a_recogniser_of_them_alone(study):
     for run in plan(study):
         if run.place and CASES[run.place.case].group == "uses":
             linked = run.place.case in ("use_lighter", "use_first")
@@ -112,7 +112,7 @@ def test_a_study_whose_strong_recogniser_starts_from_d_pretrains_for_it(study, p
     [
         ({}, set()),
         ({"generator": "unet"}, {"unet", "unet_moderate", "unet_no_face", "use_revoiced"}),
-        ({"direction": "sound_to_face"}, {"use_revoiced", "consistent"}),
+        ({"direction": "audio_to_face"}, {"use_revoiced", "consistent"}),
         ({"pretrained": "runs/other/pretrain"}, {"unet", "unet_moderate", "unet_no_face"}),
     ],
 )
@@ -126,13 +126,13 @@ def test_the_cases_that_a_study_can_have(base, changes, missing):
     else:
         base = dataclasses.replace(base, model=dataclasses.replace(base.model, **changes))
     fitting = [name for name, case in CASES.items() if case.fits(base)]
-    assert {*CASES} - {*fitting} == missing | {"oracle"}  # which needs speakers that are left out
+    assert {*CASES} - {*fitting} == missing | {"oracle"}  # the oracle needs left out speakers
     assert plan(
         Study(base=base, datasets=("crema_d_av",), folds={"crema_d_av": (0,)}, seeds=(1,), cases=tuple(fitting))
     )
 
 
-def test_where_training_speakers_are_few_each_seed_has_others_and_an_f_s_of_its_own(study):
+def test_with_few_training_speakers_each_seed_has_its_own_speakers_and_f_s(study):
     few = dataclasses.replace(study, base=dataclasses.replace(study.base, train_speakers=9))
     runs = {run.path: run for run in plan(few)}
     readers = [run for run in runs.values() if run.stages == ("face_classifier",)]
@@ -167,7 +167,7 @@ def test_a_run_has_the_settings_of_its_place(study):
 
 
 def test_all_recognisers_are_trained_alike_but_for_what_is_compared(study):
-    compared = {"schedule", "condition", "use_classifier", "strong", "control", "unlabelled_share"}
+    compared = {"schedule", "condition", "use_classifier", "strong", "ablation", "unlabelled_share"}
     used = {
         "draw_from",
         "requests",
@@ -181,7 +181,7 @@ def test_all_recognisers_are_trained_alike_but_for_what_is_compared(study):
     base = dataclasses.replace(study.base, flip_faces=True, freeze_encoder=True)
     for run in plan(dataclasses.replace(study, base=base)):
         if "unet" in run.path:
-            continue  # another generator has its own settings
+            continue  # another generator has other settings
         config = run.config
         different = {f.name for f in dataclasses.fields(config) if getattr(config, f.name) != getattr(base, f.name)}
         own = used if run.place and CASES[run.place.case].group == "uses" else set()
@@ -217,7 +217,7 @@ def test_the_papers_generator_is_compared_with_its_own_settings(study):
     "changes", [{"pretrained": "runs/other/pretrain"}, {"model": PRESETS["tiny"], "loss": LossConfig()}]
 )
 def test_a_generator_that_is_the_studys_own_or_not_pretrained_is_no_case(study, changes):
-    with pytest.raises(UserError, match="the case unet needs a study of another generator"):
+    with pytest.raises(UserError, match=r"case unet .*--generator"):
         dataclasses.replace(study, base=dataclasses.replace(study.base, **changes))
 
 
@@ -260,7 +260,7 @@ def test_an_oracle_without_left_out_speakers_is_refused(study):
         plan(dataclasses.replace(study, cases=("baseline", "oracle"), shares=()))
 
 
-def test_folds_and_seeds_with_speakers_of_their_own_are_parts_that_share_nothing_but_the_pretraining(study):
+def test_folds_and_seeds_with_their_own_speakers_are_parts_that_share_only_the_pretraining(study):
     runs = plan(study)
     part_of = {f"{run.path}/{stage}": run.part for run in runs for stage in run.stages}
     for run in runs:
@@ -276,20 +276,20 @@ def test_folds_and_seeds_with_speakers_of_their_own_are_parts_that_share_nothing
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"cases": ("baseline", "magic")}, "there is no case magic"),
-        ({"cases": ("spec_augment",)}, "the case baseline is missing"),
-        ({"cases": ("baseline",)}, "shares vary case progressive_supervised"),
-        ({"seeds": (1, 1)}, "seeds are 1, 1; give at least one, and each once"),
-        ({"datasets": ()}, "datasets are none; give at least one"),
+        ({"cases": ("baseline", "magic")}, "case magic;"),
+        ({"cases": ("spec_augment",)}, "case baseline is missing"),
+        ({"cases": ("baseline",)}, r"shares .*progressive_supervised"),
+        ({"seeds": (1, 1)}, "seeds are 1, 1;"),
+        ({"datasets": ()}, "datasets are none;"),
         (
             {"folds": {"crema_d_av": (0, 0), "ravdess_av": (1,)}},
-            "folds of crema_d_av are 0, 0; give",
+            "folds of crema_d_av are 0, 0;",
         ),
-        ({"shares": (0.25, 0.25)}, "shares are 0.25, 0.25; give"),
-        ({"shares": (0.5,)}, "shares are 0.5; they must lie between 0 and 1 and not be the usual one, 0.5"),
-        ({"low_data": (0,)}, "low_data is 0; a number of speakers is positive"),
+        ({"shares": (0.25, 0.25)}, "shares are 0.25, 0.25;"),
+        ({"shares": (0.5,)}, "shares are 0.5; .*generated_share, 0.5"),
+        ({"low_data": (0,)}, "low_data is 0;"),
     ],
 )
-def test_what_cannot_be_compared_is_refused(study, changes, message):
+def test_invalid_studies_are_refused(study, changes, message):
     with pytest.raises(UserError, match=message):
         dataclasses.replace(study, **changes)

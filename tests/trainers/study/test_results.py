@@ -1,4 +1,4 @@
-"""What a study says of a case, worked out by hand and by scipy."""
+"""The results of a case, worked out by hand and with scipy."""
 
 import dataclasses
 
@@ -73,7 +73,7 @@ def test_the_difference_is_over_speakers_whose_seeds_are_averaged(found):
     )
 
 
-def test_what_is_on_top_of_the_strong_recogniser_is_compared_with_it():
+def test_rows_based_on_the_strong_recogniser_are_compared_with_it():
     strong, gan = [7, 6, 8, 5, 7, 8], [8, 6, 9, 5, 8, 8]
     rows = {("baseline", "strong"): strong, ("moderate_supervised", "gan_strong"): gan}
     runs = [measured(case, 1, right, recogniser=name) for (case, name), right in rows.items()]
@@ -147,7 +147,7 @@ def test_sexes_speakers_and_confusions_are_summed_over_all_runs(found):
     assert baseline.confusion.tolist() == [[68, 52], [0, 0]]
 
 
-def test_a_corpus_that_tells_no_sexes_has_no_results_by_sex():
+def test_a_corpus_without_sexes_has_no_results_by_sex():
     assert summarise([measured("baseline", 1, [5, 6], sexes=("",))])[0].by_sex == {}
 
 
@@ -165,14 +165,14 @@ def test_quality_is_averaged_where_there_is_any():
     assert (gan.mean["fid"], gan.deviation["fid"]) == (3.0, pytest.approx(np.sqrt(2)))
 
 
-def test_what_a_missing_part_is_worth_is_the_whole_case_minus_the_one_without_it():
+def test_the_value_of_an_input_is_the_whole_case_minus_the_ablation():
     right = {
         ("baseline", 1): [5, 5, 6, 4, 5, 7], ("moderate_supervised", 1): [6, 6, 8, 4, 7, 8], ("no_face", 1): [5, 6, 8, 5, 7, 7],
     }  # fmt: skip
     found = {one.place.case: one for one in summarise([measured(case, seed, r) for (case, seed), r in right.items()])}
     per_speaker = (np.array(right["moderate_supervised", 1]) - np.array(right["no_face", 1])) / 10
-    worth = found["no_face"].whole_minus_this
-    assert (worth.difference, worth.p) == pytest.approx((per_speaker.mean(), stats.ttest_1samp(per_speaker, 0).pvalue))
+    value = found["no_face"].whole_minus_this
+    assert (value.difference, value.p) == pytest.approx((per_speaker.mean(), stats.ttest_1samp(per_speaker, 0).pvalue))
     assert found["moderate_supervised"].whole_minus_this is None
 
 

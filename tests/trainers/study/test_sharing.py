@@ -1,4 +1,4 @@
-"""Studies on file systems that have no symbolic links and no locks."""
+"""Studies on file systems without symbolic links and locks."""
 
 import errno
 import fcntl
@@ -19,7 +19,7 @@ from trainers.study.sharing import held, take
 
 @pytest.fixture
 def refuse(monkeypatch):
-    """Makes a call of the system fail as it does on a file system that does not know it."""
+    """Makes a system call fail as on a file system that does not support it."""
 
     def refuse(module, name, number=errno.EPERM):
         def fail(*_, **__):
@@ -90,12 +90,12 @@ def test_a_part_is_held_by_one_at_a_time(tmp_path, refuse, monkeypatch, capsys, 
         order.append("this")
     thread.join()
     assert order == ["this", "other"]
-    assert "waits for another process that works on crema_d_av/fold_0" in capsys.readouterr().out
+    assert "waiting for another process that runs crema_d_av/fold_0" in capsys.readouterr().out
     assert not list(tmp_path.rglob("*.taken*"))
 
 
-def test_what_holds_nobody_can_be_taken(tmp_path, refuse):
-    """A folder without a file: its owner was killed as he gave it up."""
+def test_a_lock_without_owner_is_free(tmp_path, refuse):
+    """A folder without a file: its owner was killed while it released the lock."""
     refuse(fcntl, "flock", errno.ENOLCK)
     (tmp_path / "locks" / "pretrained.taken").mkdir(parents=True)
     with held(tmp_path, ""):
@@ -115,7 +115,7 @@ def look_slowly(*what, look=os.kill):
     try:
         look(*what)
     finally:
-        time.sleep(random.uniform(0, 0.01))  # much can happen between looking whether a process lives and what follows
+        time.sleep(random.uniform(0, 0.01))  # widens the window between the check of the owner and the next step
 
 fcntl.flock, os.kill, sharing._SECONDS, folder = fail, look_slowly, 0.0005, Path(sys.argv[1])
 parts = [str(number) for number in range(50)]
@@ -134,7 +134,7 @@ def hold_all_and_end():
     with contextlib.ExitStack() as stack:
         for part in parts:
             stack.enter_context(sharing.held(folder, part))
-        os._exit(0)  # as one that is killed
+        os._exit(0)  # like a killed process
 
 def hold_each():
     for part in parts:
@@ -152,22 +152,22 @@ sys.exit(any([os.waitpid(child, 0)[1] for child in [start(hold_each) for _ in ra
 """
 
 
-def test_processes_that_take_over_from_a_killed_one_never_meet(tmp_path):
+def test_processes_that_take_over_the_locks_of_a_killed_one_never_hold_one_together(tmp_path):
     result = subprocess.run([sys.executable, "-c", RACE, tmp_path], capture_output=True, text=True, timeout=300)
     assert result.returncode == 0, result.stderr
-    assert len(result.stdout.splitlines()) >= 50  # that many were left by the killed one
+    assert len(result.stdout.splitlines()) >= 50  # the locks of the killed process
     assert [path.read_text() for path in tmp_path.glob("*.log")] == 50 * [4 * "x"]
     assert not list((tmp_path / "locks").glob("*.taken*"))
 
 
 @pytest.mark.parametrize("where", ["elsewhere.invalid", f"1_{socket.gethostname()}"])
-def test_one_on_another_host_or_in_another_container_is_waited_for_and_its_folder_named(
+def test_the_lock_of_another_host_or_container_is_waited_for_and_its_folder_named(
     tmp_path, refuse, monkeypatch, capsys, where
 ):
     refuse(fcntl, "flock", errno.ENOLCK)
     folder, looks = tmp_path / "locks" / "pretrained.taken", itertools.count(1)
     folder.mkdir(parents=True)
-    (folder / f"{2**22 + 1}_a_{where}").touch()  # a greater number than processes have
+    (folder / f"{2**22 + 1}_a_{where}").touch()  # larger than any process id
 
     def look(_):
         if next(looks) == 3:

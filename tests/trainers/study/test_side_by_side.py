@@ -1,4 +1,4 @@
-"""Studies side by side: read back from their folders, and what a part of the method adds, checked by scipy."""
+"""The comparison of studies: results read from their folders, and gains of parts of the method, checked with scipy."""
 
 import json
 
@@ -45,7 +45,7 @@ def test_results_are_read_back_as_they_were(result, folder):
         assert {**vars(one), "confusion": 0} == {**vars(other), "confusion": 0}
 
 
-def test_what_a_part_adds_is_the_mean_over_speakers_with_a_t_interval(result):
+def test_the_gain_of_a_part_is_the_mean_over_speakers_with_a_t_interval(result):
     found = [result("baseline"), *(of_speakers(result, case) for case in SPEAKERS)]
     ((part, gain),) = increments(found).items()
     tested = stats.ttest_rel(SPEAKERS["moderate_supervised"], SPEAKERS["no_face"])
@@ -57,11 +57,11 @@ def test_what_a_part_adds_is_the_mean_over_speakers_with_a_t_interval(result):
 
 def test_cases_tested_on_different_speakers_are_not_compared(result):
     other = result("no_face", 0.1, 0.2, speakers={"x": 0.5})
-    with pytest.raises(UserError, match=r"no face .* and moderate supervised were tested on different speakers"):
+    with pytest.raises(UserError, match=r"no face .* and moderate supervised .*test speakers"):
         increments([other, of_speakers(result, "moderate_supervised")])
 
 
-def test_the_table_has_every_case_of_every_study_and_the_picture_is_there(result, folder, tmp_path):
+def test_the_table_has_every_case_of_every_study_and_the_image_is_there(result, folder, tmp_path):
     one = folder("face_1", [result("baseline"), *(of_speakers(result, case) for case in SPEAKERS)])
     two = folder("face_0", [result("baseline"), result("moderate_semi_supervised", -0.04, 0.2)])
     text = write([one, two], tmp_path / "out")
@@ -126,7 +126,7 @@ def part(tmp_path):
     return make
 
 
-def test_studies_of_one_name_are_put_together(part, tmp_path):
+def test_studies_with_the_same_name_are_merged(part, tmp_path):
     text = write([part("here", 0), part("there", 1), part("elsewhere", 2)], tmp_path / "out")
     assert "| study | CREMA-D | 3 | bare | 40.0" in text
     bare, strong = results.read(tmp_path / "out" / "study")
@@ -136,5 +136,5 @@ def test_studies_of_one_name_are_put_together(part, tmp_path):
 
 
 def test_parts_that_overlap_are_refused(part, tmp_path):
-    with pytest.raises(UserError, match="both have the run crema_d_av/fold_1/seed_1/baseline"):
+    with pytest.raises(UserError, match="the run crema_d_av/fold_1/seed_1/baseline"):
         write([part("here", 1), part("there", 1)], tmp_path / "out")

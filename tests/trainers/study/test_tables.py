@@ -1,4 +1,4 @@
-"""The tables say what the results are, in text, Markdown and LaTeX."""
+"""The tables of a study in plain text, Markdown and LaTeX."""
 
 import dataclasses
 
@@ -21,7 +21,7 @@ def test_a_row_has_every_figure_with_its_spread(found):
     assert (baseline.paper, gan.paper, mixup.paper) == (("49.34",), ("53.71", "59.60", "2.31", "0.85"), ())
 
 
-def test_what_is_on_top_of_the_strong_recogniser_has_a_row_without_the_papers_figures(result):
+def test_rows_based_on_the_strong_recogniser_have_no_values_of_the_paper(result):
     strong, gan = tables.rows(
         [result("baseline", 0.1, 0.01, "strong"), result("progressive_supervised", 0.02, 0.3, "gan_strong")]
     )
@@ -93,10 +93,10 @@ def test_the_verdict_is_of_the_primary_comparisons(found, result):
     on_top = result("moderate_supervised", -0.2, 0.0001, "gan_strong")
     assert "oderate supervised + strong is worse than strong by 20.0 points" in report.verdict([found[0], on_top])
     none = report.verdict([found[0], result("progressive_supervised", 0.01, 0.9)])
-    assert "o difference is shown" in none
+    assert "significant" in none
     assert report.verdict([found[0], found[2]]) == report.verdict(found[:1])  # mixup is none of them
     few = result("progressive_supervised", 0.1, adjusted_p=None)
     agreeing = dataclasses.replace(few.comparison, low=None, high=None, p=None, no_interval="all 8 speakers agree")
     few = dataclasses.replace(few, comparison=agreeing)
     assert "all 8 speakers agree" in report.verdict([found[0], few])
-    assert "no interval can be given" in report.verdict([*found, few])
+    assert "no interval" in report.verdict([*found, few])

@@ -1,4 +1,4 @@
-"""Which sound of a file is heard, and how loud: tracks, layouts of channels, and WAV files of every make."""
+"""Decoding audio: selection of tracks, channel layouts and levels, and all kinds of WAV files."""
 
 import io
 import struct
@@ -12,7 +12,7 @@ from av.stream import Disposition
 from films import RATE, Track, film, numbered, tone
 
 from emogan.errors import MediaError
-from emogan.media import sounds
+from emogan.media import audio_streams
 
 LEVEL = 0.25
 COMMENTARY = tone(1.2, LEVEL, hertz=880)
@@ -21,7 +21,7 @@ FRONT_LEFT, FRONT_RIGHT, CENTRE, BASS = range(4)
 
 
 def heard(data: bytes, name: str = "a.mp4") -> np.ndarray:
-    return sounds.read_sound(Path(name), data, 16_000)[0]
+    return audio_streams.read_audio(Path(name), data, 16_000)[0]
 
 
 def reason_of(data: bytes) -> str:
@@ -32,7 +32,7 @@ def reason_of(data: bytes) -> str:
 
 
 def decibels(samples: np.ndarray) -> float:
-    """The level of a tone beside that of one of LEVEL; -100 where there is nearly nothing."""
+    """Level of a tone relative to one of LEVEL, dB; at least -100."""
     middle = samples[len(samples) // 4 : -len(samples) // 4]
     return 20 * np.log10(max(np.sqrt(2 * np.mean(np.square(middle, dtype=np.float64))) / LEVEL, 1e-5))
 
@@ -50,7 +50,7 @@ def two_tracks(first: Track, second: Track, container: str) -> bytes:
 
 @pytest.mark.parametrize("container", ["mp4", "matroska"])
 @pytest.mark.parametrize("mark", ["comment", "visual_impaired", "dub"])
-def test_commentary_is_not_the_sound(container, mark):
+def test_commentary_is_not_used(container, mark):
     aside = Track(samples=COMMENTARY, disposition=Disposition[mark])
     plain = Track(samples=VOICE, disposition=Disposition.default)
     data = two_tracks(aside, plain, container)
@@ -62,19 +62,21 @@ def test_commentary_is_not_the_sound(container, mark):
 
 
 @pytest.mark.parametrize("container", ["mp4", "matroska", "mpegts"])
-def test_a_silent_track_is_passed_over(container):
+def test_a_silent_track_is_skipped(container):
     mute = Track(samples=0 * VOICE)
     assert pitch(heard(two_tracks(mute, Track(samples=VOICE), container))) == 440
     assert pitch(heard(two_tracks(Track(samples=VOICE), Track(samples=COMMENTARY), container))) == 440
-    assert np.abs(heard(two_tracks(mute, mute, container))).max() < sounds.SILENCE
+    assert np.abs(heard(two_tracks(mute, mute, container))).max() < audio_streams.SILENCE
 
 
-def test_when_the_sound_begins():
+def test_the_time_of_the_first_sample():
     for container in ("mp4", "matroska", "mpegts"):
         begins = []
         for begin in (0.0, 0.6):
             track = Track(samples=VOICE, codec="libmp3lame", begin=begin)
-            begins.append(sounds.read_sound(Path("a"), film(numbered(30), track, container=container), 16_000)[1])
+            begins.append(
+                audio_streams.read_audio(Path("a"), film(numbered(30), track, container=container), 16_000)[1]
+            )
         assert begins[1] - begins[0] == pytest.approx(0.6, abs=0.06), container
 
 
@@ -107,13 +109,13 @@ def surround(layout: str, channels: tuple[int, ...], container: str, codec: str)
     ],
 )
 @pytest.mark.parametrize(("container", "codec"), [("mp4", "aac"), ("flac", "flac"), ("wav", "pcm_s16le")])
-def test_channels_are_mixed_as_their_layout_says(layout, channels, expected, container, codec):
+def test_channels_are_mixed_by_their_layout(layout, channels, expected, container, codec):
     level = decibels(heard(surround(layout, channels, container, codec)))
     assert level == pytest.approx(expected, abs=0.7 if codec == "aac" else 0.1)
 
 
 def wav_of(samples: np.ndarray, mask: int | None, tag: int = 1) -> bytes:
-    """A 16-bit WAV file of samples [channels, n]; a mask of its channels makes it extensible."""
+    """A 16-bit WAV file of samples [channels, n]; extensible if it has a channel mask."""
     channels, bits = len(samples), 16
     frame = channels * bits // 8
     form = struct.pack("<HHIIHH", tag if mask is None else 0xFFFE, channels, RATE, RATE * frame, frame, bits)
@@ -134,7 +136,7 @@ def test_wav_files_of_one_to_eight_channels(channels):
     samples = np.zeros((channels, len(VOICE)), np.float32)
     samples[:2] = VOICE
     spread = decibels(heard(wav_of(samples, None)))
-    # Without names, up to four channels are averaged: nobody says where they belong.
+    # Up to four unnamed channels are averaged, as their positions are unknown.
     assert spread == pytest.approx(20 * np.log10(min(2, channels) / channels) if channels < 5 else 3.01, abs=0.1)
     if channels >= 3:
         samples = np.zeros((channels, len(VOICE)), np.float32)
@@ -143,7 +145,7 @@ def test_wav_files_of_one_to_eight_channels(channels):
         assert decibels(heard(named)) == pytest.approx(0, abs=0.1)
 
 
-# WAV files of every make
+# WAV files
 
 
 @pytest.mark.parametrize("name", ["a.wav", "a.mov"])
@@ -159,7 +161,7 @@ def test_samples_of_a_wav_file(subtype, name):
 @pytest.mark.parametrize(
     ("container", "codec"), [("ipod", "aac"), ("mp3", "libmp3lame"), ("flac", "flac"), ("ogg", "libopus")]
 )
-def test_other_sound_under_the_name_of_a_wav(container, codec):
+def test_other_formats_named_wav(container, codec):
     data = film([], Track(samples=VOICE, codec=codec), container=container)
     assert decibels(heard(data, "a.wav")) == pytest.approx(0, abs=0.6)
 
@@ -170,7 +172,7 @@ PLACES = {"riff": 4, "data": 40}
 
 @pytest.mark.parametrize("size", [0, 0x7FFFFFFF, 0x7FFFF000, 0x80000000, 0xFFFFFFFF, 0xFFFFFFFF - 36])
 @pytest.mark.parametrize("subtype", ["PCM_16", "ULAW"])
-def test_sizes_that_nobody_has_put_right(size, subtype):
+def test_placeholder_sizes(size, subtype):
     buffer = io.BytesIO()
     soundfile.write(buffer, VOICE, RATE, format="WAV", subtype=subtype)
     data, expected = bytearray(buffer.getvalue()), heard(buffer.getvalue())
@@ -181,7 +183,7 @@ def test_sizes_that_nobody_has_put_right(size, subtype):
 
 @pytest.mark.parametrize("place", PLACES.values(), ids=PLACES)
 @pytest.mark.parametrize("more", [8, 36, 44])
-def test_sizes_that_count_the_head_too(place, more):
+def test_sizes_that_include_the_header(place, more):
     data = bytearray(WAV)
     data[place : place + 4] = struct.pack("<I", struct.unpack_from("<I", WAV, place)[0] + more)
     np.testing.assert_array_equal(heard(bytes(data)), heard(WAV))
@@ -189,7 +191,7 @@ def test_sizes_that_count_the_head_too(place, more):
 
 @pytest.mark.parametrize("subtype", ["PCM_16", "PCM_24"])
 @pytest.mark.parametrize("size", [0, 0xFFFFFFFF])
-def test_what_is_no_whole_frame_at_the_end_is_left_out(subtype, size):
+def test_an_incomplete_last_frame_is_dropped(subtype, size):
     buffer = io.BytesIO()
     soundfile.write(buffer, np.stack([VOICE, VOICE], axis=1), RATE, format="WAV", subtype=subtype)
     data, expected = bytearray(buffer.getvalue()), heard(buffer.getvalue())
@@ -198,14 +200,14 @@ def test_what_is_no_whole_frame_at_the_end_is_left_out(subtype, size):
     np.testing.assert_array_equal(heard(bytes(data) + b"\0"), expected)
 
 
-def test_a_large_head_does_not_make_a_cut_off_file_whole():
+def test_a_truncated_file_with_a_large_header_is_refused():
     whole = riff((b"fmt ", WAV[20:36]), (b"JUNK", bytes(40_000)), (b"data", WAV[44:]))
     np.testing.assert_array_equal(heard(whole), heard(WAV))
     assert reason_of(whole[: -len(WAV) // 4]) == "truncated"
 
 
 @pytest.mark.parametrize("subtype", ["PCM_16", "ULAW", "DOUBLE"])
-def test_a_wav_file_that_is_cut_off_stays_so(subtype):
+def test_a_truncated_wav_file_is_refused(subtype):
     buffer = io.BytesIO()
     soundfile.write(buffer, VOICE, RATE, format="WAV", subtype=subtype)
     for share in (0.001, 0.1, 0.5, 0.99):
