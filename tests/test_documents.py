@@ -1,4 +1,4 @@
-"""The commands, flags, files and make targets named in the documents exist; their results are those in docs/results."""
+"""The commands, flags, files and make targets named in the documents exist."""
 
 import dataclasses
 import re
@@ -9,15 +9,9 @@ from documents import CODE, COMMANDS, MAKEFILE, PAGES, ROOT, SETUP, TEXT
 
 import datasets
 from emogan.config import ADVERSARIAL_FORMS, PRESETS, LossConfig, TrainConfig
-from emogan.emotions import EMOTIONS
-from emogan.metrics.comparison import Comparison
-from trainers.reports.run_table import read_results
-from trainers.runs.folder import read_metrics
-from trainers.study import tables
-from trainers.study.cases import CASES
 
 TARGETS = sorted(set(re.findall(r"(?m)(?:^|`)make ([a-z0-9-]+)", TEXT)))
-PATHS = set(re.findall(r"(?<![\w/.])(?:datasets|docs|emogan|notebooks|results|tests|trainers)/[\w./]*\w", TEXT))
+PATHS = set(re.findall(r"(?<![\w/.])(?:datasets|docs|emogan|notebooks|tests|trainers)/[\w./]*\w", TEXT))
 
 
 def test_the_documents_show_the_commands():
@@ -45,106 +39,6 @@ def test_flags_exist(run_command, module, line):
 def test_configurations_exist(line):
     given = dict(word.removeprefix("--").split("=") for word in shlex.split(line))
     assert given["config"] in [config.name for config in datasets.BUILDERS[given["dataset"]].BUILDER_CONFIGS]
-
-
-def test_the_table_of_studies_has_the_values_of_their_metrics_and_is_in_the_documents():
-    folder = ROOT / "docs" / "results" / "planted"
-    text = (folder / "comparison.md").read_text()
-    assert text.strip() in PAGES["docs/results.md"]
-    rows = [line.strip("| ").split(" | ") for line in text.splitlines() if " (synthetic) | 9 | " in line]
-    measured = []
-    for study in dict.fromkeys(row[0] for row in rows):
-        for line in read_metrics(folder / study):
-            accuracy = f"{100 * line['mean']['accuracy']:.1f} ± {100 * line['deviation']['accuracy']:.1f}"
-            compared = line["comparison"] and Comparison(**line["comparison"])
-            measured.append([study, CASES[line["case"]].title, accuracy, tables.interval(compared)])
-    assert [[row[0], row[3], row[4], *row[7:8]] for row in rows] == [one if one[3] else one[:3] for one in measured]
-
-
-def test_the_values_of_table_1_are_those_of_its_metrics():
-    """For the first corpus, whose metrics are in docs/results."""
-    found = {line["case"]: line for line in read_metrics(ROOT / "docs" / "results" / "table1") if not line["share"]}
-    later = {name for name, case in CASES.items() if case.group in ("ceiling", "generators", "uses", "unlabelled")}
-    assert set(found) == {*CASES, "gan_spec_augment"} - later  # the cases of that version
-
-    def cells(case: str) -> list[str]:
-        compared = found[case]["comparison"]
-        accuracy = f"{100 * found[case]['mean']['accuracy']:.1f}"
-        return [accuracy, tables.interval(compared and Comparison(**compared))]
-
-    table = re.search(r"\| case \| CREMA-D-like .+\n(?:.+\n)+", PAGES["docs/results.md"])[0]
-    by_title = {case.title: name for name, case in CASES.items()}
-    without_q = [cells(name) for name, case in CASES.items() if case.group == "without_q"]
-    for row in table.splitlines()[2:]:
-        title, *shown = [cell.strip() for cell in row.strip("|").split("|")][:3]
-        if title in by_title:
-            assert shown == cells(by_title[title])
-        else:
-            columns = [
-                sorted((cell.split(" ")[0] for cell in column), key=float) for column in zip(*without_q, strict=True)
-            ]
-            assert shown == [f"{column[0]} to {column[-1]}" for column in columns]
-
-
-def demo_table() -> str:
-    """The table of the section on the demo, from its metrics in docs/results."""
-    found = {result.name: result for result in read_results(read_metrics(ROOT / "docs" / "results" / "demo"))}
-
-    def shown(*names: str) -> str:
-        return ", ".join(found[name].shown for name in names)
-
-    def difference(name: str) -> str:
-        return f"difference {found[name].shown} (95%: {found[name].interval})"
-
-    manifold = ("precision", "recall", "density", "coverage")
-    rows = [
-        ("measured on unseen speakers", "value", "beside it"),
-        ("---", "---", "---"),
-        ("accuracy, bare", shown("bare_accuracy"), f"chance {1 / len(EMOTIONS):.1%}"),
-        ("with generated", shown("gan_accuracy"), difference("accuracy_gan_minus_bare")),
-        ("accuracy, strong", shown("strong_accuracy"), difference("accuracy_strong_minus_bare")),
-        ("with generated", shown("gan_strong_accuracy"), difference("accuracy_gan_strong_minus_strong")),
-        (
-            "strong, on generated alone",
-            shown("generated_accuracy"),
-            f"{shown('generated_accuracy_of_strong')} of strong on real",
-        ),
-        (
-            "requested emotion recognised in generated spectrograms",
-            shown("requested_accuracy"),
-            f"requests shuffled {shown('requested_accuracy_shuffled')}",
-        ),
-        ("certainty of that recognition", shown("certainty"), f"on real ones {shown('certainty_real')}"),
-        (
-            "spread of draws, as a share of real clips",
-            shown("spread"),
-            f"as a share of those of one speaker {shown('spread_within_speaker')}",
-        ),
-        (
-            "precision, recall, density, coverage",
-            shown(*manifold),
-            f"real against real {shown(*(f'{name}_real_vs_real' for name in manifold))}",
-        ),
-        *(
-            (
-                f"{what} of generated: explained by the face",
-                shown(f"{name}_explained"),
-                f"of real: by the speaker {shown(f'{name}_explained_real')}",
-            )
-            for what, name in (("level", "level"), ("row profile", "profile"))
-        ),
-        ("FID on the strong recogniser's features", shown("fid"), f"real against real {shown('fid_real_vs_real')}"),
-        (
-            "SSIM to the paired real spectrogram",
-            shown("ssim"),
-            f"other clips' {shown('ssim_shuffled')}; the emotion's mean {shown('ssim_class_mean')}",
-        ),
-    ]
-    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
-
-
-def test_the_demos_values_are_those_of_its_metrics():
-    assert demo_table() in PAGES["docs/results.md"]
 
 
 @pytest.fixture(scope="module")
