@@ -9,7 +9,7 @@ import tensorflow as tf
 from documents import CODE, PAGES, ROOT
 
 import datasets
-from datasets import files, media, workers
+from datasets import distributed, files, media, workers
 from datasets.builder import MAX_REJECTS
 from datasets.corpus import CACHE_BYTES
 from datasets.streams import SHUFFLE_EXAMPLES
@@ -40,6 +40,7 @@ def limits_table() -> str:
         "size of a video frame": f"at most {media.MAX_FRAME_PIXELS // 10**6} million pixels",
         "duration of a clip's audio": f"at most {audio_streams.MAX_AUDIO_SECONDS / 60:.0f} minutes",
         "processing time of a clip": f"at most {workers.MAX_ITEM_SECONDS / 60:.0f} minutes",
+        "time without a finished clip in a build with Apache Beam": f"at most {distributed.SILENCE_SECONDS / 60:.0f} minutes",
         "rejected clips of a dataset (`--max_rejects`)": f"at most {MAX_REJECTS:.0%}",
         "width of a face in its frame (`--min_face_width`)": f"at least {face.min_width:g} pixels",
         "frames searched for a face": f"the middle one, {face.search_frames} before and {face.search_frames} after it",
