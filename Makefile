@@ -1,8 +1,8 @@
-# make demo | table1 | evidence | test | test-all | check | format | docs | lock | clean. Each sets up what it needs in .venv, once.
+# make demo | table1 | evidence | test | test-all | test-gpu | check | format | docs | lock | clean. Each sets up what it needs in .venv, once.
 BIN := .venv/bin
 INSTALLED := .venv/installed
 
-.PHONY: demo table1 evidence test test-all check format docs lock clean
+.PHONY: demo table1 evidence test test-all test-gpu check format docs lock clean
 .DEFAULT_GOAL := demo
 
 # Any Python will do, or uv alone, to begin with: install.py has Python 3.11 found, or downloaded.
@@ -60,6 +60,10 @@ test: check
 
 test-all: check
 	$(PYTEST) --durations=12 --cov --cov-report=term
+
+# For a machine with GPUs; the report is in build/gpu_report.md.
+test-gpu: $(INSTALLED)
+	$(BIN)/python tests/gpu_check.py
 
 check: $(INSTALLED)
 	$(BIN)/ruff check

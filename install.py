@@ -53,7 +53,7 @@ SYNONYMS = {
     "UV_INDEX_URL": "UV_DEFAULT_INDEX",
     "UV_EXTRA_INDEX_URL": "UV_INDEX",
     "UV_REQUEST_TIMEOUT": "UV_HTTP_TIMEOUT",
-    # The next ones are made of the keys of uv.toml.
+    # From keys of uv.toml:
     "UV_ALLOW_INSECURE_HOST": "UV_INSECURE_HOST",
     "UV_HTTP_PROXY": "HTTP_PROXY",
     "UV_HTTPS_PROXY": "HTTPS_PROXY",
@@ -63,7 +63,7 @@ NEEDED = "emogan needs Python 3.11 (TensorFlow 2.15 runs on no newer one)"
 
 
 def run(command: list[str], env: dict[str, str]) -> subprocess.CompletedProcess:
-    """Runs a command and keeps its output; one that cannot be started has the status 127."""
+    """Runs a command and captures its output; the status is 127 if it cannot be started."""
     try:
         return subprocess.run(command, env=env, stdin=subprocess.DEVNULL, capture_output=True, text=True)
     except OSError as error:
@@ -76,7 +76,7 @@ def is_on(value: str) -> bool:
 
 
 def is_writable(folder: str) -> bool:
-    """Whether a folder takes files; it is made if it is missing."""
+    """Whether files can be written to a folder, which is created if it is missing."""
     try:
         os.makedirs(folder, exist_ok=True)  # noqa: PTH103
         with tempfile.TemporaryFile(dir=folder):
@@ -176,7 +176,7 @@ def get_uv(pip: list[str], env: dict[str, str], folder: Path) -> tuple[str, str]
 
 
 def last_line(failed: subprocess.CompletedProcess) -> str:
-    """What a command said last of why it failed."""
+    """The last line of a failed command's errors, or its status."""
     return (failed.stderr.strip() or f"status {failed.returncode}").splitlines()[-1].strip()
 
 
@@ -188,8 +188,8 @@ def main() -> int:
     clean.update({"UV_NO_CONFIG": "1"} if tomllib else {})
 
     venvs = [[sys.executable, "-m", "venv", "--clear", str(VENV)]]
-    made = not make_venv(venvs, clean)
-    pip = [VENV_PYTHON if made else sys.executable, "-m", "pip"]
+    has_venv = not make_venv(venvs, clean)
+    pip = [VENV_PYTHON if has_venv else sys.executable, "-m", "pip"]
     of_pip, of_uv = settings_of_pip(pip), settings_of_uv()
     pips = both(of_pip, for_pip(of_uv), set(PLACES))
     pip_env = {**clean, **{f"PIP_{name.upper().replace('-', '_')}": value for name, value in pips.items()}}
@@ -197,7 +197,7 @@ def main() -> int:
     no_index = ["--no-index"] if is_on(uv_env.pop("UV_NO_INDEX", "")) else []
 
     Path("build").mkdir(exist_ok=True)
-    with tempfile.TemporaryDirectory(dir="build", prefix="install_") as folder:  # beside .venv, for hard links
+    with tempfile.TemporaryDirectory(dir="build", prefix="install_") as folder:  # on the disk of .venv, for hard links
         uv, problem = get_uv(pip, pip_env, Path(folder).resolve())
         if is_on(uv_env.pop("UV_NO_CACHE", "")) or not is_writable(run([uv, "cache", "dir"], uv_env).stdout.strip()):
             uv_env["UV_CACHE_DIR"] = str(Path(folder, "cache").resolve())
@@ -205,7 +205,7 @@ def main() -> int:
             return start_again(uv, problem, uv_env)
         python = ["--python", sys.executable]
         venvs.append([uv, "venv", "--clear", "--seed", "--no-project", *python, *no_index, str(VENV)])
-        if not made and (reason := problem or make_venv(venvs, uv_env)):
+        if not has_venv and (reason := problem or make_venv(venvs, uv_env)):
             sys.exit(f".venv cannot be made ({reason}); install Python's module ensurepip (on Debian: python3.11-venv)")
         if uv:
             print("uv installs requirements.lock into .venv", flush=True)
@@ -219,12 +219,12 @@ def main() -> int:
 
 
 def make_venv(commands: list[list[str]], env: dict[str, str]) -> str:
-    """Makes .venv anew by the first command that can, or says why none can: Debian's Python may lack what puts pip into it."""
+    """Creates .venv with the first command that works; returns the last error if none does (Debian's Python may lack pip)."""
     for command in commands:
-        made = run(command, env)
-        if made.returncode == 0:
+        result = run(command, env)
+        if result.returncode == 0:
             return ""
-    return last_line(made)
+    return last_line(result)
 
 
 def start_again(uv: str, problem: str, env: dict[str, str]) -> int:

@@ -11,7 +11,7 @@ import tensorflow as tf
 from emogan.config import AugmentConfig, SpectrogramConfig
 
 SILENCE = -1.0
-"""Value of `emogan.audio.spectrogram` where there is no sound."""
+"""Value of `emogan.audio.spectrogram` in silence."""
 
 _SNR_RANGE_DB = 30.0
 """Range of the signal-to-noise ratios."""

@@ -26,8 +26,8 @@ from emogan.emotions import EMOTIONS
 from emogan.errors import UserError
 
 if TYPE_CHECKING:
+    from datasets.distributed import Build
     from datasets.pairs import Outcome
-    from datasets.store import ClipStore
 
 MAX_REJECTS = 0.05
 """Default share of rejected clips above which a build fails."""
@@ -215,8 +215,6 @@ class PairsBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):  # 
         )
 
     def _split_generators(self, dl_manager: tfds.download.DownloadManager) -> dict[str, Any]:
-        from datasets.store import ClipStore
-
         corpus_dir = self.find_corpus(Path(dl_manager.manual_dir).absolute())
         listing = self.list_clips(corpus_dir)
         for warning in listing.warnings.values():
@@ -233,50 +231,36 @@ class PairsBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):  # 
             # `names` can be set only once, but the classes of a rebuilt dataset may change.
             self.info.features["label"].__init__(names=listing.class_names)
         self._synthetic = is_synthetic(corpus_dir)
-        store = ClipStore.of(self.store_dir, self.media)
         # All clips are decoded before examples are written, because TFDS must know which splits are not empty.
         clips = [(name, clip) for name, clips in listing.splits.items() for clip in clips]
         usable: dict[str, list[tuple[Clip, str]]] = collections.defaultdict(list)
-        with contextlib.closing(self._outcomes([clip for _, clip in clips], store)) as outcomes:
+        with contextlib.closing(self._outcomes([clip for _, clip in clips])) as outcomes:
             for (name, clip), outcome in zip(clips, outcomes, strict=True):
                 if self._tally.accepts(clip, outcome.key, outcome.rejection):
                     usable[name].append((clip, outcome.key))
         bar = self._shown.enter_context(self._bar(sum(map(len, usable.values())), "writing examples"))
-        noted = None
-        if self._beam_options is not None:
-            from datasets import distributed
+        if self._beam:
+            return self._beam.examples(usable, self.media, bar, Path(self.data_path))
+        return {name: self._generate_examples(keyed, bar) for name, keyed in usable.items()}
 
-            noted = self._shown.enter_context(distributed.shown(bar, store))
-        return {name: self._generate_examples(keyed, store, bar, noted) for name, keyed in usable.items()}
-
-    def _outcomes(self, clips: list[Clip], store: "ClipStore") -> "Generator[Outcome]":
+    def _outcomes(self, clips: list[Clip]) -> "Generator[Outcome]":
         from datasets import pairs
 
-        store.sweep()
+        self._store.sweep()
         with self._bar(len(clips), "decoding clips") as bar:
-            if self._beam_options is not None:
-                from datasets import distributed
-
-                yield from distributed.prepare_clips(clips, store, self._beam_options, bar)
+            if self._beam:
+                yield from self._beam.prepare_clips(clips, bar)
                 return
-            for outcome in self._pool.map(functools.partial(pairs.prepare_clip, store=store), clips, pairs.give_up):
+            prepare = functools.partial(pairs.prepare_clip, store=self._store)
+            for outcome in self._pool.map(prepare, clips, pairs.give_up):
                 bar.update()
                 yield outcome
 
-    def _generate_examples(
-        self, keyed: list[tuple[Clip, str]], store: "ClipStore", bar: tqdm, noted: Path | None
-    ) -> Any:
-        if noted:
-            from datasets import distributed
-
-            return distributed.Examples(keyed, store, self.media, noted)
+    def _generate_examples(self, keyed: list[tuple[Clip, str]], bar: tqdm) -> Iterator[tuple[str, Example]]:
         from datasets import pairs
 
-        make = functools.partial(pairs.make_example, store=store, config=self.media)
-        return self._written(self._pool.map(make, keyed), bar)
-
-    def _written(self, examples: Iterator[Example], bar: tqdm) -> Iterator[tuple[str, Example]]:
-        for example in examples:
+        make = functools.partial(pairs.make_example, store=self._store, config=self.media)
+        for example in self._pool.map(make, keyed):
             bar.update()
             yield example["clip_id"], example
 
@@ -285,11 +269,20 @@ class PairsBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):  # 
 
     def _download_and_prepare(self, dl_manager: Any, download_config: Any) -> None:
         # Imported here because only a build needs TensorFlow, its decoders and MTCNN, not `import datasets`.
+        from datasets.store import ClipStore
         from datasets.workers import Workers
 
-        self._beam_options = download_config.beam_options
+        build = functools.partial(super()._download_and_prepare, dl_manager, download_config)
+        self._store = ClipStore.of(self.store_dir, self.media)
+        self._beam: Build | None = None
         with Workers(self._workers) as self._pool, contextlib.ExitStack() as self._shown:
-            super()._download_and_prepare(dl_manager, download_config)
+            if download_config.beam_options is None:
+                build()
+            else:
+                from datasets import distributed
+
+                self._beam = distributed.Build(download_config.beam_options, self._store)
+                self._beam.run(build)
         # Still within TFDS's temporary folder, so that an error leaves no dataset behind.
         counts = self._tally.finish(
             examples=sum(split.num_examples for split in self.info.splits.values()),

@@ -298,7 +298,7 @@ def _invert_mel(bands: tf.Tensor, config: SpectrogramConfig) -> tf.Tensor:
     """Returns non-negative powers of bins, [..., bins], whose mel bands are `bands`, [..., bands].
 
     Uses multiplicative updates for the Kullback-Leibler divergence (Lee and Seung 2001, Eq. 5). Unlike a pseudo-inverse
-    clipped at zero, they preserve faint bands beside loud ones: the error on speech is 0.1-0.2 dB instead of 0.2-0.7 dB.
+    clipped at zero, they preserve faint bands next to loud ones: the error on speech is 0.1-0.2 dB instead of 0.2-0.7 dB.
     """
     filters = _mel_filters(config)
     share = np.divide(filters, filters.sum(0), out=np.zeros_like(filters), where=filters.sum(0) > 0)

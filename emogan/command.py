@@ -227,7 +227,7 @@ def postponed_stop() -> Iterator[StopRequest]:
 
 
 def is_full_disk(error: BaseException | None) -> bool:
-    """Tells whether a full disk or quota caused an error, by the text: all that TensorFlow, TFDS and Beam keep of it."""
+    """Whether a full disk or quota caused an error, by its text, because TensorFlow, TFDS and Beam preserve nothing else."""
     messages = [os.strerror(code) for code in (errno.ENOSPC, errno.EDQUOT)]
     while error is not None:
         if any(message in str(error) for message in messages):

@@ -49,7 +49,7 @@ class Generated:
     @functools.cached_property
     def waveform(self) -> np.ndarray:
         """The audio, float32 [n] in [-1, 1]. Raises UserError if it was not requested."""
-        check(bool(self.wav_bytes), "no audio: it was generated with sound=False")
+        check(bool(self.wav_bytes), "no audio: generate it with with_audio=True")
         return audio.read_wav(self.wav_bytes, self.sample_rate)
 
     def figure(self) -> Figure:
@@ -112,7 +112,7 @@ class Generator:
         *,
         draws: int = 1,
         seed: int = 1,
-        sound: bool = True,
+        with_audio: bool = True,
     ) -> list[Generated]:
         """Detects and aligns the largest face of each photograph, and generates spectrograms from it.
 
@@ -121,7 +121,7 @@ class Generator:
             emotions: one or several of `class_names`, each once, or `all`.
             draws: number of samples per face and emotion, each from other noise; at least 1.
             seed: seed of the first sample's noise; later samples use the next numbers.
-            sound: whether to generate audio too, which takes most of the time.
+            with_audio: whether to generate audio too, which takes most of the time.
 
         Returns:
             The samples, ordered by photograph, then draw, then emotion. Several photographs show a progress bar.
@@ -136,11 +136,13 @@ class Generator:
         faces = self._faces([photographs] if isinstance(photographs, Photo) else list(photographs))
         progress = tqdm(faces.items(), desc="generating", unit="photo", disable=len(faces) < 2)
         rows = list(itertools.product(range(seed, seed + draws), requested))
-        return [sample for name, face in progress for sample in self._samples(name, face, rows, sound)]
+        return [sample for name, face in progress for sample in self._samples(name, face, rows, with_audio)]
 
-    def of_face(self, face: np.ndarray, emotions: Sequence[str], seed: int, *, sound: bool = True) -> list[Generated]:
+    def of_face(
+        self, face: np.ndarray, emotions: Sequence[str], seed: int, *, with_audio: bool = True
+    ) -> list[Generated]:
         """Generates one sample per emotion from an aligned face, uint8 [S, S, 3]. Raises UserError if the model rejects it."""
-        return self._samples("face", face, [(seed, emotion) for emotion in emotions], sound)
+        return self._samples("face", face, [(seed, emotion) for emotion in emotions], with_audio)
 
     def _faces(self, photographs: Sequence[Photo]) -> dict[str, np.ndarray]:
         """Returns the aligned faces by name; duplicate photographs give one face."""
@@ -157,7 +159,9 @@ class Generator:
             raise UserError(first_ones(errors, "; "))
         return faces
 
-    def _samples(self, name: str, face: np.ndarray, rows: Sequence[tuple[int, str]], sound: bool) -> list[Generated]:
+    def _samples(
+        self, name: str, face: np.ndarray, rows: Sequence[tuple[int, str]], with_audio: bool
+    ) -> list[Generated]:
         samples = []
         for start in range(0, len(rows), REQUEST_ROWS):
             part = rows[start : start + REQUEST_ROWS]
@@ -169,7 +173,7 @@ class Generator:
             outputs = self._connection.predict("serving_default", request)
             for error in filter(None, outputs["error"]):
                 raise UserError(f"the model rejected the request: {error.decode()}")
-            wavs = self._connection.predict("audio", request)["wav_bytes"] if sound else [b""] * len(part)
+            wavs = self._connection.predict("audio", request)["wav_bytes"] if with_audio else [b""] * len(part)
             for (seed, emotion), spectrogram, wav_bytes in zip(part, outputs["spectrogram"], wavs, strict=True):
                 samples.append(
                     Generated(

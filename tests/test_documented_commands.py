@@ -26,7 +26,7 @@ BLOCKS = [
 LINES = [
     line for block in BLOCKS for line in block.replace("\\\n", " ").splitlines() if line and not line.startswith("#")
 ]
-EVIDENCE = ROOT / "docs" / "results" / "evidence" / "parts" / "first" / "synthetic"
+EVIDENCE = ROOT / "docs" / "results" / "evidence" / "synthetic"
 PYTHON = ".venv/bin/python -m "
 OURS = [line.removeprefix(PYTHON) for line in LINES if line.startswith(PYTHON)]
 OTHERS = (

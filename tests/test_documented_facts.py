@@ -9,7 +9,7 @@ import tensorflow as tf
 from documents import CODE, PAGES, ROOT
 
 import datasets
-from datasets import files, media, workers
+from datasets import distributed, files, media, workers
 from datasets.builder import MAX_REJECTS
 from datasets.corpus import CACHE_BYTES
 from datasets.streams import SHUFFLE_EXAMPLES
@@ -32,7 +32,7 @@ SETTINGS = signatures.ServedSettings(
 
 def limits_table() -> str:
     """The table of docs/limits.md."""
-    sound, face, loss = SPECTROGRAMS[64], MediaConfig.of_size(64).face, LossConfig()
+    spectrogram, face, loss = SPECTROGRAMS[64], MediaConfig.of_size(64).face, LossConfig()
     bands = [str(one.mel_bands) for one in SPECTROGRAMS.values() if one.mel_bands]
     (linear,) = (size for size, one in SPECTROGRAMS.items() if not one.mel_bands)
     rows = {
@@ -40,11 +40,12 @@ def limits_table() -> str:
         "size of a video frame": f"at most {media.MAX_FRAME_PIXELS // 10**6} million pixels",
         "duration of a clip's audio": f"at most {audio_streams.MAX_AUDIO_SECONDS / 60:.0f} minutes",
         "processing time of a clip": f"at most {workers.MAX_ITEM_SECONDS / 60:.0f} minutes",
+        "time without a finished clip in a build with Apache Beam": f"at most {distributed.SILENCE_SECONDS / 60:.0f} minutes",
         "rejected clips of a dataset (`--max_rejects`)": f"at most {MAX_REJECTS:.0%}",
         "width of a face in its frame (`--min_face_width`)": f"at least {face.min_width:g} pixels",
         "frames searched for a face": f"the middle one, {face.search_frames} before and {face.search_frames} after it",
-        "spectrogram": f"{sound.clip_samples / sound.sample_rate:g} s at {sound.sample_rate:,} Hz, "
-        f"{sound.floor_db:g} to {sound.ceiling_db:g} dB against a full-scale sine",
+        "spectrogram": f"{spectrogram.clip_samples / spectrogram.sample_rate:g} s at {spectrogram.sample_rate:,} Hz, "
+        f"{spectrogram.floor_db:g} to {spectrogram.ceiling_db:g} dB against a full-scale sine",
         "frequency rows of a spectrogram": f"{' or '.join(bands)} mel bands, or {linear} linear bins",
         "dataset decoded into memory": f"up to {CACHE_BYTES >> 30} GiB",
         "shuffle buffer of larger datasets": f"{SHUFFLE_EXAMPLES:,} examples",

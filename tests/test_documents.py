@@ -11,7 +11,7 @@ import datasets
 from emogan.config import ADVERSARIAL_FORMS, PRESETS, LossConfig, TrainConfig
 
 TARGETS = sorted(set(re.findall(r"(?m)(?:^|`)make ([a-z0-9-]+)", TEXT)))
-PATHS = set(re.findall(r"(?<![\w/.])(?:datasets|docs|emogan|notebooks|results|tests|trainers)/[\w./]*\w", TEXT))
+PATHS = set(re.findall(r"(?<![\w/.])(?:datasets|docs|emogan|notebooks|tests|trainers)/[\w./]*\w", TEXT))
 
 
 def test_the_documents_show_the_commands():

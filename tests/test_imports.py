@@ -1,6 +1,7 @@
-"""Imports flow emogan <- datasets <- trainers, never back."""
+"""Imports flow emogan <- datasets <- trainers, never back, and never in a circle."""
 
 import ast
+import graphlib
 import re
 from pathlib import Path
 
@@ -43,6 +44,23 @@ def test_packages_of_trainers_import_none_after_them(package):
     assert files
     for file in files:
         assert not re.findall(rf"(?m)^\s*(?:from|import) trainers\.(?:{above})\b", file.read_text()), file
+
+
+def test_no_module_imports_itself_through_others():
+    """Imports within functions and for type checking count too: they would only hide a circle."""
+    files = {}
+    for package in FORBIDDEN:
+        for file in (ROOT / package).rglob("*.py"):
+            files[".".join(file.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")] = file
+    imports: dict[str, set[str]] = {name: set() for name in files}
+    for name, file in files.items():
+        for node in ast.walk(ast.parse(file.read_text())):
+            if isinstance(node, ast.Import):
+                imports[name] |= {alias.name for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.module:
+                whole = {f"{node.module}.{alias.name}" for alias in node.names}
+                imports[name] |= whole & files.keys() or {node.module}
+    graphlib.TopologicalSorter(imports).prepare()  # raises CycleError
 
 
 def test_the_library_defines_flags_only_in_its_commands():

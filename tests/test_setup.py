@@ -42,7 +42,7 @@ def programs(tmp_path):
 
 
 @pytest.mark.parametrize("given", ["nothing", "uv", "PYTHON=python9.9"])
-def test_without_python_311_make_says_one_sentence(tmp_path, programs, given):
+def test_without_python_311_make_prints_one_sentence(tmp_path, programs, given):
     for name in ("Makefile", "requirements.lock", "setup.py", "install.py"):
         shutil.copy(ROOT / name, tmp_path)
     if given == "uv":

@@ -9,7 +9,7 @@ from emogan.errors import check
 from trainers.reports.run_table import Result, read_results
 from trainers.runs.config import RunConfig
 from trainers.runs.folder import read_metrics
-from trainers.runs.job import open_job
+from trainers.runs.opening import open_job
 from trainers.stages.pipeline import run_all
 from trainers.study import results as study_results
 from trainers.study.cases import CASES

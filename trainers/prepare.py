@@ -55,7 +55,8 @@ _STORE_DIR = DEFINE_path(
 _BEAM = flags.DEFINE_string(
     "beam_pipeline_options",
     None,
-    "Build with Apache Beam, for clusters: its pipeline options, such as runner=DirectRunner,direct_num_workers=2.",
+    "Build with Apache Beam, for clusters: its pipeline options, such as runner=DirectRunner,direct_num_workers=2 "
+    "(docs/clusters.md).",
 )
 _STRICT = flags.DEFINE_bool("strict", False, "Fail on any anomaly that TensorFlow Data Validation finds.")
 _OVERWRITE = flags.DEFINE_bool("overwrite", False, "Rebuild an existing dataset.")

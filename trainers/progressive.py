@@ -38,8 +38,8 @@ def main(_: list[str]) -> None:
     from trainers.reports.run_table import read_results, results_table
     from trainers.runs.devices import is_chief
     from trainers.runs.folder import read_metrics, run_name
-    from trainers.runs.job import open_job
     from trainers.runs.needs import not_built
+    from trainers.runs.opening import open_job
     from trainers.runs.phases import describe, describe_without_data, planned_classes
     from trainers.stages.pipeline import run_all
 

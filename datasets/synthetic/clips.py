@@ -56,7 +56,7 @@ class ClipMaker:
         container_format = take.image.rpartition(".")[2]
         if container_format == "jpg":
             return self._stills(take, frames, utterance)
-        silent = container_format == "mp4" and take.sound is not None
+        silent = container_format == "mp4" and take.audio is not None
         samples = None if silent else utterance.samples
         settings = self._config
         files = {
@@ -64,9 +64,9 @@ class ClipMaker:
                 container_format, frames, settings.frame_size, settings.format.frame_rate, samples
             )
         }
-        if take.sound is not None:
-            encode = encoders.wav if take.sound.endswith(".wav") else encoders.m4a
-            files[take.sound] = encode(utterance.samples)
+        if take.audio is not None:
+            encode = encoders.wav if take.audio.endswith(".wav") else encoders.m4a
+            files[take.audio] = encode(utterance.samples)
         return files
 
     def _stills(self, take: Take, frames: Iterator[np.ndarray], utterance: Utterance) -> dict[str, bytes]:
@@ -79,11 +79,11 @@ class ClipMaker:
             numbers.append(number)
             if len(numbers) % rate == 1:
                 files[f"{folder}/{number:07d}.jpg"] = encoders.jpeg(image)
-        sound = str(take.sound)
+        audio = str(take.audio)
         if take.frame_list is not None:
-            speaker_id, video = sound.split("/")[1:3]
+            speaker_id, video = audio.split("/")[1:3]
             files[take.frame_list] = _frame_list(speaker_id, video, numbers, self._config.frame_size)
-        return {**files, sound: encoders.wav(utterance.samples)}
+        return {**files, audio: encoders.wav(utterance.samples)}
 
     def speak(self, take: Take, number: int) -> Utterance:
         """Returns the audio of a take and the movement of the mouth."""

@@ -40,7 +40,7 @@ class Take:
     Attributes:
         image: path of the video file below the corpus's root; its suffix determines the codecs. A .jpg is the first of several
             still images, one per second, named by their frame numbers.
-        sound: path of the separate audio file, or None if the audio is in the video only.
+        audio: path of the separate audio file, or None if the audio is in the video only.
         emotion: the acted emotion.
         intensity: intensity of the emotion, 0 to 1.
         phones: the spoken text, as symbols of `datasets.synthetic.phones`.
@@ -49,7 +49,7 @@ class Take:
     """
 
     image: str
-    sound: str | None
+    audio: str | None
     emotion: str
     intensity: float
     phones: str
@@ -116,7 +116,7 @@ def _crema_d(speaker_id: str, index: int, rng: np.random.Generator) -> Iterator[
         name = f"{speaker_id}_{sentence}_{CREMA_D_CODES[emotion]}_{level}"
         return Take(
             image=f"VideoFlash/{name}.flv",
-            sound=f"AudioWAV/{name}.wav",
+            audio=f"AudioWAV/{name}.wav",
             emotion=emotion,
             intensity=_CREMA_D_LEVELS[level] if level != "XX" else float(rng.uniform(0.6, 1.0)),
             phones=CREMA_D_SENTENCES[sentence],
@@ -144,7 +144,7 @@ def _ravdess(speaker_id: str, index: int, rng: np.random.Generator) -> Iterator[
         name = f"01-01-{RAVDESS_CODES[emotion]}-{intensity}-{statement}-{repetition}-{speaker_id}"
         return Take(
             image=f"Actor_{speaker_id}/{name}.mp4",
-            sound=None,
+            audio=None,
             emotion=emotion,
             intensity=_RAVDESS_INTENSITIES[intensity] * float(rng.uniform(0.8, 1.0)),
             phones=RAVDESS_STATEMENTS[statement],
@@ -178,11 +178,11 @@ def _voxceleb_files(config: CorpusConfig, index: int, video: str, utterance: int
     if config.corpus == "voxceleb2":
         return {
             "image": f"{part}/mp4/{video}/{utterance:05d}.mp4",
-            "sound": f"{part}/aac/{video}/{utterance:05d}.m4a",
+            "audio": f"{part}/aac/{video}/{utterance:05d}.m4a",
         }
     first_frame = _VOXCELEB1_FRAMES_APART * utterance
     return {
         "image": f"unzippedFaces/{vggface_name(index)}/1.6/{video.partition('/')[2]}/{first_frame:07d}.jpg",
-        "sound": f"wav/{video}/{utterance:05d}.wav",
+        "audio": f"wav/{video}/{utterance:05d}.wav",
         "frame_list": f"vox1_{part}_txt/{video}/{utterance:05d}.txt" if config.frame_lists else None,
     }

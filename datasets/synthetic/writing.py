@@ -134,7 +134,7 @@ def _make_speaker_files(root: Path, config: CorpusConfig, index: int) -> int:
             _make_archive(root, config, index, maker)
             return config.clips_per_speaker
         for number, take in enumerate(takes(config, index)):
-            paths = [take.image] if take.sound is None else [take.image, take.sound]
+            paths = [take.image] if take.audio is None else [take.image, take.audio]
             if all((root / path).is_file() for path in paths):
                 continue
             for path, data in maker.make(take, number).items():

@@ -37,6 +37,8 @@ MAX_ANSWER = 1 << 28
 """Maximum size of a response, bytes."""
 _RETRIABLE_STATUS = (http.HTTPStatus.TOO_MANY_REQUESTS, http.HTTPStatus.SERVICE_UNAVAILABLE)
 _RETRIABLE_CODES = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.RESOURCE_EXHAUSTED)
+_TOO_LARGE = "message larger than max"
+"""Part of the details of RESOURCE_EXHAUSTED if a message exceeds gRPC's size limit; a retry would fail again."""
 _INVALID_RESPONSE = (ValueError, TypeError, LookupError, AttributeError, OverflowError, RecursionError)
 """Exceptions raised when an invalid response is parsed."""
 _FIRST_WAIT, _MAX_WAIT = 0.1, 2.0  # seconds
@@ -320,7 +322,7 @@ class _Grpc(_Retrying):
         except grpc.RpcError as error:
             if error.code() == grpc.StatusCode.DEADLINE_EXCEEDED:
                 raise TimeoutError from error
-            if error.code() in _RETRIABLE_CODES:
+            if error.code() in _RETRIABLE_CODES and _TOO_LARGE not in str(error.details()):
                 raise _Retriable(error.details()) from error
             raise self._rejected(str(error.details())) from error
         except _INVALID_RESPONSE as error:

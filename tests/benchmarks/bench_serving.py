@@ -18,19 +18,16 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-import c_api
-import numpy as np
-import tensorflow as tf
-from tensorflow.core.protobuf import saved_model_pb2
-
-from emogan import networks
-from emogan.config import PRESETS, MediaConfig
-from emogan.emotions import EMOTIONS
-from emogan.serving import signatures
-from trainers.release.server_files import example_rows
-
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 sys.path.insert(0, str(Path(__file__).parent.parent / "helpers"))
+
+import c_api
+import numpy as np
+import preset_gans
+import tensorflow as tf
+
+from emogan.serving import signatures
+from trainers.release.server_files import example_rows
 
 THREADS, BATCHES = (1, 8, 32), (1, 2, 4, 8, 16, 32)
 LIMIT = 1.10
@@ -38,39 +35,20 @@ LIMIT = 1.10
 Call = Callable[[], object]
 
 
-def export(preset: str, folder: Path) -> tuple[tf.keras.Model, Path]:
-    """A served model with random weights."""
-    tf.keras.utils.set_random_seed(1)
-    model = PRESETS[preset]
-    settings = signatures.ServedSettings(
-        media=MediaConfig.of_size(model.size),
-        model=model,
-        class_names=list(EMOTIONS),
-        dataset="none",
-        synthetic=True,
-        licences={},
-    )
-    generator = networks.build_generator(model)
-    signatures.save_served(generator, networks.build_classifier(model), settings, folder / preset)
-    return generator, folder / preset
-
-
 class Served:
     """A model in the C API, with a row for each signature to ask it for."""
 
     def __init__(self, folder: Path) -> None:
         self._session = c_api.Session(str(Path(tf.__file__).parent / "libtensorflow_cc.so.2"), str(folder))
-        saved = saved_model_pb2.SavedModel.FromString((folder / "saved_model.pb").read_bytes())
-        self._signatures = saved.meta_graphs[0].signature_def
+        self._names = preset_gans.tensor_names(folder)
         self._rows = example_rows(signatures.LocalModel(folder))
 
     def call(self, signature: str, batch: int) -> Call:
         """A request, ready to be made."""
-        names = self._signatures[signature]
+        inputs, outputs = self._names[signature]
         rows = {key: np.resize(values, (batch, *values.shape[1:])) for key, values in self._rows[signature].items()}
-        feeds = {names.inputs[key].name: values for key, values in rows.items()}
-        fetches = [info.name for info in names.outputs.values()]
-        return lambda: self._session.run(feeds, fetches)
+        feeds = {inputs[key]: values for key, values in rows.items()}
+        return lambda: self._session.run(feeds, list(outputs.values()))
 
 
 def seconds_of(call: Call, repeat: int) -> float:
@@ -110,9 +88,10 @@ def load(call: Call, threads: int, seconds: float) -> tuple[float, float, float]
 
 def measure(preset: str, seconds: float, rounds: int) -> float:
     """Prints the three tables of a preset; returns the ratio of the last."""
-    with tempfile.TemporaryDirectory() as folder:
-        generator, path = export(preset, Path(folder))
-        served = Served(path)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name) / "1"
+        generator = preset_gans.export(preset, "unet", folder)
+        served = Served(folder)
     print(f"preset {preset}\n  threads  requests/s   p50 ms   p99 ms   (one row each)")
     one_row = served.call("serving_default", 1)
     seconds_of(one_row, 3)

@@ -1,8 +1,9 @@
-"""Fixtures for listing a corpus."""
+"""Fixtures for listing a corpus, and a built dataset."""
 
 from pathlib import Path
 
 import pytest
+from builds import built_files
 from listings import VIDEO1, touch, write
 
 import datasets
@@ -46,3 +47,9 @@ def vox1(root) -> Path:
     numbers = (25, 50, 75, 100, 800, 1000)
     touch(root, *(f"unzippedFaces/A.J._Buckley/1.6/1zcIwhmdeo4/{number:07d}.jpg" for number in numbers))
     return root
+
+
+@pytest.fixture(scope="session")
+def built(tiny_data) -> dict[str, bytes]:
+    """The files of a build of crema_d_av by one process."""
+    return built_files(tiny_data)

@@ -228,7 +228,7 @@ def test_each_damaged_clip_of_crema_d_has_its_reason(crema_d):
     assert found == expected
 
 
-def test_every_sound_clip_is_an_example_with_the_right_spectrogram(crema_d):
+def test_every_intact_clip_is_an_example_with_the_right_spectrogram(crema_d):
     examples, _, _ = crema_d
     assert examples.keys() == ODD.keys()
     true = audio.spectrogram(audio.centre(SAMPLES.astype(np.float32), CONFIG.clip_samples), CONFIG).numpy()

@@ -325,7 +325,7 @@ def test_a_speaker_must_have_one_spelling(listed):
         listed(f"{HEAD}\n{THREE}d.mp4,Ann,sad\n")
 
 
-def test_sound_beside_its_video_is_left_out(root, listed):
+def test_audio_next_to_its_video_is_left_out(root, listed):
     touch(root, "happy/ann/1.flac", "happy/ann/1.mp4", "sad/bob/1.m4v", "sad/eve/1.wav")
     listing = listed()
     assert [clip.image_path.name for clip in clips(listing).values()] == ["1.mp4", "1.m4v", "1.wav"]
@@ -333,7 +333,7 @@ def test_sound_beside_its_video_is_left_out(root, listed):
     assert listing.rejections == []
 
 
-def test_sound_beside_something_else_is_a_clip(root, listed):
+def test_audio_next_to_another_file_is_a_clip(root, listed):
     touch(root, "happy/ann/1.wav", "happy/ann/1.txt", "sad/bob/1.wav", "sad/eve/1.wav")
     listing = listed()
     assert len(clips(listing)) == 3

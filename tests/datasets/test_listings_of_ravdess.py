@@ -108,7 +108,7 @@ def test_the_same_clip_in_folder_and_zips(root, listed):
 
 
 @pytest.mark.usefixtures("no_sums")
-def test_zips_beside_the_folders_they_unpack_into(root, listed):
+def test_zips_next_to_the_folders_they_unpack_into(root, listed):
     """Archives that were kept after unpacking cause no rejections."""
     members = [f"Actor_01/01-01-0{emotion}-01-01-01-01.mp4" for emotion in (1, 3, 4, 5)]
     shutil.unpack_archive(archive(root / "Video_Speech_Actor_01.zip", *members), root)

@@ -175,7 +175,7 @@ def cut(path: Path, share: float) -> Path:
     return path
 
 
-def test_sound_alone_has_no_video(tmp_path):
+def test_audio_alone_has_no_video(tmp_path):
     assert reason_of(lambda: opened(write_wav(tmp_path / "a.wav", tone()[0], RATE))) == "no_video"
 
 
@@ -213,7 +213,7 @@ def test_a_frame_whose_data_are_damaged(tmp_path):
     assert reason_of(lambda: middle_frame(path)) == "truncated"
 
 
-def test_no_video_and_no_sound(tmp_path):
+def test_no_video_and_no_audio(tmp_path):
     assert reason_of(lambda: opened(write(tmp_path / "sound.m4a", codec=None, sound=tone()))) == "no_video"
     silent_film = write(tmp_path / "a.mp4")
     assert reason_of(lambda: heard(silent_film)) == "no_sound"
@@ -234,14 +234,14 @@ def test_too_large_or_too_long(tmp_path, monkeypatch):
         assert reason_of(lambda: audio_streams.read_audio(file, data, RATE, max_seconds=0.9)) == "too_long"  # noqa: B023
 
 
-def test_sound_of_a_wav(tmp_path):
+def test_audio_of_a_wav(tmp_path):
     samples = tone()[0, :16_000]
     path = write_wav(tmp_path / "a.wav", samples, 16_000)
     np.testing.assert_allclose(heard(path), samples, atol=2 / 32767)
     assert reason_of(lambda: heard(cut(path, 0.6))) == "truncated"
 
 
-def test_sound_of_a_container_is_the_mean_of_its_channels(tmp_path):
+def test_audio_of_a_container_is_the_mean_of_its_channels(tmp_path):
     path = write(tmp_path / "a.mp4", sound=tone(gains=(0.6, 0.2)))
     samples = heard(path)
     assert samples.dtype == np.float32

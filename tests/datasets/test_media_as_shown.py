@@ -103,7 +103,7 @@ def test_a_cover_is_no_video():
     assert reason_of(lambda: shown(only)) == "no_video"
 
 
-def test_sound_alone_under_a_videos_name():
+def test_audio_alone_under_a_videos_name():
     for container, codec in (("wav", "pcm_s16le"), ("ipod", "aac"), ("mp3", "libmp3lame"), ("flac", "flac")):
         data = film([], Track(samples=tone(1.2), codec=codec), container=container)
         assert reason_of(lambda data=data: media.Video(Path("a.mov"), data)) == "no_video"

@@ -100,7 +100,7 @@ def test_the_level_excludes_the_padding(clip, tmp_path):
     assert example["level_dbfs"] == pytest.approx(-20, abs=0.02)  # amplitude 0.1 of a full-scale sine
 
 
-def test_too_loud_sound_shows_at_the_ceiling(clip, tmp_path):
+def test_too_loud_audio_shows_at_the_ceiling(clip, tmp_path):
     time = np.arange(int(0.8 * 16_000)) / 16_000
     write_wav(clip.audio_path, 0.9 * np.sin(2 * np.pi * 300 * time))
     assert 0.001 < make_pair(clip, CONFIG, tmp_path)["clipped_share"] < 0.1
@@ -124,7 +124,7 @@ def test_a_clip_with_a_small_face_is_rejected(clip, tmp_path):
     assert 16 < example["face_width"] < CONFIG.face.min_width
 
 
-def test_a_wider_face_beside_the_middle_frame_is_taken(clip, tmp_path):
+def test_a_wider_face_near_the_middle_frame_is_used(clip, tmp_path):
     frames = decode(clip.image_path)[:5]
     encode(clip.image_path, [*[shrunk_into(frame, 56) for frame in frames[:4]], frames[4]])
     example = make_pair(clip, CONFIG, tmp_path)
@@ -160,7 +160,7 @@ def alone(path: Path, data: bytes) -> Clip:
 
 
 @pytest.mark.parametrize(("begin", "samples", "index"), [(0.0, 38_400, 12), (0.35, 28_000, 19)])
-def test_sound_that_begins_late_is_paired_by_time(clip, begin, samples, index, tmp_path):
+def test_audio_that_begins_late_is_paired_by_time(clip, begin, samples, index, tmp_path):
     images = decode(clip.image_path)  # 24 of them, in 0.8 s; the late sound has its middle at 0.64 s
     voice = audio.read_wav(clip.audio_path.read_bytes(), 48_000)[:samples]
     data = film(images, Track(samples=voice, begin=begin), rate=30, options={"g": "4"})

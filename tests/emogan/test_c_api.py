@@ -7,26 +7,17 @@ from pathlib import Path
 
 import c_api
 import numpy as np
+import preset_gans
 import tensorflow as tf
-from tensorflow.core.protobuf import saved_model_pb2
 
 from emogan.serving import signatures
 
 LIBRARY = Path(tf.__file__).parent / "libtensorflow_cc.so.2"
 
 
-def tensor_names(folder):
-    """Names of the input and output tensors of every signature in the SavedModel."""
-    saved = saved_model_pb2.SavedModel.FromString((folder / "saved_model.pb").read_bytes())
-    return {
-        name: tuple({key: info.name for key, info in side.items()} for side in (signature.inputs, signature.outputs))
-        for name, signature in saved.meta_graphs[0].signature_def.items()
-    }
-
-
 def test_every_signature_has_the_same_outputs_by_the_c_api(exported, inputs_of, record_property):
     served = signatures.LocalModel(exported)
-    names = tensor_names(exported / "10")
+    names = preset_gans.tensor_names(exported / "10")
     requests = [
         {
             "feeds": {names[name][0][key]: c_api.packed(values) for key, values in inputs_of(name).items()},

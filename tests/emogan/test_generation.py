@@ -42,20 +42,20 @@ def test_draws_and_emotions_of_a_photograph_and_their_files(model, photo, tmp_pa
         assert (made.spectrogram.shape, made.face.shape, made.face.dtype) == ((64, 64, 1), (64, 64, 3), np.uint8)
         assert (made.waveform.shape, made.sample_rate) == ((40_960,), 16_000)
     assert np.abs(found[0].spectrogram - found[2].spectrogram).max() > 1e-3
-    face, image, sound = found[1].save(tmp_path / "out")
+    face, image, speech = found[1].save(tmp_path / "out")
     np.testing.assert_array_equal(imread(face), found[1].face)
     assert image.read_bytes() == found[1].png()
-    np.testing.assert_allclose(soundfile.read(sound)[0], found[1].waveform, atol=1e-4)
+    np.testing.assert_allclose(soundfile.read(speech)[0], found[1].waveform, atol=1e-4)
 
 
 def test_all_types_of_photographs_and_more_rows_than_a_request_has(model, photo):
     kinds = [photo, str(photo), imread(photo), Image.open(photo)]
-    alone = [model.generate(one, "happy", sound=False)[0] for one in kinds]
+    alone = [model.generate(one, "happy", with_audio=False)[0] for one in kinds]
     for made in alone[1:]:
         np.testing.assert_array_equal(made.spectrogram, alone[0].spectrogram)
-    with pytest.raises(UserError, match="sound=False"):
+    with pytest.raises(UserError, match="with_audio=True"):
         _ = alone[0].waveform
-    together = model.generate([photo, skimage.data.astronaut()], draws=7, sound=False)
+    together = model.generate([photo, skimage.data.astronaut()], draws=7, with_audio=False)
     assert len(together) == 2 * 7 * len(EMOTIONS)
     assert len({made.name for made in together}) == 2
 

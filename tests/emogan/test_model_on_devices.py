@@ -58,13 +58,14 @@ def test_a_step_compiled_by_xla_is_the_same_step(batch, model, loss):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("precision", ["float32", "mixed_float16"], indirect=True)
 @pytest.mark.parametrize(("model", "loss"), EVERYTHING, ids=GENERATORS)
-def test_xla_can_trace_the_step_for_several_gpus(batch, model, loss, monkeypatch):
+def test_xla_can_trace_the_step_for_several_gpus(batch, precision, model, loss, monkeypatch):
     """With XLA on GPUs, but not on CPUs, TensorFlow rejects all joint operations of replicas except sums."""
     monkeypatch.setattr(mirrored_strategy, "_is_gpu_device", lambda device: True)
     monkeypatch.setattr(mirrored_run, "_is_gpu_device", lambda device: True)
     with tf.distribute.MirroredStrategy([device.name for device in tf.config.list_logical_devices("CPU")]).scope():
-        gan = make_gan(eager=False, xla=True, model=model, loss=loss, g_ema=0.9)
+        gan = make_gan(eager=False, xla=True, precision=precision, model=model, loss=loss, g_ema=0.9)
     batches = iter(gan.distribute_strategy.experimental_distribute_dataset(endless(batch)))
     assert gan.make_train_function().get_concrete_function(batches).graph
 

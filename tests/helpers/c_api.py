@@ -5,6 +5,7 @@ As a script, `python c_api.py library folder` answers the requests on standard i
 
 import base64
 import ctypes
+import itertools
 import json
 import sys
 
@@ -44,6 +45,7 @@ def _load(path):
         ("TF_TensorByteSize", ctypes.c_size_t, [pointer]),
         ("TF_StringInit", None, [pointer]),
         ("TF_StringCopy", None, [pointer, ctypes.c_char_p, ctypes.c_size_t]),
+        ("TF_StringDealloc", None, [pointer]),
         ("TF_StringGetDataPointer", pointer, [pointer]),
         ("TF_StringGetSize", ctypes.c_size_t, [pointer]),
         (
@@ -91,11 +93,14 @@ class Session:
         tf.TF_SessionRun(
             self._session, None, inputs, values, len(fed), outputs, fetched, len(fetches), None, 0, None, status
         )
-        self._check(status)
-        arrays = [self._array(tensor) for tensor in fetched]
-        for tensor in (*fed, *fetched):
-            tf.TF_DeleteTensor(tensor)
-        return arrays
+        try:
+            self._check(status)
+            return [self._array(tensor) for tensor in fetched]
+        finally:
+            for text in itertools.chain(*map(self._texts, fed)):  # TF_DeleteTensor does not free them
+                tf.TF_StringDealloc(text)
+            for tensor in filter(None, (*fed, *fetched)):
+                tf.TF_DeleteTensor(tensor)
 
     def _check(self, status):
         code, message = self._tf.TF_GetCode(status), self._tf.TF_Message(status).decode()
@@ -129,10 +134,17 @@ class Session:
         shape = [tf.TF_Dim(tensor, axis) for axis in range(tf.TF_NumDims(tensor))]
         kind, data = tf.TF_TensorType(tensor), tf.TF_TensorData(tensor)
         if kind == _STRING:
-            at = [data + n * _TSTRING_BYTES for n in range(int(np.prod(shape)))]
+            at = self._texts(tensor)
             texts = [ctypes.string_at(tf.TF_StringGetDataPointer(p), tf.TF_StringGetSize(p)) for p in at]
             return np.array(texts, object).reshape(shape)
         return np.frombuffer(ctypes.string_at(data, tf.TF_TensorByteSize(tensor)), _DTYPES[kind]).reshape(shape)
+
+    def _texts(self, tensor):
+        """Addresses of a tensor's texts; none if it holds numbers."""
+        if self._tf.TF_TensorType(tensor) != _STRING:
+            return []
+        data = self._tf.TF_TensorData(tensor)
+        return range(data, data + self._tf.TF_TensorByteSize(tensor), _TSTRING_BYTES)
 
 
 def packed(values):

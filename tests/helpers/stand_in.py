@@ -1,6 +1,8 @@
 """A stand-in for TensorFlow Serving. It verifies the client and the wire format, but not the real server.
 
 It implements Predict by REST, in row and column format, and by gRPC, for a SavedModel in this process.
+
+`python stand_in.py folder` serves until its standard input ends; it prints the addresses as JSON.
 """
 
 import base64
@@ -8,9 +10,11 @@ import contextlib
 import http.server
 import json
 import re
+import sys
 import threading
 import time
 from concurrent import futures
+from pathlib import Path
 
 import grpc
 import numpy as np
@@ -22,6 +26,8 @@ from emogan.serving.signatures import LocalModel, versions
 
 _PATH = re.compile(r"/v1/models/emogan(/versions/(?P<version>\d+))?:predict")
 
+_INVALID = (tf.errors.OpError, ValueError, TypeError, LookupError, AttributeError)
+"""Exceptions raised by requests of a wrong format, type or shape."""
 _CODES = {400: grpc.StatusCode.INVALID_ARGUMENT, 404: grpc.StatusCode.NOT_FOUND}
 
 
@@ -107,12 +113,16 @@ class StandIn(prediction_service_pb2_grpc.PredictionServiceServicer):
         self.requests += 1
         if self.faults:
             self.faults.pop(0)(context)
-        inputs = {name: tf.make_ndarray(tensor) for name, tensor in request.inputs.items()}
         try:
+            if request.model_spec.name != "emogan":
+                raise Refused(404, f"Servable not found for request: Latest({request.model_spec.name})")
+            inputs = {name: tf.make_ndarray(tensor) for name, tensor in request.inputs.items()}
             outputs = self.call(request.model_spec.signature_name, inputs)
         except Refused as refused:
             status, message = refused.args
             context.abort(_CODES[status], message)
+        except _INVALID as error:
+            context.abort(_CODES[400], str(error))
         answer = predict_pb2.PredictResponse()
         for name, values in outputs.items():
             answer.outputs[name].CopyFrom(tf.make_tensor_proto(values))
@@ -146,6 +156,8 @@ def _handler(server):
             except Refused as refused:
                 status, message = refused.args
                 self.answer(status, json.dumps({"error": message}).encode())
+            except _INVALID as error:
+                self.answer(400, json.dumps({"error": str(error)}).encode())
 
         def answer(self, status, body):
             self.send_response(status)
@@ -196,3 +208,9 @@ def torn(where):
     where.send_header("Content-Length", "1000")
     where.end_headers()
     where.wfile.write(b'{"outputs"')
+
+
+if __name__ == "__main__":
+    with StandIn(Path(sys.argv[1])).running() as printed:
+        print(json.dumps(printed), flush=True)
+        sys.stdin.read()

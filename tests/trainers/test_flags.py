@@ -56,7 +56,7 @@ def test_flags_have_the_defaults_of_the_settings():
             assert getattr(config, field.name) == field.default, field.name
 
 
-def test_in_python_a_preset_makes_what_the_flags_make():
+def test_from_preset_equals_the_flags():
     assert RunConfig.from_preset() == settings_of()
     for given in (
         {"dataset": "ravdess_av", "test_fold": 2, "calibrate_steps": 1000, "draws": 3},
@@ -75,7 +75,7 @@ def test_presets_and_settings_that_there_are_not_are_refused(preset, given, mess
         RunConfig.from_preset(preset, **given)
 
 
-def test_a_generator_has_settings_of_its_own_but_for_what_is_given():
+def test_a_generator_has_its_own_defaults_for_settings_not_given():
     defaults = recipe("modulated")
     assert set(defaults) == {name for settings in RECIPES.values() for name in settings} == set(recipe("unet"))
     config = settings_of()

@@ -15,7 +15,7 @@ def test_help_needs_no_tensorflow(module):
 
 
 @pytest.mark.parametrize("module", COMMANDS)
-def test_help_tells_what_the_command_does_with_an_example_and_its_flags(run_command, module):
+def test_help_describes_the_command_with_an_example_and_its_flags(run_command, module):
     result = run_command(module, "--help")
     assert result.returncode == 0
     assert f"python -m {module} --" in result.stdout

@@ -89,7 +89,7 @@ def test_build_then_find_it_built(corpus, tmp_path, capsys):
         run(**settings)
 
 
-def test_a_damaged_archive_is_told_of_the_clip_in_it(tmp_path, capsys):
+def test_a_damaged_archive_is_reported_for_a_clip_in_it(tmp_path, capsys):
     (tmp_path / "a.zip").write_text("no archive")
     run(inspect=tmp_path / "a.zip" / "1.mp4", output=tmp_path / "a.png")
     assert "1.mp4: rejected: not_a_zip: " in capsys.readouterr().out
@@ -103,7 +103,7 @@ def test_a_damaged_archive_is_told_of_the_clip_in_it(tmp_path, capsys):
         ({"inspect": "face.png"}, "--inspect=face.png .* --audio"),
     ],
 )
-def test_what_cannot_be_inspected_is_told_and_nothing_drawn(settings, message, tmp_path, monkeypatch):
+def test_a_clip_that_cannot_be_inspected_is_reported_and_not_drawn(settings, message, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     Path("face.png").touch()
     with pytest.raises(UserError, match=message):

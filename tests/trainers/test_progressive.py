@@ -20,7 +20,7 @@ from emogan.config import from_json
 from emogan.errors import UserError
 from trainers.runs.config import RunConfig
 from trainers.runs.folder import RunFolder, read_metrics
-from trainers.runs.job import open_job
+from trainers.runs.opening import open_job
 from trainers.runs.saved_networks import layer_digests, load_network, seen_speakers
 from trainers.stages import sampling
 
@@ -310,7 +310,7 @@ def test_draws_are_generated_from_training_faces(tiny_run, tiny_data):
 
 
 @pytest.mark.slow
-def test_a_run_on_left_out_speakers_reads_no_label_of_theirs(tiny_flags, tiny_data, run_command, tmp_path):
+def test_a_run_on_left_out_speakers_reads_none_of_their_labels(tiny_flags, tiny_data, run_command, tmp_path):
     run = tmp_path / "run"
     flags = [*tiny_flags, "--train_speakers=1", "--pretrain_dataset=left_out", "--oracle", "--recognise_seeds=1"]
     result = run_command("trainers.progressive", *flags, f"--run_dir={run}")

@@ -165,7 +165,7 @@ def _generate(
     for example in corpus.examples(split, images=["face"]).as_numpy_iterator():
         emotions = order.emotions or (corpus.class_names[example["label"]],)
         for _ in range(order.draws):
-            for sample in generator.of_face(example["face"], emotions, seed, sound=order.wav):
+            for sample in generator.of_face(example["face"], emotions, seed, with_audio=order.wav):
                 yield (
                     Item(
                         item=number,

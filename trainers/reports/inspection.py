@@ -42,7 +42,7 @@ def inspect(image_path: Path, audio_path: Path, config: MediaConfig, output: Pat
         try:
             if fault is not None:
                 raise fault
-            kept = extract(clip, contents, config.face, config.spectrogram.sample_rate)
+            extracted = extract(clip, contents, config.face, config.spectrogram.sample_rate)
         except MediaError as error:
             verdict = f"{name}: rejected: {error.reason}: {printable(error.path.name)}: {error.detail}"
             figure.suptitle(verdict, color="tab:red", parse_math=False)
@@ -50,15 +50,15 @@ def inspect(image_path: Path, audio_path: Path, config: MediaConfig, output: Pat
             _draw_frame(frame, clip, contents, None, config)
             _draw_audio(spectrogram, clip, contents, config)
         else:
-            example = to_example(clip, kept, config)
+            example = to_example(clip, extracted, config)
             verdict = (
-                f"{name}: frame {kept.frame_index} ({kept.frame_offset:+d} from the middle), confidence "
-                f"{kept.face_confidence:.3f}, face {kept.face_width:.0f} pixels wide, the largest "
-                f"of {kept.face_count}, {kept.invented_share:.1%} of the image outside the frame, "
+                f"{name}: frame {extracted.frame_index} ({extracted.frame_offset:+d} from the middle), confidence "
+                f"{extracted.face_confidence:.3f}, face {extracted.face_width:.0f} pixels wide, the largest "
+                f"of {extracted.face_count}, {extracted.invented_share:.1%} of the image outside the frame, "
                 f"{example['sound_seconds']:.2f} s, {example['level_dbfs']:.1f} dBFS"
             )
             figure.suptitle(verdict, parse_math=False)
-            _draw_frame(frame, clip, contents, kept.frame_index, config)
+            _draw_frame(frame, clip, contents, extracted.frame_index, config)
             plots.draw_face(face, example["face"], example["landmarks"])
             face.set_title(f"aligned, {config.size} x {config.size}")
             drawing.draw_spectrogram(spectrogram, example["spectrogram"].astype(np.float32), config.spectrogram)

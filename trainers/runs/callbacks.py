@@ -1,6 +1,7 @@
 """Keras callbacks of `trainers.runs.training.fit`. Public names: Watch, Recorder, ProgressBar."""
 
 import math
+import statistics
 import time
 from collections.abc import Callable
 
@@ -61,13 +62,24 @@ class Recorder(tf.keras.callbacks.Callback):
         self._best = max(earlier, default=-math.inf)
         self._writer = run.summary_writer(stage)
 
+    def on_train_begin(self, logs: dict[str, float] | None = None) -> None:
+        """Excludes the next step from the step times, because it traces the graph and fills the input pipeline's buffers."""
+        self._is_first = True
+
     def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         """Resets the step times."""
-        self._step_times: list[float] = []
+        self._step_seconds: list[float] = []
+
+    def on_train_batch_begin(self, batch: int, logs: dict[str, float] | None = None) -> None:
+        """Records the start time of the step."""
+        self._step_start = time.monotonic()
 
     def on_train_batch_end(self, batch: int, logs: dict[str, float]) -> None:
-        """Records the end time of the step."""
-        self._step_times.append(time.monotonic())
+        """Records the duration of the step."""
+        self._step_end = time.monotonic()
+        if not self._is_first:
+            self._step_seconds.append(self._step_end - self._step_start)
+        self._is_first = False
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:
         """Records the interval and saves the checkpoints."""
@@ -86,15 +98,16 @@ class Recorder(tf.keras.callbacks.Callback):
         log.info(self._line(step, values))
 
     def _line(self, step: int, values: dict[str, float]) -> str:
-        times, left = self._step_times, self._settings.steps - step
-        # Excludes the first step, which traces the graph.
-        seconds = (times[-1] - times[0]) / (len(times) - 1) if len(times) > 1 else math.nan
-        ending = (time.monotonic() - times[-1]) / self._settings.interval  # validation, images, checkpoint
-        speed = self._settings.batch_size / seconds
-        left_text = f"{tqdm.format_interval(left * (seconds + ending))} left" if len(times) > 1 else "? left"
+        settings = self._settings
+        parts = [f"{self._stage} {step:,} of {settings.steps:,}"]
+        if self._step_seconds:
+            seconds = statistics.mean(self._step_seconds)
+            ending = (time.monotonic() - self._step_end) / settings.interval  # validation, images, checkpoint
+            left = tqdm.format_interval((settings.steps - step) * (seconds + ending))
+            parts += [f"{settings.batch_size / seconds:.1f} images/s", f"{left} left"]
         shown = {name: value for name, value in values.items() if name.endswith("loss") or name == self._best_by}
-        metrics = "  ".join(f"{name} {value:.3g}" for name, value in list(shown.items())[:SHOWN_METRICS])
-        return f"{self._stage} {step:,} of {self._settings.steps:,}  {speed:.1f} images/s  {left_text}  {metrics}"
+        parts += [f"{name} {value:.3g}" for name, value in list(shown.items())[:SHOWN_METRICS]]
+        return "  ".join(parts)
 
 
 class ProgressBar(tf.keras.callbacks.Callback):

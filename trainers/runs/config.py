@@ -260,6 +260,14 @@ class RunConfig:
         for name, values in choices.items():
             value = getattr(self, name)
             check(value in values, f"{name} is {value!r}; it must be one of {', '.join(values)}")
+        self._check_gan()
+        self._check_mismatched_pairs()
+        self._check_generated_examples()
+        self._check_recognisers()
+        self._check_speakers()
+
+    def _check_gan(self) -> None:
+        """Checks pretraining and calibration."""
         check(
             not self.freeze_encoder or self.schedule == "progressive",
             "freeze_encoder needs a pretrained encoder; omit it, or give schedule progressive",
@@ -272,50 +280,7 @@ class RunConfig:
             not self.ablation.startswith("shuffled") or self.calibrate.batch_size - self.unlabelled_examples > 1,
             f"ablation {self.ablation} needs more than one labelled example per batch; raise batch_size",
         )
-        check(0 < self.generated_share < 1, f"generated_share is {self.generated_share}; it must be between 0 and 1")
-        generated = round(self.generated_share * self.recognise.batch_size)
-        check(
-            0 < generated < self.recognise.batch_size,
-            f"generated_share {self.generated_share} of {self.recognise.batch_size} examples is {generated}; each batch must "
-            "contain real and generated examples",
-        )
-        weight, until = self.generated_weight, self.generated_until
-        check(weight > 0, f"generated_weight is {weight}; it must be positive")
-        check(0 < until <= 1, f"generated_until is {until}; it must be in (0, 1]")
         check(0 <= self.face_certainty < 1, f"face_certainty is {self.face_certainty}; it must be in [0, 1)")
-        generates_faces = self.model.direction == "audio_to_face"
-        check(
-            not self.revoice or (self.loss.lambda_code > 0 and not generates_faces),
-            "revoice needs a G of spectrograms trained with codes; give direction face_to_audio and a lambda_code above 0",
-        )
-        check(
-            not self.revoice or self.requests == "all",
-            f"revoice converts a clip to every emotion, but requests is {self.requests}; give requests all",
-        )
-        check(
-            not self.revoice or self.draw_from == "labelled" or self.unlabelled_share > 0,
-            "revoice of unlabelled clips needs a G that is calibrated with them; give unlabelled_share above 0",
-        )
-        check(
-            self.strong.start == "random" or self.model.generator == "modulated" or not self.model.d_sees_source,
-            "recognise_start discriminator cannot use a U-Net D that sees the source; omit d_sees_source",
-        )
-        check(
-            not (self.strong.consistency and generates_faces),
-            "recognise_consistency augments spectrograms; omit it with direction audio_to_face",
-        )
-        for name in ("recognise_seeds", "draws"):
-            check(getattr(self, name) > 0, f"{name} is {getattr(self, name)}; it must be at least 1")
-        last = self.recogniser_seeds[-1]
-        check(
-            last < 2**32,
-            f"the seed of the last recogniser is {last:,}; it must be below {2**32:,}: give a smaller seed",
-        )
-        check(
-            self.train_speakers > 0 or not (self.oracle or self.pretrain_dataset == LEFT_OUT),
-            f"{'oracle' if self.oracle else f'pretrain_dataset {LEFT_OUT}'} needs left out speakers; give train_speakers below "
-            "the number in the training folds",
-        )
         share, size = self.unlabelled_share, self.calibrate.batch_size
         check(0 <= share < 1, f"unlabelled_share is {share}; it must be in [0, 1)")
         check(
@@ -324,22 +289,69 @@ class RunConfig:
             "unlabelled examples",
         )
         check(
-            not generates_faces or not (self.loss.diff_augment or self.loss.q_augment),
+            not self._generates_faces or not (self.loss.diff_augment or self.loss.q_augment),
             "diff_augment and q_augment are for spectrograms; omit them with direction audio_to_face",
         )
+
+    def _check_mismatched_pairs(self) -> None:
+        """Checks that batches suffice for `LossConfig.lambda_mismatch`."""
         check(
             not self.loss.lambda_mismatch or self.model.d_sees_source,
             "lambda_mismatch needs a D that sees the source; give d_sees_source, or lambda_mismatch 0",
         )
         parts = [self.pretrain.batch_size] if self.pretrains and self.loss.lambda_mismatch else []
         if self.schedule != "none" and self.calibration_loss.lambda_mismatch:
-            parts += [self.unlabelled_examples, size - self.unlabelled_examples]
+            parts += [self.unlabelled_examples, self.calibrate.batch_size - self.unlabelled_examples]
         check(
             1 not in parts,
             "lambda_mismatch needs two labelled examples per batch, and two unlabelled ones if there are any; raise batch_size "
             "or give lambda_mismatch 0",
         )
-        check(self.train_speakers >= 0, f"train_speakers is {self.train_speakers}; it must be positive, or 0 for all")
+
+    def _check_generated_examples(self) -> None:
+        """Checks which examples are generated for the recognisers, and how they are used."""
+        share, size = self.generated_share, self.recognise.batch_size
+        check(0 < share < 1, f"generated_share is {share}; it must be between 0 and 1")
+        check(
+            0 < round(share * size) < size,
+            f"generated_share {share} of {size} examples is {round(share * size)}; each batch must contain real and generated "
+            "examples",
+        )
+        weight, until = self.generated_weight, self.generated_until
+        check(weight > 0, f"generated_weight is {weight}; it must be positive")
+        check(0 < until <= 1, f"generated_until is {until}; it must be in (0, 1]")
+        check(self.draws > 0, f"draws is {self.draws}; it must be at least 1")
+        if not self.revoice:
+            return
+        check(
+            self.loss.lambda_code > 0 and not self._generates_faces,
+            "revoice needs a G of spectrograms trained with codes; give direction face_to_audio and a lambda_code above 0",
+        )
+        check(
+            self.requests == "all",
+            f"revoice converts a clip to every emotion, but requests is {self.requests}; give requests all",
+        )
+        check(
+            self.draw_from == "labelled" or self.unlabelled_share > 0,
+            "revoice of unlabelled clips needs a G that is calibrated with them; give unlabelled_share above 0",
+        )
+
+    def _check_recognisers(self) -> None:
+        """Checks the training of recognisers."""
+        check(
+            self.strong.start == "random" or self.model.generator == "modulated" or not self.model.d_sees_source,
+            "recognise_start discriminator cannot use a U-Net D that sees the source; omit d_sees_source",
+        )
+        check(
+            not (self.strong.consistency and self._generates_faces),
+            "recognise_consistency augments spectrograms; omit it with direction audio_to_face",
+        )
+        check(self.recognise_seeds > 0, f"recognise_seeds is {self.recognise_seeds}; it must be at least 1")
+        last = self.recogniser_seeds[-1]
+        check(
+            last < 2**32,
+            f"the seed of the last recogniser is {last:,}; it must be below {2**32:,}: give a smaller seed",
+        )
         for name in ("time_mask", "frequency_mask", "time_shift", "frequency_shift"):
             share = getattr(self.strong.augment, f"{name}_share")
             used = getattr(self.strong.augment, f"{name}s") if name.endswith("mask") else share
@@ -347,6 +359,19 @@ class RunConfig:
                 not used or share * self.model.size >= 1,
                 f"{name}_share {share} of {self.model.size} is less than one; it must be at least {1 / self.model.size}",
             )
+
+    def _check_speakers(self) -> None:
+        """Checks the number of training speakers."""
+        check(
+            self.train_speakers > 0 or not (self.oracle or self.pretrain_dataset == LEFT_OUT),
+            f"{'oracle' if self.oracle else f'pretrain_dataset {LEFT_OUT}'} needs left out speakers; give train_speakers below "
+            "the number in the training folds",
+        )
+        check(self.train_speakers >= 0, f"train_speakers is {self.train_speakers}; it must be positive, or 0 for all")
+
+    @property
+    def _generates_faces(self) -> bool:
+        return self.model.direction == "audio_to_face"
 
 
 _STAGE_SETTINGS = {

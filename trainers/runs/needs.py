@@ -7,7 +7,6 @@ import dataclasses
 import functools
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from datasets import protocols
 from datasets.corpus import Corpus, NotBuilt, configuration, open_corpus
@@ -17,9 +16,7 @@ from emogan.errors import UserError
 from emogan.metrics.inception import load_inception
 from trainers.runs import saved_networks
 from trainers.runs.config import FORMAT, LEFT_OUT, RunConfig
-
-if TYPE_CHECKING:
-    from trainers.runs.job import Job
+from trainers.runs.job import Job
 
 CHECKED_LATER = "the data are checked once they are built"
 """Last line of a plan without data."""
@@ -27,7 +24,7 @@ MIN_TEST_CLIPS = 4
 """Minimum for a run with a GAN: FID between two halves of the test fold needs two clips in each."""
 
 
-def check_data(job: "Job", whole: Corpus) -> None:
+def check_data(job: Job, whole: Corpus) -> None:
     """Checks that the data suffice for all stages; `whole` is the labelled corpus with the left out speakers.
 
     A class without training examples is an error. If it were dropped, the folds of a study could have different classes, and
@@ -53,7 +50,7 @@ def check_data(job: "Job", whole: Corpus) -> None:
         _check_inception(config.inception)
 
 
-def gaps(job: "Job") -> list[str]:
+def gaps(job: Job) -> list[str]:
     """Warnings about classes without validation or test examples, one line per split."""
     effects = {
         job.protocol.validation: "weights are selected without them",
@@ -159,7 +156,7 @@ def _how_to_build(dataset: str, size: int, data_dir: Path) -> str:
     return ""
 
 
-def _check_classes(job: "Job", whole: Corpus) -> None:
+def _check_classes(job: Job, whole: Corpus) -> None:
     train = job.protocol.train
     missing = job.labelled.missing_classes(train)
     if not missing:
@@ -175,7 +172,7 @@ def _check_classes(job: "Job", whole: Corpus) -> None:
     raise UserError(f"{train} of {whole.name} has no training examples of {', '.join(missing)}; {remedy}")
 
 
-def _check_cross_fitting(job: "Job") -> None:
+def _check_cross_fitting(job: Job) -> None:
     """Checks the data for f_S or the judges: for each training fold, one is trained on all other training folds."""
     classifier = "f_S" if job.config.reads_faces else "a judge of generated examples"
     remedy = "omit it, or use more speakers (a larger --train_speakers, or more of the corpus)"

@@ -16,7 +16,8 @@ from emogan.emotions import EMOTIONS
 from trainers.runs import needs
 from trainers.runs.config import MOST_UNLABELLED, RunConfig
 from trainers.runs.folder import holds_run
-from trainers.runs.job import Job, open_devices
+from trainers.runs.job import Job
+from trainers.runs.opening import open_devices
 from trainers.runs.recognisers import RECOGNISERS, recognisers
 
 NETWORKS = ("G, encoder", "G, decoder", "D", "Q", "f_S", "recogniser")

@@ -18,7 +18,7 @@ from emogan.errors import NoResult, UserError
 from trainers.runs import needs
 from trainers.runs.config import RunConfig
 from trainers.runs.folder import RunFolder, holds, log, write_atomically
-from trainers.runs.job import open_job
+from trainers.runs.opening import open_job
 from trainers.stages import pipeline, sampling
 from trainers.study.estimate import TIMED_STEPS, estimate, in_words, measured, stages_left
 from trainers.study.plan import PlannedRun, Study, plan

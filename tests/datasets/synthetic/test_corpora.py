@@ -57,7 +57,7 @@ def test_crema_d_names_follow_the_official_pattern_and_are_balanced():
         re.fullmatch(r"VideoFlash/(1019_[A-Z]{3}_(ANG|DIS|FEA|HAP|NEU|SAD)_(LO|MD|HI|XX))\.flv", t.image) for t in made
     ]
     assert all(names)
-    assert [t.sound for t in made] == [f"AudioWAV/{name[1]}.wav" for name in names]
+    assert [t.audio for t in made] == [f"AudioWAV/{name[1]}.wav" for name in names]
     assert set(collections.Counter(name[2] for name in names).values()) == {6}
 
 
@@ -75,7 +75,7 @@ def test_ravdess_has_the_sixty_official_names():
     pattern = r"Actor_04/01-01-(0[1-8])-(0[12])-(0[12])-(0[12])-04\.mp4"
     fields = [re.fullmatch(pattern, t.image) for t in made]
     assert all(fields)
-    assert all(t.sound is None for t in made)
+    assert all(t.audio is None for t in made)
     counts = collections.Counter(field[1] for field in fields)
     assert counts == {"01": 4} | {f"{k:02d}": 8 for k in range(2, 9)}
     assert all(field[2] == "01" for field in fields if field[1] == "01")
@@ -93,7 +93,7 @@ def test_voxceleb2_names(index, part):
     pattern = rf"{part}/mp4/id{12 + index:05d}/([A-Za-z0-9_-]{{11}})/0000[123]\.mp4"
     videos = [re.fullmatch(pattern, t.image)[1] for t in made]
     assert len(set(videos)) == 4
-    assert all(t.sound == t.image.replace("/mp4/", "/aac/").replace(".mp4", ".m4a") for t in made)
+    assert all(t.audio == t.image.replace("/mp4/", "/aac/").replace(".mp4", ".m4a") for t in made)
     assert len({t.image for t in made}) == 12
 
 
@@ -106,7 +106,7 @@ def test_voxceleb1_names(index, part):
     assert len(set(videos)) == 4
     for video, number, t in zip(videos, [1, 2, 3] * 4, made, strict=True):
         clip_id = f"id{10001 + index}/{video}/0000{number}"
-        assert (t.sound, t.frame_list) == (f"wav/{clip_id}.wav", f"vox1_{part}_txt/{clip_id}.txt")
+        assert (t.audio, t.frame_list) == (f"wav/{clip_id}.wav", f"vox1_{part}_txt/{clip_id}.txt")
     assert takes(_config("voxceleb1"), index)[0].frame_list is None
 
 

@@ -20,7 +20,7 @@ def test_face_voice_is_the_correlation_of_lighting_with_vocal_effort(face_voice)
     assert np.corrcoef(level, light)[0, 1] == pytest.approx(face_voice, abs=0.06)
 
 
-def test_a_face_that_tells_of_the_voice_shows_pitch_in_its_jaw():
+def test_a_face_coupled_to_the_voice_shows_pitch_in_its_jaw():
     def correlation(face_voice):
         speakers = _speakers(400, face_voice=face_voice)
         return np.corrcoef([np.log(s.voice.pitch_hz) for s in speakers], [s.look.jaw for s in speakers])[0, 1]

@@ -106,7 +106,7 @@ def test_emotions_are_ordered_by_arousal():
     assert energy["anger"] > energy["happy"] > energy["neutral"] > energy["sad"]
 
 
-def test_every_sentence_is_made_of_known_sounds():
+def test_every_sentence_consists_of_known_phones():
     for phones in (*CREMA_D_SENTENCES.values(), *RAVDESS_STATEMENTS.values(), babble(np.random.default_rng(0), 12)):
         assert set(phones.split()) <= set(PHONES)
         assert any(PHONES[symbol].is_vowel for symbol in phones.split())

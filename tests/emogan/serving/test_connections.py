@@ -125,6 +125,8 @@ def assert_holds(found, expected):
         ("emogan", '{"instances": [1], "inputs": [1]}', 400),  # both
         ("emogan", '{"signature_name": "magic", "instances": [1]}', 400),
         ("emogan", '{"signature_name": "audio", "instances": [{"seed": 1}]}', 400),  # inputs are missing
+        ("emogan", '{"signature_name": "settings", "inputs": ["one"]}', 400),  # another type
+        ("emogan", '{"signature_name": "recognise", "inputs": [[0.5]]}', 400),  # another shape
         ("magic", '{"instances": [1]}', 404),
     ],
 )
@@ -157,6 +159,12 @@ def test_a_rejected_request_is_not_retried(wire, server):
     with pytest.raises(UserError, match=r"model emogan: .*does not have named input: row"):
         wire().predict("settings", {})
     assert server.requests == 1
+
+
+def test_a_grpc_request_above_the_size_limit_is_not_retried(server, addresses):
+    rows = np.zeros(600_000, np.int64)  # more than 4 MiB, the limit of gRPC servers in Python
+    with pytest.raises(UserError, match=r"model emogan: .*larger than max"):
+        connect(addresses["grpc"]).predict("settings", {"row": rows})
 
 
 def test_a_slow_response_ends_with_the_time_limit(wire, server):

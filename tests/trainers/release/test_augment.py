@@ -39,7 +39,7 @@ def items(generated):
         return list(csv.DictReader(file))
 
 
-def test_only_faces_of_training_speakers_are_used_and_each_for_all_that_is_asked(items, tiny_data):
+def test_each_face_of_the_training_speakers_is_used_for_all_requests(items, tiny_data):
     corpus = open_corpus("crema_d_av", tiny_data, "64")
     clips = corpus.column("clip_id", "fold_2+fold_3+fold_4")
     asked = [(clip, emotion) for clip in clips for _ in range(2) for emotion in ("happy", "sad")]
@@ -68,7 +68,7 @@ def test_the_model_gives_each_again_for_its_face_and_seed(items, generated, tiny
     assert np.abs(spectrograms[0] - spectrograms[2]).max() > 1e-2  # another noise
 
 
-def test_sounds_say_what_they_are(generated):
+def test_wav_files_state_their_origin(generated):
     files = sorted((generated / "wav").iterdir())
     assert len(files) == 72
     with soundfile.SoundFile(files[3]) as file:
@@ -85,7 +85,7 @@ def test_the_tfds_dataset_holds_the_same(items, generated):
         assert texts == item
 
 
-def test_it_tells_of_the_model_and_of_the_faces(generated, tiny_run):
+def test_metadata_describe_the_model_and_the_faces(generated, tiny_run):
     about = json.loads((generated / "about.json").read_text())
     exported = tiny_run / "serving" / "emogan" / "1" / "assets.extra" / "provenance.json"
     assert about["model"] == json.loads(exported.read_text())
@@ -135,14 +135,14 @@ def test_a_wrong_order_is_refused(tiny_run, tiny_data, tmp_path, dataset, order,
     assert not (tmp_path / "out").exists()
 
 
-def test_a_folder_that_is_there_is_left_alone(flags, run_command, tmp_path):
+def test_an_existing_folder_is_left_unchanged(flags, run_command, tmp_path):
     result = run_command("trainers.augment", *flags, f"--output_dir={tmp_path}")
     assert result.returncode == 2
     assert result.stderr.splitlines()[-1].startswith(f"error: {tmp_path} ")
     assert "--output_dir" in result.stderr.splitlines()[-1]
 
 
-def test_a_full_disk_is_told_before_anything_is_generated(tiny_run, tiny_data, small_disk):
+def test_a_full_disk_is_reported_before_generation(tiny_run, tiny_data, small_disk):
     corpus = open_corpus("crema_d_av", tiny_data, "64")
     disk = small_disk("256k")  # 30 spectrograms take 480 KiB
     with pytest.raises(OSError, match="No space left on device"):

@@ -25,7 +25,7 @@ def model(tiny_run):
     return tiny_run / "serving" / "emogan" / "1"
 
 
-def test_a_model_says_where_it_comes_from(tiny_run, model):
+def test_a_model_states_its_origin(tiny_run, model):
     about = json.loads((model / "assets.extra" / "provenance.json").read_text())
     assert about["config"] == json.loads((tiny_run / "config.json").read_text())
     assert about["run"] == tiny_run.name
@@ -121,7 +121,7 @@ def assert_alike(one, other):
         assert one == other
 
 
-def test_the_servers_settings_lie_beside_the_versions_and_are_left_as_they_were_changed(model, tmp_path):
+def test_the_servers_settings_are_next_to_the_versions_and_keep_changes(model, tmp_path):
     assert {path.name for path in (model.parent / "server").iterdir()} == set(server_files.SETTINGS)
     config = text_format.Parse(server_files.SETTINGS["models.config"], model_server_config_pb2.ModelServerConfig())
     assert [(one.name, one.base_path) for one in config.model_config_list.config] == [("emogan", "/models/emogan")]

@@ -29,7 +29,7 @@ def share_of_colour(image: np.ndarray, columns: slice) -> float:
     return float((part.max(2) - part.min(2) > 12).mean())
 
 
-def test_a_sound_clip(tmp_path):
+def test_an_intact_clip(tmp_path):
     verdict = inspect(FLV, WAV, MediaConfig.of_size(64), tmp_path / "a.png")
     assert verdict.startswith("1001_IEO_ANG_LO.flv: frame 12 (+0 from the middle), confidence 0.9")
     assert "0.80 s" in verdict
@@ -54,7 +54,7 @@ def test_the_verdict_has_the_share_of_the_image_outside_the_frame(tmp_path):
 
 
 @pytest.mark.parametrize(("image", "sound", "reason"), [(SILENT, SILENT, "no_sound"), (FLV, SILENT, "no_sound")])
-def test_a_clip_without_sound_still_shows_its_frame(tmp_path, image, sound, reason):
+def test_a_clip_without_audio_still_shows_its_frame(tmp_path, image, sound, reason):
     verdict = inspect(image, sound, MediaConfig.of_size(64), tmp_path / "a.png")
     assert f": rejected: {reason}: {sound.name}: the file has no audio stream" in verdict
     pixels = drawn(tmp_path / "a.png")

@@ -142,7 +142,7 @@ def page(run_dir):
     return Page((run_dir / "report.html").read_text())
 
 
-def test_the_headline_says_what_was_compared_and_how_sure_it_is(page):
+def test_the_headline_states_the_comparison_and_its_interval(page):
     headline = page.text[: page.text.index("Results")]
     assert all(figure in headline for figure in ("55.0 ± 2.1%", "61.2%", "58.3%", "60.0%", "n = 120"))
     assert "+3.3 points (95%: -1.1 to +7.8 points, includes zero" in headline
@@ -177,7 +177,7 @@ def test_every_image_is_in_the_page_in_both_themes_and_has_words(page):
     assert "Spectrogram of 1002_IEO_HAP_HI, generated for sad" in [image["alt"] for image in images]
 
 
-def test_sounds_are_in_the_page_the_real_one_first(page, run_dir):
+def test_the_page_embeds_audio_the_real_clip_first(page, run_dir):
     sounds = page.all("audio")
     assert [sound["aria-label"] for sound in sounds] == [
         f"{HOSTILE}, real",
@@ -208,7 +208,7 @@ def test_settings_are_shown(page):
     assert '"seed": 41' in page.text
 
 
-def test_a_run_that_has_only_begun_says_what_is_missing(tmp_path):
+def test_the_report_of_an_unfinished_run_names_what_is_missing(tmp_path):
     (tmp_path / "config.json").write_text("{}")
     (tmp_path / "metrics.jsonl").write_text('{"stage": "pretrain", "step": 1, "d_real_loss": 0.7}\n{"stage": "pre')
     page = Page(run_report.write_report(tmp_path).read_text())
@@ -229,7 +229,7 @@ def test_a_difference_without_an_interval_is_not_called_one(tmp_path):
     assert "+3.3 points (no interval" in text
 
 
-def test_sounds_without_samples_are_still_there(tmp_path):
+def test_audio_without_samples_is_still_shown(tmp_path):
     write_metrics(tmp_path, [])
     (tmp_path / "evaluate" / "audio").mkdir(parents=True)
     write_wav(tmp_path / "evaluate" / "audio" / "1002_IEO_HAP_HI_generated_fear.wav")

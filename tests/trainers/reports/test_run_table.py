@@ -82,7 +82,7 @@ def test_the_terminal_table_is_aligned():
     ]
 
 
-def test_a_run_without_results_says_so():
+def test_a_run_without_results_is_described_as_such():
     assert run_table.results_table([]) == "no results yet\n"
 
 

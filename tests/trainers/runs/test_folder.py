@@ -74,7 +74,7 @@ def test_a_folder_half_written_leaves_the_old_one(tmp_path):
     assert (tmp_path / "m" / "x").read_text() == "old"
 
 
-def test_the_name_of_a_run_tells_its_settings_and_is_the_same_for_the_same(small):
+def test_the_name_of_a_run_shows_its_settings_and_is_reproducible(small):
     config = small.run_config(condition="face", use_classifier=False, train_speakers=8)
     name = run_name(config)
     assert name.startswith("crema_d_av-16-progressive-semi-supervised-without_q-8_speakers-fold_0-seed_3-")

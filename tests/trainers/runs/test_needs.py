@@ -8,7 +8,7 @@ from emogan.config import PRESETS, LossConfig, RecogniserConfig, TrainConfig
 from emogan.errors import UserError
 from trainers.runs import needs, phases
 from trainers.runs.config import RunConfig
-from trainers.runs.job import open_job
+from trainers.runs.opening import open_job
 from trainers.study import running
 from trainers.study.estimate import Estimate
 from trainers.study.plan import Study
@@ -33,7 +33,7 @@ def without_fear(fewer_clips):
     return fewer_clips("*_FEA_*")
 
 
-def test_a_run_that_lacks_nothing_is_opened_and_its_gaps_are_told(uneven):
+def test_a_run_with_sufficient_data_is_opened_with_warnings_about_gaps(uneven):
     for changes in ({}, {"condition": "face"}, {"generated_filter": True}):
         job = open_job(dataclasses.replace(CONFIG, **changes), uneven)
     validation, test = needs.gaps(job)
@@ -56,7 +56,7 @@ def test_a_run_that_lacks_nothing_is_opened_and_its_gaps_are_told(uneven):
         ({"inception": "/nowhere"}, ["Inception", "/nowhere"]),
     ],
 )
-def test_what_a_run_lacks_is_named_with_a_remedy(uneven, changes, words):
+def test_missing_data_are_named_with_a_remedy(uneven, changes, words):
     with pytest.raises(UserError) as refused:
         open_job(dataclasses.replace(CONFIG, **changes), uneven)
     for word in words:
@@ -64,11 +64,11 @@ def test_what_a_run_lacks_is_named_with_a_remedy(uneven, changes, words):
 
 
 @pytest.mark.parametrize("changes", [{"test_fold": 3, "schedule": "none"}, {"test_fold": 4}])
-def test_what_no_stage_needs_may_be_missing(uneven, changes):
+def test_data_that_no_stage_needs_may_be_missing(uneven, changes):
     assert open_job(dataclasses.replace(CONFIG, **changes), uneven)
 
 
-def test_few_speakers_who_lack_a_class_are_told_of_the_flag(uneven):
+def test_a_class_missing_from_few_speakers_names_the_flag(uneven):
     lacking = 0
     for seed in range(1, 5):
         steps = dataclasses.replace(STEPS, seed=seed)
@@ -80,14 +80,14 @@ def test_few_speakers_who_lack_a_class_are_told_of_the_flag(uneven):
     assert lacking > 0
 
 
-def test_a_class_of_which_nothing_is_left_is_told_as_such(without_fear):
+def test_a_class_without_any_clip_is_reported(without_fear):
     with pytest.raises(UserError) as refused:
         open_job(CONFIG, without_fear)
     assert "no fold has any of fear" in str(refused.value)
     assert "rejections.csv" in str(refused.value)
 
 
-def test_a_study_is_checked_as_a_run_is_before_it_is_begun(uneven, tmp_path):
+def test_a_study_is_checked_like_a_run_before_it_starts(uneven, tmp_path):
     study = Study(
         base=CONFIG, datasets=("crema_d_av",), folds={"crema_d_av": (2, 0)}, seeds=(1,),
         cases=("baseline", "moderate_supervised"),
@@ -97,7 +97,7 @@ def test_a_study_is_checked_as_a_run_is_before_it_is_begun(uneven, tmp_path):
     assert not (tmp_path / "study").exists()
 
 
-def test_a_dry_run_plans_without_datasets_and_says_how_to_build_them(tiny_data, tmp_path, run_command):
+def test_a_dry_run_plans_without_datasets_and_prints_how_to_build_them(tiny_data, tmp_path, run_command):
     flags = ["--preset=tiny", "--dry_run", "--dataset=ravdess_av/64_eight", f"--output_dir={tmp_path / 'runs'}"]
     result = run_command("trainers.progressive", *flags, f"--data_dir={tiny_data}")
     assert result.returncode == 0, result.stderr
@@ -155,7 +155,7 @@ def plan_study(config, folder):
 
 @pytest.mark.parametrize(("changes", "words"), WITHOUT_DATA)
 @pytest.mark.parametrize("plan_it", [plan_run, plan_study])
-def test_what_no_data_would_mend_is_told_before_they_are_built(tmp_path, plan_it, changes, words):
+def test_errors_independent_of_the_data_are_reported_before_datasets_are_built(tmp_path, plan_it, changes, words):
     with pytest.raises(UserError) as refused:
         plan_it(dataclasses.replace(CONFIG, **changes), tmp_path)
     for word in words:
@@ -169,5 +169,5 @@ def test_what_no_data_would_mend_is_told_before_they_are_built(tmp_path, plan_it
         {"dataset": "ravdess_av/64_eight"},
     ],
 )  # fmt: skip
-def test_what_data_may_mend_is_planned_without_them(tmp_path, changes):
+def test_a_run_is_planned_without_datasets_if_they_may_suffice(tmp_path, changes):
     needs.check_settings(dataclasses.replace(CONFIG, **changes))

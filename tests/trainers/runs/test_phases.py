@@ -39,7 +39,7 @@ def test_a_run_without_a_gan_has_the_bare_and_the_strong_recogniser(small):
     assert found == {stage: {RECOGNISER: "trained"} for stage in RECOGNISED[:2]}
 
 
-def test_draws_are_made_from_what_g_sees(small):
+def test_draws_are_generated_from_the_source_that_g_sees(small):
     seen = {"face_to_audio": "crema_d_av, faces", "audio_to_face": "crema_d_av, spectrograms"}
     for direction, data in seen.items():
         config = small.run_config(model=dataclasses.replace(small.model, direction=direction))

@@ -20,7 +20,7 @@ from trainers.runs.saved_networks import (
 )
 
 
-def test_a_saved_network_gives_the_same_output_and_goes_on_training(tmp_path, rng, small):
+def test_a_saved_network_gives_the_same_output_and_can_be_trained_further(tmp_path, rng, small):
     gan = small.make_gan()
     path = tmp_path / "generator"
     save_network(gan.generator, small.model, path, ["crema_d_av:1001"])

@@ -1,3 +1,4 @@
+import dataclasses
 import re
 import signal
 
@@ -100,16 +101,18 @@ def test_best_and_last_are_kept_and_one_of_them_is_handed_on(tmp_path, small, se
         np.testing.assert_array_equal(found, expected)
 
 
-def test_the_line_of_an_interval_tells_step_speed_time_left_and_losses(tmp_path, small):
-    run = RunFolder(tmp_path / "a", small.run_config())
+@pytest.mark.parametrize("interval", [1, 2])
+def test_the_line_of_an_interval_shows_step_losses_and_the_speed_once_measured(tmp_path, small, interval):
+    run, steps = RunFolder(tmp_path / "a", small.run_config()), dataclasses.replace(small.steps, interval=interval)
     with run.logging():
-        training.fit(small.make_gan(), small.batches, small.steps, run, "calibrate")
+        training.fit(small.make_gan(), small.batches, steps, run, "calibrate")
     lines = [line for line in (tmp_path / "a" / "log.txt").read_text().splitlines() if " of 6" in line]
-    assert len(lines) == 3
-    pattern = (
-        r"calibrate 4 of 6  [\d.]+ images/s  00:00 left  g_loss [\d.]+  g_adversarial_loss [\d.]+  g_l1_loss [\d.]+"
-    )
-    assert re.search(pattern, lines[1])
+    assert len(lines) == 6 // interval
+    losses = r"g_loss [\d.]+  g_adversarial_loss [\d.]+  g_l1_loss [\d.]+"
+    speed = r"[\d.]+ images/s  00:0\d left  "
+    for number, line in enumerate(lines, 1):
+        step = number * interval
+        assert re.search(rf"calibrate {step} of 6  {speed if step > 1 else ''}{losses}", line)
 
 
 def test_a_step_that_does_not_fit_into_memory_names_the_flags(tmp_path, small):

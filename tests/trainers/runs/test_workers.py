@@ -65,7 +65,7 @@ def assert_same_weights(run, other, *names):
 
 
 @pytest.mark.slow
-def test_two_processes_give_what_one_gives(tiny_run, tiny_flags, tmp_path):
+def test_two_processes_train_like_one(tiny_run, tiny_flags, tmp_path):
     _, started = together([*tiny_flags, f"--run_dir={tmp_path / 'run'}"])
     results = [ended(process) for process in started]
     assert [code for code, *_ in results] == [0, 0], results
@@ -82,7 +82,7 @@ def test_two_processes_give_what_one_gives(tiny_run, tiny_flags, tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("index", [0, 1])
-def test_one_that_comes_alone_says_for_whom_it_waited(tiny_flags, tmp_path, index):
+def test_a_worker_names_the_one_that_did_not_join(tiny_flags, tmp_path, index):
     hosts = [f"localhost:{port}" for port in free_ports(2)]
     flags = [*tiny_flags, f"--run_dir={tmp_path / 'run'}"]
     code, _, (line,) = ended(start(flags, hosts, index, "-c", BRIEF.format(seconds=1)))
@@ -94,7 +94,7 @@ def test_one_that_comes_alone_says_for_whom_it_waited(tiny_flags, tmp_path, inde
 
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_one_that_waits_for_the_others_can_be_stopped(tiny_flags, tmp_path, number):
+def test_a_waiting_worker_can_be_stopped(tiny_flags, tmp_path, number):
     hosts = [f"localhost:{port}" for port in free_ports(2)]
     process = start([*tiny_flags, f"--run_dir={tmp_path / 'run'}"], hosts, 0)
     while True:  # until it waits

@@ -188,7 +188,7 @@ def test_moderate_supervised(tiny_flags, tmp_path, run_command):
 
 
 @pytest.mark.slow
-def test_an_encoder_that_is_transferred_and_frozen(tiny_flags, tmp_path, run_command):
+def test_an_encoder_can_be_transferred_and_frozen(tiny_flags, tmp_path, run_command):
     run = tmp_path / "run"
     scenario(run_command, tiny_flags, run, "--transfer=encoder", "--freeze_encoder", "--g_ema=0.9")
     before, after = (load_network(run / stage / "generator") for stage in ("pretrain", "calibrate"))

@@ -13,7 +13,7 @@ from emogan.config import from_json
 from trainers.runs import readings
 from trainers.runs.config import RunConfig
 from trainers.runs.folder import RunFolder
-from trainers.runs.job import open_job
+from trainers.runs.opening import open_job
 from trainers.runs.saved_networks import load_network, seen_speakers
 from trainers.stages import sampling
 

@@ -84,7 +84,7 @@ def test_the_amounts_of_data_are_stated(text):
     assert re.findall(r"(\d+) clips of (\d+) speakers", line) == [("18", "3"), ("6", "1"), ("6", "1")]
 
 
-def test_the_other_tables_lie_beside_it(tiny_study):
+def test_the_other_tables_are_next_to_it(tiny_study):
     assert "| progressive supervised |" in (tiny_study / "table1.md").read_text()
     assert r"\begin{tabular}" in (tiny_study / "table1.tex").read_text()
 

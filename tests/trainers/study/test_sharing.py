@@ -50,7 +50,7 @@ def test_a_shared_stage_is_a_link_or_a_copy(run_and_target, refuse, links):
     assert not list(stage.parent.glob("*.part"))
 
 
-def test_a_study_that_was_copied_without_its_links_goes_on(run_and_target):
+def test_a_study_copied_without_its_links_resumes(run_and_target):
     stage, target = run_and_target
     stage.mkdir()
     take(stage, target)

@@ -37,7 +37,7 @@ def test_a_p_value_is_never_zero():
     assert [tables.p_value(p) for p in (0.0, 0.00099, 0.001, 1.0)] == ["< 0.001", "< 0.001", "0.001", "1.000"]
 
 
-def test_without_an_interval_the_table_says_why(found):
+def test_without_an_interval_the_table_gives_the_reason(found):
     compared = dataclasses.replace(found[1].comparison, low=None, high=None, p=None, speakers=4)
     assert tables.interval(compared) == "+5.1 (no interval: 4 speakers)"
     agreeing = dataclasses.replace(compared, speakers=8, no_interval="all 8 speakers agree")
