@@ -163,7 +163,7 @@ def test_a_rejected_request_is_not_retried(wire, server):
 
 def test_a_grpc_request_above_the_size_limit_is_not_retried(server, addresses):
     rows = np.zeros(600_000, np.int64)  # more than 4 MiB, the limit of gRPC servers in Python
-    with pytest.raises(UserError, match="model emogan: .*larger than max"):
+    with pytest.raises(UserError, match=r"model emogan: .*larger than max"):
         connect(addresses["grpc"]).predict("settings", {"row": rows})
 
 
@@ -301,7 +301,7 @@ def test_a_certificate_is_trusted_only_if_it_is_configured(certificate, monkeypa
         with pytest.raises(UserError, match=r"https://127.0.0.1:\d+ .*SSL_CERT_FILE"):
             ask(connection)
         monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
-        with pytest.raises(UserError, match="model emogan: none"):
+        with pytest.raises(UserError, match=r"model emogan: none"):
             ask(connection)
 
 
