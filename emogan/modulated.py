@@ -11,7 +11,7 @@ import math
 import tensorflow as tf
 
 from emogan.config import ModelConfig
-from emogan.layers import Enlarge, Modulate, PixelNorm, SpectralConv2D, down, trunk
+from emogan.layers import EnlargedConv2D, Modulate, PixelNorm, SpectralConv2D, down, trunk
 
 _SLOPE = 0.2
 """Slope of the leaky ReLUs."""
@@ -39,15 +39,15 @@ def target_map(
     image = None
     for level in reversed(range(depth - 1)):
         filters, name = config.filters(level), f"decoder_{level}"
-        if image is not None:
-            x = Enlarge(name=f"{name}_up")(x)
-            image = layers.UpSampling2D(interpolation="bilinear", name=f"{name}_image_up")(image)
-        x = layers.Conv2D(filters, 3, padding="same", kernel_initializer="he_normal", name=f"{name}_conv")(x)
+        convolution = layers.Conv2D if image is None else EnlargedConv2D
+        x = convolution(filters, 3, padding="same", kernel_initializer="he_normal", name=f"{name}_conv")(x)
         x = PixelNorm(name=f"{name}_norm")(x)
         x = Modulate(name=f"{name}_modulate")([x, _dense(style, 2 * filters, f"{name}_style")])
         x = layers.LeakyReLU(_SLOPE, name=f"{name}_relu")(x)
         small = tf.keras.initializers.VarianceScaling(0.01)  # the sum starts in the linear range of the last activation
         part = layers.Conv2D(channels, 1, kernel_initializer=small, name=f"{name}_image")(x)
+        if image is not None:
+            image = layers.UpSampling2D(interpolation="bilinear", name=f"{name}_image_up")(image)
         image = part if image is None else layers.Add(name=f"{name}_sum")([image, part])
     return image
 
