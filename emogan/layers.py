@@ -1,5 +1,5 @@
 """Layers of the networks: `Standardise`, `SpectralConv2D`, `GroupNorm`, `group_norm`, `down`, `up`, `trunk`; for the modulated
-generator `EnlargedConv2D`, `PixelNorm` and `Modulate`. (`Enlarge` is for networks saved by earlier versions.)
+generator `EnlargedConv2D`, `Repeat`, `PixelNorm` and `Modulate`. (`Enlarge` is for networks saved by earlier versions.)
 
 `ProductConv2D` and `ProductConv2DTranspose` compute the same as Keras's layers, faster on small maps.
 """
@@ -256,6 +256,17 @@ class EnlargedConv2D(tf.keras.layers.Conv2D):
         """Returns [B, 2 n, 2 n, filters]."""
         batch, height, width, _ = tf.TensorShape(input_shape)
         return tf.TensorShape([batch, 2 * height, 2 * width, self.filters])
+
+
+@tf.keras.saving.register_keras_serializable("emogan")
+class Repeat(tf.keras.layers.Layer):
+    """Repeats a batch: [B, ...] and a tensor with n B rows -> [n B, ...]."""
+
+    def call(self, inputs: list[tf.Tensor]) -> tf.Tensor:
+        """Returns the whole batch n times, one after the other."""
+        x, rows = inputs
+        count = tf.shape(rows)[0] // tf.shape(x)[0]
+        return tf.tile(x, [count, *[1] * (len(x.shape) - 1)])
 
 
 @tf.keras.saving.register_keras_serializable("emogan")

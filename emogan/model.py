@@ -8,7 +8,7 @@ import tensorflow as tf
 from emogan import losses, perturbation
 from emogan.codes import ImageCode
 from emogan.config import LossConfig, TrainConfig
-from emogan.layers import SpectralConv2D
+from emogan.layers import Repeat, SpectralConv2D
 
 Gradients = dict[str, list[tf.Tensor]]
 """Gradients of the trainable weights of each network: `d`, `g` and `q`."""
@@ -271,11 +271,11 @@ class EmoGAN(tf.keras.Model):
         source, condition, noise = batch["source"], batch["condition"], batch["noise"]
         if self.code is None:
             return generator([source, requested, noise], training=training), None
-        inputs = [
-            tf.concat(pair, 0)
-            for pair in ((source, source), (requested, condition), (noise, self.code([batch["target"], condition])))
-        ]
-        return tuple(tf.split(generator(inputs, training=training), 2))
+        if not any(isinstance(layer, Repeat) for layer in generator.layers):
+            source = tf.concat([source, source], 0)
+        conditions = tf.concat([requested, condition], 0)
+        noises = tf.concat([noise, self.code([batch["target"], condition])], 0)
+        return tuple(tf.split(generator([source, conditions, noises], training=training), 2))
 
     def _discriminator(self, batches: list[Batch], training: bool) -> Callable[[tf.Tensor], tf.Tensor]:
         """D as a function of images [n B, S, S, channels]; its other inputs are those of the n batches."""

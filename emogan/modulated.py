@@ -11,7 +11,7 @@ import math
 import tensorflow as tf
 
 from emogan.config import ModelConfig
-from emogan.layers import EnlargedConv2D, Modulate, PixelNorm, SpectralConv2D, down, trunk
+from emogan.layers import EnlargedConv2D, Modulate, PixelNorm, Repeat, SpectralConv2D, down, trunk
 
 _SLOPE = 0.2
 """Slope of the leaky ReLUs."""
@@ -24,9 +24,12 @@ _NOISE_SCALE = math.sqrt(3)
 def target_map(
     config: ModelConfig, source: tf.Tensor, condition: tf.Tensor, noise: tf.Tensor, channels: int
 ) -> tf.Tensor:
-    """G without its last activation; arguments and result as in `emogan.unet.target_map`."""
+    """G without its last activation; arguments and result as in `emogan.unet.target_map`.
+
+    The batch of the conditions and the noise may also be n times that of the sources, which are then encoded once and repeated.
+    """
     layers, depth, width = tf.keras.layers, config.size.bit_length() - 1, config.filters(3)
-    vector = _source_vector(config, source, "encoder", spectral=False)
+    vector = Repeat(name="encoder_repeated")([_source_vector(config, source, "encoder", spectral=False), condition])
     scaled = [
         layers.Rescaling(scale, name=f"scaled_{name}")(tensor)
         for name, scale, tensor in (("condition", _CONDITION_SCALE, condition), ("noise", _NOISE_SCALE, noise))

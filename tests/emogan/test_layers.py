@@ -10,6 +10,7 @@ from emogan.layers import (
     PixelNorm,
     ProductConv2D,
     ProductConv2DTranspose,
+    Repeat,
     SpectralConv2D,
     Standardise,
     group_norm,
@@ -119,6 +120,12 @@ def test_an_enlarged_convolution_and_its_gradients_are_those_of_the_enlarged_map
         results.append([made, *tape.gradient(loss, [x, layer.kernel, layer.bias])])
     for ours, theirs in zip(*results, strict=True):
         np.testing.assert_allclose(ours, theirs, atol=1e-5 * np.abs(theirs).max())
+
+
+def test_a_batch_is_repeated_as_a_whole():
+    x = tf.constant([[1.0], [2.0]])
+    np.testing.assert_array_equal(Repeat()([x, tf.zeros([6, 3])])[:, 0], [1, 2, 1, 2, 1, 2])
+    np.testing.assert_array_equal(Repeat()([x, tf.zeros([2, 3])]), x)
 
 
 def spectral(kernel, updates):
