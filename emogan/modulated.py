@@ -1,4 +1,5 @@
-"""Networks for diverse images of one source: a modulated G and a projection discriminator. Public names: target_map, logits.
+"""Networks for diverse images of one source: a modulated G and a projection discriminator. Public names: target_map, logits,
+in_parts.
 
 In the U-Net, skip connections link source and target pixel by pixel and the noise enters at a single pixel, so that training
 suppresses the effect of the noise. Here source, condition and noise become one vector. It gives the decoder's first map, and
@@ -82,6 +83,27 @@ def logits(config: ModelConfig, image: tf.Tensor, condition: tf.Tensor, source: 
         vector = _source_vector(config, source, "source", spectral=config.spectral_norm)
         terms.append(_agreement(features, vector, "source"))
     return layers.Add(dtype="float32", name="logit")(terms)
+
+
+def in_parts(discriminator: tf.keras.Model) -> tuple[tf.keras.Model, tf.keras.Model, tf.keras.Model] | None:
+    """Splits D; the parts share its weights.
+
+    Args:
+        discriminator: a network whose logits are those of `logits`.
+
+    Returns:
+        Networks from an image to its features, from a source to its vector, and from features, condition and vector to logits;
+        None if D has no source or is not of this kind.
+    """
+    if not {"features_relu", "source_vector"} <= {layer.name for layer in discriminator.layers}:
+        return None
+    features, vector = (discriminator.get_layer(name).output for name in ("features_relu", "source_vector"))
+    image, condition, source = discriminator.inputs
+    return (
+        tf.keras.Model(image, features),
+        tf.keras.Model(source, vector),
+        tf.keras.Model([features, condition, vector], discriminator.output),
+    )
 
 
 def _agreement(features: tf.Tensor, x: tf.Tensor, name: str) -> tf.Tensor:
