@@ -127,8 +127,9 @@ class GroupNorm(tf.keras.layers.GroupNormalization):
     def _group_means(self, means: tf.Tensor) -> tf.Tensor:
         """Averages channel means [B, C] over their groups, and repeats them for every channel: [B, 1, 1, C]."""
         size = means.shape[-1] // self.groups
-        grouped = tf.reduce_mean(tf.reshape(means, [-1, self.groups, size]), -1)
-        return tf.repeat(grouped, size, axis=1)[:, tf.newaxis, tf.newaxis, :]
+        grouped = tf.reduce_mean(tf.reshape(means, [-1, self.groups, size]), -1, keepdims=True)
+        # As `tf.repeat`, whose dozens of operations take long to trace.
+        return tf.reshape(grouped * tf.ones([size]), [-1, 1, 1, means.shape[-1]])
 
 
 LARGEST_PRODUCT_SIDE = {"down": 4, "up": 8}

@@ -112,9 +112,10 @@ class EmoGAN(tf.keras.Model):
         self.g_optimizer = g_optimizer
         self.d_optimizer = d_optimizer
         self.q_optimizer = q_optimizer
-        # The first access creates the counter, which XLA does not allow inside a step on several devices.
-        for _, _, optimizer in self._players():
-            _ = optimizer.iterations
+        # Otherwise the first step creates the optimizers' variables, and tf.function then traces the step twice; and XLA does
+        # not allow it inside a step on several devices.
+        for _, network, optimizer in self._players():
+            optimizer._create_all_weights(network.trainable_variables)
 
     @property
     def metrics(self) -> list[tf.keras.metrics.Metric]:
@@ -143,7 +144,9 @@ class EmoGAN(tf.keras.Model):
         """
 
         def evaluate() -> bool:
-            self._player_losses(batch, self.averaged_generator, training=False)
+            requested, d_batch = self._request(batch, training=False)
+            images = self._generate(self.averaged_generator, batch, requested, training=False)
+            self._player_losses(batch, d_batch, requested, images, training=False)
             return True
 
         tf.cond(tf.shape(batch["source"])[0] > 0, evaluate, lambda: False)
@@ -170,14 +173,20 @@ class EmoGAN(tf.keras.Model):
         return tf.while_loop(lambda part, _: part < count, add, (0, zeros), parallel_iterations=1)[1]
 
     def _part_gradients(self, batch: Batch) -> Gradients:
-        with tf.GradientTape(persistent=True) as tape:
-            loss = self._player_losses(batch, self.generator, training=True)
-            for player, _, optimizer in self._players():
-                if isinstance(optimizer, tf.keras.mixed_precision.LossScaleOptimizer):
-                    loss[player] = optimizer.get_scaled_loss(loss[player])
+        with tf.GradientTape() as g_tape:
+            requested, d_batch = self._request(batch, training=True)
+            images = self._generate(self.generator, batch, requested, training=True)
+            with tf.GradientTape(
+                persistent=True
+            ) as tape:  # begins behind G, through which D's gradient is thus not traced
+                loss = self._player_losses(batch, d_batch, requested, images, training=True)
+                for player, _, optimizer in self._players():
+                    if isinstance(optimizer, tf.keras.mixed_precision.LossScaleOptimizer):
+                        loss[player] = optimizer.get_scaled_loss(loss[player])
         gradients = {}
         for player, network, optimizer in self._players():
-            gradients[player] = tape.gradient(loss[player], network.trainable_variables)
+            player_tape = g_tape if player == "g" else tape
+            gradients[player] = player_tape.gradient(loss[player], network.trainable_variables)
             if isinstance(optimizer, tf.keras.mixed_precision.LossScaleOptimizer):
                 gradients[player] = optimizer.get_unscaled_gradients(gradients[player])
         return gradients
@@ -192,11 +201,25 @@ class EmoGAN(tf.keras.Model):
         for mean, value in zip(self.averaged_generator.weights, self.generator.weights, strict=True):
             mean.assign_add(rate * (value - mean))
 
-    def _player_losses(self, batch: Batch, generator: tf.keras.Model, training: bool) -> dict[str, tf.Tensor]:
-        """Returns the loss of each network, averaged over the global batch, and updates the means."""
+    def _player_losses(
+        self,
+        batch: Batch,
+        d_batch: Batch,
+        requested: tf.Tensor,
+        images: tuple[tf.Tensor, tf.Tensor | None],
+        training: bool,
+    ) -> dict[str, tf.Tensor]:
+        """Returns the loss of each network, averaged over the global batch, and updates the means.
+
+        Args:
+            batch: the batch.
+            d_batch: the batch for D, see `_request`.
+            requested: the condition of the images, see `_request`.
+            images: G's images, see `_generate`.
+            training: whether networks are being trained.
+        """
         target, condition, config = batch["target"], batch["condition"], self.loss_config
-        requested, d_batch = self._request(batch, training)
-        generated, reconstructed = self._generate(generator, batch, requested, training)
+        generated, reconstructed = images
         real = self._for_d(target, batch, "real", training)
         fake = self._for_d(generated, batch, "generated", training)
         (real_logits, fake_logits, *mismatched), discriminate = self._logits(

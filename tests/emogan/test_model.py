@@ -100,6 +100,22 @@ def test_the_step_is_adams_step_along_the_gradient_of_the_stated_losses(batch):
             assert np.quantile(np.abs(got - want), 0.99) < 2e-5
 
 
+def test_a_step_is_traced_once_and_each_gradient_of_g_too(batch):
+    gan, traces = make_gan(eager=False), []
+    step = gan.train_step
+
+    def traced_step(examples):
+        traces.append(step(examples))
+        return traces[-1]
+
+    gan.train_step = traced_step
+    gan.fit(endless(batch), steps_per_epoch=2, verbose=0)
+    assert len(traces) == 1
+    operations = traces[0]["g_loss"].graph.get_operations()
+    filters = [one for one in operations if one.type == "Conv2DBackpropFilter" and "generator/encoder_1" in one.name]
+    assert len(filters) == 1
+
+
 def test_test_step_gives_the_same_losses_and_changes_nothing(batch):
     gan = make_gan()
     before = weights(gan)
