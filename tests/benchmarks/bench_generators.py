@@ -11,10 +11,9 @@ import time
 import numpy as np
 import tensorflow as tf
 from absl import app, flags
+from cases import adapt_code, random_batch, run_config
 
-from emogan.config import GENERATORS, PRESETS, LossConfig, TrainConfig
-from emogan.model import Batch
-from trainers.runs.config import RunConfig
+from emogan.config import GENERATORS
 from trainers.runs.phases import trainable_parameters
 from trainers.stages.gan import make_gan
 
@@ -28,27 +27,11 @@ class Side:
     """One generator's GAN and a batch of noise to train it on."""
 
     def __init__(self, generator: str, preset: str, batch_size: int) -> None:
-        stage = TrainConfig(steps=500, batch_size=batch_size)
-        config = RunConfig(
-            pretrain_dataset="voxceleb_av", dataset="crema_d_av", test_fold=0, model=PRESETS[preset], loss=LossConfig(),
-            pretrain=stage, calibrate=stage, recognise=stage,
-        ).with_generator(generator)  # fmt: skip
-        self.gan, rng, model = make_gan(config), np.random.default_rng(1), config.model
-        labels = np.eye(model.num_classes, dtype=np.float32)
+        config = run_config(generator, preset, batch_size)
+        self.gan = make_gan(config)
         if self.gan.code:
-            count = 2 * model.noise_dim
-            images = rng.uniform(-1, 1, (count, model.size, model.size, 1)).astype(np.float32)
-            self.gan.code.adapt(images, labels[rng.integers(model.num_classes, size=count)])
-        faces = tf.constant(rng.uniform(-1, 1, (batch_size, model.size, model.size, 3)), tf.float32)
-        self.batch = Batch(
-            source=faces,
-            target=tf.constant(rng.uniform(-1, 1, (batch_size, model.size, model.size, 1)), tf.float32),
-            condition=tf.constant(labels[rng.integers(model.num_classes, size=batch_size)]),
-            noise=tf.constant(rng.uniform(-1, 1, (batch_size, model.noise_dim)), tf.float32),
-            key=tf.constant([[1, number] for number in range(batch_size)], tf.int64),
-            other_source=tf.roll(faces, 1, 0),
-            other_speaker=tf.ones([batch_size]),
-        )
+            adapt_code(self.gan.code, config)
+        self.batch = {name: tf.constant(values) for name, values in random_batch(config).items()}
         self.step = tf.function(self.gan.train_step)
         self.turn(STEPS)  # buffers are taken, kernels prepared
 
