@@ -20,7 +20,11 @@ class Discriminator:
 
     def __init__(self, network: tf.keras.Model) -> None:
         self._names = network.input_names[1:]
-        self._features, self._vector, self._logits = modulated.in_parts(network) or (None, None, network)
+        self._features: tf.keras.Model | None = None
+        self._vector: tf.keras.Model | None = None
+        self._logits = network
+        if parts := modulated.in_parts(network):
+            self._features, self._vector, self._logits = parts
 
     def features(self, images: Sequence[tf.Tensor], *, training: bool, one_pass: bool = False) -> Sequence[tf.Tensor]:
         """Returns the features of images, each [B, S, S, channels]; all at once with `one_pass`."""
