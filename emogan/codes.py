@@ -4,7 +4,6 @@ from typing import Any
 
 import numpy as np
 import tensorflow as tf
-from sklearn.decomposition import PCA
 
 SIDE = 64
 """Larger images are downscaled to this side, pixels."""
@@ -53,6 +52,8 @@ class ImageCode(tf.keras.layers.Layer):
             images: float32 [n, S, S, channels] in [-1, 1].
             conditions: float32 [n, num_classes].
         """
+        from sklearn.decomposition import PCA  # slow to import
+
         if not self.built:
             self.build([images.shape, conditions.shape])
         flat = _flat(tf.constant(images)).numpy()
