@@ -28,10 +28,14 @@ import time
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from absl import app, flags
-from cases import random_batch, run_config
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # for the workers too
+sys.path.insert(0, str(Path(__file__).parent.parent / "helpers"))
 
+import numpy as np
+import preset_gans
+from absl import app, flags
+
+from emogan import perturbation
 from emogan.config import GENERATORS
 
 _TORCH_PYTHON = flags.DEFINE_string("torch_python", sys.executable, "An interpreter that has PyTorch and numpy.")
@@ -47,7 +51,7 @@ TIMED, CHECKED = ["64:16", "128:4", "paper:1", "paper:4"], ["tiny:4", "64:4"]
 OVERHEAD_PRESET = "64"
 LIMIT, TRIES = 1e-4, 5
 USUAL_EPSILON = 1e-7
-CHECKED_ADAM = {"learning_rate": 2e-3, "epsilon": 1e-3}
+CHECKED_RATE, CHECKED_EPSILON = 2e-3, 1e-3
 """With the usual epsilon the first steps are the gradients' signs, and rounding would decide on those of the smallest."""
 DRAWS = {"request": 2, **{f"{images}{player}": 4 for images in ("real", "generated") for player in ("", " to q")}}
 """The random numbers of a step, by their purpose."""
@@ -95,24 +99,23 @@ class Worker:
         return json.loads(line)
 
 
-def make_case(generator: str, preset: str, batch_size: int, folder: Path, *, check: bool) -> dict[str, Any]:
+def make_case(
+    generator: str, preset: str, batch_size: int, folder: Path, *, check: bool, seed: int = 1
+) -> dict[str, Any]:
     """All that a worker must know. Writes the batch, and to check also the random numbers of a step."""
-    config = run_config(generator, preset, batch_size)
-    model, settings, batch = config.model, config.calibrate, random_batch(config)
+    config = preset_gans.settings(preset, generator, batch_size)
+    batch, train = dict(preset_gans.noise_batch(config)), dataclasses.replace(config.calibrate, seed=seed)
+    batch["other_speaker"][-1] = 0
     if check:
-        from emogan.perturbation import uniform
-
+        train = dataclasses.replace(train, learning_rate=CHECKED_RATE)
         for purpose, count in DRAWS.items():
-            batch[f"draws of {purpose}"] = uniform(batch["key"], purpose, [count]).numpy()
+            batch[f"draws of {purpose}"] = perturbation.uniform(batch["key"], purpose, [count]).numpy()
     path = folder / f"batch_{generator}_{preset}_{batch_size}.npz"
     np.savez(path, **batch)
+    parts = {"model": config.model, "loss": config.calibration_loss, "train": train}
     return {
-        "preset": preset,
-        **{name: getattr(model, name) for name in ("generator", "size", "base_filters", "noise_dim", "num_classes")},
-        **{name: getattr(settings, name) for name in ("learning_rate", "beta_1", "g_ema", "batch_size", "seed")},
-        "epsilon": USUAL_EPSILON,
-        **(CHECKED_ADAM if check else {}),
-        "loss": dataclasses.asdict(config.calibration_loss),
+        **{name: dataclasses.asdict(part) for name, part in parts.items()},
+        "epsilon": CHECKED_EPSILON if check else USUAL_EPSILON,
         "batch": str(path),
         "start": not check,
     }
@@ -167,7 +170,7 @@ def show_overhead(worker: Worker, count: int) -> None:
 
 def check(generator: str, preset: str, batch_size: int, folder: Path, seed: int) -> bool:
     """Prints how far the sides are apart after two steps, and tells whether that is near enough."""
-    case = make_case(generator, preset, batch_size, folder, check=True) | {"seed": seed}
+    case = make_case(generator, preset, batch_size, folder, check=True, seed=seed)
     start, *ends = (str(folder / f"{name}.npz") for name in ("start", *SIDES))
     with Worker(SIDES[0], case) as ours, Worker(SIDES[1], case) as theirs:
         ours.ask("standardise")
@@ -208,7 +211,7 @@ def main(arguments: list[str]) -> None:
     """Runs the cases."""
     if len(arguments) > 1:
         raise app.UsageError(f"unknown argument {arguments[1]}")
-    os.environ |= {"PYTHONWARNINGS": "ignore", "TF_CPP_MIN_LOG_LEVEL": "3"}
+    os.environ["PYTHONWARNINGS"] = "ignore"
     wrong = []
     with tempfile.TemporaryDirectory() as folder:
         names = _CASES.value or (CHECKED if _CHECK.value else TIMED)

@@ -32,8 +32,8 @@ def group_norm(channels: int) -> nn.GroupNorm:
     return nn.GroupNorm(math.gcd(32, channels // 4), channels, eps=1e-3)
 
 
-def filters(case: dict[str, Any], level: int) -> int:
-    return case["base_filters"] * min(2**level, 8)
+def filters(model: dict[str, Any], level: int) -> int:
+    return model["base_filters"] * min(2**level, 8)
 
 
 def leaky(x: torch.Tensor) -> torch.Tensor:
@@ -43,10 +43,10 @@ def leaky(x: torch.Tensor) -> torch.Tensor:
 class Network(nn.Module):
     """Layers by their Keras names."""
 
-    def __init__(self, case: dict[str, Any]) -> None:
+    def __init__(self, model: dict[str, Any]) -> None:
         super().__init__()
-        self.case, self.layers = case, nn.ModuleDict()
-        self.depth = case["size"].bit_length() - 1
+        self.model, self.layers = model, nn.ModuleDict()
+        self.depth = model["size"].bit_length() - 1
 
     def add_down(self, name: str, inputs: int, outputs: int, normalise: bool) -> None:
         self.layers[f"{name}_conv"] = nn.Conv2d(inputs, outputs, 4, 2, 1, bias=not normalise)
@@ -62,8 +62,8 @@ class Network(nn.Module):
     def add_trunk(self, name: str, inputs: int, normalise: bool) -> int:
         """Convolutions down to a 4 x 4 map; returns its channels."""
         for level in range(self.depth - 2):
-            self.add_down(f"{name}_{level}", inputs, filters(self.case, level), normalise and level > 0)
-            inputs = filters(self.case, level)
+            self.add_down(f"{name}_{level}", inputs, filters(self.model, level), normalise and level > 0)
+            inputs = filters(self.model, level)
         return inputs
 
     def trunk(self, x: torch.Tensor, name: str) -> torch.Tensor:
@@ -74,7 +74,7 @@ class Network(nn.Module):
     def add_source_vector(self, name: str) -> None:
         self.layers["standardise_face"] = Standardise(1, 3)
         channels = self.add_trunk(name, 3, False)
-        self.layers[f"{name}_vector"] = nn.Linear(16 * channels, 2 * self.case["base_filters"])
+        self.layers[f"{name}_vector"] = nn.Linear(16 * channels, 2 * self.model["base_filters"])
 
     def source_vector(self, source: torch.Tensor, name: str) -> torch.Tensor:
         x = self.trunk(self.layers["standardise_face"](source), name)
@@ -88,16 +88,16 @@ def flat(x: torch.Tensor) -> torch.Tensor:
 class UNet(Network):
     """`emogan.networks.build_generator` of the U-Net, from faces to spectrograms."""
 
-    def __init__(self, case: dict[str, Any]) -> None:
-        super().__init__(case)
+    def __init__(self, model: dict[str, Any]) -> None:
+        super().__init__(model)
         self.layers["standardise_face"] = Standardise(1, 3)
         channels = 3
         for level in range(self.depth):
-            self.add_down(f"encoder_{level}", channels, filters(case, level), level > 0)
-            channels = filters(case, level)
-        channels += case["num_classes"] + case["noise_dim"]
+            self.add_down(f"encoder_{level}", channels, filters(model, level), level > 0)
+            channels = filters(model, level)
+        channels += model["num_classes"] + model["noise_dim"]
         for level in reversed(range(self.depth - 1)):
-            outputs = filters(case, level)
+            outputs = filters(model, level)
             self.layers[f"decoder_{level + 1}_conv"] = nn.ConvTranspose2d(channels, outputs, 4, 2, 1, bias=False)
             self.layers[f"decoder_{level + 1}_norm"] = group_norm(outputs)
             channels = 2 * outputs
@@ -118,13 +118,13 @@ class UNet(Network):
 class Judge(Network):
     """`build_discriminator` of the U-Net, or with `classify` `build_classifier`."""
 
-    def __init__(self, case: dict[str, Any], classify: bool) -> None:
-        super().__init__(case)
+    def __init__(self, model: dict[str, Any], classify: bool) -> None:
+        super().__init__(model)
         self.classify = classify
-        self.layers["standardise_spectrogram"] = Standardise(2, case["size"])
+        self.layers["standardise_spectrogram"] = Standardise(2, model["size"])
         channels = self.add_trunk("trunk", 1, True)
         if classify:
-            self.layers["logits"] = nn.Linear(channels, case["num_classes"])
+            self.layers["logits"] = nn.Linear(channels, model["num_classes"])
         else:
             self.layers["region_logits"] = nn.Conv2d(channels, 1, 3, padding=1)
 
@@ -136,15 +136,15 @@ class Judge(Network):
 class ModulatedGenerator(Network):
     """`build_generator` of the modulated generator, from faces to spectrograms."""
 
-    def __init__(self, case: dict[str, Any]) -> None:
-        super().__init__(case)
-        width, channels = filters(case, 3), filters(case, self.depth - 2)
+    def __init__(self, model: dict[str, Any]) -> None:
+        super().__init__(model)
+        width, channels = filters(model, 3), filters(model, self.depth - 2)
         self.add_source_vector("encoder")
-        inputs = 2 * case["base_filters"] + case["num_classes"] + case["noise_dim"]
+        inputs = 2 * model["base_filters"] + model["num_classes"] + model["noise_dim"]
         self.layers["mapping_0"], self.layers["mapping_1"] = nn.Linear(inputs, width), nn.Linear(width, width)
         self.layers["decoder_map"] = nn.Linear(width, 16 * channels)
         for level in reversed(range(self.depth - 1)):
-            outputs, name = filters(case, level), f"decoder_{level}"
+            outputs, name = filters(model, level), f"decoder_{level}"
             self.layers[f"{name}_conv"] = nn.Conv2d(channels, outputs, 3, padding=1)
             self.layers[f"{name}_style"] = nn.Linear(width, 2 * outputs)
             self.layers[f"{name}_image"] = nn.Conv2d(outputs, 1, 1)
@@ -184,17 +184,17 @@ def enlarged_convolution(convolution: nn.Conv2d, x: torch.Tensor) -> torch.Tenso
 class ProjectionDiscriminator(Network):
     """`build_discriminator` of the modulated generator, with a source; in parts, so that each is computed once."""
 
-    def __init__(self, case: dict[str, Any]) -> None:
-        super().__init__(case)
-        width = filters(case, 3)
-        self.layers["standardise_spectrogram"] = Standardise(2, case["size"])
+    def __init__(self, model: dict[str, Any]) -> None:
+        super().__init__(model)
+        width = filters(model, 3)
+        self.layers["standardise_spectrogram"] = Standardise(2, model["size"])
         channels = self.add_trunk("trunk", 1, False)
         self.layers["whole_conv"] = nn.Conv2d(channels, width, 3, padding=1)
         self.layers["features"] = nn.Linear(16 * width, width)
         self.layers["picture_logit"] = nn.Linear(width, 1)
-        self.layers["condition_projection"] = nn.Linear(case["num_classes"], width, bias=False)
+        self.layers["condition_projection"] = nn.Linear(model["num_classes"], width, bias=False)
         self.add_source_vector("source")
-        self.layers["source_projection"] = nn.Linear(2 * case["base_filters"], width, bias=False)
+        self.layers["source_projection"] = nn.Linear(2 * model["base_filters"], width, bias=False)
 
     def features(self, image: torch.Tensor) -> torch.Tensor:
         x = leaky(self.layers["whole_conv"](self.trunk(self.layers["standardise_spectrogram"](image), "trunk")))

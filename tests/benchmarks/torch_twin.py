@@ -45,21 +45,21 @@ class Gan:
     """The three players, their optimizers, and the figures summed over the steps."""
 
     def __init__(self, case: dict[str, Any]) -> None:
-        self.loss = case["loss"]
-        self.players: dict[str, Network] = self.make_players(case)
+        self.loss, train = case["loss"], case["train"]
+        self.players: dict[str, Network] = self.make_players(case["model"])
         for network in self.players.values():
             network.to(memory_format=torch.channels_last)
         self.beta_2, self.keras_epsilon, self.steps = 0.999, case["epsilon"], 0
         self.weights = {player: list(network.parameters()) for player, network in self.players.items()}
         self.optimizers = {
-            player: torch.optim.Adam(weights, case["learning_rate"], (case["beta_1"], self.beta_2), fused=True)
+            player: torch.optim.Adam(weights, train["learning_rate"], (train["beta_1"], self.beta_2), fused=True)
             for player, weights in self.weights.items()
         }
         self.totals: Tensors = {}
 
-    def make_players(self, case: dict[str, Any]) -> dict[str, Network]:
+    def make_players(self, model: dict[str, Any]) -> dict[str, Network]:
         """D, G and Q, as `d`, `g` and `q`."""
-        return {"d": Judge(case, False), "g": UNet(case), "q": Judge(case, True)}
+        return {"d": Judge(model, False), "g": UNet(model), "q": Judge(model, True)}
 
     def networks(self) -> dict[str, nn.Module]:
         """All that has weights, by name."""
@@ -142,12 +142,12 @@ class ModulatedGan(Gan):
 
     def __init__(self, case: dict[str, Any]) -> None:
         super().__init__(case)
-        self.average, self.rate = copy.deepcopy(self.players["g"]).requires_grad_(False), case["g_ema"]
-        self.code = Code(case)
+        self.average, self.rate = copy.deepcopy(self.players["g"]).requires_grad_(False), case["train"]["g_ema"]
+        self.code = Code(case["model"])
 
-    def make_players(self, case: dict[str, Any]) -> dict[str, Network]:
+    def make_players(self, model: dict[str, Any]) -> dict[str, Network]:
         """With the discriminator and the generator of this kind."""
-        return {"d": ProjectionDiscriminator(case), "g": ModulatedGenerator(case), "q": Judge(case, True)}
+        return {"d": ProjectionDiscriminator(model), "g": ModulatedGenerator(model), "q": Judge(model, True)}
 
     def networks(self) -> dict[str, nn.Module]:
         """With the averaged generator and the code of images."""
@@ -174,16 +174,20 @@ class ModulatedGan(Gan):
         penalised = self.steps % loss["r1_interval"] == 0
         real.requires_grad_(penalised)
         features, fake_features = discriminator.features(real), discriminator.features(fake)
-        own, other = discriminator.projection(shown), discriminator.projection(batch["other_source"])
+        own = discriminator.projection(shown)
         real_logits = discriminator(features, condition, own)
         generated_logits = discriminator(fake_features, requested, own)
-        mismatched_logits = discriminator(features, condition, other)
         penalty = torch.zeros(())
         if penalised:
             (slopes,) = torch.autograd.grad(real_logits.sum(), real, create_graph=True)
             penalty = loss["r1_interval"] * loss["r1_gamma"] / 2 * slopes.square().sum((1, 2, 3)).mean()
         of_real, of_generated = functional.softplus(-real_logits), functional.softplus(generated_logits)
-        mismatch = batch["other_speaker"] * (of_real + functional.softplus(mismatched_logits))[:, 0]
+        d_loss, figures = of_real.mean() + of_generated.mean() + penalty, {}
+        if loss["lambda_mismatch"]:
+            counts, other = batch["other_speaker"], discriminator.projection(batch["other_source"])
+            logits = discriminator(features, condition, other)
+            d_loss = d_loss + loss["lambda_mismatch"] * (counts * (of_real + functional.softplus(logits))[:, 0]).mean()
+            figures["d_mismatched_accuracy"] = ((logits < 0)[:, 0] * counts).sum() / counts.sum()
         adversarial = functional.softplus(-generated_logits).mean()
         has_target = (requested == condition).all(1).float()
         l1 = ((target - generated).abs().mean((1, 2, 3)) * has_target).sum() / has_target.sum()
@@ -192,10 +196,9 @@ class ModulatedGan(Gan):
         of_q = self._losses_of_q(q_images, condition, requested)
         return {
             **of_q,
-            "d_loss": of_real.mean() + of_generated.mean() + loss["lambda_mismatch"] * mismatch.mean() + penalty,
+            **figures,
+            "d_loss": d_loss,
             "d_penalty_loss": penalty,
-            "d_mismatched_accuracy": ((mismatched_logits < 0)[:, 0] * batch["other_speaker"]).sum()
-            / batch["other_speaker"].sum(),
             "g_loss": adversarial + loss["lambda_code"] * code + loss["lambda_q"] * of_q["g_classifier_loss"],
             "g_adversarial_loss": adversarial,
             "g_l1_loss": l1,
@@ -217,11 +220,11 @@ class ModulatedGan(Gan):
 class Code(nn.Module):
     """`emogan.codes.ImageCode`, as a network of one layer."""
 
-    def __init__(self, case: dict[str, Any]) -> None:
+    def __init__(self, model: dict[str, Any]) -> None:
         super().__init__()
-        pixels, layer = min(case["size"], CODE_SIDE) ** 2, nn.Module()
-        layer.register_buffer("means", torch.zeros(1 + case["num_classes"], pixels))
-        layer.register_buffer("components", torch.zeros(pixels, case["noise_dim"]))
+        pixels, layer = min(model["size"], CODE_SIDE) ** 2, nn.Module()
+        layer.register_buffer("means", torch.zeros(1 + model["num_classes"], pixels))
+        layer.register_buffer("components", torch.zeros(pixels, model["noise_dim"]))
         self.layers = nn.ModuleDict({"code": layer})
 
     def forward(self, image: torch.Tensor, condition: torch.Tensor) -> torch.Tensor:
@@ -274,7 +277,7 @@ def serve(commands: dict[str, Callable[..., Any]]) -> None:
 def main() -> None:
     """Makes the players, does a first step unless they are to be compared, and obeys."""
     case = json.loads(sys.argv[1])
-    gan, batch = {"unet": Gan, "modulated": ModulatedGan}[case["generator"]](case), load_batch(case["batch"])
+    gan, batch = {"unet": Gan, "modulated": ModulatedGan}[case["model"]["generator"]](case), load_batch(case["batch"])
 
     def steps(count: str) -> float:
         start = time.perf_counter()

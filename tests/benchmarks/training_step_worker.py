@@ -3,7 +3,6 @@
 Its one argument is the case as JSON; then it obeys one command a line, `name argument ...`, and answers with a line of JSON.
 """
 
-import dataclasses
 import json
 import math
 import resource
@@ -14,13 +13,15 @@ from typing import Any
 
 import numpy as np
 import tensorflow as tf
-from cases import adapt_code, run_config
 
 from emogan import networks
+from emogan.config import LossConfig, ModelConfig, TrainConfig, from_json
 from emogan.layers import EnlargedConv2D
 from emogan.model import Batch, EmoGAN
 from trainers.runs import devices, training
 
+SEVERAL = 16
+"""Times as many images as the batch has give the code of images its components."""
 TAPS = 16
 """Of an `EnlargedConv2D` for each pixel of its input."""
 Passes = list[tuple[str, tuple[str, ...], int, int]]
@@ -43,18 +44,20 @@ generated ones forward and from G's loss to the images. The penalty on D's gradi
 
 def make_gan(case: dict[str, Any], strategy: tf.distribute.Strategy) -> EmoGAN:
     """G, D and Q as in calibration."""
-    config = run_config(case["generator"], case["preset"], case["batch_size"])
-    settings = dataclasses.replace(config.calibrate, learning_rate=case["learning_rate"])
-    tf.keras.utils.set_random_seed(case["seed"])
+    model, loss, train = (
+        from_json(kind, json.dumps(case[name]))
+        for name, kind in (("model", ModelConfig), ("loss", LossConfig), ("train", TrainConfig))
+    )
+    tf.keras.utils.set_random_seed(train.seed)
     with strategy.scope():
         gan = EmoGAN(
-            generator=networks.build_generator(config.model),
-            discriminator=networks.build_discriminator(config.model),
-            classifier=networks.build_classifier(config.model),
-            loss=config.calibration_loss,
-            train=settings,
+            generator=networks.build_generator(model),
+            discriminator=networks.build_discriminator(model),
+            classifier=networks.build_classifier(model),
+            loss=loss,
+            train=train,
         )
-        optimizers = {f"{player}_optimizer": training.adam(settings) for player in "gdq"}
+        optimizers = {f"{player}_optimizer": training.adam(train) for player in "gdq"}
         for optimizer in optimizers.values():
             optimizer.epsilon = case["epsilon"]
         gan.compile(**optimizers)
@@ -159,7 +162,9 @@ class Worker:
                 if kind.name in getattr(network, "input_names", ()):
                     networks.adapt_standardisation(network, kind, [values[kind]])
         if self.gan.code:
-            adapt_code(self.gan.code, run_config(self.case["generator"], self.case["preset"], self.case["batch_size"]))
+            condition, images = (np.tile(self.batch[name].T, SEVERAL).T for name in ("condition", "target"))
+            noise = np.random.default_rng(2).uniform(-1, 1, images.shape)
+            self.gan.code.adapt(noise.astype(np.float32), condition)
 
     def networks(self) -> dict[str, tf.keras.layers.Layer]:
         """All that has weights, by name."""
@@ -190,7 +195,7 @@ def main() -> None:
         "standardise": worker.standardise,
         "save": worker.save,
         "memory": lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10,
-        "flops": lambda: step_flops(worker.gan, case["generator"], case["batch_size"]),
+        "flops": lambda: step_flops(worker.gan, case["model"]["generator"], case["train"]["batch_size"]),
         "peak": gemm_flops_a_second,
     }
     print(json.dumps({"first_step": worker.go("1")} if case["start"] else {}), flush=True)
