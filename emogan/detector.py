@@ -58,7 +58,8 @@ def _graph() -> Callable[..., tf.Tensor]:
     def proposals(image: tf.Tensor, small_size: tf.Tensor, scales: tf.Tensor) -> tf.Tensor:
         small = tf.image.resize(image[tf.newaxis], small_size, method=tf.image.ResizeMethod.AREA)
         levels = tf.TensorArray(tf.float64, 0, dynamic_size=True, infer_shape=False, element_shape=[None, 5])
-        for level in tf.range(len(scales)):
+
+        def add(level: tf.Tensor, levels: tf.TensorArray) -> tuple[tf.Tensor, tf.TensorArray]:
             size = tf.cast(tf.cast(small_size, tf.float64) * scales[level], tf.int32)
             regression, probabilities = pnet(tf.image.resize(small, size, method=tf.image.ResizeMethod.AREA))
             confidence = probabilities[0, :, :, 1]
@@ -66,7 +67,9 @@ def _graph() -> Callable[..., tf.Tensor]:
             corner = _STRIDE * _double(cells[:, ::-1]) + 1
             boxes = tf.concat([corner, corner + _CELL], 1) + _CELL * _double(tf.gather_nd(regression[0], cells))
             rows = tf.concat([boxes / scales[level], _double(tf.gather_nd(confidence, cells))[:, tf.newaxis]], 1)
-            levels = levels.write(level, _suppress(rows, _OVERLAPS[0]))
+            return level + 1, levels.write(level, _suppress(rows, _OVERLAPS[0]))
+
+        _, levels = tf.while_loop(lambda level, _: level < tf.size(scales), add, (0, levels))
         rows = _square(_suppress(levels.concat(), _OVERLAPS[1]))
         ratio = tf.shape(image)[:2] / small_size
         return tf.concat([rows[:, :4] * tf.tile(ratio[::-1], [2]), rows[:, 4:]], 1)
@@ -77,25 +80,31 @@ def _graph() -> Callable[..., tf.Tensor]:
         return _suppress(rows[rows[:, 4] > _THRESHOLDS[1]], _OVERLAPS[2])
 
     def located(image: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
-        rows = _square(rows[:, :5])
+        rows = _square(rows)
         offsets, points, probabilities = onet(_patches(image, rows, 48))
         corner, extent = rows[:, :2, tf.newaxis], rows[:, 2:4, tf.newaxis] - rows[:, :2, tf.newaxis] + 1
         landmarks = extent * tf.reshape(_double(points), [-1, 2, 5]) + corner - 1
         rows = tf.concat([_moved(rows, offsets, probabilities), tf.reshape(landmarks, [-1, 10])], 1)
         return _suppress(rows[rows[:, 4] > _THRESHOLDS[2]], _OVERLAPS[3], of_smaller=True)
 
+    specs = [tf.TensorSpec([None, None, 3], tf.float32), tf.TensorSpec([None, 5], tf.float64)]
+    # Converting the code by AutoGraph would take longer than tracing it, and tracing the last stage takes longest.
+    once = tf.function(
+        lambda image, rows: _unless_empty(functools.partial(located, image), rows, 15),
+        input_signature=specs,
+        autograph=False,
+    )
+
     @tf.function(
-        input_signature=[
-            tf.TensorSpec([None, None, 3], tf.float32),
-            tf.TensorSpec([2], tf.int32),
-            tf.TensorSpec([None], tf.float64),
-        ]
+        input_signature=[specs[0], tf.TensorSpec([2], tf.int32), tf.TensorSpec([None], tf.float64)],
+        autograph=False,
     )
     def detect(image: tf.Tensor, small_size: tf.Tensor, scales: tf.Tensor) -> tf.Tensor:
         image = (image - 127.5) / 128
         rows = proposals(image, small_size, scales)
-        for stage in (refined, *[located] * (1 + REFINEMENTS)):
-            rows = _unless_empty(functools.partial(stage, image), rows, 5 if stage is refined else 15)
+        rows = _unless_empty(functools.partial(refined, image), rows, 5)
+        for _ in range(1 + REFINEMENTS):
+            rows = once(image, rows[:, :5])
         return rows
 
     return detect

@@ -9,16 +9,19 @@ import hashlib
 import itertools
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import tensorflow as tf
-from matplotlib.figure import Figure
 from tqdm.auto import tqdm
 
-from emogan import audio, drawing
+from emogan import audio
 from emogan.errors import UserError, check, first_ones
 from emogan.serving.connections import REQUEST_ROWS, Connection, connection_to, settings_of
 from emogan.serving.photos import Photo, aligned_face
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 _STEM_CHARACTERS = 50  # of up to 4 bytes each; file systems allow 255 bytes
 _DIGEST_CHARACTERS = 8
@@ -52,12 +55,16 @@ class Generated:
         check(bool(self.wav_bytes), "no audio: generate it with with_audio=True")
         return audio.read_wav(self.wav_bytes, self.sample_rate)
 
-    def figure(self) -> Figure:
+    def figure(self) -> "Figure":
         """Draws the spectrogram with axes."""
+        from emogan import drawing  # matplotlib takes long to import
+
         return drawing.spectrogram_figure(self.spectrogram)
 
     def png(self) -> bytes:
         """Returns the figure as a PNG file."""
+        from emogan import drawing
+
         return drawing.to_png(self.figure())
 
     def save(self, folder: str | Path) -> list[Path]:

@@ -1,6 +1,6 @@
 """`EmoGAN`, the Keras model that trains G, D and Q together, and `Batch`, its input."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NotRequired, TypedDict
 
 import tensorflow as tf
@@ -8,7 +8,8 @@ import tensorflow as tf
 from emogan import losses, perturbation
 from emogan.codes import ImageCode
 from emogan.config import LossConfig, TrainConfig
-from emogan.layers import SpectralConv2D
+from emogan.discriminator import Discriminator
+from emogan.layers import Repeat, SpectralConv2D
 
 Gradients = dict[str, list[tf.Tensor]]
 """Gradients of the trainable weights of each network: `d`, `g` and `q`."""
@@ -66,6 +67,7 @@ class EmoGAN(tf.keras.Model):
         super().__init__(name="emogan")
         self.generator = generator
         self.discriminator = discriminator
+        self._discriminator = Discriminator(discriminator)
         self.classifier = classifier
         self.loss_config = loss
         self.train_config = train
@@ -110,9 +112,10 @@ class EmoGAN(tf.keras.Model):
         self.g_optimizer = g_optimizer
         self.d_optimizer = d_optimizer
         self.q_optimizer = q_optimizer
-        # The first access creates the counter, which XLA does not allow inside a step on several devices.
-        for _, _, optimizer in self._players():
-            _ = optimizer.iterations
+        # Otherwise the first step creates the optimizers' variables, and tf.function then traces the step twice; and XLA does
+        # not allow it inside a step on several devices.
+        for _, network, optimizer in self._players():
+            optimizer._create_all_weights(network.trainable_variables)
 
     @property
     def metrics(self) -> list[tf.keras.metrics.Metric]:
@@ -141,7 +144,9 @@ class EmoGAN(tf.keras.Model):
         """
 
         def evaluate() -> bool:
-            self._player_losses(batch, self.averaged_generator, training=False)
+            requested, d_batch = self._request(batch, training=False)
+            images = self._generate(self.averaged_generator, batch, requested, training=False)
+            self._player_losses(batch, d_batch, requested, images, training=False)
             return True
 
         tf.cond(tf.shape(batch["source"])[0] > 0, evaluate, lambda: False)
@@ -168,14 +173,20 @@ class EmoGAN(tf.keras.Model):
         return tf.while_loop(lambda part, _: part < count, add, (0, zeros), parallel_iterations=1)[1]
 
     def _part_gradients(self, batch: Batch) -> Gradients:
-        with tf.GradientTape(persistent=True) as tape:
-            loss = self._player_losses(batch, self.generator, training=True)
-            for player, _, optimizer in self._players():
-                if isinstance(optimizer, tf.keras.mixed_precision.LossScaleOptimizer):
-                    loss[player] = optimizer.get_scaled_loss(loss[player])
+        with tf.GradientTape() as g_tape:
+            requested, d_batch = self._request(batch, training=True)
+            images = self._generate(self.generator, batch, requested, training=True)
+            with tf.GradientTape(
+                persistent=True
+            ) as tape:  # begins behind G, through which D's gradient is thus not traced
+                loss = self._player_losses(batch, d_batch, requested, images, training=True)
+                for player, _, optimizer in self._players():
+                    if isinstance(optimizer, tf.keras.mixed_precision.LossScaleOptimizer):
+                        loss[player] = optimizer.get_scaled_loss(loss[player])
         gradients = {}
         for player, network, optimizer in self._players():
-            gradients[player] = tape.gradient(loss[player], network.trainable_variables)
+            player_tape = g_tape if player == "g" else tape
+            gradients[player] = player_tape.gradient(loss[player], network.trainable_variables)
             if isinstance(optimizer, tf.keras.mixed_precision.LossScaleOptimizer):
                 gradients[player] = optimizer.get_unscaled_gradients(gradients[player])
         return gradients
@@ -190,14 +201,30 @@ class EmoGAN(tf.keras.Model):
         for mean, value in zip(self.averaged_generator.weights, self.generator.weights, strict=True):
             mean.assign_add(rate * (value - mean))
 
-    def _player_losses(self, batch: Batch, generator: tf.keras.Model, training: bool) -> dict[str, tf.Tensor]:
-        """Returns the loss of each network, averaged over the global batch, and updates the means."""
+    def _player_losses(
+        self,
+        batch: Batch,
+        d_batch: Batch,
+        requested: tf.Tensor,
+        images: tuple[tf.Tensor, tf.Tensor | None],
+        training: bool,
+    ) -> dict[str, tf.Tensor]:
+        """Returns the loss of each network, averaged over the global batch, and updates the means.
+
+        Args:
+            batch: the batch.
+            d_batch: the batch for D, see `_request`.
+            requested: the condition of the images, see `_request`.
+            images: G's images, see `_generate`.
+            training: whether networks are being trained.
+        """
         target, condition, config = batch["target"], batch["condition"], self.loss_config
-        requested, d_batch = self._request(batch, training)
-        generated, reconstructed = self._generate(generator, batch, requested, training)
-        discriminate, real = self._discriminator([d_batch], training), self._for_d(target, batch, "real", training)
+        generated, reconstructed = images
+        real = self._for_d(target, batch, "real", training)
         fake = self._for_d(generated, batch, "generated", training)
-        real_logits, fake_logits = self._logits(d_batch, requested, real, fake, training)
+        (real_logits, fake_logits, *mismatched), discriminate = self._logits(
+            d_batch, batch, requested, real, fake, training
+        )
         d_loss, g_adversarial_loss = losses.adversarial_losses(real_logits, fake_logits, config)
         g_l1_loss = losses.l1_loss(target, generated)
         has_target = tf.cast(tf.reduce_all(requested == condition, -1), tf.float32)
@@ -210,7 +237,7 @@ class EmoGAN(tf.keras.Model):
             "d_generated_accuracy": tf.cast(fake_logits < threshold, tf.float32),
         }
         if config.lambda_mismatch:
-            mismatched_logits = self._discriminator([{**batch, "source": batch["other_source"]}], training)(real)
+            (mismatched_logits,) = mismatched
             mismatch_loss = losses.adversarial_losses(real_logits, mismatched_logits, config)[0]
             d_loss += config.lambda_mismatch * batch["other_speaker"] * mismatch_loss
             self.means["d_mismatched_accuracy"].update_state(mismatched_logits < threshold, batch["other_speaker"])
@@ -271,31 +298,33 @@ class EmoGAN(tf.keras.Model):
         source, condition, noise = batch["source"], batch["condition"], batch["noise"]
         if self.code is None:
             return generator([source, requested, noise], training=training), None
-        inputs = [
-            tf.concat(pair, 0)
-            for pair in ((source, source), (requested, condition), (noise, self.code([batch["target"], condition])))
-        ]
-        return tuple(tf.split(generator(inputs, training=training), 2))
-
-    def _discriminator(self, batches: list[Batch], training: bool) -> Callable[[tf.Tensor], tf.Tensor]:
-        """D as a function of images [n B, S, S, channels]; its other inputs are those of the n batches."""
-        names = ["condition" if name == "condition" else "source" for name in self.discriminator.input_names[1:]]
-        others = [tf.concat([batch[name] for batch in batches], 0) for name in names]  # type: ignore[literal-required]
-        return lambda images: self.discriminator([images, *others] if others else images, training=training)
+        if not any(isinstance(layer, Repeat) for layer in generator.layers):
+            source = tf.concat([source, source], 0)
+        conditions = tf.concat([requested, condition], 0)
+        noises = tf.concat([noise, self.code([batch["target"], condition])], 0)
+        return tuple(tf.split(generator([source, conditions, noises], training=training), 2))
 
     def _logits(
-        self, batch: Batch, requested: tf.Tensor, real: tf.Tensor, fake: tf.Tensor, training: bool
-    ) -> tuple[tf.Tensor, tf.Tensor]:
-        """D's logits of real and generated images.
+        self, d_batch: Batch, batch: Batch, requested: tf.Tensor, real: tf.Tensor, fake: tf.Tensor, training: bool
+    ) -> tuple[Sequence[tf.Tensor], Callable[[tf.Tensor], tf.Tensor]]:
+        """D's logits of real and generated images and, with `lambda_mismatch`, of real images with another source; and D as a
+        function of images, with the other inputs of real ones.
 
         If D's weights are larger than its feature maps, one pass loads them from memory once (docs/performance.md).
         """
-        fake_batch: Batch = {**batch, "condition": requested}
-        if not self.judges_in_one_pass:
-            return self._discriminator([batch], training)(real), self._discriminator([fake_batch], training)(fake)
-        both = self._discriminator([batch, fake_batch], training)(tf.concat([real, fake], 0))
-        real_logits, fake_logits = tf.split(both, 2)
-        return real_logits, fake_logits
+        condition, d = batch["condition"], self._discriminator
+        how = {"training": training, "one_pass": self.judges_in_one_pass}
+        real_features, fake_features = d.features([real, fake], **how)
+        others = [batch["other_source"]] if self.loss_config.lambda_mismatch else []
+        own, *others = d.vectors([d_batch["source"], *others], **how)
+        pairs = [(real_features, condition, own), (fake_features, requested, own)]
+        logits = d.logits([*pairs, *((real_features, condition, other) for other in others)], **how)
+
+        def discriminate(images: tf.Tensor) -> tf.Tensor:
+            (features,) = d.features([images], training=training)
+            return d.logits([(features, condition, own)], training=training)[0]
+
+        return logits, discriminate
 
     def _for_d(self, images: tf.Tensor, batch: Batch, purpose: str, training: bool) -> tf.Tensor:
         """Applies the augmentation and noise of D's inputs in training."""

@@ -1,4 +1,5 @@
-"""Networks for diverse images of one source: a modulated G and a projection discriminator. Public names: target_map, logits.
+"""Networks for diverse images of one source: a modulated G and a projection discriminator. Public names: target_map, logits,
+in_parts.
 
 In the U-Net, skip connections link source and target pixel by pixel and the noise enters at a single pixel, so that training
 suppresses the effect of the noise. Here source, condition and noise become one vector. It gives the decoder's first map, and
@@ -11,7 +12,7 @@ import math
 import tensorflow as tf
 
 from emogan.config import ModelConfig
-from emogan.layers import Enlarge, Modulate, PixelNorm, SpectralConv2D, down, trunk
+from emogan.layers import EnlargedConv2D, Modulate, PixelNorm, Repeat, SpectralConv2D, down, trunk
 
 _SLOPE = 0.2
 """Slope of the leaky ReLUs."""
@@ -24,9 +25,12 @@ _NOISE_SCALE = math.sqrt(3)
 def target_map(
     config: ModelConfig, source: tf.Tensor, condition: tf.Tensor, noise: tf.Tensor, channels: int
 ) -> tf.Tensor:
-    """G without its last activation; arguments and result as in `emogan.unet.target_map`."""
+    """G without its last activation; arguments and result as in `emogan.unet.target_map`.
+
+    The batch of the conditions and the noise may also be n times that of the sources, which are then encoded once and repeated.
+    """
     layers, depth, width = tf.keras.layers, config.size.bit_length() - 1, config.filters(3)
-    vector = _source_vector(config, source, "encoder", spectral=False)
+    vector = Repeat(name="encoder_repeated")([_source_vector(config, source, "encoder", spectral=False), condition])
     scaled = [
         layers.Rescaling(scale, name=f"scaled_{name}")(tensor)
         for name, scale, tensor in (("condition", _CONDITION_SCALE, condition), ("noise", _NOISE_SCALE, noise))
@@ -39,15 +43,15 @@ def target_map(
     image = None
     for level in reversed(range(depth - 1)):
         filters, name = config.filters(level), f"decoder_{level}"
-        if image is not None:
-            x = Enlarge(name=f"{name}_up")(x)
-            image = layers.UpSampling2D(interpolation="bilinear", name=f"{name}_image_up")(image)
-        x = layers.Conv2D(filters, 3, padding="same", kernel_initializer="he_normal", name=f"{name}_conv")(x)
+        convolution = layers.Conv2D if image is None else EnlargedConv2D
+        x = convolution(filters, 3, padding="same", kernel_initializer="he_normal", name=f"{name}_conv")(x)
         x = PixelNorm(name=f"{name}_norm")(x)
         x = Modulate(name=f"{name}_modulate")([x, _dense(style, 2 * filters, f"{name}_style")])
         x = layers.LeakyReLU(_SLOPE, name=f"{name}_relu")(x)
         small = tf.keras.initializers.VarianceScaling(0.01)  # the sum starts in the linear range of the last activation
         part = layers.Conv2D(channels, 1, kernel_initializer=small, name=f"{name}_image")(x)
+        if image is not None:
+            image = layers.UpSampling2D(interpolation="bilinear", name=f"{name}_image_up")(image)
         image = part if image is None else layers.Add(name=f"{name}_sum")([image, part])
     return image
 
@@ -79,6 +83,27 @@ def logits(config: ModelConfig, image: tf.Tensor, condition: tf.Tensor, source: 
         vector = _source_vector(config, source, "source", spectral=config.spectral_norm)
         terms.append(_agreement(features, vector, "source"))
     return layers.Add(dtype="float32", name="logit")(terms)
+
+
+def in_parts(discriminator: tf.keras.Model) -> tuple[tf.keras.Model, tf.keras.Model, tf.keras.Model] | None:
+    """Splits D; the parts share its weights.
+
+    Args:
+        discriminator: a network whose logits are those of `logits`.
+
+    Returns:
+        Networks from an image to its features, from a source to its vector, and from features, condition and vector to logits;
+        None if D has no source or is not of this kind.
+    """
+    if not {"features_relu", "source_vector"} <= {layer.name for layer in discriminator.layers}:
+        return None
+    features, vector = (discriminator.get_layer(name).output for name in ("features_relu", "source_vector"))
+    image, condition, source = discriminator.inputs
+    return (
+        tf.keras.Model(image, features),
+        tf.keras.Model(source, vector),
+        tf.keras.Model([features, condition, vector], discriminator.output),
+    )
 
 
 def _agreement(features: tf.Tensor, x: tf.Tensor, name: str) -> tf.Tensor:

@@ -51,11 +51,26 @@ def test_without_python_311_make_prints_one_sentence(tmp_path, programs, given):
     assert says_one_sentence(make(tmp_path, programs, *(word for word in [given] if "=" in word), **variables))
 
 
-def test_pip_and_uv_understand_each_other(tmp_path):
-    """Of each other's settings they get those of places and of the way there."""
+@pytest.fixture
+def install():
+    """install.py as a module."""
     location = importlib.util.spec_from_file_location("install", ROOT / "install.py")
-    install = importlib.util.module_from_spec(location)
-    location.loader.exec_module(install)
+    module = importlib.util.module_from_spec(location)
+    location.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.slow
+def test_what_the_commands_import_is_kept_compiled(install, monkeypatch, tmp_path):
+    monkeypatch.setattr(install, "VENV_PYTHON", sys.executable)
+    install.keep_compiled({**os.environ, "PYTHONDONTWRITEBYTECODE": "", "PYTHONPYCACHEPREFIX": str(tmp_path)})
+    compiled = {path.name.partition(".")[0] for path in tmp_path.rglob("*.pyc")}
+    assert {"generation", "pipeline", "running", "polymorphic_function", "convert"} <= compiled
+    assert len(list(tmp_path.rglob("*.pyc"))) > 4_000
+
+
+def test_pip_and_uv_understand_each_other(install):
+    """Of each other's settings they get those of places and of the way there."""
     table = """
         no-index = false
         find-links = ["https://a.example/wheels", "/srv/my wheels"]

@@ -1,21 +1,24 @@
 """How fast is a step of training, against PyTorch? One whole update of G, D and Q, the same networks and the same maths.
 
 python tests/benchmarks/bench_training_step.py --torch_python=PYTHON [--cases=64:16,128:4,paper:1,paper:4] [--rounds=5]
-python tests/benchmarks/bench_training_step.py --torch_python=PYTHON --check [--cases=tiny:4,64:4]
+python tests/benchmarks/bench_training_step.py --torch_python=PYTHON --check [--cases=tiny:4,64:4] [--generators=unet]
 
-Ours is the function that `fit` calls, on one batch again and again; PyTorch's (torch_twin.py) is eager, in channels_last, with
-the same savings: one forward of G for all players, no gradient that nobody asked for, fused Adam. PYTHON is an interpreter with
-PyTorch and numpy, such as one from `pip install torch==2.13.0 numpy` in a venv. Each side of a case is a process of its own
-that waits while the other works, with as many threads as its library takes; they take turns in rounds of some steps each.
+Ours is the function that `fit` calls, on one batch again and again, with the settings of the generator's recipe; PyTorch's
+(torch_twin.py) is eager, in channels_last, with the same savings: one forward of G for all players, nothing computed twice, no
+gradient that nobody asked for, fused Adam. PYTHON is an interpreter with PyTorch and numpy, such as one from
+`pip install torch==2.13.0 numpy` in a venv. Each side of a case is a process of its own that waits while the other works, with
+as many threads as its library takes; they take turns in rounds of some steps each.
 
 The table's ratio is the median of the rounds' (ours / PyTorch's, so below 1 is faster), with the range. A step's operations
 are those of the convolutions, counted from the networks (`PASSES` in training_step_worker.py); the peak is that of a float32
 products of 2048 x 2048 matrices in TensorFlow in the same run, several at once. With --check the sides do two steps from the
-same weights, and losses and weights are compared; it ends with 1 where they differ by more than 1e-4, relative to the largest
-of the tensor. Now and then a rounding decides on which side of a ReLU's or the L1 loss's kink a value falls, and one such is
-enough to move many weights elsewhere: so up to five seeds are tried until one agrees.
+same weights, with the same random numbers, and losses and weights are compared; it ends with 1 where they differ by more than
+1e-4, relative to the largest of the tensor. Now and then a rounding decides on which side of a ReLU's or the L1 loss's kink a
+value falls, and one such is enough to move many weights elsewhere: so up to five seeds are tried until one agrees.
 """
 
+import dataclasses
+import itertools
 import json
 import os
 import subprocess
@@ -27,13 +30,15 @@ from typing import Any
 
 import numpy as np
 from absl import app, flags
+from cases import random_batch, run_config
 
-from emogan.config import PRESETS, TrainConfig
+from emogan.config import GENERATORS
 
 _TORCH_PYTHON = flags.DEFINE_string("torch_python", sys.executable, "An interpreter that has PyTorch and numpy.")
 _CASES = flags.DEFINE_list(
     "cases", None, "preset:batch size. By default 64:16, 128:4, paper:1 and paper:4; to check, tiny:4 and 64:4."
 )
+_GENERATORS = flags.DEFINE_multi_enum("generators", GENERATORS, GENERATORS, "The generators.")
 _ROUNDS = flags.DEFINE_integer("rounds", 5, "Turns of each side.", lower_bound=1)
 _SECONDS = flags.DEFINE_float("seconds", 3.0, "How long a turn takes, about.", lower_bound=0.0)
 _CHECK = flags.DEFINE_bool("check", False, "Compare losses and weights instead of times.")
@@ -41,9 +46,11 @@ _CHECK = flags.DEFINE_bool("check", False, "Compare losses and weights instead o
 TIMED, CHECKED = ["64:16", "128:4", "paper:1", "paper:4"], ["tiny:4", "64:4"]
 OVERHEAD_PRESET = "64"
 LIMIT, TRIES = 1e-4, 5
-USUAL_ADAM = {"learning_rate": TrainConfig(steps=500).learning_rate, "beta_1": 0.5, "epsilon": 1e-7}
-CHECKED_ADAM = {"learning_rate": 2e-3, "beta_1": 0.5, "epsilon": 1e-3}
+USUAL_EPSILON = 1e-7
+CHECKED_ADAM = {"learning_rate": 2e-3, "epsilon": 1e-3}
 """With the usual epsilon the first steps are the gradients' signs, and rounding would decide on those of the smallest."""
+DRAWS = {"request": 2, **{f"{images}{player}": 4 for images in ("real", "generated") for player in ("", " to q")}}
+"""The random numbers of a step, by their purpose."""
 SIDES = ("TensorFlow", "PyTorch")
 
 
@@ -62,8 +69,7 @@ class Worker:
         }[side]
         command = [python, str(Path(__file__).with_name(script)), json.dumps(case)]
         start = time.perf_counter()
-        quiet = os.environ | {"PYTHONWARNINGS": "ignore"}
-        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=quiet)
+        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         self.ready = self._answer()
         self.seconds = time.perf_counter() - start
 
@@ -89,25 +95,26 @@ class Worker:
         return json.loads(line)
 
 
-def make_case(preset: str, batch_size: int, folder: Path, *, adam: dict[str, float], start: bool) -> dict[str, Any]:
-    """All that a worker must know; `start` for one that does its first step at once. Writes the batch."""
-    model, rng = PRESETS[preset], np.random.default_rng(1)
-    images = (batch_size, model.size, model.size)
-    batch = {
-        "source": rng.uniform(-1, 1, (*images, 3)),
-        "target": rng.uniform(-1, 1, (*images, 1)),
-        "condition": np.eye(model.num_classes)[rng.integers(model.num_classes, size=batch_size)],
-        "noise": rng.uniform(-1, 1, (batch_size, model.noise_dim)),
-    }
-    path = folder / f"batch_{preset}_{batch_size}.npz"
-    np.savez(path, **{name: values.astype(np.float32) for name, values in batch.items()})
+def make_case(generator: str, preset: str, batch_size: int, folder: Path, *, check: bool) -> dict[str, Any]:
+    """All that a worker must know. Writes the batch, and to check also the random numbers of a step."""
+    config = run_config(generator, preset, batch_size)
+    model, settings, batch = config.model, config.calibrate, random_batch(config)
+    if check:
+        from emogan.perturbation import uniform
+
+        for purpose, count in DRAWS.items():
+            batch[f"draws of {purpose}"] = uniform(batch["key"], purpose, [count]).numpy()
+    path = folder / f"batch_{generator}_{preset}_{batch_size}.npz"
+    np.savez(path, **batch)
     return {
-        **{name: getattr(model, name) for name in ("size", "base_filters", "noise_dim", "num_classes")},
-        **adam,
-        "batch_size": batch_size,
-        "seed": 1,
+        "preset": preset,
+        **{name: getattr(model, name) for name in ("generator", "size", "base_filters", "noise_dim", "num_classes")},
+        **{name: getattr(settings, name) for name in ("learning_rate", "beta_1", "g_ema", "batch_size", "seed")},
+        "epsilon": USUAL_EPSILON,
+        **(CHECKED_ADAM if check else {}),
+        "loss": dataclasses.asdict(config.calibration_loss),
         "batch": str(path),
-        "start": start,
+        "start": not check,
     }
 
 
@@ -117,15 +124,17 @@ def spread(values: np.ndarray, form: str = "{:.2f}") -> str:
     return f"{middle} ({low} to {high})"
 
 
-def bench(preset: str, batch_size: int, folder: Path) -> None:
+def bench(generator: str, preset: str, batch_size: int, folder: Path) -> None:
     """Prints the figures of one case."""
-    case = make_case(preset, batch_size, folder, adam=USUAL_ADAM, start=True)
-    print(f"\npreset {preset}, batches of {batch_size}", flush=True)
+    case = make_case(generator, preset, batch_size, folder, check=False)
+    period = case["loss"]["r1_interval"]  # steps from one penalty on D's gradient to the next, which costs more
+    print(f"\n{generator}, preset {preset}, batches of {batch_size}", flush=True)
     with Worker(SIDES[0], case) as ours, Worker(SIDES[1], case) as theirs:
         sides = dict(zip(SIDES, (ours, theirs), strict=True))
         flops = ours.ask("flops")
         counts = {  # the second step too may be slow: buffers are taken, kernels prepared
-            side: max(round(1e3 * _SECONDS.value / worker.ask("go", 2)), 1) for side, worker in sides.items()
+            side: max(round(1e3 * _SECONDS.value / worker.ask("go", 2) / period), 1) * period
+            for side, worker in sides.items()
         }
         turns = [{side: worker.ask("go", counts[side]) for side, worker in sides.items()} for _ in range(_ROUNDS.value)]
         peak = ours.ask("peak")
@@ -156,10 +165,10 @@ def show_overhead(worker: Worker, count: int) -> None:
     )
 
 
-def check(preset: str, batch_size: int, folder: Path, seed: int) -> bool:
+def check(generator: str, preset: str, batch_size: int, folder: Path, seed: int) -> bool:
     """Prints how far the sides are apart after two steps, and tells whether that is near enough."""
-    case = make_case(preset, batch_size, folder, adam=CHECKED_ADAM, start=False) | {"seed": seed}
-    start, *ends = (str(folder / f"{preset}_{name}.npz") for name in ("start", *SIDES))
+    case = make_case(generator, preset, batch_size, folder, check=True) | {"seed": seed}
+    start, *ends = (str(folder / f"{name}.npz") for name in ("start", *SIDES))
     with Worker(SIDES[0], case) as ours, Worker(SIDES[1], case) as theirs:
         ours.ask("standardise")
         ours.ask("save", start)
@@ -183,7 +192,9 @@ def check(preset: str, batch_size: int, folder: Path, seed: int) -> bool:
         "weights, of the tensor's largest": {name: apart[name] / sizes[name] for name in apart},
         "weights, of its largest move": {name: apart[name] / moved[name] for name in apart if moved[name]},
     }
-    print(f"preset {preset}, batches of {batch_size}, seed {seed}, two steps: the largest differences, relative")
+    print(
+        f"{generator}, preset {preset}, batches of {batch_size}, seed {seed}, two steps: largest differences, relative"
+    )
     for kind, values in found.items():
         largest = sorted(values, key=lambda name: -values[name])[:3]
         print(f"  {kind:32} {', '.join(f'{name}: {values[name]:.1e}' for name in largest)}")
@@ -197,14 +208,17 @@ def main(arguments: list[str]) -> None:
     """Runs the cases."""
     if len(arguments) > 1:
         raise app.UsageError(f"unknown argument {arguments[1]}")
+    os.environ |= {"PYTHONWARNINGS": "ignore", "TF_CPP_MIN_LOG_LEVEL": "3"}
     wrong = []
     with tempfile.TemporaryDirectory() as folder:
-        for name in _CASES.value or (CHECKED if _CHECK.value else TIMED):
+        names = _CASES.value or (CHECKED if _CHECK.value else TIMED)
+        for generator, name in itertools.product(_GENERATORS.value, names):
             preset, batch_size = name.split(":")
+            case = generator, preset, int(batch_size), Path(folder)
             if not _CHECK.value:
-                bench(preset, int(batch_size), Path(folder))
-            elif not any(check(preset, int(batch_size), Path(folder), seed) for seed in range(1, TRIES + 1)):
-                wrong.append(name)
+                bench(*case)
+            elif not any(check(*case, seed) for seed in range(1, TRIES + 1)):
+                wrong.append(f"{generator} {name}")
     if _CHECK.value:
         print(f"differ by more than {LIMIT:g}: {', '.join(wrong) or 'none'}")
         sys.exit(bool(wrong))

@@ -1,26 +1,26 @@
-"""EmoGAN's networks and its training step in PyTorch, eager and in channels_last; what bench_training_step.py compares with.
+"""EmoGAN's training step in PyTorch, eager and in channels_last; what bench_training_step.py compares with.
 
 Needs PyTorch and numpy only. As a command it is that benchmark's worker: its one argument is the case as JSON, then it obeys
 one command a line, see `serve`.
 
-The maths is that of emogan/model.py with `LossConfig()`. What had to be matched: Keras pads a 4 x 4 convolution of stride 2
-"same" by one pixel on every side where the side is even, and cuts as much off a transposed one, so `padding=1` is the same;
-Keras's group normalisation adds 1e-3 to the variance, not 1e-5; its legacy Adam adds epsilon before the second moment's bias is
-taken out, so PyTorch's epsilon has to be larger in the first steps (`Game._epsilon`).
+The maths is that of emogan/model.py with the losses of the generator's recipe. What had to be matched: Keras's legacy Adam adds
+epsilon before the second moment's bias is taken out, so PyTorch's epsilon has to be larger in the first steps (`Gan._epsilon`).
 """
 
+import copy
 import json
 import math
 import resource
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 import torch
 from torch import nn
 from torch.nn import functional
+from torch_networks import Judge, ModulatedGenerator, Network, ProjectionDiscriminator, UNet
 
 KINDS = {
     "kernel": "weight",
@@ -29,111 +29,24 @@ KINDS = {
     "beta": "bias",
     "mean": "mean",
     "deviation": "deviation",
+    "means": "means",
+    "components": "components",
 }
 """What Keras and what PyTorch call a layer's weights."""
 TO_TORCH = {"kernel4": (3, 2, 0, 1), "kernel2": (1, 0), "mean4": (0, 3, 1, 2), "deviation4": (0, 3, 1, 2)}
 """The order of axes by kind and rank; the same for both directions of convolution."""
-
-
-class Standardise(nn.Module):
-    """Subtracts the mean and divides by the deviation along one axis of [B, C, H, W]."""
-
-    def __init__(self, axis: int, length: int) -> None:
-        super().__init__()
-        shape = [length if i == axis else 1 for i in range(4)]
-        self.register_buffer("mean", torch.zeros(shape))
-        self.register_buffer("deviation", torch.ones(shape))
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return (x - self.mean) / self.deviation
-
-
-def group_norm(channels: int) -> nn.GroupNorm:
-    return nn.GroupNorm(math.gcd(32, channels // 4), channels, eps=1e-3)
-
-
-def filters(case: dict[str, Any], level: int) -> int:
-    return case["base_filters"] * min(2**level, 8)
-
-
-class Network(nn.Module):
-    """Layers by their Keras names."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.layers = nn.ModuleDict()
-
-    def add_down(self, name: str, inputs: int, outputs: int, normalise: bool) -> None:
-        self.layers[f"{name}_conv"] = nn.Conv2d(inputs, outputs, 4, 2, 1, bias=not normalise)
-        if normalise:
-            self.layers[f"{name}_norm"] = group_norm(outputs)
-
-    def down(self, x: torch.Tensor, name: str) -> torch.Tensor:
-        x = self.layers[f"{name}_conv"](x)
-        if f"{name}_norm" in self.layers:
-            x = self.layers[f"{name}_norm"](x)
-        return functional.leaky_relu(x, 0.2, inplace=True)
-
-
-class Generator(Network):
-    """`emogan.networks.build_generator`, from faces to spectrograms."""
-
-    def __init__(self, case: dict[str, Any]) -> None:
-        super().__init__()
-        self.depth = case["size"].bit_length() - 1
-        self.layers["standardise_face"] = Standardise(1, 3)
-        channels = 3
-        for level in range(self.depth):
-            self.add_down(f"encoder_{level}", channels, filters(case, level), level > 0)
-            channels = filters(case, level)
-        channels += case["num_classes"] + case["noise_dim"]
-        for level in reversed(range(self.depth - 1)):
-            outputs = filters(case, level)
-            self.layers[f"decoder_{level + 1}_conv"] = nn.ConvTranspose2d(channels, outputs, 4, 2, 1, bias=False)
-            self.layers[f"decoder_{level + 1}_norm"] = group_norm(outputs)
-            channels = 2 * outputs
-        self.layers["decoder_0_conv"] = nn.ConvTranspose2d(channels, 1, 4, 2, 1)
-
-    def forward(self, source: torch.Tensor, condition: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:
-        x, skips = self.layers["standardise_face"](source), []
-        for level in range(self.depth):
-            x = self.down(x, f"encoder_{level}")
-            skips.append(x)
-        x = torch.cat([x, torch.cat([condition, noise], 1)[:, :, None, None]], 1)
-        for level in reversed(range(self.depth - 1)):
-            x = self.layers[f"decoder_{level + 1}_norm"](self.layers[f"decoder_{level + 1}_conv"](x))
-            x = torch.cat([functional.relu(x, inplace=True), skips[level]], 1)
-        return torch.tanh(self.layers["decoder_0_conv"](x))
-
-
-class Judge(Network):
-    """`build_discriminator`, or with `classify` `build_classifier`."""
-
-    def __init__(self, case: dict[str, Any], classify: bool) -> None:
-        super().__init__()
-        self.levels, self.classify = case["size"].bit_length() - 3, classify
-        self.layers["standardise_spectrogram"] = Standardise(2, case["size"])
-        for level in range(self.levels):
-            inputs = filters(case, level - 1) if level else 1
-            self.add_down(f"trunk_{level}", inputs, filters(case, level), level > 0)
-        channels = filters(case, self.levels - 1)
-        if classify:
-            self.layers["logits"] = nn.Linear(channels, case["num_classes"])
-        else:
-            self.layers["region_logits"] = nn.Conv2d(channels, 1, 3, padding=1)
-
-    def forward(self, image: torch.Tensor) -> torch.Tensor:
-        x = self.layers["standardise_spectrogram"](image)
-        for level in range(self.levels):
-            x = self.down(x, f"trunk_{level}")
-        return self.layers["logits"](x.mean((2, 3))) if self.classify else self.layers["region_logits"](x)
+CODE_SIDE = 64
+GAIN, SHARE = 0.04, 1 / 8
+"""Of `emogan.perturbation.diff_augment`."""
+Tensors = dict[str, torch.Tensor]
 
 
 class Gan:
     """The three players, their optimizers, and the figures summed over the steps."""
 
     def __init__(self, case: dict[str, Any]) -> None:
-        self.players: dict[str, Network] = {"d": Judge(case, False), "g": Generator(case), "q": Judge(case, True)}
+        self.loss = case["loss"]
+        self.players: dict[str, Network] = self.make_players(case)
         for network in self.players.values():
             network.to(memory_format=torch.channels_last)
         self.beta_2, self.keras_epsilon, self.steps = 0.999, case["epsilon"], 0
@@ -142,46 +55,57 @@ class Gan:
             player: torch.optim.Adam(weights, case["learning_rate"], (case["beta_1"], self.beta_2), fused=True)
             for player, weights in self.weights.items()
         }
-        self.totals: dict[str, torch.Tensor] = {}
+        self.totals: Tensors = {}
 
-    def step(self, batch: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    def make_players(self, case: dict[str, Any]) -> dict[str, Network]:
+        """D, G and Q, as `d`, `g` and `q`."""
+        return {"d": Judge(case, False), "g": UNet(case), "q": Judge(case, True)}
+
+    def networks(self) -> dict[str, nn.Module]:
+        """All that has weights, by name."""
+        return dict(self.players)
+
+    def step(self, batch: Tensors) -> Tensors:
         """One simultaneous update of D, G and Q from one forward of G."""
-        seen = self._losses(batch)
+        seen = self.losses(batch)
         last = {"d": False, "g": True, "q": True}  # D's loss and G's share D's forward of what is generated
-        gradients = {
-            player: torch.autograd.grad(seen[f"{player}_loss"], weights, retain_graph=not last[player])
-            for player, weights in self.weights.items()
-        }
+        for player, weights in self.weights.items():
+            for weight in weights:
+                weight.grad = None
+            seen[f"{player}_loss"].backward(retain_graph=not last[player], inputs=weights)
         self.steps += 1
-        for player, optimizer in self.optimizers.items():
-            for weight, gradient in zip(self.weights[player], gradients[player], strict=True):
-                weight.grad = gradient
+        for optimizer in self.optimizers.values():
             optimizer.param_groups[0]["eps"] = self._epsilon()
             optimizer.step()
         for name, value in seen.items():
             self.totals[name] = self.totals.get(name, 0) + value.detach()
         return seen
 
-    def _losses(self, batch: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    def losses(self, batch: Tensors) -> Tensors:
+        """The players' losses, `d_loss`, `g_loss` and `q_loss`, and all other figures."""
         target, condition = batch["target"], batch["condition"]
         generated = self.players["g"](batch["source"], condition, batch["noise"])
         real_logits, generated_logits = self.players["d"](target), self.players["d"](generated)
-        q_logits, requested_logits = self.players["q"](target), self.players["q"](generated)
         adversarial = functional.softplus(-generated_logits).mean()
         l1 = (target - generated).abs().mean()
-        classifier = functional.cross_entropy(requested_logits, condition)
-        asked = condition.argmax(1)
+        of_q = self._losses_of_q([target, generated], condition, condition)
         return {
+            **of_q,
             "d_loss": functional.softplus(-real_logits).mean() + functional.softplus(generated_logits).mean(),
-            "g_loss": adversarial + 100.0 * l1 + classifier,
-            "q_loss": functional.cross_entropy(q_logits, condition),
+            "g_loss": adversarial + self.loss["lambda_l1"] * l1 + self.loss["lambda_q"] * of_q["g_classifier_loss"],
             "g_adversarial_loss": adversarial,
             "g_l1_loss": l1,
-            "g_classifier_loss": classifier,
-            "d_real_accuracy": (real_logits > 0).float().mean(),
-            "d_generated_accuracy": (generated_logits < 0).float().mean(),
-            "q_accuracy": (q_logits.argmax(1) == asked).float().mean(),
-            "g_requested_accuracy": (requested_logits.argmax(1) == asked).float().mean(),
+            **accuracies(real_logits, generated_logits),
+        }
+
+    def _losses_of_q(self, images: Sequence[torch.Tensor], condition: torch.Tensor, requested: torch.Tensor) -> Tensors:
+        """Of real and of generated images; no condition is null."""
+        q_logits, requested_logits = map(self.players["q"], images)
+        return {
+            "q_loss": functional.cross_entropy(q_logits, condition),
+            "g_classifier_loss": functional.cross_entropy(requested_logits, requested),
+            "q_accuracy": (q_logits.argmax(1) == condition.argmax(1)).float().mean(),
+            "g_requested_accuracy": (requested_logits.argmax(1) == requested.argmax(1)).float().mean(),
         }
 
     def _epsilon(self) -> float:
@@ -189,7 +113,7 @@ class Gan:
 
     def named(self) -> Iterator[tuple[str, torch.Tensor, tuple[int, ...] | None]]:
         """All weights by their Keras names `player/layer/kind`, with the order of axes that Keras's would be brought to."""
-        for player, network in self.players.items():
+        for player, network in self.networks().items():
             for layer, module in network.layers.items():
                 for kind, attribute in KINDS.items():
                     value = getattr(module, attribute, None)
@@ -213,7 +137,127 @@ class Gan:
         np.savez(path, **arrays)
 
 
-def load_batch(path: str) -> dict[str, torch.Tensor]:
+class ModulatedGan(Gan):
+    """With the losses of the modulated generator's recipe: each part of a network is computed once for each of its inputs."""
+
+    def __init__(self, case: dict[str, Any]) -> None:
+        super().__init__(case)
+        self.average, self.rate = copy.deepcopy(self.players["g"]).requires_grad_(False), case["g_ema"]
+        self.code = Code(case)
+
+    def make_players(self, case: dict[str, Any]) -> dict[str, Network]:
+        """With the discriminator and the generator of this kind."""
+        return {"d": ProjectionDiscriminator(case), "g": ModulatedGenerator(case), "q": Judge(case, True)}
+
+    def networks(self) -> dict[str, nn.Module]:
+        """With the averaged generator and the code of images."""
+        return {**self.players, "average": self.average, "code": self.code}
+
+    def step(self, batch: Tensors) -> Tensors:
+        """With the update of the averaged generator."""
+        seen = super().step(batch)
+        rate = 1 - min(self.rate, (1 + self.steps) / (10 + self.steps))
+        pairs = (list(network.state_dict().values()) for network in (self.average, self.players["g"]))
+        torch._foreach_lerp_(*pairs, rate)
+        return seen
+
+    def losses(self, batch: Tensors) -> Tensors:
+        """As those of emogan/model.py."""
+        loss, discriminator, batch_size = self.loss, self.players["d"], len(batch["source"])
+        target, condition, source = batch["target"], batch["condition"], batch["source"]
+        requested, shown = self._request(batch)
+        conditions = torch.cat([requested, condition])
+        noises = torch.cat([batch["noise"], self.code(target, condition)])
+        generated, rebuilt = self.players["g"](source, conditions, noises).split(batch_size)
+        named = ((target, "real"), (generated, "generated"))
+        real, fake = (augment(images, draws(batch, name, 4)) for images, name in named)
+        penalised = self.steps % loss["r1_interval"] == 0
+        real.requires_grad_(penalised)
+        features, fake_features = discriminator.features(real), discriminator.features(fake)
+        own, other = discriminator.projection(shown), discriminator.projection(batch["other_source"])
+        real_logits = discriminator(features, condition, own)
+        generated_logits = discriminator(fake_features, requested, own)
+        mismatched_logits = discriminator(features, condition, other)
+        penalty = torch.zeros(())
+        if penalised:
+            (slopes,) = torch.autograd.grad(real_logits.sum(), real, create_graph=True)
+            penalty = loss["r1_interval"] * loss["r1_gamma"] / 2 * slopes.square().sum((1, 2, 3)).mean()
+        of_real, of_generated = functional.softplus(-real_logits), functional.softplus(generated_logits)
+        mismatch = batch["other_speaker"] * (of_real + functional.softplus(mismatched_logits))[:, 0]
+        adversarial = functional.softplus(-generated_logits).mean()
+        has_target = (requested == condition).all(1).float()
+        l1 = ((target - generated).abs().mean((1, 2, 3)) * has_target).sum() / has_target.sum()
+        code = (target - rebuilt).abs().mean()
+        q_images = [augment(images, draws(batch, f"{name} to q", 4)) for images, name in named]
+        of_q = self._losses_of_q(q_images, condition, requested)
+        return {
+            **of_q,
+            "d_loss": of_real.mean() + of_generated.mean() + loss["lambda_mismatch"] * mismatch.mean() + penalty,
+            "d_penalty_loss": penalty,
+            "d_mismatched_accuracy": ((mismatched_logits < 0)[:, 0] * batch["other_speaker"]).sum()
+            / batch["other_speaker"].sum(),
+            "g_loss": adversarial + loss["lambda_code"] * code + loss["lambda_q"] * of_q["g_classifier_loss"],
+            "g_adversarial_loss": adversarial,
+            "g_l1_loss": l1,
+            "g_code_loss": code,
+            **accuracies(real_logits, generated_logits),
+        }
+
+    def _request(self, batch: Tensors) -> tuple[torch.Tensor, torch.Tensor]:
+        own = batch["condition"]
+        chance, position = draws(batch, "request", 2).unbind(1)
+        is_random = (chance < self.loss["other_requests"]) & (own.sum(1) > 0)
+        drawn = functional.one_hot((position * own.shape[1]).int().long(), own.shape[1]).float()
+        return (
+            torch.where(is_random[:, None], drawn, own),
+            torch.where(is_random[:, None, None, None], 0.0, batch["source"]),
+        )
+
+
+class Code(nn.Module):
+    """`emogan.codes.ImageCode`, as a network of one layer."""
+
+    def __init__(self, case: dict[str, Any]) -> None:
+        super().__init__()
+        pixels, layer = min(case["size"], CODE_SIDE) ** 2, nn.Module()
+        layer.register_buffer("means", torch.zeros(1 + case["num_classes"], pixels))
+        layer.register_buffer("components", torch.zeros(pixels, case["noise_dim"]))
+        self.layers = nn.ModuleDict({"code": layer})
+
+    def forward(self, image: torch.Tensor, condition: torch.Tensor) -> torch.Tensor:
+        statistics, step = self.layers["code"], max(1, image.shape[2] // CODE_SIDE)
+        mean = torch.cat([torch.ones_like(condition[:, :1]), condition], 1) @ statistics.means
+        pixels = functional.avg_pool2d(image, step).flatten(1)
+        return torch.erf((pixels - mean) @ statistics.components / math.sqrt(2))
+
+
+def accuracies(real_logits: torch.Tensor, generated_logits: torch.Tensor) -> Tensors:
+    return {
+        "d_real_accuracy": (real_logits > 0).float().mean(),
+        "d_generated_accuracy": (generated_logits < 0).float().mean(),
+    }
+
+
+def draws(batch: Tensors, purpose: str, count: int) -> torch.Tensor:
+    """Uniform numbers [B, count]: those of the batch, if it has some, else new ones."""
+    return batch.get(f"draws of {purpose}", torch.rand(len(batch["source"]), count))
+
+
+def augment(images: torch.Tensor, uniform: torch.Tensor) -> torch.Tensor:
+    """`emogan.perturbation.diff_augment` of [B, 1, S, S] with given draws, [B, 4]."""
+    frames, (gain, shift, width, first) = images.shape[3], uniform.unbind(1)
+    limit, columns = int(SHARE * frames), torch.arange(frames)
+    scaled = (images + (GAIN * (2 * gain - 1))[:, None, None, None]).clamp(-1, 1)
+    padded = functional.pad(scaled, (limit, limit), value=-1.0)
+    index = (shift * (2 * limit + 1)).int().long()[:, None] + columns
+    shifted = padded.gather(3, index[:, None, None].expand_as(images))
+    width = (width * (limit + 1)).int()
+    first = (first * (frames - width + 1).float()).int()
+    silent = (columns >= first[:, None]) & (columns < (first + width)[:, None])
+    return torch.where(silent[:, None, None], -1.0, shifted)
+
+
+def load_batch(path: str) -> Tensors:
     """Images become [B, C, H, W] in channels_last."""
     with np.load(path) as arrays:
         tensors = {name: torch.from_numpy(arrays[name]) for name in arrays.files}
@@ -230,7 +274,7 @@ def serve(commands: dict[str, Callable[..., Any]]) -> None:
 def main() -> None:
     """Makes the players, does a first step unless they are to be compared, and obeys."""
     case = json.loads(sys.argv[1])
-    gan, batch = Gan(case), load_batch(case["batch"])
+    gan, batch = {"unet": Gan, "modulated": ModulatedGan}[case["generator"]](case), load_batch(case["batch"])
 
     def steps(count: str) -> float:
         start = time.perf_counter()

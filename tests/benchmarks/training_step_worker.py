@@ -3,8 +3,9 @@
 Its one argument is the case as JSON; then it obeys one command a line, `name argument ...`, and answers with a line of JSON.
 """
 
+import dataclasses
 import json
-import os
+import math
 import resource
 import sys
 import time
@@ -13,34 +14,44 @@ from typing import Any
 
 import numpy as np
 import tensorflow as tf
+from cases import adapt_code, run_config
 
 from emogan import networks
-from emogan.config import LossConfig, ModelConfig, TrainConfig
-from emogan.model import EmoGAN
+from emogan.layers import EnlargedConv2D
+from emogan.model import Batch, EmoGAN
 from trainers.runs import devices, training
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-
-PASSES = {"generator": (3, 1), "discriminator": (7, 2), "classifier": (5, 1)}
-"""How often a step goes through all of a network's convolutions, forward or to a gradient, and how many of these passes spare
-the first convolution, as nobody asks for the gradient of the input: G once forward, and to the gradients of inputs and weights;
-D thus for real and for generated images, and once more from G's loss to the images; Q thus for real images, and for
-generated ones forward and from G's loss to the images."""
+TAPS = 16
+"""Of an `EnlargedConv2D` for each pixel of its input."""
+Passes = list[tuple[str, tuple[str, ...], int, int]]
+PASSES: dict[str, Passes] = {
+    "unet": [("generator", ("",), 3, 1), ("discriminator", ("",), 7, 2), ("classifier", ("",), 5, 1)],
+    "modulated": [
+        ("generator", ("encoder",), 3, 1),
+        ("generator", ("decoder",), 6, 0),
+        ("discriminator", ("trunk", "whole"), 7, 2),
+        ("discriminator", ("source",), 6, 2),
+        ("classifier", ("",), 5, 1),
+    ],
+}
+"""Network, how the names of its convolutions start, how often a step goes through all of these, forward or to a gradient, and
+how many of these passes spare the first one, as nobody asks for the gradient of the input. G goes once forward, and to the
+gradients of inputs and weights, and the modulated one's decoder thus for two noises; D goes thus for real and for generated
+images, and once more from G's loss to the images, and thus for the faces of two examples; Q thus for real images, and for
+generated ones forward and from G's loss to the images. The penalty on D's gradient is left out."""
 
 
 def make_gan(case: dict[str, Any], strategy: tf.distribute.Strategy) -> EmoGAN:
     """G, D and Q as in calibration."""
-    model = ModelConfig(**{name: case[name] for name in ("size", "base_filters", "noise_dim", "num_classes")})
-    settings = TrainConfig(
-        steps=100, batch_size=case["batch_size"], learning_rate=case["learning_rate"], beta_1=case["beta_1"]
-    )
+    config = run_config(case["generator"], case["preset"], case["batch_size"])
+    settings = dataclasses.replace(config.calibrate, learning_rate=case["learning_rate"])
     tf.keras.utils.set_random_seed(case["seed"])
     with strategy.scope():
         gan = EmoGAN(
-            generator=networks.build_generator(model),
-            discriminator=networks.build_discriminator(model),
-            classifier=networks.build_classifier(model),
-            loss=LossConfig(),
+            generator=networks.build_generator(config.model),
+            discriminator=networks.build_discriminator(config.model),
+            classifier=networks.build_classifier(config.model),
+            loss=config.calibration_loss,
             train=settings,
         )
         optimizers = {f"{player}_optimizer": training.adam(settings) for player in "gdq"}
@@ -50,21 +61,23 @@ def make_gan(case: dict[str, Any], strategy: tf.distribute.Strategy) -> EmoGAN:
     return gan
 
 
-def convolution_flops(network: tf.keras.Model) -> list[int]:
+def convolution_flops(network: tf.keras.Model, names: tuple[str, ...]) -> list[int]:
     """Of one example's way forward through each convolution: two for each tap of the kernel, those on padding included."""
     flops = []
     for layer in network.layers:
-        if isinstance(layer, tf.keras.layers.Conv2D):  # Conv2DTranspose too, where it is the input that is tapped
-            small = layer.input if isinstance(layer, tf.keras.layers.Conv2DTranspose) else layer.output
-            flops.append(2 * small.shape[1] * small.shape[2] * int(np.prod(layer.kernel.shape)))
+        if isinstance(layer, tf.keras.layers.Conv2D) and layer.name.startswith(names):
+            enlarges = isinstance(layer, tf.keras.layers.Conv2DTranspose | EnlargedConv2D)  # the input is tapped
+            small = layer.input if enlarges else layer.output
+            taps = TAPS if isinstance(layer, EnlargedConv2D) else math.prod(layer.kernel.shape[:2])
+            flops.append(2 * small.shape[1] * small.shape[2] * taps * math.prod(layer.kernel.shape[2:]))
     return flops
 
 
-def step_flops(gan: EmoGAN, batch_size: int) -> int:
-    """Of a whole step; the last layers' `Dense`, the normalisations and Adam are left out."""
+def step_flops(gan: EmoGAN, generator: str, batch_size: int) -> int:
+    """Of a whole step; `Dense` layers, the normalisations and Adam are left out."""
     total = 0
-    for name, (passes, spared) in PASSES.items():
-        flops = convolution_flops(getattr(gan, name))
+    for network, names, passes, spared in PASSES[generator]:
+        flops = convolution_flops(getattr(gan, network), names)
         total += batch_size * (passes * sum(flops) - spared * flops[0])
     return total
 
@@ -103,7 +116,7 @@ class Worker:
         self.strategy = devices.make_strategy()
         self.gan = make_gan(case, self.strategy)
         with np.load(case["batch"]) as arrays:
-            self.batch = {name: arrays[name] for name in arrays.files}
+            self.batch = {name: arrays[name] for name in arrays.files if name in Batch.__annotations__}
         self.data = tf.data.Dataset.from_tensors(self.batch).repeat()
         self.iterator = iter(self.strategy.experimental_distribute_dataset(self.data))
         self.step = self.gan.make_train_function()
@@ -140,18 +153,29 @@ class Worker:
 
     def standardise(self) -> None:
         """Statistics of the batch, so that they are not 0 and 1."""
-        networks.adapt_standardisation(self.gan.generator, networks.FACE, [self.batch["source"]])
-        for network in (self.gan.discriminator, self.gan.classifier):
-            networks.adapt_standardisation(network, networks.SPECTROGRAM, [self.batch["target"]])
+        values = {networks.FACE: self.batch["source"], networks.SPECTROGRAM: self.batch["target"]}
+        for network in self.networks().values():
+            for kind in values:
+                if kind.name in getattr(network, "input_names", ()):
+                    networks.adapt_standardisation(network, kind, [values[kind]])
+        if self.gan.code:
+            adapt_code(self.gan.code, run_config(self.case["generator"], self.case["preset"], self.case["batch_size"]))
+
+    def networks(self) -> dict[str, tf.keras.layers.Layer]:
+        """All that has weights, by name."""
+        gan = self.gan
+        found = {"g": gan.generator, "d": gan.discriminator, "q": gan.classifier, "code": gan.code}
+        if gan.averaged_generator is not gan.generator:
+            found["average"] = gan.averaged_generator
+        return {name: network for name, network in found.items() if network is not None}
 
     def save(self, path: str) -> None:
         """Writes all weights into an .npz file, as `player/layer/kind`."""
-        players = {"g": self.gan.generator, "d": self.gan.discriminator, "q": self.gan.classifier}
         arrays = {}
-        for player, network in players.items():
-            for layer in network.layers:
+        for name, network in self.networks().items():
+            for layer in getattr(network, "layers", [network]):
                 for weight in layer.weights:
-                    arrays[f"{player}/{layer.name}/{weight.name.split('/')[-1].split(':')[0]}"] = weight.numpy()
+                    arrays[f"{name}/{layer.name}/{weight.name.split('/')[-1].split(':')[0]}"] = weight.numpy()
         np.savez(path, **arrays)
 
 
@@ -166,7 +190,7 @@ def main() -> None:
         "standardise": worker.standardise,
         "save": worker.save,
         "memory": lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10,
-        "flops": lambda: step_flops(worker.gan, case["batch_size"]),
+        "flops": lambda: step_flops(worker.gan, case["generator"], case["batch_size"]),
         "peak": gemm_flops_a_second,
     }
     print(json.dumps({"first_step": worker.go("1")} if case["start"] else {}), flush=True)

@@ -3,11 +3,14 @@ import pytest
 import tensorflow as tf
 
 from emogan.layers import (
+    Enlarge,
+    EnlargedConv2D,
     GroupNorm,
     Modulate,
     PixelNorm,
     ProductConv2D,
     ProductConv2DTranspose,
+    Repeat,
     SpectralConv2D,
     Standardise,
     group_norm,
@@ -98,6 +101,31 @@ def test_products_and_their_gradients_are_keras_convolutions(rng, side, up):
         results.append([made, *tape.gradient(loss, [x, layer.kernel])])
     for ours, theirs in zip(*results, strict=True):
         np.testing.assert_allclose(ours, theirs, atol=1e-5 * np.abs(theirs).max())
+
+
+@pytest.mark.parametrize("side", [4, 5, 16])
+def test_an_enlarged_convolution_and_its_gradients_are_those_of_the_enlarged_map(rng, side):
+    x = tf.constant(rng.normal(size=(3, side, side, 5)), tf.float32)
+    weights = tf.constant(rng.normal(size=(3, 2 * side, 2 * side, 7)), tf.float32)
+    kernel, bias = rng.normal(size=(3, 3, 5, 7)), rng.normal(size=7)
+    results = []
+    for enlarge, kind in ((lambda x: x, EnlargedConv2D), (Enlarge(), tf.keras.layers.Conv2D)):
+        layer = kind(7, 3, padding="same")
+        layer(enlarge(tf.zeros(x.shape)))
+        layer.set_weights([kernel, bias])
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            made = layer(enlarge(x))
+            loss = tf.reduce_sum(made**2 * weights)
+        results.append([made, *tape.gradient(loss, [x, layer.kernel, layer.bias])])
+    for ours, theirs in zip(*results, strict=True):
+        np.testing.assert_allclose(ours, theirs, atol=1e-5 * np.abs(theirs).max())
+
+
+def test_a_batch_is_repeated_as_a_whole():
+    x = tf.constant([[1.0], [2.0]])
+    np.testing.assert_array_equal(Repeat()([x, tf.zeros([6, 3])])[:, 0], [1, 2, 1, 2, 1, 2])
+    np.testing.assert_array_equal(Repeat()([x, tf.zeros([2, 3])]), x)
 
 
 def spectral(kernel, updates):

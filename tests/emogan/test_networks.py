@@ -77,6 +77,16 @@ def test_a_batch_of_one_gives_the_same_as_a_larger_batch(rng, generator):
     np.testing.assert_allclose(generator([x[1:2] for x in inputs]), generator(inputs)[1:2], atol=1e-5)
 
 
+def test_the_modulated_generator_encodes_a_source_once_for_several_noises(rng):
+    generator = networks.build_generator(dataclasses.replace(TINY, generator="modulated"))
+    faces, conditions, noises = (
+        tf.constant(rng.uniform(-1, 1, (count, *tensor.shape[1:])), tf.float32)
+        for count, tensor in zip((2, 4, 4), generator.inputs, strict=True)
+    )
+    expected = generator([tf.concat([faces, faces], 0), conditions, noises])
+    np.testing.assert_allclose(generator([faces, conditions, noises]), expected, atol=1e-6)
+
+
 def test_each_network_standardises_its_inputs(rng):
     faces = rng.uniform(-1, 0, (8, 64, 64, 3))
     generator = networks.build_generator(TINY)

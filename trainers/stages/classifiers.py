@@ -190,7 +190,10 @@ def _train(
     if regularised.consistency:
         model = ConsistentClassifier(network, regularised.consistency, regularised.certainty)
     loss = tf.keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=regularised.smoothing)
-    model.compile(training.adam(settings, rate), loss, metrics=["accuracy"])
+    model.compile(training.adam(settings, rate), loss, metrics=[tf.keras.metrics.CategoricalAccuracy("accuracy")])
+    model.optimizer._create_all_weights(
+        network.trainable_variables
+    )  # so that the step is traced once, see EmoGAN.compile
     if regularised.consistency:
         labelled = batches
 

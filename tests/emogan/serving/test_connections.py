@@ -301,7 +301,7 @@ def test_a_certificate_is_trusted_only_if_it_is_configured(certificate, monkeypa
         with pytest.raises(UserError, match=r"https://127.0.0.1:\d+ .*SSL_CERT_FILE"):
             ask(connection)
         monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
-        with pytest.raises(UserError, match="model emogan: none"):
+        with pytest.raises(UserError, match=r"model emogan: none"):
             ask(connection)
 
 
