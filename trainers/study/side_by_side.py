@@ -3,6 +3,7 @@
 Studies are named after their folders; their results come from `trainers.study.results`.
 """
 
+import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -83,7 +84,7 @@ def _markdown(studies: Mapping[str, Sequence[CaseResult]]) -> str:
             gains += [((name, corpus, part), gain) for part, gain in increments(results).items()]
             ceilings += [(name, corpus, *ceiling.cells(one)) for one in ceiling.ceilings(results)]
     if ceilings:
-        lines += ["", ceiling.ABOUT, ""]
+        lines += ["", *textwrap.wrap(ceiling.ABOUT, 132), ""]
         columns = ("study", "corpus", *ceiling.HEAD)
         lines += [tables.markdown_line(columns), tables.markdown_line(["---"] * len(columns))]
         lines += [tables.markdown_line(row) for row in ceilings]
