@@ -154,7 +154,7 @@ def holds(path: Path, name: str, read: Callable[[str], RunConfig], config: RunCo
         kind: `run` or `study`.
 
     Raises:
-        UserError: if the folder has other settings, or other files.
+        UserError: if the folder has other settings, or other files; or is a file.
     """
     settings = path / name
     if settings.exists():
@@ -165,6 +165,8 @@ def holds(path: Path, name: str, read: Callable[[str], RunConfig], config: RunCo
                 f"choose another --{kind}_dir, or give the same flags to resume that {kind}"
             )
         return True
+    if path.exists() and not path.is_dir():
+        raise UserError(f"{path} is a file; choose another --{kind}_dir")
     if path.exists() and any(item.suffix != ".part" for item in path.iterdir()):
         raise UserError(f"{path} is not empty and contains no {kind}; choose another --{kind}_dir")
     return False

@@ -25,6 +25,8 @@ def test_a_run_folder_of_other_settings_is_refused(tmp_path, small):
     (tmp_path / "b" / "thesis.txt").write_text("mine")
     with pytest.raises(UserError, match=f"{tmp_path / 'b'} is not empty"):
         RunFolder(tmp_path / "b", small.run_config())
+    with pytest.raises(UserError, match=f"{tmp_path / 'b' / 'thesis.txt'} is a file; .*--run_dir"):
+        RunFolder(tmp_path / "b" / "thesis.txt", small.run_config())
 
 
 def test_a_run_of_another_generator_condition_or_version_is_refused_with_the_difference(tmp_path, small):
