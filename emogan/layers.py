@@ -246,10 +246,9 @@ class EnlargedConv2D(tf.keras.layers.Conv2D):
 
     def convolution_op(self, inputs: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
         """Keras's hook: [B, n, n, C] -> [B, 2 n, 2 n, filters]."""
-        kernel = tf.transpose(tf.reverse(kernel, [0, 1]), [0, 1, 3, 2])
-        for axis in range(2):
-            after, before = ([list(one) if d == axis else [0, 0] for d in range(4)] for one in ((0, 1), (1, 0)))
-            kernel = tf.pad(kernel, after) + tf.pad(kernel, before)
+        kernel = tf.transpose(kernel[::-1, ::-1], [0, 1, 3, 2])
+        kernel = tf.concat([kernel[:1], kernel[:-1] + kernel[1:], kernel[-1:]], 0)
+        kernel = tf.concat([kernel[:, :1], kernel[:, :-1] + kernel[:, 1:], kernel[:, -1:]], 1)
         shape = [tf.shape(inputs)[0], 2 * inputs.shape[1], 2 * inputs.shape[2], self.filters]
         return tf.nn.conv2d_transpose(inputs, kernel, shape, 2, "SAME")
 

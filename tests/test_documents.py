@@ -11,6 +11,7 @@ import datasets
 from emogan.config import ADVERSARIAL_FORMS, PRESETS, LossConfig, TrainConfig
 
 TARGETS = sorted(set(re.findall(r"(?m)(?:^|`)make ([a-z0-9-]+)", TEXT)))
+GPU_CHECK = ROOT / "tests" / "gpu_check.py"
 PATHS = set(re.findall(r"(?<![\w/.])(?:datasets|docs|emogan|notebooks|tests|trainers)/[\w./]*\w", TEXT))
 
 
@@ -127,5 +128,5 @@ def test_every_benchmark_is_in_the_table():
 def test_the_files_named_in_the_documents_exist_or_are_written_by_the_code():
     named = set(re.findall(r"`(?:[\w.]+/)?([\w.-]+\.(?:csv|html|jsonl?|lock|md|tex|toml|txt))`", TEXT))
     assert {"audit.html", "provenance.json", "no_result.txt", "table1.tex"} <= named
-    written = set(re.findall(r'"([\w.-]+\.\w+)"', "".join(CODE.values())))
+    written = set(re.findall(r'"([\w.-]+\.\w+)"', "".join([*CODE.values(), GPU_CHECK.read_text()])))
     assert {name for name in named if not [*ROOT.glob(name), *ROOT.glob(f"datasets/*/{name}")]} <= written

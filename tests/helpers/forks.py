@@ -34,7 +34,9 @@ class Forks:
             paths = [Path(folder, name) for name in ("stdout", "stderr")]
             print(json.dumps([module, flags, *map(str, paths)]), file=self._server.stdin, flush=True)
             code = int(self._server.stdout.readline())
-            return subprocess.CompletedProcess([module, *flags], code, *(path.read_text() for path in paths))
+            return subprocess.CompletedProcess(
+                [module, *flags], code, *(path.read_text("utf-8", "surrogateescape") for path in paths)
+            )
 
     def close(self) -> None:
         """Ends the process."""

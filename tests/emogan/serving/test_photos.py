@@ -72,7 +72,6 @@ def test_photographs_may_have_any_name(run_command, exported, tmp_path, name):
     photo = saved(tmp_path / "photo.png", PORTRAIT).rename(tmp_path / os.fsdecode(name))
     result = run_command(
         "trainers.generate", f"--model={exported}", f"--face={photo}", "--emotion=sad", f"--output_dir={tmp_path / 'out'}",
-        encoding="utf-8", errors="surrogateescape",
     )  # fmt: skip
     assert result.returncode == 0, result.stderr
     assert len(result.stdout.splitlines()) == len(list((tmp_path / "out").iterdir())) == 3
