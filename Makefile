@@ -5,7 +5,7 @@ INSTALLED := .venv/installed
 .PHONY: demo table1 evidence test test-all test-gpu check format docs lock clean
 .DEFAULT_GOAL := demo
 
-# Any Python will do, or uv alone, to begin with: install.py has Python 3.11 found, or downloaded.
+# Starts with any Python from 3.8 on, or with uv alone; install.py finds or downloads Python 3.11.
 $(INSTALLED): requirements.lock setup.py install.py
 	@by_uv() { uv run -qq --no-project --no-cache --python 3.11 python "$$@"; }; \
 	for python in $(if $(PYTHON),"$(PYTHON)",python3.11 python3 by_uv); do \
@@ -30,14 +30,14 @@ demo: $(CORPORA)/voxceleb2.done $(CORPORA)/crema_d.done
 	$(PREPARE) --dataset=crema_d_av --manual_dir=$(CORPORA)/crema_d
 	$(BIN)/python -m trainers.progressive --flagfile=trainers/configs/demo.flags --data_dir=$(DEMO)/tfds --run_dir=$(DEMO)/run
 
-# All cases of Table 1 and their controls on both corpora.
+# The cases of Table 1, baselines and ablations, on both corpora.
 table1: $(CORPORA)/voxceleb2.done $(CORPORA)/crema_d.done $(CORPORA)/ravdess.done
 	$(PREPARE) --dataset=voxceleb_av --manual_dir=$(CORPORA)/voxceleb2
 	$(PREPARE) --dataset=crema_d_av --manual_dir=$(CORPORA)/crema_d
 	$(PREPARE) --dataset=ravdess_av --manual_dir=$(CORPORA)/ravdess
 	$(BIN)/python -m trainers.table1 --flagfile=trainers/configs/table1_demo.flags --data_dir=$(DEMO)/tfds --study_dir=$(DEMO)/table1
 
-# What generated speech is worth, on a synthetic corpus whose ceiling is known. Hours.
+# Does generated speech help if labels are scarce? A synthetic corpus with an oracle. Hours.
 EVIDENCE := $(DEMO)/evidence
 EVIDENCE_CASES := baseline,oracle,no_face,moderate_supervised,progressive_supervised,generators,use_first,unlabelled
 

@@ -4,44 +4,44 @@ from pathlib import Path
 
 from setuptools import find_packages, setup
 
-# TensorFlow 2.15 is the last release on which all of these run together; BUILD.md says why.
+# TensorFlow 2.15 is the last release on which all of these run together; see docs/decisions.md.
 REQUIRED = [
     "absl-py>=1.4,<2",
     "apache-beam[gcp]>=2.60,<2.73",
     "av>=14",
     "grpcio>=1.60",
-    "importlib-resources>=6",  # tensorflow-datasets needs it and does not say so
+    "importlib-resources>=6",  # needed by tensorflow-datasets, which does not list it
     "Jinja2>=3.1",
     "joblib>=1.3",
     "keras>=2.15,<2.16",
     "librosa>=0.11,<0.12",
     "matplotlib>=3.10",
-    "mlcroissant>=1.0",  # the command tfds needs it and tensorflow-datasets does not say so
+    "mlcroissant>=1.0",  # needed by the command tfds; tensorflow-datasets does not list it
     "mtcnn>=1.0,<1.1",
     "numpy>=1.26,<2",
-    "pandas>=1.5.3,<2",  # of its next one TensorFlow Data Validation 1.15 knows nothing
+    "pandas>=1.5.3,<2",  # TensorFlow Data Validation 1.15 does not support pandas 2
     "Pillow>=10",
     "scikit-image>=0.26",
     "scikit-learn>=1.4",
     "scipy>=1.12",
     "soundfile>=0.12",
     "setuptools<81",  # tensorflow-hub imports pkg_resources
-    "tenacity>=8.2,<9.2",  # google-genai wants no newer one
+    "tenacity>=8.2,<9.2",  # the limit of google-genai
     "tensorflow>=2.15.1,<2.16",
     "tensorflow-data-validation>=1.15.1,<1.16",
     "tensorflow-datasets>=4.9.6,<4.10",
     "tensorflow-gan>=2.1,<2.2",
     "tensorflow-hub>=0.16,<0.17",
-    "tensorflow-io>=0.36,<0.37",  # its compiled operators load beside TensorFlow 2.15 only
-    "tensorflow-metadata>=1.15,<1.18",  # 1.18 wants a newer protobuf than TensorFlow 2.15
-    "tensorflow-probability>=0.23,<0.24",  # 0.24 wants TensorFlow 2.16; tensorflow-gan imports it
+    "tensorflow-io>=0.36,<0.37",  # its compiled operators load only with TensorFlow 2.15
+    "tensorflow-metadata>=1.15,<1.18",  # 1.18 needs a newer protobuf than TensorFlow 2.15
+    "tensorflow-probability>=0.23,<0.24",  # 0.24 needs TensorFlow 2.16; tensorflow-gan imports it
     "tensorflow-serving-api>=2.15.1,<2.16",
     "threadpoolctl>=3.5",
     "tqdm>=4.66",
 ]
 
-# Not imported here, but by apache-beam, tfx-bsl and TensorFlow: the last releases that take the protobuf of TensorFlow 2.15.
-# Without these bounds pip tries hundreds of releases, and does not come to an end; what has an extra is bounded with it.
+# Dependencies of apache-beam, tfx-bsl and TensorFlow, not imported here: the last releases compatible with the protobuf of
+# TensorFlow 2.15. Without these bounds, pip tries hundreds of releases and does not terminate. Extras are part of a bound.
 RESOLVED = [
     "cloud-sql-python-connector>=1.22,<1.23",
     "google-api-core[grpc]>=2.30,<2.31",
@@ -73,16 +73,16 @@ RESOLVED = [
 ]
 
 DEVELOPMENT = [
-    "dill>=0.3.8",  # tensorflow-datasets' test case needs it and does not say so
+    "dill>=0.3.8",  # needed by the test case of tensorflow-datasets, which does not list it
     "filelock>=3",
     "ipykernel>=6",
     "mypy>=1.10",
-    "mkdocstrings-python>=2,<3",  # with griffe: makes the reference from docstrings, and reads them without an import
+    "mkdocstrings-python>=2,<3",  # with griffe: the code reference from docstrings, parsed without an import
     "nbclient>=0.10",
     "nbformat>=5.10",
-    "openvino>=2025",  # a second runtime for what is exported
-    "playwright>=1.50",  # drives Debian's chromium; brings no browser of its own
-    "properdocs>=1.6,<2",  # MkDocs as it is kept up
+    "openvino>=2025",  # a second runtime for exported models
+    "playwright>=1.50",  # controls Debian's chromium; contains no browser
+    "properdocs>=1.6,<2",  # the maintained fork of MkDocs
     "properdocs-theme-readthedocs>=1.6,<2",
     "Pygments>=2.17",
     "pytest>=8",
@@ -122,6 +122,6 @@ setup(
         "gpu": ["tensorflow[and-cuda]>=2.15.1,<2.16"],
         "page": ["gradio>=6,<7"],  # emogan.page
         "dev": DEVELOPMENT,
-        "benchmarks": ["torch==2.13.0"],  # the other side of tests/benchmarks/bench_training_step.py
+        "benchmarks": ["torch==2.13.0"],  # for the comparison in tests/benchmarks/bench_training_step.py
     },
 )
